@@ -1,0 +1,1 @@
+"""The RSNA layout on disk: its tables, its integrity check, and the phantom."""

@@ -1,0 +1,13 @@
+"""The errors that a user of Lumbargrade meets: one sentence that names the thing, says what is wrong and what to do."""
+
+
+class LumbargradeError(Exception):
+    """A failure that is nobody's mistake in the call: a full disk, a process that died. The command exits with 1."""
+
+    exit_code = 1
+
+
+class InputError(LumbargradeError):
+    """The user's data, parameters or environment are wrong. The command exits with 2."""
+
+    exit_code = 2

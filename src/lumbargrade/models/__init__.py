@@ -1,0 +1,1 @@
+"""The networks, with everything about their input that training and serving must agree on."""

@@ -1,0 +1,88 @@
+"""Where the backbone's weights come from: torchvision's ImageNet download, a file, or nowhere."""
+
+import re
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from torchvision.models import DenseNet121_Weights
+
+from lumbargrade.errors import InputError
+from lumbargrade.models.grader import Grader
+
+_OLD_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\..*)")
+"""torchvision's published DenseNet weights name layers ``norm.1`` where the module says ``norm1``."""
+
+
+def check_weights(source: str) -> None:
+    """Checks, before a run starts, that the backbone's weights can be had.
+
+    Raises:
+        InputError: They cannot; the sentence names the ways out.
+    """
+    if source != "none":
+        backbone_weights(source)
+
+
+def load_backbone(grader: Grader, source: str) -> None:
+    """Puts pretrained weights into the grader's backbone.
+
+    Args:
+        grader: Its features are changed in place.
+        source: ``imagenet``, ``none``, or a weights file (torchvision's .pth, or .safetensors).
+
+    Raises:
+        InputError: The weights cannot be had or do not fit DenseNet-121.
+    """
+    if source == "none":
+        return
+    problems = grader.features.load_state_dict(backbone_weights(source), strict=False)
+    if problems.missing_keys or problems.unexpected_keys:
+        odd = (problems.missing_keys + problems.unexpected_keys)[0]
+        raise InputError(f"training.weights {source} does not fit DenseNet-121 (layer {odd}); {_WAYS_OUT}")
+
+
+_WAYS_OUT = (
+    "set training.weights to the path of a torchvision densenet121 file (.pth or .safetensors), "
+    "to imagenet on a machine that can download it, or to none"
+)
+
+
+def backbone_weights(source: str) -> dict[str, Tensor]:
+    """Returns the weights of DenseNet-121's features, by layer.
+
+    Raises:
+        InputError: They cannot be had.
+    """
+    if source == "imagenet":
+        try:
+            state = DenseNet121_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
+        except (URLError, OSError) as error:
+            raise InputError(f"training.weights imagenet cannot be downloaded on this machine; {_WAYS_OUT}") from error
+    else:
+        state = _read_file(Path(source))
+    features = {}
+    for name, tensor in state.items():
+        match = _OLD_NAME.fullmatch(name)
+        new_name = match[1] + match[2] if match else name
+        if new_name.startswith("features."):
+            features[new_name.removeprefix("features.")] = tensor
+    if not features:
+        raise InputError(f"training.weights {source} holds no DenseNet features; {_WAYS_OUT}")
+    return features
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"training.weights {path} is neither imagenet, none nor a file; {_WAYS_OUT}")
+    try:
+        state = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, weights_only=True, map_location="cpu")
+        )
+    except Exception as error:  # whatever torch's and safetensors' parsers raise on a file that is none
+        raise InputError(f"training.weights {path} is not a weights file; {_WAYS_OUT}") from error
+    return dict(state)

@@ -1,0 +1,1 @@
+"""From slices and points to packed crops, folds and the frozen holdout."""

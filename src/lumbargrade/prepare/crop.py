@@ -1,0 +1,92 @@
+"""Cuts a crop of fixed physical size around a point, the same way up for every patient and scanner.
+
+A crop's columns run toward the patient's left (axial) or back (sagittal), its rows toward the back (axial) or the feet
+(sagittal), and its channels, the neighbouring slices, toward the head (axial) or the patient's left (sagittal). A crop
+of the right side is reflected in the patient's left-right axis, so that the grader only ever sees left sides.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lumbargrade.dicom.geometry import Plane
+from lumbargrade.dicom.stacks import Stack
+from lumbargrade.params import PrepareParams
+from lumbargrade.prepare.series import SeriesImages
+
+NEIGHBOURS = (-1, 0, 1)
+"""Slices that become the crop's channels, relative to the point's; at the stack's end the last one is repeated."""
+
+_DISPLAY_AXES = {
+    "axial": (np.array([1.0, 0, 0]), np.array([0, 1.0, 0])),
+    "sagittal": (np.array([0, 1.0, 0]), np.array([0, 0, -1.0])),
+    "coronal": (np.array([1.0, 0, 0]), np.array([0, 0, -1.0])),
+}
+"""Patient directions (LPS) in which a displayed image's columns and rows run."""
+
+
+class _Axes(NamedTuple):
+    columns: NDArray[np.float64]
+    rows: NDArray[np.float64]
+    channels: tuple[int, ...]
+
+
+def cut_crop(
+    images: SeriesImages, stack: Stack, index: int, xy: tuple[float, float], mirrored: bool, params: PrepareParams
+) -> NDArray[np.uint8]:
+    """Cuts the crop around a point of one slice.
+
+    Args:
+        images: The series, for pixels and grey scale.
+        stack: The stack of the slice.
+        index: The slice's place in the stack.
+        xy: The point, (column, row) in pixels.
+        mirrored: Whether to reflect the crop in the patient's left-right axis.
+        params: Size of the crop and of its pixels.
+
+    Returns:
+        Grey values 0 to 255, (channels, rows, columns); black where the slice ends.
+
+    Raises:
+        UnreadableFile: A slice cannot be decoded.
+    """
+    middle = stack.slices[index].plane
+    axes = _axes(middle, stack.orientation, mirrored)
+    offsets = (np.arange(params.crop_pixels) - (params.crop_pixels - 1) / 2) * params.pixel_mm
+    centre = middle.to_patient(np.array(xy, dtype=float))
+    points = centre + offsets[:, None, None] * axes.rows + offsets[None, :, None] * axes.columns
+    channels = []
+    for step in axes.channels:
+        header = stack.slices[int(np.clip(index + step, 0, len(stack.slices) - 1))]
+        channels.append(_sample(_smoothed(images.grey(header), header.plane, params.pixel_mm), header.plane, points))
+    return np.round(np.stack(channels) * 255).astype(np.uint8)
+
+
+def _axes(plane: Plane, orientation: str, mirrored: bool) -> _Axes:
+    columns, rows = (_aligned(plane, direction) for direction in _DISPLAY_AXES[orientation])
+    if not mirrored:
+        return _Axes(columns, rows, NEIGHBOURS)
+    if orientation == "sagittal":
+        return _Axes(columns, rows, NEIGHBOURS[::-1])
+    return _Axes(-columns, rows, NEIGHBOURS)
+
+
+def _aligned(plane: Plane, direction: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The image's own axis, with its sign, that runs most nearly in a patient direction."""
+    axes = [plane.row_direction, plane.column_direction]
+    axis = max(axes, key=lambda candidate: abs(float(candidate @ direction)))
+    return axis if axis @ direction >= 0 else -axis
+
+
+def _smoothed(image: NDArray[np.float32], plane: Plane, pixel_mm: float) -> NDArray[np.float32]:
+    """Removes what is finer than the crop's pixels can carry, so that it does not alias."""
+    sigma = [0.5 * np.sqrt(max((pixel_mm / spacing) ** 2 - 1, 0)) for spacing in plane.spacing]
+    return ndimage.gaussian_filter(image, sigma, truncate=3) if max(sigma) > 0 else image
+
+
+def _sample(image: NDArray[np.float32], plane: Plane, points: NDArray[np.float64]) -> NDArray[np.float32]:
+    pixels = plane.to_pixel(points)
+    coordinates = np.stack([pixels[..., 1], pixels[..., 0]])
+    return ndimage.map_coordinates(image, coordinates, order=1, mode="constant", cval=0.0, prefilter=False)

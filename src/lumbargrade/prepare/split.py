@@ -1,0 +1,67 @@
+"""Which studies train, validate and are held out. A study is never on two sides."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from lumbargrade.errors import InputError
+from lumbargrade.params import SplitParams
+
+HOLDOUT = -1
+"""Fold number of the studies in the frozen holdout."""
+
+
+def in_holdout(study_id: int, share: float) -> bool:
+    """Tells whether a study is in the frozen holdout.
+
+    It depends on nothing but the id, so that a study stays where it is when the dataset grows, and a larger share only
+    adds studies.
+    """
+    digest = hashlib.sha256(str(study_id).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64 < share
+
+
+def split_studies(crops: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
+    """Assigns each study to a fold or to the holdout.
+
+    Folds are balanced over condition groups and grades (StratifiedGroupKFold).
+
+    Args:
+        crops: One row a crop, with study_id, group and grade; grade is missing where a cell is not labelled.
+
+    Returns:
+        Columns study_id and fold, one row a study, by study_id; fold is :data:`HOLDOUT` for the holdout.
+
+    Raises:
+        InputError: There are too few studies for the folds.
+    """
+    labelled = crops[crops["grade"].notna()].sort_values(["study_id", "group"], kind="stable")
+    studies = np.sort(labelled["study_id"].unique())
+    held = np.array([in_holdout(int(study), params.holdout) for study in studies], dtype=bool)
+    kept = studies[~held]
+    if len(kept) < params.folds:
+        raise InputError(
+            f"{len(kept)} labelled studies are left for {params.folds} folds ({held.sum()} of {len(studies)} are held out); "
+            "add studies or lower split.folds"
+        )
+    if params.holdout > 0 and not held.any():
+        raise InputError(
+            f"none of the {len(studies)} labelled studies falls into the frozen holdout; add studies or raise split.holdout "
+            f"(now {params.holdout:g})"
+        )
+    folds = dict.fromkeys(studies[held].tolist(), HOLDOUT)
+    rest = labelled[labelled["study_id"].isin(kept)]
+    strata = _strata(rest, params.folds)
+    kfold = StratifiedGroupKFold(params.folds, shuffle=True, random_state=params.seed)
+    for fold, (_, validation) in enumerate(kfold.split(strata, strata, groups=rest["study_id"])):
+        folds |= dict.fromkeys(rest["study_id"].iloc[validation].tolist(), fold)
+    return pd.DataFrame(sorted(folds.items()), columns=["study_id", "fold"])
+
+
+def _strata(cells: pd.DataFrame, folds: int) -> pd.Series:
+    """Group and grade of each cell; grades too rare to be in every fold join their group's next better one."""
+    strata = cells["group"] + "/" + cells["grade"].astype(int).astype(str)
+    counts = strata.map(strata.value_counts())
+    return strata.where(counts >= folds, cells["group"] + "/0")

@@ -1,0 +1,42 @@
+"""Augmentation, on the device where the crops are: turns, shifts, scalings, and changes of intensity.
+
+Crops are never flipped here: the right side was mirrored onto the left when it was cut, so a flip would undo it.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+_TURN_DEGREES = 15.0
+_SHIFT = 0.12
+_SCALE = 0.15
+_CONTRAST = 0.25
+_BRIGHTNESS = 0.15
+_NOISE = 0.04
+"""Largest changes (noise: typical ones) at strength 1; shift as a share of the half window, noise of the grey scale."""
+
+
+def random_transforms(count: int, strength: float, generator: torch.Generator) -> Tensor:
+    """Draws affine matrices for :meth:`Grader.see`, (count, 2, 3), on the CPU."""
+    turn, scale, right, down = (2 * torch.rand(4, count, generator=generator) - 1) * strength
+    angle = turn * math.radians(_TURN_DEGREES)
+    factor = torch.exp(scale * _SCALE)
+    cosine, sine = torch.cos(angle) * factor, torch.sin(angle) * factor
+    rows = [torch.stack([cosine, -sine, right * _SHIFT], 1), torch.stack([sine, cosine, down * _SHIFT], 1)]
+    return torch.stack(rows, 1)
+
+
+def random_intensity(crops: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Changes contrast and brightness of each crop and adds noise; grey values stay within 0 to 255.
+
+    Args:
+        crops: (batch, channels, rows, columns), 0 to 255.
+
+    Returns:
+        The same shape, float32.
+    """
+    contrast, brightness = (2 * torch.rand(2, len(crops), 1, 1, 1, generator=generator) - 1) * strength
+    noise = torch.randn(crops.shape, generator=generator) * (_NOISE * strength * 255)
+    changed = (crops.float() - 128) * torch.exp(contrast * _CONTRAST).to(crops.device) + 128
+    return (changed + (brightness * _BRIGHTNESS * 255).to(crops.device) + noise.to(crops.device)).clamp_(0, 255)

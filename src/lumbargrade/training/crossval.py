@@ -1,0 +1,121 @@
+"""Cross-validation: each fold a process of its own, on the devices that there are."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.files import write_text
+from lumbargrade.training.devices import Device, find_devices, lease
+from lumbargrade.training.spec import ERROR, LOG, SPEC, Epoch, FoldResult, FoldSpec, read_history, read_result
+
+_POLL_SECONDS = 0.2
+
+OnEpoch = Callable[[FoldSpec, Epoch], None]
+
+
+def run_folds(specs: Sequence[FoldSpec], on_epoch: OnEpoch | None = None) -> list[FoldResult]:
+    """Trains folds, as many at a time as there are devices, and returns their results in the same order."""
+    devices = find_devices(specs[0].training.threads)
+    with ThreadPoolExecutor(len(devices)) as pool:
+        return list(pool.map(partial(run_fold, devices=devices, on_epoch=on_epoch), specs))
+
+
+def run_fold(spec: FoldSpec, devices: Sequence[Device], on_epoch: OnEpoch | None = None) -> FoldResult:
+    """Trains a fold in a process of its own; a fold that was finished before is not trained again.
+
+    Args:
+        devices: One of them is leased for the process.
+        on_epoch: Called for each epoch soon after it ends.
+
+    Raises:
+        InputError: The process found the user's input wrong.
+        LumbargradeError: It failed, died, or ran out of its time.
+    """
+    text = spec.model_dump_json(indent=2)
+    path = spec.folder / SPEC
+    finished = read_result(spec.folder)
+    if finished is not None and path.is_file() and path.read_text(encoding="utf-8") == text:
+        _report(spec, 0, on_epoch)
+        return finished
+    write_text(path, text)
+    (spec.folder / ERROR).unlink(missing_ok=True)
+    with lease(devices) as device:
+        _run_process(spec, device, on_epoch)
+    result = read_result(spec.folder)
+    if result is None:
+        raise LumbargradeError(f"fold {spec.fold} ended without a result; see {spec.folder / LOG}")
+    return result
+
+
+def _run_process(spec: FoldSpec, device: Device, on_epoch: OnEpoch | None) -> None:
+    minutes = spec.training.time_limit_minutes
+    stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
+    reported = 0
+    with (spec.folder / LOG).open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lumbargrade.training.fold", str(spec.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(device),
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                reported = _report(spec, reported, on_epoch)
+                if time.monotonic() > stop_at:
+                    raise LumbargradeError(
+                        f"fold {spec.fold} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
+                    )
+                time.sleep(_POLL_SECONDS)
+        finally:
+            _kill_tree(process)
+    _report(spec, reported, on_epoch)
+    if process.returncode != 0:
+        raise _failure(spec, process.returncode)
+
+
+def _environment(device: Device) -> dict[str, str]:
+    threads = str(device.threads)
+    return {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": device.visible,
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "LUMBARGRADE_PARENT": str(os.getpid()),
+    }
+
+
+def _report(spec: FoldSpec, reported: int, on_epoch: OnEpoch | None) -> int:
+    """Passes new epochs on and returns how many have been passed on so far."""
+    epochs = read_history(spec.folder)
+    if on_epoch is not None:
+        for epoch in epochs[reported:]:
+            on_epoch(spec, epoch)
+    return len(epochs)
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _failure(spec: FoldSpec, code: int) -> LumbargradeError:
+    told = spec.folder / ERROR
+    if told.is_file():
+        message = told.read_text(encoding="utf-8")
+        return InputError(message) if code == InputError.exit_code else LumbargradeError(message)
+    how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
+    lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
+    last = f" ({lines[-1][:200]})" if lines else ""
+    return LumbargradeError(
+        f"fold {spec.fold}: its process {how}{last}; see {spec.folder / LOG}, then run again: it goes on"
+    )

@@ -1,0 +1,274 @@
+"""Trains one fold: AdamW, cosine schedule with warm-up, mixed precision, early stopping.
+
+The same code on CPUs and GPUs; the device is the one that the process was given.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.files import replaced_file, write_text
+from lumbargrade.models.backbone import load_backbone
+from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
+from lumbargrade.params import TrainingParams
+from lumbargrade.prepare.pack import PackedCrops
+from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.training.augment import random_intensity, random_transforms
+from lumbargrade.training.predict import cell_codes, predict_studies
+from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, FoldSpec
+
+
+def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None) -> FoldResult:
+    """Trains a fold from its beginning and writes model, history, predictions and, last, the result.
+
+    Raises:
+        InputError: The fold has no crops to train on or to validate with, or the weights cannot be had.
+        LumbargradeError: The loss became infinite or no number.
+    """
+    started = time.monotonic()
+    run = _Run.begin(spec)
+    best: Epoch | None = None
+    (spec.folder / HISTORY).unlink(missing_ok=True)
+    for number in range(1, spec.training.epochs + 1):
+        epoch = run.epoch(number)
+        with (spec.folder / HISTORY).open("a", encoding="utf-8") as history:
+            history.write(epoch.model_dump_json() + "\n")
+        if each_epoch is not None:
+            each_epoch(epoch)
+        patience = spec.training.patience
+        if patience == 0 or best is None or epoch.validation_loss < best.validation_loss:
+            best = epoch
+            if patience or number == spec.training.epochs:
+                save_grader(run.grader, spec.folder / MODEL)
+        elif number - best.epoch >= patience:
+            break
+    assert best is not None
+    graders = [load_grader(spec.folder / MODEL).to(run.device)]
+    predictions = predict_studies(graders, run.packed, run.validation, spec.task)
+    with replaced_file(spec.folder / PREDICTIONS) as temporary:
+        predictions.to_parquet(temporary, index=False)
+    seconds = time.monotonic() - started
+    result = FoldResult(
+        fold=spec.fold,
+        folder=spec.folder,
+        epoch=best.epoch,
+        epochs=number,
+        validation_loss=best.validation_loss,
+        device=run.device.type,
+        precision=run.precision.name,
+        threads=torch.get_num_threads(),
+        crops_seen_per_second=number * len(run.training) / seconds,
+        seconds=seconds,
+    )
+    write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
+    return result
+
+
+@dataclass
+class _Precision:
+    """How numbers are held in the forward pass."""
+
+    name: str
+    autocast: Callable[[], AbstractContextManager[object]]
+    scaler: torch.amp.GradScaler
+
+
+def choose_precision(wish: str, device: torch.device) -> _Precision:
+    """Returns the precision for a device; ``auto`` takes bf16 where the device computes in it."""
+    if wish == "auto":
+        if device.type == "cuda":
+            wish = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        else:
+            wish = "bf16" if _cpu_has_bf16() else "fp32"
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wish]
+    return _Precision(
+        name=wish,
+        autocast=lambda: torch.autocast(device.type, dtype=dtype, enabled=wish != "fp32"),
+        scaler=torch.amp.GradScaler(device.type, enabled=wish == "fp16"),
+    )
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("bf16"))
+
+
+@dataclass
+class _Run:
+    """The state of one training run."""
+
+    spec: FoldSpec
+    device: torch.device
+    precision: _Precision
+    grader: Grader
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    generator: torch.Generator
+    packed: PackedCrops
+    cells: Tensor
+    grades: Tensor
+    weights: Tensor
+    training: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    @classmethod
+    def begin(cls, spec: FoldSpec) -> "_Run":
+        params = spec.training
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        seed = int(np.random.SeedSequence([spec.seed, spec.fold]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        if params.deterministic:
+            torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = not params.deterministic
+        packed = PackedCrops(spec.crops)
+        training, validation = fold_rows(packed.index, pd.read_csv(spec.split), spec.fold)
+        config = GraderConfig(
+            task=spec.task,
+            prepare=spec.prepare,
+            crop_mm=params.crop_mm,
+            image_pixels=params.image_pixels,
+            drop_rate=params.drop_rate,
+        )
+        grader = Grader(config)
+        load_backbone(grader, params.weights)
+        grader = grader.to(device, memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(_parameter_groups(grader, params.weight_decay), lr=params.learning_rate)
+        steps = _steps_per_epoch(len(training), params.batch_size)
+        return cls(
+            spec=spec,
+            device=device,
+            precision=choose_precision(params.precision, device),
+            grader=grader,
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, steps)),
+            generator=torch.Generator().manual_seed(seed),
+            packed=packed,
+            cells=torch.from_numpy(cell_codes(packed.index, spec.task)).to(device),
+            grades=torch.from_numpy(packed.index["grade"].fillna(0).to_numpy(np.int64)).to(device),
+            weights=torch.tensor(params.grade_weights or spec.task.grade_weights, device=device),
+            training=training,
+            validation=validation,
+        )
+
+    def epoch(self, number: int) -> Epoch:
+        """Passes once over the training crops, then over the validation crops."""
+        started = time.monotonic()
+        train_loss = self._train()
+        validation_loss, accuracy = self._validate()
+        if not np.isfinite([train_loss, validation_loss]).all():
+            raise LumbargradeError(
+                f"fold {self.spec.fold}: the loss is no longer a number in epoch {number}; lower training.learning_rate "
+                f"(now {self.spec.training.learning_rate:g}) or set training.precision to fp32"
+            )
+        return Epoch(
+            epoch=number,
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            validation_accuracy=accuracy,
+            learning_rate=self.schedule.get_last_lr()[0],
+            seconds=time.monotonic() - started,
+        )
+
+    def _train(self) -> float:
+        self.grader.train()
+        strength = self.spec.training.augmentation
+        total = weight = torch.zeros((), device=self.device)
+        for rows in self._batches():
+            transforms = random_transforms(len(rows), strength, self.generator).to(self.device)
+            crops = random_intensity(self._crops(rows), strength, self.generator)
+            loss_sum, weight_sum = self._loss(crops, rows, transforms)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.precision.scaler.scale(loss_sum / weight_sum).backward()
+            self.precision.scaler.step(self.optimizer)
+            self.precision.scaler.update()
+            self.schedule.step()
+            total, weight = total + loss_sum.detach(), weight + weight_sum
+        return float(total / weight)
+
+    @torch.inference_mode()
+    def _validate(self) -> tuple[float, float]:
+        self.grader.eval()
+        total = weight = torch.zeros((), device=self.device)
+        right = torch.zeros((), device=self.device)
+        for start in range(0, len(self.validation), self.spec.training.batch_size):
+            rows = self.validation[start : start + self.spec.training.batch_size]
+            with self.precision.autocast():
+                logits = self.grader(self.grader.see(self._crops(rows)), self.cells[rows]).float()
+            loss_sum, weight_sum = weighted_cross_entropy(logits, self.grades[rows], self.weights)
+            right += (logits.argmax(1) == self.grades[rows]).sum()
+            total, weight = total + loss_sum, weight + weight_sum
+        return float(total / weight), float(right) / len(self.validation)
+
+    def _loss(self, crops: Tensor, rows: NDArray[np.int64], transforms: Tensor) -> tuple[Tensor, Tensor]:
+        images = self.grader.see(crops, transforms)
+        with self.precision.autocast():
+            logits = self.grader(images, self.cells[rows]).float()
+        return weighted_cross_entropy(logits, self.grades[rows], self.weights)
+
+    def _batches(self) -> Iterator[NDArray[np.int64]]:
+        order = self.training[torch.randperm(len(self.training), generator=self.generator).numpy()]
+        size = self.spec.training.batch_size
+        for batch in range(_steps_per_epoch(len(order), size)):
+            yield order[batch * size : (batch + 1) * size]
+
+    def _crops(self, rows: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self.packed.take(rows)).to(self.device, non_blocking=True)
+
+
+def fold_rows(index: pd.DataFrame, split: pd.DataFrame, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the index that train and that validate in a fold; only labelled crops, nothing of the holdout.
+
+    Raises:
+        InputError: One of the two is empty.
+    """
+    folds = index["study_id"].map(split.set_index("study_id")["fold"])
+    labelled = index["grade"].notna() & folds.notna() & (folds != HOLDOUT)
+    training = np.flatnonzero(labelled & (folds != fold))
+    validation = np.flatnonzero(labelled & (folds == fold))
+    if not len(training) or not len(validation):
+        raise InputError(f"fold {fold} has {len(training)} crops to train on and {len(validation)} to validate with")
+    return training, validation
+
+
+def weighted_cross_entropy(logits: Tensor, grades: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the weighted sum of the cross-entropies and the sum of the weights; their ratio is the loss.
+
+    Args:
+        logits: (batch, grades).
+        grades: (batch,).
+        weights: Weight of each grade, (grades,).
+    """
+    return F.cross_entropy(logits, grades, weight=weights, reduction="sum"), weights[grades].sum()
+
+
+def warmup_cosine(params: TrainingParams, steps_per_epoch: int) -> Callable[[int], float]:
+    """Factor of the learning rate at a step: a line up from zero, then half a cosine down to zero."""
+    warmup = params.warmup_epochs * steps_per_epoch
+    last = max(params.epochs * steps_per_epoch, warmup + 1)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return float(0.5 * (1 + np.cos(np.pi * min((step - warmup) / (last - warmup), 1))))
+
+    return factor
+
+
+def _steps_per_epoch(crops: int, batch_size: int) -> int:
+    """Full batches only, so that no batch normalisation sees a few crops; but at least one batch."""
+    return max(crops // batch_size, 1)
+
+
+def _parameter_groups(grader: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Decays matrices and kernels, not biases and normalisation."""
+    decayed = [p for p in grader.parameters() if p.ndim > 1]
+    free = [p for p in grader.parameters() if p.ndim <= 1]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]

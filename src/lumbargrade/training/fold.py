@@ -1,0 +1,50 @@
+"""The training process of one fold: ``python -m lumbargrade.training.fold FOLDER``, where FOLDER holds ``spec.json``.
+
+It needs no server and no parent; but if it has a parent that dies, it ends too.
+"""
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import torch
+
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.files import write_text
+from lumbargrade.training.fit import train_fold
+from lumbargrade.training.spec import ERROR, SPEC, FoldSpec
+
+_PARENT = "LUMBARGRADE_PARENT"
+
+
+def main(folder: Path) -> int:
+    """Trains the fold described in a folder and returns the exit code of :mod:`lumbargrade.errors`."""
+    _end_with_parent()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
+    spec = FoldSpec.model_validate_json((folder / SPEC).read_text(encoding="utf-8"))
+    try:
+        train_fold(spec)
+    except LumbargradeError as error:
+        write_text(folder / ERROR, str(error))
+        return error.exit_code
+    return 0
+
+
+def _end_with_parent() -> None:
+    """Watches the process that started this one: a killed flow must not leave training behind on its devices."""
+    parent = os.environ.get(_PARENT)
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

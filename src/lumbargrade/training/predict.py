@@ -1,0 +1,74 @@
+"""Probabilities for cells: the network over crops, the mean over folds and over a cell's several crops."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from lumbargrade.models.grader import Grader
+from lumbargrade.prepare.pack import PackedCrops
+from lumbargrade.task import GradingTask
+
+_BATCH = 64
+
+
+def cell_codes(index: pd.DataFrame, task: GradingTask) -> NDArray[np.int64]:
+    """Place in ``task.cells`` of each row of a table with condition and level."""
+    place = {(cell.condition.name, cell.level): code for code, cell in enumerate(task.cells)}
+    return np.array([place[key] for key in zip(index["condition"], index["level"], strict=True)], dtype=np.int64)
+
+
+@torch.inference_mode()
+def grade_crops(graders: Sequence[Grader], crops: NDArray[np.uint8], cells: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns the mean of the graders' probabilities, (crops, grades).
+
+    Args:
+        graders: In evaluation mode, on one device, with the same crop geometry.
+        crops: (crops, 3, crop_pixels, crop_pixels).
+        cells: Place of each crop's cell in ``task.cells``.
+    """
+    device = graders[0].mean.device
+    parts = []
+    for start in range(0, len(crops), _BATCH):
+        batch = torch.from_numpy(crops[start : start + _BATCH]).to(device)
+        codes = torch.from_numpy(cells[start : start + _BATCH]).to(device)
+        each = [torch.softmax(grader(grader.see(batch), codes).double(), 1) for grader in graders]
+        parts.append(torch.stack(each).mean(0).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def pool_cells(index: pd.DataFrame, probabilities: NDArray[np.float64], task: GradingTask) -> pd.DataFrame:
+    """Averages the crops of each cell: a cell may have points in several series.
+
+    Args:
+        index: study_id, condition and level of each row.
+        probabilities: (rows, grades).
+
+    Returns:
+        study_id, condition, level and ``task.grade_columns``, a row a cell.
+    """
+    columns = list(task.grade_columns)
+    table = index[["study_id", "condition", "level"]].reset_index(drop=True)
+    table[columns] = probabilities
+    return table.groupby(["study_id", "condition", "level"], as_index=False)[columns].mean()
+
+
+def predict_studies(
+    graders: Sequence[Grader], packed: PackedCrops, rows: NDArray[np.int64], task: GradingTask
+) -> pd.DataFrame:
+    """Probabilities for the cells of some packed crops, as :func:`pool_cells` returns them."""
+    index = packed.index.iloc[rows]
+    parts = []
+    for start in range(0, len(rows), _BATCH):
+        chunk = rows[start : start + _BATCH]
+        parts.append(grade_crops(graders, packed.take(chunk), cell_codes(packed.index.iloc[chunk], task)))
+    return pool_cells(index, np.concatenate(parts), task)
+
+
+def truth_table(index: pd.DataFrame) -> pd.DataFrame:
+    """The labelled cells among packed crops: study_id, condition, level, grade (0 is the best)."""
+    labelled = index[index["grade"].notna()]
+    cells = labelled.drop_duplicates(["study_id", "condition", "level"])
+    return cells[["study_id", "condition", "level", "grade"]].astype({"grade": int}).reset_index(drop=True)

@@ -1,0 +1,288 @@
+"""The Optuna search over cross-validated training.
+
+A trial's value is the official score of its out-of-fold predictions. The study lies in a journal file; a search that was
+stopped goes on when it is run again: finished folds are not trained again, and a trial that was cut off is tried again.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from filelock import FileLock, Timeout
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.models.backbone import check_weights
+from lumbargrade.params import Choices, FloatRange, Params, TrainingParams, override_training
+from lumbargrade.prepare.pack import PackedCrops
+from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.task import GradingTask
+from lumbargrade.training.crossval import OnEpoch, run_folds
+from lumbargrade.training.metrics import Evaluation, evaluate_predictions
+from lumbargrade.training.plots import confusion_figure, search_figure
+from lumbargrade.training.predict import truth_table
+from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
+from lumbargrade.training.tracking import Tracker
+
+RunFolds = Callable[[Sequence[FoldSpec], OnEpoch], list[FoldResult]]
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search works on.
+
+    Attributes:
+        data: Hashes of what the search sees; another value is another search.
+        crops: Folder of the packed crops.
+        split: Table of studies and folds.
+        folder: Where searches keep their folds and their study.
+    """
+
+    params: Params
+    task: GradingTask
+    data: dict[str, str]
+    crops: Path
+    split: Path
+    folder: Path = Path("runs")
+
+    @property
+    def name(self) -> str:
+        """Name of the search: the same data and parameters give the same name, however many trials are asked for."""
+        told = {
+            "task": self.task.model_dump(mode="json"),
+            "data": self.data,
+            "training": self.params.training.model_dump(mode="json"),
+            "space": self.params.search.model_dump(mode="json", exclude={"trials"}),
+            "folds": self.params.split.folds,
+            "seed": self.params.seed,
+        }
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return f"{self.task.name}-{digest[:12]}"
+
+
+@dataclass(frozen=True)
+class SearchOutcome:
+    """The best of a search.
+
+    Attributes:
+        new_trials: Trials that this call had to run; 0 if all were there.
+        trial: Number of the best trial.
+        training: Its parameters.
+        folds: Its trained folds.
+        evaluation: Its out-of-fold predictions against the labels.
+        run_id: MLflow's id of the search; trial_run_id and fold_run_ids those of the best trial.
+    """
+
+    name: str
+    trials: int
+    new_trials: int
+    trial: int
+    training: TrainingParams
+    folds: list[FoldResult]
+    evaluation: Evaluation
+    run_id: str
+    trial_run_id: str
+    fold_run_ids: list[str]
+
+
+def run_search(
+    plan: SearchPlan, tracker: Tracker, train: RunFolds = run_folds, on_trial: Callable[[str], None] = print
+) -> SearchOutcome:
+    """Runs the trials that are still missing and returns the best of all.
+
+    Args:
+        train: Trains the folds of a trial.
+        on_trial: Told a line about each trial as it ends.
+
+    Raises:
+        InputError: The parameters or the data do not allow any training.
+        LumbargradeError: Another process runs this search, or a trial failed.
+    """
+    check_weights(plan.params.training.weights)
+    folder = plan.folder / plan.name
+    with _sole_owner(folder):
+        study = open_study(plan)
+        search = _Search(plan, tracker, train, study, folder)
+        missing = plan.params.search.trials - len(_complete(study))
+        for _ in range(missing):
+            on_trial(search.run_trial())
+        return search.outcome(max(missing, 0))
+
+
+def open_study(plan: SearchPlan) -> optuna.Study:
+    """Opens or creates the plan's study; a trial that was cut off is queued again."""
+    path = plan.folder / plan.name / "optuna.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    params = plan.params
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        study_name=plan.name,
+        storage=JournalStorage(JournalFileBackend(str(path))),
+        sampler=optuna.samplers.TPESampler(seed=params.search.seed),
+        direction="minimize",
+        load_if_exists=True,
+    )
+    if not study.trials:
+        study.enqueue_trial(_first_trial(params))
+    for trial in study.get_trials(states=[TrialState.RUNNING]):
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    return study
+
+
+class _Search:
+    def __init__(self, plan: SearchPlan, tracker: Tracker, train: RunFolds, study: optuna.Study, folder: Path) -> None:
+        self.plan = plan
+        self.tracker = tracker
+        self.train = train
+        self.study = study
+        self.folder = folder
+        self.logged: dict[str, int] = {}
+        index = PackedCrops(plan.crops).index
+        split = pd.read_csv(plan.split).set_index("study_id")["fold"]
+        self.truth = truth_table(index[index["study_id"].map(split).fillna(HOLDOUT) != HOLDOUT])
+        self.run_id = tracker.start_run(f"search {plan.name}", plan.name, tags={"lumbargrade.kind": "search"})
+        tracker.log_params(self.run_id, plan.params.model_dump(mode="json"))
+        tracker.set_tags(self.run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
+
+    def run_trial(self) -> str:
+        """Runs one trial and returns a line about it."""
+        trial = self.study.ask()
+        training = self._suggest(trial)
+        specs = self._specs(training)
+        key = f"{self.plan.name}/{specs[0].folder.parent.name}"
+        run_id = self.tracker.start_run(f"trial {trial.number}", key, self.run_id, {"lumbargrade.kind": "trial"})
+        self.tracker.log_params(run_id, training.model_dump(mode="json"))
+        fold_runs = [self._start_fold(spec, key, run_id) for spec in specs]
+        try:
+            results = self.train(specs, lambda spec, epoch: self._log_epoch(fold_runs[spec.fold], epoch))
+        except BaseException as error:
+            state = "FAILED" if isinstance(error, Exception) else "KILLED"
+            for ended in [*fold_runs, run_id, self.run_id]:
+                self.tracker.end_run(ended, state)
+            raise
+        evaluation = self._finish_trial(run_id, fold_runs, results)
+        trial.set_user_attr("run_id", run_id)
+        trial.set_user_attr("fold_run_ids", fold_runs)
+        trial.set_user_attr("training", training.model_dump(mode="json"))
+        self.study.tell(trial, evaluation.score)
+        best = min(t.value for t in _complete(self.study) if t.value is not None)
+        return f"trial {trial.number + 1}: score {evaluation.score:.4f} (best {best:.4f}), accuracy {evaluation.accuracy:.1%}"
+
+    def outcome(self, new_trials: int) -> SearchOutcome:
+        """Closes the search run and describes the best trial."""
+        best = self.study.best_trial
+        training = TrainingParams.model_validate_json(json.dumps(best.user_attrs["training"]))
+        results = self.train(self._specs(training), lambda spec, epoch: None)
+        evaluation = self._evaluate(results)
+        self.tracker.log_metrics(self.run_id, evaluation.flat())
+        self.tracker.set_tags(self.run_id, {"lumbargrade.best_trial": str(best.number)})
+        if new_trials:
+            values = [trial.value for trial in _complete(self.study) if trial.value is not None]
+            self.tracker.log_figure(self.run_id, search_figure(values), "search.png")
+            self.tracker.log_figure(self.run_id, confusion_figure(evaluation, self.plan.task), "confusion.png")
+        self.tracker.end_run(self.run_id)
+        return SearchOutcome(
+            name=self.plan.name,
+            trials=len(_complete(self.study)),
+            new_trials=new_trials,
+            trial=best.number,
+            training=training,
+            folds=results,
+            evaluation=evaluation,
+            run_id=self.run_id,
+            trial_run_id=best.user_attrs["run_id"],
+            fold_run_ids=best.user_attrs["fold_run_ids"],
+        )
+
+    def _suggest(self, trial: Trial) -> TrainingParams:
+        space = self.plan.params.search.space
+        values = {name: _suggest(trial, name, values) for name, values in space.items()}
+        return override_training(self.plan.params.training, values)
+
+    def _specs(self, training: TrainingParams) -> list[FoldSpec]:
+        """The folds of a trial. Their folder is named by what they depend on, so that equal trials share it."""
+        digest = hashlib.sha256(training.model_dump_json().encode()).hexdigest()[:12]
+        return [
+            FoldSpec(
+                task=self.plan.task,
+                prepare=self.plan.params.prepare,
+                training=training,
+                crops=self.plan.crops.resolve(),
+                split=self.plan.split.resolve(),
+                fold=fold,
+                seed=self.plan.params.seed,
+                folder=(self.folder / digest / f"fold-{fold}").resolve(),
+            )
+            for fold in range(self.plan.params.split.folds)
+        ]
+
+    def _start_fold(self, spec: FoldSpec, key: str, parent: str) -> str:
+        return self.tracker.start_run(f"fold {spec.fold}", f"{key}/{spec.fold}", parent, {"lumbargrade.kind": "fold"})
+
+    def _log_epoch(self, run_id: str, epoch: Epoch) -> None:
+        """Logs an epoch once, also when a trial that was cut off is run again."""
+        if run_id not in self.logged:
+            self.logged[run_id] = self.tracker.last_step(run_id, "train_loss")
+        if epoch.epoch > self.logged[run_id]:
+            self.tracker.log_metrics(run_id, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
+            self.logged[run_id] = epoch.epoch
+
+    def _finish_trial(self, run_id: str, fold_runs: list[str], results: list[FoldResult]) -> Evaluation:
+        for fold_run, result in zip(fold_runs, results, strict=True):
+            facts = result.model_dump(include={"device", "precision", "threads", "epoch", "epochs"})
+            self.tracker.log_params(fold_run, {**facts, "fold": result.fold})
+            self.tracker.log_metrics(fold_run, {"crops_per_second": result.crops_seen_per_second})
+            self.tracker.end_run(fold_run)
+        evaluation = self._evaluate(results)
+        self.tracker.log_metrics(run_id, evaluation.flat())
+        self.tracker.log_figure(run_id, confusion_figure(evaluation, self.plan.task), "confusion.png")
+        self.tracker.end_run(run_id)
+        return evaluation
+
+    def _evaluate(self, results: Sequence[FoldResult]) -> Evaluation:
+        predictions = pd.concat([result.predictions() for result in results], ignore_index=True)
+        return evaluate_predictions(self.plan.task, self.truth, predictions)
+
+
+def _suggest(trial: Trial, name: str, values: FloatRange | Choices) -> Any:
+    if isinstance(values, Choices):
+        return json.loads(trial.suggest_categorical(name, [json.dumps(choice) for choice in values.choices]))
+    if TrainingParams.model_fields[name].annotation is int:
+        return trial.suggest_int(name, int(values.low), int(values.high), log=values.log)
+    return trial.suggest_float(name, values.low, values.high, log=values.log)
+
+
+def _first_trial(params: Params) -> dict[str, Any]:
+    """The training section as it stands, spelled as Optuna keeps it: choices as JSON, since they may be lists."""
+    values = params.training.model_dump(mode="json")
+    space = params.search.space
+    return {name: json.dumps(values[name]) if isinstance(space[name], Choices) else values[name] for name in space}
+
+
+def _complete(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+
+
+@contextmanager
+def _sole_owner(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "search.lock", is_singleton=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise LumbargradeError(
+            f"search {folder.name} is already running on this machine; wait for it or stop it"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

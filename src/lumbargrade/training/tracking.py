@@ -1,0 +1,126 @@
+"""MLflow's memory of what was tried: search run → trial runs → fold runs, with explicit parents.
+
+Only the supervising process writes to MLflow; training processes write files.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+
+from lumbargrade.errors import InputError
+
+DEFAULT_STORE = Path("mlruns")
+_MAX_PARAM = 5000
+
+
+def tracking_uri() -> str:
+    """Returns MLFLOW_TRACKING_URI, or the embedded database of the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE}/mlflow.db"
+
+
+class Tracker:
+    """Writes runs of one experiment. Runs are found again by a key, so that work that goes on keeps its run."""
+
+    def __init__(self, experiment: str) -> None:
+        """Opens the experiment, creating it, and the embedded database, if they are not there.
+
+        Raises:
+            InputError: The tracking server or database cannot be had.
+        """
+        uri = tracking_uri()
+        _check_reachable(uri)
+        local = uri == f"sqlite:///{DEFAULT_STORE}/mlflow.db"
+        if local:
+            DEFAULT_STORE.mkdir(exist_ok=True)
+        try:
+            self.client = MlflowClient(tracking_uri=uri)
+            found = self.client.get_experiment_by_name(experiment)
+            place = str((DEFAULT_STORE / "artifacts").resolve()) if local else None
+            self.experiment_id = found.experiment_id if found else self.client.create_experiment(experiment, place)
+        except Exception as error:  # MLflow lets SQLAlchemy's, requests' and its own errors through
+            raise InputError(_unreachable(uri, error)) from error
+
+    def find_run(self, key: str) -> Run | None:
+        """Returns the newest run with this key."""
+        runs = self.client.search_runs(
+            [self.experiment_id],
+            f"tags.`lumbargrade.key` = '{key}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=1,
+        )
+        return runs[0] if runs else None
+
+    def start_run(self, name: str, key: str, parent: str | None = None, tags: Mapping[str, str] | None = None) -> str:
+        """Returns the id of the run with this key, which is running from now on."""
+        run = self.find_run(key)
+        if run is not None:
+            self.client.update_run(run.info.run_id, status="RUNNING")
+            return str(run.info.run_id)
+        all_tags = {MLFLOW_RUN_NAME: name, "lumbargrade.key": key, **(tags or {})}
+        if parent is not None:
+            all_tags[MLFLOW_PARENT_RUN_ID] = parent
+        return str(self.client.create_run(self.experiment_id, tags=all_tags).info.run_id)
+
+    def end_run(self, run_id: str, status: str = "FINISHED") -> None:
+        """Closes a run as FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(run_id, status)
+
+    def log_params(self, run_id: str, values: Mapping[str, Any]) -> None:
+        """Logs parameters; nested sections become dotted names."""
+        params = [Param(key, str(value)[:_MAX_PARAM]) for key, value in _flat(values)]
+        self.client.log_batch(run_id, params=params)
+
+    def log_metrics(self, run_id: str, values: Mapping[str, float], step: int = 0) -> None:
+        """Logs metrics at a step."""
+        now = int(time.time() * 1000)
+        self.client.log_batch(run_id, metrics=[Metric(key, float(value), now, step) for key, value in values.items()])
+
+    def last_step(self, run_id: str, metric: str) -> int:
+        """Returns the last step at which a metric was logged, or 0."""
+        return max((point.step for point in self.client.get_metric_history(run_id, metric)), default=0)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Sets tags of a run."""
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def log_figure(self, run_id: str, figure: Figure, name: str) -> None:
+        """Logs a picture."""
+        self.client.log_figure(run_id, figure, name)
+
+    def log_text(self, run_id: str, text: str, name: str) -> None:
+        """Logs a text file."""
+        self.client.log_text(run_id, text, name)
+
+
+def _check_reachable(uri: str) -> None:
+    """MLflow itself would try a dead server for minutes."""
+    if not uri.startswith("http"):
+        return
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
+    except requests.RequestException as error:
+        raise InputError(_unreachable(uri, error)) from error
+
+
+def _unreachable(uri: str, error: Exception) -> str:
+    reason = error.message if isinstance(error, MlflowException) else type(error).__name__
+    return (
+        f"the MLflow store {uri} cannot be used ({str(reason).splitlines()[0][:200]}); start its server, correct "
+        "MLFLOW_TRACKING_URI, or unset it to use the project's own database"
+    )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in values.items():
+        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return pairs
