@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -93,15 +93,18 @@ def _points_schema(task: GradingTask, names: tuple[str, ...]) -> pa.DataFrameSch
 def _read_text_table(source: Path | TextIO, name: str, columns: tuple[str, ...], task: GradingTask) -> pd.DataFrame:
     """All cells as stripped strings, in the order of ``columns``; the index is the line in the file."""
     lines: dict[int, list[str]] = {}
-    opened = source.open(encoding="utf-8", newline="") if isinstance(source, Path) else nullcontext(source)
     try:
-        with opened as stream:
+        with _opened(source) as stream:
             reader = csv.reader(stream, strict=True)
             for row in reader:
                 if row:
                     lines[reader.line_num] = [field.strip().removeprefix(_BYTE_ORDER_MARK) for field in row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{name} is not a comma-separated table in UTF-8 ({error}); export it as CSV UTF-8") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{source} does not exist; it must be a CSV table with {_listed(columns)}") from error
+    except OSError as error:
+        raise InputError(f"{source} cannot be read ({error.strerror}); check the file and its permissions") from error
     if not lines:
         raise InputError(f"{name} is empty; its first line must name the columns {_listed(columns)}")
     header, *rows = lines.values()
@@ -111,6 +114,10 @@ def _read_text_table(source: Path | TextIO, name: str, columns: tuple[str, ...],
             fields = f"{len(row)} fields where the header has {len(header)}"
             raise InputError(f"{name} line {line} has {fields}; mend or remove the line")
     return pd.DataFrame(rows, columns=header, index=list(lines)[1:], dtype=str)[list(columns)]
+
+
+def _opened(source: Path | TextIO) -> AbstractContextManager[TextIO]:
+    return source.open(encoding="utf-8", newline="") if isinstance(source, Path) else nullcontext(source)
 
 
 def _check_header(name: str, header: list[str], columns: tuple[str, ...], task: GradingTask) -> None:

@@ -83,10 +83,10 @@ def _aligned(plane: Plane, direction: NDArray[np.float64]) -> NDArray[np.float64
 def _smoothed(image: NDArray[np.float32], plane: Plane, pixel_mm: float) -> NDArray[np.float32]:
     """Removes what is finer than the crop's pixels can carry, so that it does not alias."""
     sigma = [0.5 * np.sqrt(max((pixel_mm / spacing) ** 2 - 1, 0)) for spacing in plane.spacing]
-    return ndimage.gaussian_filter(image, sigma, truncate=3) if max(sigma) > 0 else image
+    return np.asarray(ndimage.gaussian_filter(image, sigma, truncate=3)) if max(sigma) > 0 else image
 
 
 def _sample(image: NDArray[np.float32], plane: Plane, points: NDArray[np.float64]) -> NDArray[np.float32]:
     pixels = plane.to_pixel(points)
     coordinates = np.stack([pixels[..., 1], pixels[..., 0]])
-    return ndimage.map_coordinates(image, coordinates, order=1, mode="constant", cval=0.0, prefilter=False)
+    return np.asarray(ndimage.map_coordinates(image, coordinates, order=1, mode="constant", cval=0.0))

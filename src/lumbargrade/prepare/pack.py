@@ -6,6 +6,7 @@ shard order) and ``skipped.parquet`` (a row for each labelled cell or point with
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -17,12 +18,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lumbargrade.dataset.layout import RsnaDataset
+from lumbargrade.dataset.layout import IMAGES, RsnaDataset, dicom_files
 from lumbargrade.dicom.headers import UnreadableFile, read_headers
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
 from lumbargrade.params import PrepareParams
-from lumbargrade.prepare.crop import NEIGHBOURS, cut_crop
+from lumbargrade.prepare.crop import NEIGHBOURS
+from lumbargrade.prepare.points import cut_points
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.task import GradingTask
 
@@ -103,7 +105,7 @@ def pack_crops(
 
 def _each_study(dataset: RsnaDataset, studies: list[int], params: PrepareParams) -> Iterator[_Study]:
     points = _shown_points(dataset)
-    by_study = {int(study): table for study, table in points.groupby("study_id")}
+    by_study = {int(str(study)): table for study, table in points.groupby("study_id")}
     labels = dataset.labels.set_index("study_id")
     jobs = [(study, by_study.get(study, points.iloc[:0]), labels.loc[study].to_dict()) for study in studies]
     work = partial(_pack_study, dataset.root, dataset.task, params)
@@ -130,44 +132,38 @@ def _pack_study(
     study_id, points, labels = job
     result = _Study([], [], [])
     grades = {grade: code for code, grade in enumerate(task.grades)}
-    packed: set[str] = set()
-    for series_id, of_series in points.groupby("series_id"):
-        images = _open_series(root / "train_images" / str(study_id) / str(series_id), params)
-        for point in of_series.itertuples():
-            condition = task.condition(str(point.condition))
-            where = {"study_id": study_id, "series_id": series_id, "condition": condition.name, "level": point.level}
-            try:
-                if isinstance(images, str):
-                    raise InputError(images)
-                stack, index = images.find(int(point.instance_number))
-                crop = cut_crop(images, stack, index, (point.x, point.y), condition.mirrored, params)
-            except InputError as error:
-                result.skipped.append({**where, "reason": str(error)})
-                continue
-            column = next(c.column for c in task.cells if c.condition == condition and c.level == point.level)
-            grade = grades.get(labels[column]) if isinstance(labels[column], str) else None
-            place = {"instance_number": point.instance_number, "x": point.x, "y": point.y}
-            result.crops.append(crop)
-            result.rows.append({**where, **place, "group": condition.group, "grade": grade})
-            packed.add(column)
-    reported = {(skip["condition"], skip["level"]) for skip in result.skipped}
-    for cell in task.cells:
-        labelled = isinstance(labels[cell.column], str)
-        if labelled and cell.column not in packed and (cell.condition.name, cell.level) not in reported:
-            where = {"study_id": study_id, "series_id": None, "condition": cell.condition.name, "level": cell.level}
-            result.skipped.append({**where, "reason": "it is labelled but has no point"})
+    columns = {(cell.condition.name, cell.level): cell.column for cell in task.cells}
+    seen: set[str] = set()
+
+    def open_series(series_id: int) -> SeriesImages:
+        return _open_series(root / IMAGES / str(study_id) / str(series_id), params)
+
+    for point in cut_points(points, open_series, task, params):
+        name, level = point.condition.name, point.level
+        column = columns[name, level]
+        seen.add(column)
+        row = {"study_id": study_id, "series_id": point.series_id, "condition": name, "level": level}
+        if point.crop is None:
+            result.skipped.append({**row, "reason": point.reason})
+            continue
+        row |= {"instance_number": point.instance_number, "group": point.condition.group, "x": point.x, "y": point.y}
+        result.crops.append(point.crop)
+        result.rows.append({**row, "grade": grades.get(labels[column])})
+    for (name, level), column in columns.items():
+        if column not in seen and labels[column] in grades:
+            row = {"study_id": study_id, "series_id": None, "condition": name, "level": level}
+            result.skipped.append({**row, "reason": "it is labelled but has no point"})
     return result
 
 
-def _open_series(folder: Path, params: PrepareParams) -> SeriesImages | str:
-    """The series, or the reason why there is none."""
+def _open_series(folder: Path, params: PrepareParams) -> SeriesImages:
     headers = []
-    for path in sorted(folder.glob("*.dcm")):
-        try:
+    for path in dicom_files(folder):
+        with suppress(UnreadableFile):
             headers += read_headers(path)
-        except UnreadableFile:
-            continue
-    return SeriesImages(headers, params.percentiles) if headers else "its series has no readable image"
+    if not headers:
+        raise InputError("its series has no readable image")
+    return SeriesImages(headers, params.percentiles)
 
 
 class _ShardWriter:

@@ -61,4 +61,4 @@ class SeriesImages:
     def grey(self, header: SliceHeader) -> NDArray[np.float32]:
         """Returns a slice, (rows, columns), in the series' grey scale from 0 (black) to 1 (white)."""
         low, high = self.window
-        return np.clip((self.pixels(header) - low) / (high - low), 0, 1)
+        return np.asarray(np.clip((self.pixels(header) - low) / (high - low), 0, 1), dtype=np.float32)

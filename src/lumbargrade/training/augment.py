@@ -39,4 +39,5 @@ def random_intensity(crops: Tensor, strength: float, generator: torch.Generator)
     contrast, brightness = (2 * torch.rand(2, len(crops), 1, 1, 1, generator=generator) - 1) * strength
     noise = torch.randn(crops.shape, generator=generator) * (_NOISE * strength * 255)
     changed = (crops.float() - 128) * torch.exp(contrast * _CONTRAST).to(crops.device) + 128
-    return (changed + (brightness * _BRIGHTNESS * 255).to(crops.device) + noise.to(crops.device)).clamp_(0, 255)
+    changed += (brightness * _BRIGHTNESS * 255 + noise).to(crops.device)
+    return changed.clamp_(0, 255)

@@ -139,7 +139,7 @@ class _Run:
         )
         grader = Grader(config)
         load_backbone(grader, params.weights)
-        grader = grader.to(device, memory_format=torch.channels_last)
+        grader = grader.to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(_parameter_groups(grader, params.weight_decay), lr=params.learning_rate)
         steps = _steps_per_epoch(len(training), params.batch_size)
         return cls(
@@ -173,7 +173,7 @@ class _Run:
             train_loss=train_loss,
             validation_loss=validation_loss,
             validation_accuracy=accuracy,
-            learning_rate=self.schedule.get_last_lr()[0],
+            learning_rate=float(self.schedule.get_last_lr()[0]),
             seconds=time.monotonic() - started,
         )
 
@@ -186,7 +186,7 @@ class _Run:
             crops = random_intensity(self._crops(rows), strength, self.generator)
             loss_sum, weight_sum = self._loss(crops, rows, transforms)
             self.optimizer.zero_grad(set_to_none=True)
-            self.precision.scaler.scale(loss_sum / weight_sum).backward()
+            self.precision.scaler.scale(loss_sum / weight_sum).backward()  # type: ignore[no-untyped-call]
             self.precision.scaler.step(self.optimizer)
             self.precision.scaler.update()
             self.schedule.step()

@@ -1,0 +1,221 @@
+"""The ``lumbargrade`` command: thin. Results on standard output (``--json``), the story on standard error."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lumbargrade.errors import LumbargradeError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+dataset_app = typer.Typer(no_args_is_help=True, help="Check and version datasets.")
+stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
+app.add_typer(dataset_app, name="dataset")
+app.add_typer(stage_app, name="stage", hidden=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
+
+
+def main() -> None:
+    """Runs the command; a user's mistake ends in one sentence, not in a traceback."""
+    try:
+        app()
+    except LumbargradeError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}; mend this and run again: it goes on", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def run(
+    data: Annotated[
+        Path | None, typer.Option(help="Dataset in RSNA layout; the embedded phantom if not given.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="rsna2024, disc_degeneration, or a YAML file.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="YAML laid over params.yaml, such as recipes/rsna2024.yaml.")
+    ] = None,
+    params_file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
+    commit: Annotated[
+        bool, typer.Option("--commit", help="Commit the data's pointers (.dvc, dvc.lock) to git.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the main job: check, version, prepare, search, register, ask. Only what is stale is done."""
+    from lumbargrade.params import load_params
+
+    more = [] if data is None else [f"dataset.path={json.dumps(str(data))}"]
+    more += [] if task is None else [f"task={json.dumps(task)}"]
+    params = load_params(params_file, recipe, [*more, *(overrides or [])])
+    _quiet_prefect()
+    from lumbargrade.flows.retrain import retrain
+
+    summary = retrain(params, commit)
+    _print(summary.model_dump(mode="json"), as_json, summary.lines())
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Dataset in RSNA layout.")],
+    model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
+    as_json: Json = False,
+) -> None:
+    """Score a registered model on the labelled studies of a dataset."""
+    from lumbargrade.dataset.layout import open_dataset
+    from lumbargrade.flows.watch import bar
+    from lumbargrade.registry.evaluate import evaluate_model
+    from lumbargrade.registry.models import load_model
+
+    loaded = load_model(model)
+    dataset = open_dataset(data, loaded.config.task)
+    with bar("studies read") as progress:
+        evaluation = evaluate_model(loaded, dataset, progress=progress)
+    lines = [(name, f"{value:.4f}".rstrip("0").rstrip(".")) for name, value in evaluation.flat().items()]
+    _print(evaluation.model_dump(mode="json"), as_json, lines)
+
+
+@app.command()
+def grade(
+    study: Annotated[Path, typer.Argument(help="Folder or zip of one study's DICOM files, with points.csv.")],
+    model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
+    as_json: Json = False,
+) -> None:
+    """Grade one study without a server."""
+    from lumbargrade.registry.models import load_model
+    from lumbargrade.serving.grade import grade_study
+    from lumbargrade.serving.study import open_study
+
+    loaded = load_model(model)
+    with open_study(study, loaded.config.task) as opened:
+        records = grade_study(loaded.graders, opened).to_dict("records")
+    if as_json:
+        print(json.dumps(records, indent=2))
+        return
+    columns = loaded.config.task.grade_columns
+    table = Table("condition", "level", "grade", *columns)
+    for record in records:
+        numbers = [f"{record[column]:.3f}" if record[column] is not None else "" for column in columns]
+        table.add_row(record["condition"], record["level"], record["grade"] or f"- {record['reason']}", *numbers)
+    Console().print(table)
+
+
+@app.command()
+def phantom(
+    directory: Annotated[Path, typer.Argument(help="Folder to make.")],
+    studies: Annotated[int, typer.Option(min=1, help="Number of studies.")] = 48,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 7,
+    faults: Annotated[bool, typer.Option("--faults", help="Add the real dataset's faults.")] = False,
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Make a dataset of synthetic lumbar spines in RSNA layout."""
+    from dataclasses import asdict
+
+    from lumbargrade.dataset.phantom import generate
+    from lumbargrade.flows.watch import bar
+
+    with bar("studies") as progress:
+        summary = asdict(generate(directory, studies, seed, faults, workers, progress))
+    _print(summary, as_json, [(key, str(value)) for key, value in summary.items()])
+
+
+@dataset_app.command("check")
+def check_command(
+    directory: Annotated[Path, typer.Argument(help="Dataset in RSNA layout.")],
+    task: TaskName = "rsna2024",
+    workers: Workers = 0,
+    as_json: Json = False,
+) -> None:
+    """Report what is wrong with a dataset; exit with 1 if there are errors. Reads headers only."""
+    from lumbargrade.dataset.check import check_dataset
+    from lumbargrade.flows.watch import bar
+    from lumbargrade.task import load_task
+
+    with bar("studies checked") as progress:
+        report = check_dataset(directory, load_task(task), workers, progress)
+    if as_json:
+        print(report.model_dump_json(indent=2))
+    else:
+        Console().print(report)
+    raise typer.Exit(1 if report.errors else 0)
+
+
+@dataset_app.command("version")
+def version_command(
+    directory: Annotated[Path, typer.Argument(help="Dataset in RSNA layout.")],
+    commit: Annotated[bool, typer.Option("--commit", help="Commit the pointers to git.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put a dataset under DVC and push it to the default remote."""
+    _quiet_prefect()
+    from lumbargrade.flows.version_dataset import version_dataset_flow
+
+    summary = version_dataset_flow(directory, commit)
+    _print(summary.model_dump(mode="json"), as_json, summary.lines())
+
+
+@stage_app.command("prepare")
+def prepare_stage(source: Path, folder: Path) -> None:
+    """Pack the crops of a dataset."""
+    from lumbargrade.dataset.layout import open_dataset
+    from lumbargrade.flows.watch import bar, say
+    from lumbargrade.params import load_params
+    from lumbargrade.prepare.pack import pack_crops
+    from lumbargrade.task import load_task
+
+    params = load_params(folder / "params.yaml")
+    with bar("studies prepared") as progress:
+        summary = pack_crops(open_dataset(source, load_task(params.task)), folder / "crops", params.prepare, progress)
+    say(f"packed {summary.crops} crops of {summary.studies} studies; {summary.skipped} cells skipped")
+
+
+@stage_app.command("split")
+def split_stage(folder: Path) -> None:
+    """Assign studies to folds and holdout."""
+    import pandas as pd
+
+    from lumbargrade.files import write_text
+    from lumbargrade.params import load_params
+    from lumbargrade.prepare.pack import INDEX
+    from lumbargrade.prepare.split import split_studies
+
+    params = load_params(folder / "params.yaml")
+    table = split_studies(pd.read_parquet(folder / "crops" / INDEX), params.split)
+    write_text(folder / "split.csv", table.to_csv(index=False))
+
+
+def _print(result: dict[str, Any], as_json: bool, lines: list[tuple[str, str]]) -> None:
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in lines:
+        table.add_row(name, value)
+    Console().print(table)
+
+
+def _quiet_prefect() -> None:
+    """Our own lines tell the story; Prefect's console would tell it twice, with tracebacks for users' mistakes."""
+    settings = {
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,0 +1,204 @@
+"""What an integrity check may find, and the report of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+Level = Literal["error", "warning", "note"]
+_ORDER: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+class Kind(NamedTuple):
+    """A kind of fault: errors cost or spoil labelled cells, warnings may, notes are to be known."""
+
+    level: Level
+    title: str
+    remedy: str
+
+
+_LOOK = "look at the images; correct train_label_coordinates.csv and, if the grades are shifted too, train.csv"
+_RESTORE = "fetch the files again from where the dataset comes from"
+
+KINDS: dict[str, Kind] = {
+    "study_without_images": Kind("error", "A listed study has no images", f"{_RESTORE}, or remove its rows"),
+    "point_series_missing": Kind("error", "Points lie on a series without images", _RESTORE),
+    "point_series_undescribed": Kind(
+        "error", "Points lie on a series without a description", "add its row to train_series_descriptions.csv"
+    ),
+    "point_file_missing": Kind("error", "Points lie on slices that do not exist", f"{_RESTORE}, or remove the points"),
+    "point_file_unreadable": Kind("error", "Points lie on slices that cannot be read", _RESTORE),
+    "point_outside_image": Kind("error", "Points lie outside their image", "correct or remove the points"),
+    "levels_out_of_order": Kind("error", "Levels do not follow each other from head to feet", _LOOK),
+    "sides_swapped": Kind("error", "Left points lie to the right of right ones", _LOOK),
+    "study_not_checked": Kind("error", "A study could not be checked", "look at its files; please report the fault"),
+    "levels_disagree": Kind("warning", "Two series of a study do not agree where its levels are", _LOOK),
+    "series_elsewhere": Kind("warning", "A series shows another part of the body than the rest", "remove its rows"),
+    "series_missing": Kind("warning", "A described series has no images", f"{_RESTORE}, or remove its row"),
+    "series_undescribed": Kind(
+        "warning", "A series has no description", "add its row to train_series_descriptions.csv, or remove its folder"
+    ),
+    "series_kind_missing": Kind(
+        "warning", "Labelled conditions lack the series that shows them", "those cells are not used; add the series"
+    ),
+    "file_unreadable": Kind("warning", "Files cannot be read", f"{_RESTORE}; the other slices are used"),
+    "label_without_point": Kind("warning", "Labelled cells have no point", "add the points; else they are not used"),
+    "point_repeated": Kind("warning", "A cell has several points in one series", "keep one of them"),
+    "point_of_unlisted_study": Kind("warning", "Points belong to a study that train.csv lacks", "add or remove rows"),
+    "shapes_mixed": Kind("warning", "Slices of one series differ in shape", "see whether they are of one series"),
+    "geometry_missing": Kind(
+        "warning", "Files lack orientation, position or spacing", "export them again with their geometry tags"
+    ),
+    "orientation_unexpected": Kind(
+        "warning", "A series is not oriented as its description says", "correct train_series_descriptions.csv"
+    ),
+    "modality_unexpected": Kind("warning", "Images are not MR", "remove the series"),
+    "file_not_image": Kind("note", "Files are no images", "they are left out"),
+    "point_without_label": Kind("note", "Points belong to cells without a grade", "they are not used for training"),
+    "point_not_used": Kind("note", "Points lie on series that do not show their condition", "they are not used"),
+    "levels_in_several_series": Kind("note", "Cells have points in several series", "all of them are used"),
+    "series_several": Kind("note", "Several series have the same description", "all with points are used"),
+    "series_not_used": Kind("note", "A series shows no condition of the task", "it is not used"),
+    "series_of_unlisted_study": Kind("note", "A study with series is not in train.csv", "it is not used"),
+    "study_unlisted": Kind("note", "A folder of train_images is in no table", "it is not used"),
+    "study_unlabelled": Kind("note", "A study has no grade at all", "it is not used for training"),
+    "orientations_several": Kind("note", "A series has slices of several orientations", "they are taken apart"),
+    "instances_out_of_order": Kind(
+        "note", "Instance numbers do not follow the position", "slices are ordered by position"
+    ),
+    "instances_with_gaps": Kind("note", "Instance numbers have gaps or do not start at 1", "none is needed"),
+    "instances_differ": Kind("note", "File names are not the instance numbers", "points go by file names"),
+    "positions_repeated": Kind("note", "Slices lie where another one lies", "the first of them is used"),
+    "pixels_not_square": Kind("note", "Pixels are not square", "crops are resampled by spacing"),
+    "series_uids_several": Kind(
+        "note", "Files of one folder are of several DICOM series", "see if they belong together"
+    ),
+}
+
+
+class Finding(BaseModel):
+    """One fault of one study or series; faults of the same kind are told together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    level: Level
+    study_id: int | None
+    series_id: int | None
+    message: str
+
+
+def finding(kind: str, message: str, study_id: object, series_id: object = None) -> Finding:
+    """Makes a finding of one of :data:`KINDS`.
+
+    Args:
+        study_id: Anything that prints as a whole number, as the keys of pandas' groups do, or None.
+        series_id: The same.
+    """
+    study, series = (None if number is None else int(str(number)) for number in (study_id, series_id))
+    return Finding(kind=kind, level=KINDS[kind].level, study_id=study, series_id=series, message=message)
+
+
+class KindCount(BaseModel):
+    """How often a kind of fault was found, and what to do about it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    level: Level
+    title: str
+    remedy: str
+    findings: int
+    studies: int
+
+
+class SeriesSummary(BaseModel):
+    """The series of one description.
+
+    Attributes:
+        slices: Fewest, median and most slices of a series that has any.
+        not_square: Series whose images have unequal sides.
+        orientations: Series by the orientation of most of their slices.
+        directions: Series by where their instance numbers lead: ``left``, ``head``, ..., or ``none``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
+    used: bool
+    series: int
+    studies: int
+    files: int
+    slices: tuple[int, float, int]
+    not_square: int
+    orientations: dict[str, int]
+    directions: dict[str, int]
+
+
+class CheckReport(BaseModel):
+    """The result of an integrity check.
+
+    Attributes:
+        files: DICOM files of described series.
+        findings: By level, kind, study and series.
+        counts: The kinds among the findings, in the same order.
+        grades: Labelled cells, by condition and grade; ``empty`` are cells without a grade.
+        series: By description.
+        transfer_syntaxes: Slices by UID of their encoding.
+        manufacturers: Series by maker of the scanner.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    studies: int
+    files: int
+    points: int
+    findings: tuple[Finding, ...]
+    counts: tuple[KindCount, ...]
+    grades: dict[str, dict[str, int]]
+    series: tuple[SeriesSummary, ...]
+    transfer_syntaxes: dict[str, int]
+    manufacturers: dict[str, int]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Findings that cost or spoil labelled cells."""
+        return tuple(found for found in self.findings if found.level == "error")
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sorts findings by level, kind, study and series."""
+    kinds = list(KINDS)
+
+    def place(found: Finding) -> tuple[int, int, int, int, str]:
+        return (
+            _ORDER[found.level],
+            kinds.index(found.kind),
+            found.study_id or 0,
+            found.series_id or 0,
+            found.message,
+        )
+
+    return tuple(sorted(findings, key=place))
+
+
+def count_kinds(findings: Iterable[Finding]) -> tuple[KindCount, ...]:
+    """Counts findings, and the studies that have them, by kind."""
+    number = Counter[str]()
+    studies: dict[str, set[int | None]] = defaultdict(set)
+    for found in findings:
+        number[found.kind] += 1
+        studies[found.kind].add(found.study_id)
+    return tuple(
+        KindCount(kind=kind, **KINDS[kind]._asdict(), findings=number[kind], studies=len(studies[kind]))
+        for kind in sorted(number, key=lambda name: (_ORDER[KINDS[name].level], list(KINDS).index(name)))
+    )
+
+
+def first_few(values: Iterable[object], most: int = 5) -> str:
+    """Lists some values, and how many there are beyond them."""
+    told = [str(value) for value in values]
+    rest = f" and {len(told) - most} more" if len(told) > most else ""
+    return ", ".join(told[:most]) + rest

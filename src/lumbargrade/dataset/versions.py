@@ -1,0 +1,194 @@
+"""Versions of the data, kept by DVC: which bytes a dataset was, and which crops and folds were made of it.
+
+DVC allows one writer at a time, so nothing here is called in parallel.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import environ, pathsep
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import SCMError
+
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.files import write_text
+
+DATASETS = Path("data/datasets.yaml")
+"""The list over which ``dvc.yaml`` repeats its stages."""
+
+POINTERS = ("*.dvc", "dvc.lock", "data/datasets.yaml", "data/.gitignore")
+"""What DVC has git keep (pathspecs): the data's pointers, as against code and parameters."""
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """What DVC calls a dataset.
+
+    Attributes:
+        name: Its folder in ``data/``.
+        md5: DVC's hash of all its files; ends in ``.dir``.
+        size: Bytes.
+        remote: The remote that holds it, if one is configured.
+    """
+
+    name: str
+    md5: str
+    size: int
+    files: int
+    remote: str | None
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies in the project."""
+        return DATASETS.parent / self.name
+
+
+def version_dataset(source: Path) -> DatasetVersion:
+    """Puts a dataset under DVC and pushes it to the default remote, if there is one.
+
+    A folder in ``data/`` is tracked where it is; one from elsewhere is brought to ``data/<its name>``, and brought again
+    when it has changed there.
+
+    Raises:
+        InputError: The project is no DVC repository, or another folder of the same name is tracked already.
+        LumbargradeError: DVC failed.
+    """
+    folder = dataset_folder(source)
+    with _repository(f"version {source}") as repo:
+        if folder.resolve() == source.resolve():
+            repo.add([str(folder)])
+        elif not _pointer(folder).is_file():
+            repo.imp_url(str(source.resolve()), out=str(folder))
+        else:
+            _check_origin(folder, source)
+            repo.update([str(_pointer(folder))])
+            repo.checkout([str(_pointer(folder))])
+        remote = repo.config["core"].get("remote")
+        if remote:
+            repo.push([str(_pointer(folder))])
+    _register(folder.name)
+    return read_version(folder, remote)
+
+
+def dataset_folder(source: Path) -> Path:
+    """Returns where a dataset lies, or will lie, in the project: ``data/<name>``."""
+    return DATASETS.parent / source.resolve().name
+
+
+def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
+    """Returns the version that a tracked dataset's pointer records.
+
+    Raises:
+        InputError: The folder is not under DVC.
+    """
+    pointer = _pointer(folder)
+    if not pointer.is_file():
+        raise InputError(f"{folder} is not under DVC; version it with `lumbargrade dataset version {folder}`")
+    out = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]
+    return DatasetVersion(name=folder.name, md5=out["md5"], size=out["size"], files=out["nfiles"], remote=remote)
+
+
+def fetch_dataset(folder: Path) -> bool:
+    """Brings a tracked dataset that is not in the workspace out of DVC's cache or remote; tells whether it could."""
+    if folder.exists() or not _pointer(folder).is_file():
+        return folder.exists()
+    with _repository(f"pull {folder}") as repo:
+        repo.pull([str(_pointer(folder))])
+    return folder.exists()
+
+
+def reproduce(name: str) -> dict[str, str]:
+    """Runs the stale stages of ``dvc.yaml`` for a dataset and returns the hash of each output, by its file name.
+
+    Raises:
+        LumbargradeError: A stage failed; its own message stands above.
+    """
+    with _repository(f"prepare {name}") as repo, _own_commands():
+        repo.reproduce([f"prepare@{name}", f"split@{name}"])
+    return output_hashes(name)
+
+
+def output_hashes(name: str) -> dict[str, str]:
+    """Returns the hashes that ``dvc.lock`` records for a dataset's outputs: ``{"crops": …, "split.csv": …}``."""
+    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+    outs = [out for stage in ("prepare", "split") for out in lock["stages"][f"{stage}@{name}"]["outs"]]
+    return {Path(out["path"]).name: out["md5"] for out in outs}
+
+
+def uncommitted_pointers() -> list[str]:
+    """Returns the pointers that git does not have as they are now."""
+    lines = _git("status", "--porcelain", "--untracked-files=all", "--", *POINTERS).splitlines()
+    return [line[3:] for line in lines]
+
+
+def commit_pointers(message: str) -> str | None:
+    """Commits the data's pointers, and nothing else; returns the commit, or nothing if they were committed already."""
+    changed = uncommitted_pointers()
+    if not changed:
+        return None
+    _git("add", "--", *changed)
+    _git("commit", "--quiet", "-m", message, "--", *changed)
+    return _git("rev-parse", "HEAD").strip()
+
+
+def _pointer(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.dvc")
+
+
+def _check_origin(folder: Path, source: Path) -> None:
+    """Two datasets of one name must not take each other's place unseen."""
+    pointer = yaml.safe_load(_pointer(folder).read_text(encoding="utf-8"))
+    origin = pointer.get("deps", [{}])[0].get("path")
+    known = (_pointer(folder).parent / origin).resolve() if origin else folder.resolve()
+    if known != source.resolve():
+        raise InputError(f"{folder} already holds a dataset from elsewhere; rename {source.name} and run again")
+
+
+def _register(name: str) -> None:
+    listed: list[str] = yaml.safe_load(DATASETS.read_text(encoding="utf-8"))["datasets"]
+    if name not in listed:
+        comment = DATASETS.read_text(encoding="utf-8").split("datasets:")[0]
+        write_text(DATASETS, comment + yaml.safe_dump({"datasets": [*listed, name]}))
+
+
+@contextmanager
+def _repository(doing: str) -> Iterator[Any]:
+    if not Path("dvc.yaml").is_file():
+        raise InputError("there is no dvc.yaml here; run the command in the project's folder")
+    try:
+        with Repo() as repo:
+            yield repo
+    except (DvcException, SCMError, OSError) as error:
+        raise LumbargradeError(f"DVC could not {doing}: {_last_cause(error)}") from error
+
+
+def _last_cause(error: BaseException) -> str:
+    """DVC wraps what happened; the innermost sentence says most."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+@contextmanager
+def _own_commands() -> Iterator[None]:
+    """Stages find this environment's `lumbargrade`, whether or not the environment is activated."""
+    before = environ["PATH"]
+    environ["PATH"] = f"{Path(sys.executable).parent}{pathsep}{before}"
+    try:
+        yield
+    finally:
+        environ["PATH"] = before
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LumbargradeError(f"git {arguments[0]} failed: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout

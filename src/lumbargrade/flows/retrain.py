@@ -1,0 +1,271 @@
+"""The main job: check → version → prepare → search → register → answer.
+
+`lumbargrade run` runs it; `prefect deploy` schedules it.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect import flow, runtime, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import BaseModel
+
+from lumbargrade.dataset.check import check_dataset
+from lumbargrade.dataset.findings import CheckReport
+from lumbargrade.dataset.layout import RsnaDataset, open_dataset
+from lumbargrade.dataset.phantom import generate
+from lumbargrade.dataset.versions import (
+    DatasetVersion,
+    commit_pointers,
+    fetch_dataset,
+    reproduce,
+    uncommitted_pointers,
+    version_dataset,
+)
+from lumbargrade.errors import InputError
+from lumbargrade.flows.watch import bar, say
+from lumbargrade.models.backbone import check_weights
+from lumbargrade.params import DatasetParams, Params, load_params, save_params
+from lumbargrade.registry.register import Registration, register_best
+from lumbargrade.serving.answer import Answer, answer_over_http
+from lumbargrade.task import GradingTask, load_task
+from lumbargrade.training.crossval import OnEpoch, run_fold
+from lumbargrade.training.devices import find_devices
+from lumbargrade.training.search import SearchOutcome, SearchPlan, run_search
+from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
+from lumbargrade.training.tracking import Tracker, tracking_uri
+
+PREPARED = Path("prepared")
+
+
+class RunSummary(BaseModel):
+    """What a run did, for people and for ``--json``.
+
+    Attributes:
+        score: Official score of the best trial's out-of-fold predictions; accuracy and its majority baseline likewise.
+        champion: The version that is champion now.
+        answer: What the new version said over HTTP; nothing if no version is new.
+        uncommitted: The data's pointers that git does not have yet.
+    """
+
+    dataset: str
+    dataset_md5: str
+    studies: int
+    findings: dict[str, int]
+    search: str
+    trials: int
+    new_trials: int
+    score: float
+    accuracy: float
+    accuracy_majority: float
+    model: str
+    version: str
+    decision: str
+    reason: str
+    champion: str | None
+    holdout_score: float | None
+    answer: Answer | None
+    uncommitted: list[str]
+    tracking_uri: str
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The summary for people, with what to do next."""
+        champion = f"{self.model}@champion is version {self.champion}" if self.champion else "there is no champion"
+        pairs = [
+            (
+                "dataset",
+                f"{self.dataset} {self.dataset_md5}, {self.studies} studies, "
+                f"{self.findings['error']} errors and {self.findings['warning']} warnings",
+            ),
+            ("search", f"{self.search}: {self.trials} trials, {self.new_trials} of them now"),
+            (
+                "cross-validated",
+                f"score {self.score:.4f}, accuracy {self.accuracy:.1%} (majority {self.accuracy_majority:.1%})",
+            ),
+            ("model", f"{self.model} version {self.version}: {self.decision} ({self.reason}); {champion}"),
+        ]
+        if self.holdout_score is not None:
+            pairs.append(("holdout", f"score {self.holdout_score:.4f}"))
+        if self.answer is not None:
+            graded = f"{self.answer.graded} of {self.answer.cells} cells graded"
+            pairs.append(("over HTTP", f"study {self.answer.study_id}: {graded}"))
+        if self.uncommitted:
+            pairs.append(("not in git yet", f"{', '.join(self.uncommitted)} (commit them, or use --commit)"))
+        return [
+            *pairs,
+            ("look at runs", f"mlflow ui --backend-store-uri {self.tracking_uri}"),
+            ("look at the flow", "prefect server start"),
+            (
+                "serve",
+                f"MLFLOW_TRACKING_URI={self.tracking_uri} mlflow models serve -m models:/{self.model}@champion"
+                " --env-manager local --port 5001",
+            ),
+        ]
+
+
+def _worth_retrying(task: object, run: object, state: State[object]) -> bool:
+    """A user's mistake stays one; a process that was killed may do better the second time."""
+    return not isinstance(state.result(raise_on_failure=False), InputError)
+
+
+_RUNNER: ThreadPoolTaskRunner[FoldResult] = ThreadPoolTaskRunner(max_workers=16)
+"""More folds than this do not wait for devices at once; each still leases its device."""
+
+
+@flow(name="retrain", task_runner=_RUNNER)
+def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
+    """Runs every stage that is stale, and ends with a registered model that has answered over HTTP.
+
+    Args:
+        params: All parameters; those of ``params.yaml`` if not given.
+        commit: Whether to commit the data's pointers to git.
+    """
+    params = params or load_params(Path("params.yaml"))
+    grading_task = load_task(params.task)
+    check_weights(params.training.weights)
+    tracker = Tracker(f"lumbargrade-{grading_task.name}")
+    source = obtain(params.dataset)
+    report = check(source, grading_task, params.prepare.workers)
+    version = version_data(source)
+    folder = PREPARED / version.name
+    save_params(params, folder / "params.yaml")
+    outputs = prepare(version.name)
+    if commit:
+        commit_pointers(f"Version dataset {version.name} ({version.md5})")
+    data = {"name": version.name, "md5": version.md5, "crops_md5": outputs["crops"], "split_md5": outputs["split.csv"]}
+    plan = SearchPlan(params, grading_task, data, folder / "crops", folder / "split.csv")
+    outcome = search(plan, tracker)
+    registration = register(plan, outcome, open_dataset(version.folder, grading_task), tracker)
+    answer = ask_model(plan, registration, version.folder) if registration.is_new else None
+    return summarise(report, version, outcome, registration, answer)
+
+
+@task(cache_policy=NO_CACHE)
+def obtain(dataset: DatasetParams) -> Path:
+    """Returns the dataset's folder: as it is, out of DVC, or, for the embedded default, made as a phantom."""
+    source = Path(dataset.path)
+    if source.is_dir() or fetch_dataset(source):
+        return source
+    if dataset.path != DatasetParams().path:
+        raise InputError(f"dataset folder {source} does not exist; give a folder in RSNA layout with --data")
+    with bar("phantom studies") as progress:
+        generate(source, dataset.phantom_studies, dataset.phantom_seed, progress=progress)
+    say(f"made {dataset.phantom_studies} phantom studies in {source}")
+    return source
+
+
+@task(cache_policy=NO_CACHE)
+def check(source: Path, grading_task: GradingTask, workers: int) -> CheckReport:
+    """Checks the dataset before it is copied. Faulty files cost their own cells only, so errors are told, not fatal."""
+    with bar("studies checked") as progress:
+        report = check_dataset(source, grading_task, workers, progress)
+    table = [count.model_dump(include={"level", "title", "findings", "studies", "remedy"}) for count in report.counts]
+    create_table_artifact(key="dataset-check", table=table, description=f"Integrity check of {source}")
+    for count in report.counts:
+        if count.level == "error":
+            say(f"error in the data: {count.title.lower()} ({count.studies} studies); {count.remedy}")
+    return report
+
+
+@task(cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
+def version_data(source: Path) -> DatasetVersion:
+    """Puts the dataset under DVC."""
+    say(f"versioning {source} with DVC")
+    version = version_dataset(source)
+    create_markdown_artifact(
+        key="dataset-version",
+        markdown=f"**{version.name}** `{version.md5}`: {version.files} files, {version.size / 1e6:,.0f} MB",
+    )
+    return version
+
+
+@task(cache_policy=NO_CACHE)
+def prepare(name: str) -> dict[str, str]:
+    """Cuts crops and assigns folds, if data, code or parameters have changed."""
+    say(f"preparing {name} (dvc repro)")
+    return reproduce(name)
+
+
+@task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
+def train_fold(spec: FoldSpec, on_epoch: OnEpoch) -> FoldResult:
+    """Trains one fold in a process of its own."""
+    return run_fold(spec, find_devices(spec.training.threads), on_epoch)
+
+
+def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
+    """Runs the missing trials; each fold is a task."""
+    say(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
+
+    def train(specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
+        epochs = sum(spec.training.epochs for spec in specs)
+        with bar("epochs of this trial") as progress:
+            seen: dict[int, int] = {}
+
+            def each_epoch(spec: FoldSpec, epoch: Epoch) -> None:
+                on_epoch(spec, epoch)
+                seen[spec.fold] = epoch.epoch
+                progress(sum(seen.values()), epochs)
+
+            futures = [train_fold.submit(spec, each_epoch) for spec in specs]
+            return [future.result() for future in futures]
+
+    outcome = run_search(plan, tracker, train, say)
+    table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]
+    create_table_artifact(
+        key="search", table=table, description=f"Out-of-fold metrics of the best trial of {plan.name}"
+    )
+    return outcome
+
+
+@task(cache_policy=NO_CACHE)
+def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker) -> Registration:
+    """Registers the best trial, unless it is registered, and lets the gate decide on the champion."""
+    flow_run = str(runtime.flow_run.id or "")
+    registration = register_best(plan, outcome, dataset, tracker, flow_run)
+    create_markdown_artifact(
+        key="registration",
+        markdown=f"**{registration.name}** version {registration.version}: {registration.decision} - {registration.reason}",
+    )
+    return registration
+
+
+@task(cache_policy=NO_CACHE)
+def ask_model(plan: SearchPlan, registration: Registration, folder: Path) -> Answer:
+    """Serves the new version for a moment and asks it for a study of the frozen holdout."""
+    say(f"asking {registration.name} version {registration.version} over HTTP")
+    return answer_over_http(registration.uri, folder, plan.task, plan.split)
+
+
+def summarise(
+    report: CheckReport,
+    version: DatasetVersion,
+    outcome: SearchOutcome,
+    registration: Registration,
+    answer: Answer | None,
+) -> RunSummary:
+    """Collects what a person wants to know at the end."""
+    evaluation = outcome.evaluation
+    return RunSummary(
+        dataset=version.name,
+        dataset_md5=version.md5,
+        studies=report.studies,
+        findings={level: sum(found.level == level for found in report.findings) for level in ("error", "warning")},
+        search=outcome.name,
+        trials=outcome.trials,
+        new_trials=outcome.new_trials,
+        score=evaluation.score,
+        accuracy=evaluation.accuracy,
+        accuracy_majority=evaluation.accuracy_majority,
+        model=registration.name,
+        version=registration.version,
+        decision=registration.decision,
+        reason=registration.reason,
+        champion=registration.champion,
+        holdout_score=registration.holdout_score,
+        answer=answer,
+        uncommitted=uncommitted_pointers(),
+        tracking_uri=tracking_uri(),
+    )

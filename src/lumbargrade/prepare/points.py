@@ -1,0 +1,68 @@
+"""The crop of each point of a study, or why it has none: the one road for training and for serving."""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lumbargrade.errors import InputError
+from lumbargrade.params import PrepareParams
+from lumbargrade.prepare.crop import cut_crop
+from lumbargrade.prepare.series import SeriesImages
+from lumbargrade.task import Condition, GradingTask
+
+
+@dataclass(frozen=True)
+class PointCrop:
+    """A point of a study and its crop.
+
+    Attributes:
+        crop: (channels, rows, columns), or nothing if ``reason`` says why.
+    """
+
+    series_id: int
+    instance_number: int
+    condition: Condition
+    level: str
+    x: float
+    y: float
+    crop: NDArray[np.uint8] | None
+    reason: str | None = None
+
+
+def cut_points(
+    points: pd.DataFrame, open_series: Callable[[int], SeriesImages], task: GradingTask, params: PrepareParams
+) -> Iterator[PointCrop]:
+    """Cuts the crop of every point of one study, series by series.
+
+    Args:
+        points: Rows of the coordinates table.
+        open_series: Returns a series by RSNA's number, or raises InputError with the reason why it cannot.
+    """
+    for series_id, rows in points.groupby("series_id"):
+        images: SeriesImages | str
+        try:
+            images = open_series(int(str(series_id)))
+        except InputError as error:
+            images = str(error)
+        for row in rows.to_dict("records"):
+            yield _cut_point(row, images, task, params)
+
+
+def _cut_point(
+    row: Mapping[Hashable, object], images: SeriesImages | str, task: GradingTask, params: PrepareParams
+) -> PointCrop:
+    condition = task.condition(str(row["condition"]))
+    x, y = float(str(row["x"])), float(str(row["y"]))
+    series_id, instance = int(str(row["series_id"])), int(str(row["instance_number"]))
+    crop, reason = None, None
+    try:
+        if isinstance(images, str):
+            raise InputError(images)
+        stack, index = images.find(instance)
+        crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)
+    except InputError as error:
+        reason = str(error)
+    return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason)

@@ -1,0 +1,1 @@
+"""Registered models: packaging, lineage, and which one is champion."""

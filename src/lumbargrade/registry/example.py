@@ -1,0 +1,20 @@
+"""A study that is nobody's: the input example of every model version."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from lumbargrade.dataset.bundle import zip_study
+from lumbargrade.dataset.phantom import generate
+
+_SEED = 0
+
+
+def example_study() -> bytes:
+    """Returns a zip of one phantom study, thinned to the slices that carry points."""
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
+        folder = Path(name) / "phantom"
+        generate(folder, studies=1, seed=_SEED, workers=1)
+        study_id = int(pd.read_csv(folder / "train.csv")["study_id"].iloc[0])
+        return zip_study(folder, study_id, only_pointed=True)

@@ -1,0 +1,92 @@
+"""Packages a search's best trial as an MLflow model and registers it. No pickle: safetensors and models-from-code."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import mlflow
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+
+from lumbargrade.registry.lineage import PACKAGE
+from lumbargrade.task import GradingTask
+from lumbargrade.training.search import SearchOutcome
+from lumbargrade.training.tracking import Tracker, tracking_uri
+
+SERVING_REQUIREMENTS = (
+    "mlflow", "numpy", "pandas", "pandera", "pydantic", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg",
+    "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml", "safetensors", "scipy", "torch", "torchvision",
+)  # fmt: skip
+"""What the served model imports; the versions of this environment are pinned with it."""
+
+STUDY_COLUMN = "study"
+
+
+def registered_name(task: GradingTask) -> str:
+    """Name under which a task's models are registered."""
+    return f"lumbargrade-{task.name.replace('_', '-')}"
+
+
+def signature(task: GradingTask) -> ModelSignature:
+    """A binary column in (a zip of the study's DICOM files); a record for each cell out."""
+    texts = ["study_id", "condition", "level"]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("string", name, required=name != "study_id") for name in texts]
+    outputs += [ColSpec("double", name, required=False) for name in task.grade_columns]
+    outputs += [ColSpec("string", name, required=False) for name in ("grade", "reason")]
+    return ModelSignature(inputs=Schema([ColSpec("binary", STUDY_COLUMN)]), outputs=Schema(outputs))
+
+
+def register_model(
+    tracker: Tracker, outcome: SearchOutcome, task: GradingTask, example: bytes, tags: Mapping[str, str], threads: int
+) -> str:
+    """Logs the best trial's folds as one model under the search run, registers it, and returns its version.
+
+    Args:
+        example: Zip of a study that holds nobody's data; stored as the input example.
+        tags: Set on the model version.
+        threads: Threads of the served model; 0 is all cores.
+    """
+    name = registered_name(task)
+    artifacts = {f"fold-{fold.fold}": str(fold.model) for fold in outcome.folds}
+    with _in_run(outcome.run_id):
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(PACKAGE / "serving" / "model.py"),
+            artifacts=artifacts,
+            code_paths=[str(PACKAGE)],
+            model_config={"threads": threads},
+            signature=signature(task),
+            input_example=pd.DataFrame({STUDY_COLUMN: [example]}),
+            pip_requirements=[f"{package}=={version(package)}" for package in SERVING_REQUIREMENTS],
+            registered_model_name=name,
+            metadata={"task": task.name},
+        )
+    number = str(info.registered_model_version)
+    for key, value in tags.items():
+        tracker.client.set_model_version_tag(name, number, key, value)
+    return number
+
+
+def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str) -> str | None:
+    """Returns the version that was registered from a trial, if there is one and it is complete."""
+    found = tracker.client.search_model_versions(f"name='{registered_name(task)}'")
+    for candidate in found:
+        if candidate.tags.get("search.trial_run_id") == trial_run_id and "gate.decision" in candidate.tags:
+            return str(candidate.version)
+    return None
+
+
+@contextmanager
+def _in_run(run_id: str) -> Iterator[None]:
+    """MLflow's log_model works on the active run only; its remarks are not for the user."""
+    mlflow.set_tracking_uri(tracking_uri())
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with mlflow.start_run(run_id=run_id):
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""A study's bytes in, gradings out."""

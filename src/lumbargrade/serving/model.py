@@ -1,0 +1,46 @@
+"""The MLflow model, as code: MLflow runs this file to serve a registered version.
+
+A row is a study (the zip of its DICOM files) and becomes a record a cell.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+import pandas as pd
+import torch
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from lumbargrade.errors import InputError
+from lumbargrade.models.grader import load_grader
+from lumbargrade.registry.package import STUDY_COLUMN
+from lumbargrade.serving.grade import grade_study, refuse_study
+from lumbargrade.serving.study import open_study
+
+
+class GradingModel(PythonModel):
+    """Grades studies with the mean of the folds' probabilities, one study at a time."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Loads the folds' graders onto the device that there is."""
+        torch.set_num_threads(int(context.model_config.get("threads", 0)) or len(os.sched_getaffinity(0)))
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        paths = sorted(context.artifacts.items())
+        self.graders = [load_grader(Path(path)).to(device) for _, path in paths]
+        self.turn = threading.Semaphore(1)
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
+        """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason."""
+        task = self.graders[0].config.task
+        answers = []
+        for study in model_input[STUDY_COLUMN]:
+            try:
+                with self.turn, open_study(bytes(study), task) as opened:
+                    answers.append(grade_study(self.graders, opened))
+            except InputError as error:
+                answers.append(refuse_study(task, str(error)))
+        return pd.concat(answers, ignore_index=True)
+
+
+set_model(GradingModel())

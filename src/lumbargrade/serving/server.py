@@ -1,0 +1,112 @@
+"""Starts and asks MLflow's scoring server, a process of its own."""
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.registry.package import STUDY_COLUMN
+from lumbargrade.training.tracking import tracking_uri
+
+_START_SECONDS = 180
+_ANSWER_SECONDS = 300
+
+
+@contextmanager
+def served_model(uri: str, port: int | None = None) -> Iterator[str]:
+    """Serves a registered model on this machine as long as the context lasts; yields the server's address.
+
+    Raises:
+        LumbargradeError: The server did not start; the sentence ends with its last words.
+    """
+    port = port or _free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        uri,
+        "--env-manager",
+        "local",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command], env=_environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            if not _answers(address, process):
+                log.seek(0)
+                last = (log.read().strip().splitlines() or ["it said nothing"])[-1]
+                raise LumbargradeError(f"the model server for {uri} did not start: {last[:300]}")
+            yield address
+        finally:
+            _stop(process)
+
+
+def ask(address: str, study: bytes) -> list[dict[str, Any]]:
+    """Sends a study's zip to a scoring server and returns a record for each cell.
+
+    Raises:
+        LumbargradeError: The server answered with an error. Its body echoes what was sent, so it is not repeated.
+    """
+    payload = {"dataframe_split": {"columns": [STUDY_COLUMN], "data": [[base64.b64encode(study).decode()]]}}
+    try:
+        answer = requests.post(f"{address}/invocations", json=payload, timeout=_ANSWER_SECONDS)
+    except requests.RequestException as error:
+        raise LumbargradeError(f"the model server at {address} did not answer ({type(error).__name__})") from error
+    if answer.status_code != requests.codes.ok:
+        raise LumbargradeError(f"the model server at {address} answered with status {answer.status_code}; see its log")
+    records: list[dict[str, Any]] = answer.json()["predictions"]
+    return records
+
+
+def _environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ours = {"MLFLOW_TRACKING_URI": tracking_uri(), "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PATH": path}
+    return {**os.environ, **ours}
+
+
+def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
+    give_up = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up:
+        try:
+            if requests.get(f"{address}/ping", timeout=2).ok:
+                return True
+        except requests.RequestException:
+            time.sleep(0.3)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    except ProcessLookupError:
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,134 @@
+"""Opens a study from a zip or a folder of DICOM files, with the points to grade if it carries any.
+
+A zip comes from anybody: its size is bounded, and no name in it is ever used as a path.
+"""
+
+import io
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from lumbargrade.dataset.bundle import POINTS
+from lumbargrade.dataset.tables import read_points
+from lumbargrade.dicom.headers import NotAnImage, SliceHeader, UnreadableFile, read_headers
+from lumbargrade.errors import InputError
+from lumbargrade.task import GradingTask
+
+MAX_FILES = 20_000
+MAX_BYTES = 4 << 30
+MAX_RATIO = 200
+"""A study is refused above these: files, bytes when unpacked, and times that its zip grows when it is unpacked."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The readable images of a study.
+
+    Attributes:
+        study_id: As the points name it, else the folder, else the study's UID.
+        series: Image headers by series: RSNA's number where the folder has one, else the series' UID.
+        points: What to grade where, as the coordinates table has it; nothing if the study carries none.
+        unreadable: Files that look like DICOM but could not be read.
+    """
+
+    study_id: str
+    series: dict[str, list[SliceHeader]] = field(default_factory=dict)
+    points: pd.DataFrame | None = None
+    unreadable: int = 0
+
+    def images(self, series_id: int) -> list[SliceHeader]:
+        """Returns the headers of a series by RSNA's number; none if the study does not have it."""
+        wanted = str(series_id)
+        return next((found for key, found in self.series.items() if key == wanted or key.endswith(f".{wanted}")), [])
+
+
+@contextmanager
+def open_study(source: Path | bytes, task: GradingTask) -> Iterator[Study]:
+    """Opens a study; its pixels can be read as long as the context lasts.
+
+    Args:
+        source: A folder, a zip file, or a zip's bytes.
+
+    Raises:
+        InputError: It is none of these, is too large, or holds no image.
+    """
+    if isinstance(source, Path) and source.is_dir():
+        yield _read_folder(source, task, source.name)
+        return
+    if isinstance(source, Path) and not source.is_file():
+        raise InputError(f"study {source} does not exist; give a folder of DICOM files or a zip of one")
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-study-") as name:
+        _unpack(source, Path(name))
+        yield _read_folder(Path(name), task, None)
+
+
+def _unpack(source: Path | bytes, folder: Path) -> None:
+    """Unpacks a zip under names of our own: numbers where RSNA's layout has them, counters elsewhere."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            _check_size(entries)
+            for count, entry in enumerate(entries):
+                target = folder / _own_name(PurePosixPath(entry.filename), count)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(entry) as packed, target.open("wb") as unpacked:
+                    shutil.copyfileobj(packed, unpacked)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+        raise InputError("the study is not a zip file that can be unpacked; send a zip of its DICOM files") from error
+
+
+def _check_size(entries: list[zipfile.ZipInfo]) -> None:
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise InputError("the study's zip is encrypted; send it without a password")
+    size, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
+    if len(entries) > MAX_FILES:
+        raise InputError(f"the study's zip holds {len(entries)} files; at most {MAX_FILES} are taken")
+    if size > MAX_BYTES or size > MAX_RATIO * max(packed, 1 << 20):
+        raise InputError(
+            f"the study's zip unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no real study does"
+        )
+
+
+def _own_name(name: PurePosixPath, count: int) -> str:
+    if name.name == POINTS:
+        return POINTS
+    series = name.parent.name
+    if series.isdecimal() and name.stem.isdecimal():
+        return f"{int(series)}/{int(name.stem)}.dcm"
+    return f"files/f{count}.dcm"
+
+
+def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
+    series: dict[str, list[SliceHeader]] = {}
+    uid, unreadable = "", 0
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != POINTS):
+        try:
+            headers = read_headers(path)
+        except NotAnImage:
+            continue
+        except UnreadableFile:
+            unreadable += path.suffix.lower() == ".dcm"
+            continue
+        for header in headers:
+            key = path.parent.name if path.parent.name.isdecimal() else header.series_uid
+            series.setdefault(key, []).append(header)
+            uid = uid or header.study_uid
+    if not series:
+        raise InputError("the study holds no DICOM image that can be read")
+    points = read_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
+    return Study(_study_id(points, name, uid), series, points, unreadable)
+
+
+def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:
+    if points is not None and len(points):
+        ids = points["study_id"].unique()
+        if len(ids) > 1:
+            raise InputError(f"{POINTS} names {len(ids)} studies; a study is graded on its own")
+        return str(ids[0])
+    return name if name is not None and name.isdecimal() else uid

@@ -1,0 +1,144 @@
+from math import log
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lumbargrade.errors import InputError
+from lumbargrade.task import load_task
+from lumbargrade.training.metrics import Evaluation, evaluate_predictions
+from lumbargrade.training.score import official_score
+
+RSNA = load_task("rsna2024")
+DISC = load_task("disc_degeneration")
+SPINAL, LEFT, RIGHT = "spinal_canal_stenosis", "left_subarticular_stenosis", "right_subarticular_stenosis"
+
+# study, condition, level, true grade, probabilities -> predicted grade
+CELLS = [
+    (1, SPINAL, "L4/L5", 0, (0.6, 0.3, 0.1)),  # 0 right
+    (1, SPINAL, "L5/S1", 2, (0.2, 0.3, 0.5)),  # 2 right
+    (2, SPINAL, "L4/L5", 2, (0.1, 0.6, 0.3)),  # 1 wrong
+    (2, LEFT, "L4/L5", 0, (0.8, 0.2, 0.0)),  # 0 right
+    (2, RIGHT, "L4/L5", 1, (0.4, 0.4, 0.2)),  # 0 wrong: equal ones go to the better grade
+    (3, RIGHT, "L4/L5", 0, (0.7, 0.1, 0.2)),  # 0 right
+]
+
+
+def tables(cells: list[tuple[int, str, str, int, tuple[float, ...]]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    keys = pd.DataFrame([cell[:3] for cell in cells], columns=["study_id", "condition", "level"])
+    probabilities = np.array([cell[4] for cell in cells])
+    truth = keys.assign(grade=[cell[3] for cell in cells])
+    return truth, keys.assign(**{name: probabilities[:, grade] for grade, name in enumerate(RSNA.grade_columns)})
+
+
+def test_metrics_worked_by_hand() -> None:
+    truth, probabilities = tables(CELLS)
+    found = evaluate_predictions(RSNA, truth, probabilities)
+    assert (found.studies, found.cells) == (3, 6)
+    assert found.accuracy == pytest.approx(4 / 6)
+    assert found.accuracy_majority == pytest.approx(3 / 6)
+    assert found.recall == {"normal_mild": 1.0, "moderate": 0.0, "severe": 0.5}
+    assert found.balanced_accuracy == pytest.approx((1 + 0 + 0.5) / 3)
+    # F1 = 2 TP / (predicted + true): 0: 2*3/(4+3), 1: 0, 2: 2*1/(1+2).
+    assert found.macro_f1 == pytest.approx((6 / 7 + 0 + 2 / 3) / 3)
+    # Squared distances: observed 0+0+1+0+1+0 = 2. By chance, from true 3,1,2 and predicted 4,1,1:
+    # sum over pairs of true * predicted * distance^2 / 6 = (3*1*1 + 3*1*4 + 1*4*1 + 1*1*1 + 2*4*4 + 2*1*1) / 6 = 9.
+    assert found.quadratic_kappa == pytest.approx(1 - 2 / 9)
+    # p[severe] of the severe .5 .3, of the others .1 0 .2 .2: every one of 8 pairs is in order.
+    assert found.severe_auc == 1.0
+    expected = -sum(log(p) for p in (0.6, 0.5, 0.3, 0.8, 0.4, 0.7)) / 6
+    assert found.log_loss == pytest.approx(expected)
+    assert found.accuracy_by_condition == pytest.approx({SPINAL: 2 / 3, LEFT: 1.0, RIGHT: 0.5})
+    assert found.confusion == {
+        "spinal": ((1, 0, 0), (0, 0, 0), (0, 1, 1)),
+        "subarticular": ((2, 0, 0), (1, 0, 0), (0, 0, 0)),
+    }
+    assert found.score == official_score(RSNA, truth, probabilities).total
+
+
+def test_flat_has_a_key_for_each_defined_metric() -> None:
+    truth, probabilities = tables(CELLS)
+    found = evaluate_predictions(RSNA, truth, probabilities)
+    flat = found.flat()
+    assert sorted(flat) == [
+        "accuracy",
+        "accuracy_high",
+        f"accuracy_{LEFT}",
+        "accuracy_low",
+        "accuracy_majority",
+        f"accuracy_{RIGHT}",
+        f"accuracy_{SPINAL}",
+        "balanced_accuracy",
+        "cells",
+        "log_loss",
+        "macro_f1",
+        "quadratic_kappa",
+        "recall_moderate",
+        "recall_normal_mild",
+        "recall_severe",
+        "score",
+        "score_any_severe_spinal",
+        "score_spinal",
+        "score_subarticular",
+        "severe_auc",
+        "studies",
+    ]
+    assert flat["recall_severe"] == 0.5
+    assert flat["score_spinal"] == found.score_parts["spinal"]
+    assert all(type(value) is float for value in flat.values())
+
+
+def test_what_one_grade_or_one_study_does_not_define_is_none() -> None:
+    truth, probabilities = tables([cell for cell in CELLS if cell[0] == 3])
+    found = evaluate_predictions(RSNA, truth, probabilities)
+    assert found.accuracy == found.accuracy_majority == 1.0
+    undefined = [found.balanced_accuracy, found.quadratic_kappa, found.macro_f1, found.severe_auc]
+    assert undefined == [None] * 4
+    assert found.accuracy_interval is None
+    assert found.recall == {"normal_mild": 1.0, "moderate": None, "severe": None}
+    assert not {"severe_auc", "recall_severe", "accuracy_low", "quadratic_kappa"} & set(found.flat())
+
+
+def test_severe_alone_has_recall_but_no_auc() -> None:
+    truth, probabilities = tables([cell for cell in CELLS if cell[3] == 2])
+    found = evaluate_predictions(RSNA, truth, probabilities)
+    assert found.recall["severe"] == 0.5
+    assert found.severe_auc is None
+
+
+def test_interval_is_of_studies_not_of_cells() -> None:
+    levels = DISC.levels
+    each = [
+        (study, "disc_degeneration", level, int(study % 2), (0.9, 0.1, 0.0)) for study in range(40) for level in levels
+    ]
+    truth, probabilities = tables(each)
+    low, high = evaluate_predictions(DISC, truth, probabilities).accuracy_interval or (0, 0)
+    # 20 of 40 studies are right in all cells: the error is that of 40 draws, 1.96 * sqrt(.25 / 40) = .155.
+    assert 0.5 - low == pytest.approx(0.155, abs=0.03)
+    assert high - 0.5 == pytest.approx(0.155, abs=0.03)
+
+
+def test_missing_prediction_is_an_error() -> None:
+    truth, probabilities = tables(CELLS)
+    with pytest.raises(InputError, match=r"^2 of 6 labelled cells have no prediction, the first is study 1 spinal"):
+        evaluate_predictions(RSNA, truth, probabilities.iloc[2:])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
+def test_metrics_stay_in_their_ranges_and_read_back(pairs: list[tuple[int, int]]) -> None:
+    confident = 0.9 * np.eye(3) + 0.1 / 3
+    cells = [
+        (study, "disc_degeneration", "L4/L5", true, tuple(confident[predicted]))
+        for study, (true, predicted) in enumerate(pairs)
+    ]
+    found = evaluate_predictions(DISC, *tables(cells))
+    assert found.accuracy == pytest.approx(np.mean([true == predicted for true, predicted in pairs]))
+    assert found.accuracy_majority >= 1 / 3
+    assert sum(map(sum, found.confusion["disc"])) == len(pairs)
+    for value in (found.balanced_accuracy, found.macro_f1, found.severe_auc, *found.recall.values()):
+        assert value is None or 0 <= value <= 1
+    assert found.quadratic_kappa is None or -1 <= found.quadratic_kappa <= 1
+    assert Evaluation.model_validate_json(found.model_dump_json()) == found
