@@ -26,6 +26,7 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each 
 
 def main() -> None:
     """Runs the command; a user's mistake ends in one sentence, not in a traceback."""
+    _quiet_libraries()
     try:
         app()
     except LumbargradeError as error:
@@ -59,7 +60,6 @@ def run(
     more = [] if data is None else [f"dataset.path={json.dumps(str(data))}"]
     more += [] if task is None else [f"task={json.dumps(task)}"]
     params = load_params(params_file, recipe, [*more, *(overrides or [])])
-    _quiet_prefect()
     from lumbargrade.flows.retrain import retrain
 
     summary = retrain(params, commit)
@@ -159,7 +159,6 @@ def version_command(
     as_json: Json = False,
 ) -> None:
     """Put a dataset under DVC and push it to the default remote."""
-    _quiet_prefect()
     from lumbargrade.flows.version_dataset import version_dataset_flow
 
     summary = version_dataset_flow(directory, commit)
@@ -200,22 +199,23 @@ def _print(result: dict[str, Any], as_json: bool, lines: list[tuple[str, str]]) 
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    table = Table(show_header=False, box=None)
+    width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        table.add_row(name, value)
-    Console().print(table)
+        print(f"{name:<{width}}  {value}")
 
 
-def _quiet_prefect() -> None:
-    """Our own lines tell the story; Prefect's console would tell it twice, with tracebacks for users' mistakes."""
+def _quiet_libraries() -> None:
+    """Our own lines tell the story; the libraries would tell it twice, with tracebacks for users' mistakes."""
     settings = {
-        "PREFECT_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)

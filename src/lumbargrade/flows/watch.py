@@ -11,7 +11,7 @@ console = Console(stderr=True)
 
 @contextmanager
 def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows a progress bar; yields a function that is told what is done and what there is to do."""
+    """Shows a progress bar where somebody looks (a terminal); yields a function that is told what is done and what there is to do."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -20,7 +20,7 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

@@ -1,6 +1,5 @@
 """Packages a search's best trial as an MLflow model and registers it. No pickle: safetensors and models-from-code."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -9,6 +8,7 @@ import mlflow
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.utils.logging_utils import disable_logging, enable_logging
 
 from lumbargrade.registry.lineage import PACKAGE
 from lumbargrade.task import GradingTask
@@ -82,11 +82,9 @@ def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str) -> str 
 def _in_run(run_id: str) -> Iterator[None]:
     """MLflow's log_model works on the active run only; its remarks are not for the user."""
     mlflow.set_tracking_uri(tracking_uri())
-    logger = logging.getLogger("mlflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    disable_logging()
     try:
         with mlflow.start_run(run_id=run_id):
             yield
     finally:
-        logger.setLevel(level)
+        enable_logging()

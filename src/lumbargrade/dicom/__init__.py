@@ -1,0 +1,1 @@
+"""DICOM files to volumes with geometry: headers, pixels, slice order, patient coordinates."""

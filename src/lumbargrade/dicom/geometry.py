@@ -1,0 +1,64 @@
+"""Where an image lies in the patient: pixels to patient coordinates and back, exact for any spacing and tilt.
+
+Patient coordinates are DICOM's, in mm: x grows to the patient's left, y to the back, z to the head (LPS).
+Formula: DICOM PS3.3, C.7.6.2.1.1 (Image Plane module).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """The plane of one image.
+
+    Attributes:
+        position: Centre of the first pixel, mm, (3,).
+        row_direction: Unit vector in which the column index grows, (3,).
+        column_direction: Unit vector in which the row index grows, (3,).
+        spacing: Distance between rows, then between columns, mm: the order of PixelSpacing.
+        shape: Rows, columns.
+    """
+
+    position: Vector
+    row_direction: Vector
+    column_direction: Vector
+    spacing: tuple[float, float]
+    shape: tuple[int, int]
+
+    @property
+    def normal(self) -> Vector:
+        """Unit vector perpendicular to the image, (3,)."""
+        return np.cross(self.row_direction, self.column_direction)
+
+    @property
+    def distance(self) -> float:
+        """Position of the plane along its normal, mm."""
+        return float(self.position @ self.normal)
+
+    def to_patient(self, xy: ArrayLike) -> Vector:
+        """Returns patient coordinates, mm, (..., 3), of pixel coordinates.
+
+        Args:
+            xy: x (column) and y (row) in pixels, (..., 2); the centre of the first pixel is (0, 0).
+        """
+        pixels = np.asarray(xy, dtype=np.float64)
+        between_rows, between_columns = self.spacing
+        along_row = pixels[..., 0, None] * between_columns * self.row_direction
+        return self.position + along_row + pixels[..., 1, None] * between_rows * self.column_direction
+
+    def to_pixel(self, points: ArrayLike) -> Vector:
+        """Returns x and y in pixels, and the distance from the plane along its normal in mm, (..., 3).
+
+        Args:
+            points: Patient coordinates, mm, (..., 3).
+        """
+        offset = np.asarray(points, dtype=np.float64) - self.position
+        between_rows, between_columns = self.spacing
+        x = offset @ self.row_direction / between_columns
+        y = offset @ self.column_direction / between_rows
+        return np.stack([x, y, offset @ self.normal], axis=-1)

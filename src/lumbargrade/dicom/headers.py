@@ -1,0 +1,160 @@
+"""Headers of images: what is needed to order slices, place them in the patient and choose among them.
+
+No tag that says who the patient is is read.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset
+
+from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
+from lumbargrade.dicom.geometry import Plane, Vector
+from lumbargrade.dicom.parse import parse_header, parsing
+
+__all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
+
+_TAGS = [
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "SeriesDescription",
+    "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
+    "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+]  # fmt: skip
+
+_SAGITTAL = (np.array([0.0, 1, 0]), np.array([0.0, 0, -1]))
+_AXIAL = (np.array([1.0, 0, 0]), np.array([0.0, 1, 0]))
+
+
+@dataclass(frozen=True, eq=False)
+class SliceHeader:
+    """One slice: a file, or a frame of an enhanced multi-frame file.
+
+    Attributes:
+        frame: Number of the frame in its file, from 0; None for a file of one slice.
+        transfer_syntax: UID of the encoding; empty for a file without File Meta Information.
+        thickness: mm.
+        plane_known: Whether position, orientation and spacing were all there; else defaults stand in, with slices in
+            the order of their instance numbers.
+        field_strength: Tesla.
+    """
+
+    path: Path
+    frame: int | None
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    instance_number: int | None
+    series_description: str
+    modality: str
+    transfer_syntax: str
+    plane: Plane
+    thickness: float | None
+    plane_known: bool
+    manufacturer: str
+    field_strength: float | None
+
+
+def read_headers(path: Path) -> list[SliceHeader]:
+    """Reads the header of a file, without its pixels: one slice, or one for each frame.
+
+    Raises:
+        UnreadableFile: The file is no DICOM file or is damaged.
+        NotAnImage: It is a DICOM object without an image.
+    """
+    dataset = parse_header(path, _TAGS)
+    with parsing(path):
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        if "PerFrameFunctionalGroupsSequence" not in dataset and frames == 1:
+            return [_header(path, dataset, None, [dataset])]
+        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+        each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+        return [
+            _header(path, dataset, number, [*each[number : number + 1], *shared, dataset]) for number in range(frames)
+        ]
+
+
+def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Dataset]) -> SliceHeader:
+    number = _integer(dataset.get("InstanceNumber"))
+    thickness = _positive(_find(groups, "PixelMeasuresSequence", "SliceThickness"))
+    gap = _positive(_find(groups, "PixelMeasuresSequence", "SpacingBetweenSlices")) or thickness or 1.0
+    description = str(dataset.get("SeriesDescription") or "")
+    order = (number or 0) + (frame or 0)
+    plane, known = _plane(dataset, groups, order * gap, description)
+    return SliceHeader(
+        path=path,
+        frame=frame,
+        study_uid=str(dataset.get("StudyInstanceUID") or ""),
+        series_uid=str(dataset.get("SeriesInstanceUID") or ""),
+        sop_uid=str(dataset.get("SOPInstanceUID") or ""),
+        instance_number=number,
+        series_description=description,
+        modality=str(dataset.get("Modality") or ""),
+        transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID") or ""),
+        plane=plane,
+        thickness=thickness,
+        plane_known=known,
+        manufacturer=str(dataset.get("Manufacturer") or ""),
+        field_strength=_positive(dataset.get("MagneticFieldStrength")),
+    )
+
+
+def _plane(dataset: Dataset, groups: list[Dataset], stand_in: float, description: str) -> tuple[Plane, bool]:
+    """The plane, and whether the tags gave all of it; ``stand_in`` is the place on the normal if they did not, mm."""
+    position = _numbers(_find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    directions = _directions(_numbers(_find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
+    spacing = _numbers(_find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
+    if spacing is not None and min(spacing) <= 0:
+        spacing = None
+    known = position is not None and directions is not None and spacing is not None
+    row, column = directions or (_SAGITTAL if "sag" in description.lower() else _AXIAL)
+    between_rows, between_columns = (1.0, 1.0) if spacing is None else (float(spacing[0]), float(spacing[1]))
+    if position is None:
+        position = stand_in * np.cross(row, column)
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    return Plane(position, row, column, (between_rows, between_columns), shape), known
+
+
+def _find(groups: list[Dataset], sequence: str, keyword: str) -> object:
+    """A value from the first functional group that has it, or from the top level of a classic file."""
+    for group in groups:
+        items = group.get(sequence)
+        holder = items[0] if items else group
+        value = holder.get(keyword)
+        if value is not None:
+            return value
+    return None
+
+
+def _directions(cosines: Vector | None) -> tuple[Vector, Vector] | None:
+    """Row and column direction as unit vectors, or nothing if the tag's are not at right angles."""
+    if cosines is None:
+        return None
+    row, column = cosines[:3], cosines[3:]
+    lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
+    if min(lengths) < 0.5 or abs(float(row @ column)) > 0.05 * lengths[0] * lengths[1]:
+        return None
+    return row / lengths[0], column / lengths[1]
+
+
+def _numbers(value: object, count: int) -> Vector | None:
+    try:
+        numbers = np.array([float(part) for part in value], dtype=np.float64)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+
+
+def _positive(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if np.isfinite(number) and number > 0 else None
+
+
+def _integer(value: object) -> int | None:
+    try:
+        return int(str(value))
+    except ValueError:
+        return None
