@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from lumbargrade.dataset.phantom import generate
 from lumbargrade.task import GradingTask, load_task
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,3 +30,15 @@ def spider() -> Path:
     if not SPIDER.is_dir():
         pytest.skip("the SPIDER studies are not beside this checkout")
     return SPIDER
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six phantom studies, made once for all test processes; not to be changed."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "phantom"
+    with FileLock(shared / "phantom.lock"):
+        generate(folder, studies=6, seed=11, workers=1)
+    return folder

@@ -64,7 +64,7 @@ def test_tables_may_have_any_column_order_a_byte_order_mark_and_blank_lines(root
 
 def test_files_are_in_the_order_of_their_numbers(root: Path) -> None:
     folder = root / "train_images" / "11" / "21"
-    for name in ("10.dcm", "9.dcm", "scout.dcm", "100.DCM", "notes.txt"):
+    for name in ("10.dcm", "9.dcm", "scout.dcm", "100.DCM", "notes.txt", "._9.dcm"):
         (folder / name).touch()
     dataset = open_dataset(root, TASK)
     assert dataset.series_dir(11, 21) == folder

@@ -126,7 +126,7 @@ def test_missing_prediction_is_an_error() -> None:
         evaluate_predictions(RSNA, truth, probabilities.iloc[2:])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))
 def test_metrics_stay_in_their_ranges_and_read_back(pairs: list[tuple[int, int]]) -> None:
     confident = 0.9 * np.eye(3) + 0.1 / 3

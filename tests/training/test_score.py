@@ -157,7 +157,7 @@ def graded(draw: st.DrawFn, task: GradingTask = RSNA) -> tuple[pd.DataFrame, pd.
     return truth, predict(truth, mass / mass.sum(axis=1, keepdims=True))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(graded(), st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(
     tables: tuple[pd.DataFrame, pd.DataFrame], random: np.random.RandomState
@@ -168,7 +168,7 @@ def test_order_of_rows_does_not_matter(
     assert official_score(RSNA, *shuffled) == score
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(graded(), st.floats(0.05, 0.95))
 def test_better_probabilities_score_lower(tables: tuple[pd.DataFrame, pd.DataFrame], step: float) -> None:
     truth, probabilities = tables
@@ -180,7 +180,7 @@ def test_better_probabilities_score_lower(tables: tuple[pd.DataFrame, pd.DataFra
         assert group not in before.parts or after.parts[group] < before.parts[group]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(graded())
 def test_groups_agree_with_scikit_learn(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     truth, probabilities = tables
@@ -196,7 +196,7 @@ def test_groups_agree_with_scikit_learn(tables: tuple[pd.DataFrame, pd.DataFrame
         assert parts[group] == pytest.approx(expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(graded())
 def test_any_severe_agrees_with_scikit_learn(tables: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     truth, probabilities = tables
@@ -211,7 +211,7 @@ def test_any_severe_agrees_with_scikit_learn(tables: tuple[pd.DataFrame, pd.Data
     assert parts["any_severe_spinal"] == pytest.approx(expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2), st.integers(0, 2), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
 def test_grades_weigh_as_the_task_says(first: int, second: int, p: float, q: float) -> None:
     weights = (3.0, 1.0, 5.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lumbargrade.dataset.layout import IMAGES
+from lumbargrade.dataset.layout import IMAGES, dicom_files
 from lumbargrade.dataset.tables import POINTS as COORDINATES
 from lumbargrade.errors import InputError
 
@@ -26,7 +26,7 @@ def zip_study(dataset: Path, study_id: int, only_pointed: bool = False) -> bytes
     images = dataset / IMAGES
     table = pd.read_csv(dataset / COORDINATES)
     points = table[table["study_id"] == study_id]
-    files = sorted((images / str(study_id)).rglob("*.dcm"))
+    files = [path for series in sorted((images / str(study_id)).glob("*")) for path in dicom_files(series)]
     if only_pointed:
         pointed = set(zip(points["series_id"].astype(str), points["instance_number"].astype(str), strict=True))
         files = [path for path in files if (path.parent.name, path.stem) in pointed]

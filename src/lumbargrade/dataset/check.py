@@ -15,7 +15,7 @@ from statistics import median
 from lumbargrade.dataset.check_points import Point
 from lumbargrade.dataset.check_series import SeriesFacts
 from lumbargrade.dataset.check_study import StudyJob, StudyOutcome, check_studies, not_checked
-from lumbargrade.dataset.check_tables import check_tables, used_points
+from lumbargrade.dataset.check_tables import check_tables
 from lumbargrade.dataset.findings import CheckReport, Finding, SeriesSummary, count_kinds, finding, ordered
 from lumbargrade.dataset.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.task import GradingTask
@@ -52,8 +52,9 @@ def _jobs(dataset: RsnaDataset) -> list[StudyJob]:
     for row in dataset.series.sort_values(["study_id", "series_id"]).to_dict("records"):
         series[row["study_id"]].append((row["series_id"], row["series_description"]))
     points: dict[int, list[Point]] = defaultdict(list)
-    for row in used_points(dataset).to_dict("records"):
-        points[row.pop("study_id")].append(Point(**row))
+    for row in dataset.used_points().to_dict("records"):
+        point = Point(*(row[name] for name in ("series_id", "instance_number", "condition", "level", "x", "y")))
+        points[row["study_id"]].append(point)
     listed = set(dataset.labels["study_id"].tolist())
     return [
         StudyJob(study, study in listed, tuple(series[study]), tuple(points[study]))
@@ -137,8 +138,8 @@ def _grades(dataset: RsnaDataset) -> dict[str, dict[str, int]]:
     counts = {}
     for condition in dataset.task.conditions:
         columns = [cell.column for cell in dataset.task.cells if cell.condition == condition]
-        values = dataset.labels[columns].fillna("empty").stack()
-        counts[condition.name] = {grade: int((values == grade).sum()) for grade in (*dataset.task.grades, "empty")}
+        found = Counter(dataset.labels[columns].fillna("empty").to_numpy().ravel().tolist())
+        counts[condition.name] = {grade: found[grade] for grade in (*dataset.task.grades, "empty")}
     return counts
 
 

@@ -4,10 +4,10 @@ What headers cannot show: whether all levels of a study are named one too high o
 images show if all series show the same one.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,10 +102,19 @@ def check_placed(study_id: int, task: GradingTask, placed: Sequence[PlacedPoint]
         if swapped:
             message = f"left lies to the right of right at {len(swapped)} of {pairs} levels: {first_few(swapped)}"
             yield finding("sides_swapped", message, study_id, series)
-    for one, other in combinations([series for series in heights if series not in disordered], 2):
-        apart = _disagreeing(heights[one], heights[other])
-        if apart:
-            yield finding("levels_disagree", f"series {one} has {first_few(apart, 3)}", study_id, other)
+    yield from _disagreements(study_id, {series: heights[series] for series in heights if series not in disordered})
+
+
+def _disagreements(study_id: int, heights: dict[int, dict[str, float]]) -> Iterator[Finding]:
+    """Blames the series that disagrees with most others first, so that one odd series is one finding."""
+    apart = {pair: _disagreeing(heights[pair[0]], heights[pair[1]]) for pair in permutations(heights, 2)}
+    pairs = [pair for pair, levels in apart.items() if levels]
+    while pairs:
+        odd, _ = Counter(series for pair in pairs for series in pair).most_common(1)[0]
+        others = sorted({series for pair in pairs if odd in pair for series in pair} - {odd})
+        told = apart[odd, others[0]] or apart[others[0], odd]
+        yield finding("levels_disagree", f"compared with series {first_few(others)}: {first_few(told)}", study_id, odd)
+        pairs = [pair for pair in pairs if odd not in pair]
 
 
 def _inside(point: Point, header: SliceHeader) -> bool:
@@ -160,5 +169,5 @@ def _disagreeing(one: dict[str, float], other: dict[str, float]) -> list[str]:
     """Levels of one series that lie nearer to another level of the other series, if they are at least half."""
     common = [level for level in one if level in other]
     nearest = {level: min(other, key=lambda name: abs(other[name] - one[level])) for level in common}
-    wrong = [f"{level} where this one has {nearest[level]}" for level in common if nearest[level] != level]
+    wrong = [f"{level} is at the height of {nearest[level]}" for level in common if nearest[level] != level]
     return wrong if len(wrong) * 2 >= len(common) else []

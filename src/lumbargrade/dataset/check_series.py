@@ -1,8 +1,10 @@
 """Faults of one series that its headers show: its files, their shapes, order, orientation and geometry."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ _ALIKE = 1e-3
 _SAME_DIRECTION = float(np.cos(np.radians(2)))
 _TOWARD = {("sagittal", 1): "left", ("sagittal", -1): "right", ("axial", 1): "head", ("axial", -1): "feet"}
 _TOWARD |= {("coronal", 1): "back", ("coronal", -1): "front"}
+_OTHER_PART = re.compile(r"\b(c|t)[-_ ]?(spine|sp)\b|cervic|thorac|\bneck\b|\bHWS\b|\bBWS\b", re.IGNORECASE)
+_LUMBAR = re.compile(r"\bl[-_ ]?(spine|sp)\b|lumb|\bLWS\b", re.IGNORECASE)
 _AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
@@ -43,6 +47,11 @@ class SeriesHeaders:
     def placed(self) -> tuple[SliceHeader, ...]:
         """Slices of which it is known where they lie."""
         return tuple(header for header in self.slices if header.plane_known)
+
+    @cached_property
+    def stacks(self) -> list[Stack]:
+        """The placed slices, parallel ones together, the largest stack first."""
+        return group_stacks(self.placed)
 
 
 @dataclass(frozen=True)
@@ -88,14 +97,13 @@ def check_series(study_id: int, series: SeriesHeaders, needed: frozenset[str]) -
 
 def series_facts(series: SeriesHeaders) -> SeriesFacts:
     """Sums up a series that has slices."""
-    stack = _largest_stack(series)
-    orientation = stack.orientation if stack else "unknown"
+    stack = series.stacks[0] if series.stacks else None
     return SeriesFacts(
         description=series.description,
         files=len(series.files),
         slices=len(series.slices),
         not_square=any(header.plane.shape[0] != header.plane.shape[1] for header in series.slices),
-        orientation=orientation,
+        orientation=stack.orientation if stack else "unknown",
         direction=_direction(stack) if stack else "none",
         transfer_syntaxes=dict(Counter(header.transfer_syntax for header in series.slices)),
         manufacturer=series.slices[0].manufacturer.strip() or "unknown",
@@ -121,6 +129,10 @@ def _images(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
     modalities = {header.modality for header in series.slices} - {"MR"}
     if modalities:
         yield "modality_unexpected", f"modality {first_few(sorted(modalities))}"
+    if any(
+        _OTHER_PART.search(name) and not _LUMBAR.search(name) for name in {h.series_description for h in series.slices}
+    ):
+        yield "series_elsewhere", "its files speak of the neck or the chest in their SeriesDescription"
     shapes = Counter(header.plane.shape for header in series.slices)
     if len(shapes) > 1:
         each = (f"{count} of {rows} x {columns}" for (rows, columns), count in shapes.most_common())
@@ -154,16 +166,18 @@ def _geometry(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
     unplaced = len(series.slices) - len(series.placed)
     if unplaced:
         yield "geometry_missing", f"{unplaced} of {len(series.slices)} slices"
-    stacks = group_stacks(series.placed) if series.placed else []
-    repeated = len(series.placed) - sum(len(stack.slices) for stack in stacks)
+    thickless = sum(header.thickness is None for header in series.slices)
+    if thickless:
+        yield "thickness_missing", f"{thickless} of {len(series.slices)} slices"
+    repeated = len(series.placed) - sum(len(stack.slices) for stack in series.stacks)
     if repeated:
         yield "positions_repeated", f"{repeated} of {len(series.slices)} slices lie where another one lies"
-    normals = _distinct([stack.slices[0].plane.normal for stack in stacks])
+    normals = _distinct([stack.slices[0].plane.normal for stack in series.stacks])
     if len(normals) > 1:
         yield "orientations_several", f"slices of {len(normals)} orientations"
-    stack = _largest_stack(series)
-    if stack is None:
+    if not series.stacks:
         return
+    stack = series.stacks[0]
     expected = next((name for name in _ORIENTATIONS if name in series.description.lower()), stack.orientation)
     if stack.orientation != expected:
         yield "orientation_unexpected", f"described as {series.description}, but most slices are {stack.orientation}"
@@ -171,13 +185,9 @@ def _geometry(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
         yield "instances_out_of_order", f"in a stack of {len(stack.slices)} slices they neither rise nor fall"
 
 
-def _largest_stack(series: SeriesHeaders) -> Stack | None:
-    return group_stacks(series.placed)[0] if series.placed else None
-
-
 def _direction(stack: Stack) -> str:
     """Where the instance numbers of a stack lead in the patient; ``none`` if they neither rise nor fall with position."""
-    numbers = [header.instance_number for header in stack.slices]
+    numbers = [header.instance_number if header.frame is None else header.frame for header in stack.slices]
     known = np.array([number for number in numbers if number is not None])
     steps = np.sign(np.diff(known))
     if len(known) < len(numbers) or len(steps) == 0 or len(set(steps.tolist())) != 1 or steps[0] == 0:

@@ -10,15 +10,6 @@ from lumbargrade.dataset.layout import RsnaDataset
 _CELL = ["study_id", "condition", "level"]
 
 
-def used_points(dataset: RsnaDataset) -> pd.DataFrame:
-    """Returns the points that lie on a series which shows their condition."""
-    shown = pd.DataFrame(
-        [(c.name, c.series) for c in dataset.task.conditions], columns=["condition", "series_description"]
-    )
-    described = dataset.points.merge(dataset.series, on=["study_id", "series_id"])
-    return described.merge(shown, on=["condition", "series_description"])[dataset.points.columns]
-
-
 def labelled_cells(dataset: RsnaDataset) -> pd.DataFrame:
     """Returns study_id, condition and level of the cells with a grade."""
     cells = {cell.column: (cell.condition.name, cell.level) for cell in dataset.task.cells}
@@ -29,13 +20,25 @@ def labelled_cells(dataset: RsnaDataset) -> pd.DataFrame:
 
 def check_tables(dataset: RsnaDataset) -> Iterator[Finding]:
     """Yields what is wrong between the tables."""
-    used = used_points(dataset)
+    used = dataset.used_points()
     labelled = labelled_cells(dataset)
-    yield from _labels_and_points(dataset, labelled, used)
+    shown = _with_series(dataset, labelled)
+    yield from _labels_and_points(dataset, shown[shown["described"]], used)
     yield from _points_and_series(dataset, used)
-    yield from _series_of_studies(dataset, labelled)
+    yield from _series_of_studies(dataset)
+    for (study, description), cells in shown[~shown["described"]].groupby(["study_id", "series_description"]):
+        yield finding("series_kind_missing", f"no {description} for {_cells(cells)}", study)
     for study in sorted(set(dataset.labels["study_id"]) - set(labelled["study_id"])):
         yield finding("study_unlabelled", "none of its cells has a grade", study)
+
+
+def _with_series(dataset: RsnaDataset, cells: pd.DataFrame) -> pd.DataFrame:
+    """Adds the series description that shows each cell, and whether the study has such a series."""
+    shown_by = {condition.name: condition.series for condition in dataset.task.conditions}
+    wanted = cells.assign(series_description=cells["condition"].map(shown_by))
+    there = dataset.series[["study_id", "series_description"]].drop_duplicates()
+    merged = wanted.merge(there, how="left", indicator="described")
+    return merged.assign(described=merged["described"] == "both")
 
 
 def _labels_and_points(dataset: RsnaDataset, labelled: pd.DataFrame, used: pd.DataFrame) -> Iterator[Finding]:
@@ -45,7 +48,7 @@ def _labels_and_points(dataset: RsnaDataset, labelled: pd.DataFrame, used: pd.Da
         yield finding("label_without_point", f"{_cells(cells)} without a point", study_id)
     for study_id, cells in both[both["_merge"] == "right_only"].groupby("study_id"):
         yield finding("point_without_label", f"{_cells(cells)} without a grade", study_id)
-    several = used.groupby(_CELL, as_index=False)["series_id"].nunique()
+    several = used.groupby(_CELL)["series_id"].nunique().reset_index()
     several = several[several["series_id"] > 1]
     for study_id, cells in several.groupby("study_id"):
         yield finding("levels_in_several_series", f"{_cells(cells)} with points in several series", study_id)
@@ -73,7 +76,7 @@ def _points_and_series(dataset: RsnaDataset, used: pd.DataFrame) -> Iterator[Fin
         )
 
 
-def _series_of_studies(dataset: RsnaDataset, labelled: pd.DataFrame) -> Iterator[Finding]:
+def _series_of_studies(dataset: RsnaDataset) -> Iterator[Finding]:
     listed = dataset.series["study_id"].isin(dataset.labels["study_id"])
     for study_id, rows in dataset.series[~listed].groupby("study_id"):
         yield finding("series_of_unlisted_study", f"{len(rows)} series, but no row in train.csv", study_id)
@@ -84,12 +87,6 @@ def _series_of_studies(dataset: RsnaDataset, labelled: pd.DataFrame) -> Iterator
                 yield finding("series_not_used", f"{description} shows no condition of the task", study, series_id)
         elif len(rows) > 1:
             yield finding("series_several", f"{len(rows)} series are {description}", study)
-    shown_by = {condition.name: condition.series for condition in dataset.task.conditions}
-    wanted = labelled.assign(series_description=labelled["condition"].map(shown_by))
-    there = series[["study_id", "series_description"]].drop_duplicates()
-    lacking = wanted.merge(there, how="left", indicator=True).query("_merge == 'left_only'")
-    for (study, description), rows in lacking.groupby(["study_id", "series_description"]):
-        yield finding("series_kind_missing", f"no {description} for {_cells(rows)}", study)
 
 
 def _cells(rows: pd.DataFrame) -> str:

@@ -39,12 +39,22 @@ class RsnaDataset:
         """Returns the DICOM files of a series by number; none if its folder is missing."""
         return dicom_files(self.series_dir(study_id, series_id))
 
+    def used_points(self) -> pd.DataFrame:
+        """Returns the points that lie on a series which shows their condition."""
+        conditions = [(condition.name, condition.series) for condition in self.task.conditions]
+        shown = pd.DataFrame(conditions, columns=["condition", "series_description"])
+        described = self.points.merge(self.series, on=["study_id", "series_id"])
+        return described.merge(shown, on=["condition", "series_description"])[self.points.columns]
+
 
 def dicom_files(folder: Path) -> list[Path]:
-    """Returns the ``.dcm`` files of a folder, numbered ones first and by number; none if it is missing."""
+    """Returns the ``.dcm`` files of a folder, numbered ones first and by number; none if it is missing.
+
+    Hidden files are left out: copies made on a Mac have a ``._1.dcm`` beside each ``1.dcm``.
+    """
     if not folder.is_dir():
         return []
-    files = [path for path in folder.iterdir() if path.suffix.lower() == ".dcm"]
+    files = [path for path in folder.iterdir() if path.suffix.lower() == ".dcm" and path.name[0] != "."]
     return sorted(files, key=_by_number)
 
 

@@ -3,10 +3,11 @@
 DVC allows one writer at a time, so nothing here is called in parallel.
 """
 
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from os import environ, pathsep
 from pathlib import Path
@@ -162,8 +163,9 @@ def _register(name: str) -> None:
 def _repository(doing: str) -> Iterator[Any]:
     if not Path("dvc.yaml").is_file():
         raise InputError("there is no dvc.yaml here; run the command in the project's folder")
+    logging.getLogger("dvc").setLevel(logging.WARNING)
     try:
-        with Repo() as repo:
+        with redirect_stdout(sys.stderr), Repo() as repo:
             yield repo
     except (DvcException, SCMError, OSError) as error:
         raise LumbargradeError(f"DVC could not {doing}: {_last_cause(error)}") from error

@@ -36,6 +36,12 @@ class Plane:
         return np.cross(self.row_direction, self.column_direction)
 
     @property
+    def rising_normal(self) -> Vector:
+        """The normal, turned so that its largest part points to the patient's left, back or head, (3,)."""
+        normal = self.normal
+        return normal if normal[np.abs(normal).argmax()] > 0 else -normal
+
+    @property
     def distance(self) -> float:
         """Position of the plane along its normal, mm."""
         return float(self.position @ self.normal)

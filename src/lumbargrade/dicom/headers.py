@@ -3,7 +3,7 @@
 No tag that says who the patient is is read.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,11 @@ _TAGS = [
     "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 ]  # fmt: skip
+
+MAX_FRAMES = 10_000
+"""Frames of a file; no MR series has more."""
+
+_FAR_MM = 1e6
 
 _SAGITTAL = (np.array([0.0, 1, 0]), np.array([0.0, 0, -1]))
 _AXIAL = (np.array([1.0, 0, 0]), np.array([0.0, 1, 0]))
@@ -65,9 +70,11 @@ def read_headers(path: Path) -> list[SliceHeader]:
     dataset = parse_header(path, _TAGS)
     with parsing(path):
         frames = int(dataset.get("NumberOfFrames") or 1)
-        if "PerFrameFunctionalGroupsSequence" not in dataset and frames == 1:
-            return [_header(path, dataset, None, [dataset])]
+        if not 1 <= frames <= MAX_FRAMES:
+            raise UnreadableFile(f"{path.name} claims {frames} frames, which no MR image has")
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+        if "PerFrameFunctionalGroupsSequence" not in dataset and frames == 1:
+            return [_header(path, dataset, None, [*shared, dataset])]
         each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
         return [
             _header(path, dataset, number, [*each[number : number + 1], *shared, dataset]) for number in range(frames)
@@ -80,7 +87,9 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
     gap = _positive(_find(groups, "PixelMeasuresSequence", "SpacingBetweenSlices")) or thickness or 1.0
     description = str(dataset.get("SeriesDescription") or "")
     order = (number or 0) + (frame or 0)
-    plane, known = _plane(dataset, groups, order * gap, description)
+    places = groups if frame is None else groups[:-1]  # a position beside the frames is that of the first one only
+    position = _numbers(_find(places, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    plane, known = _plane(dataset, groups, position, order * gap, description)
     return SliceHeader(
         path=path,
         frame=frame,
@@ -99,9 +108,10 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
     )
 
 
-def _plane(dataset: Dataset, groups: list[Dataset], stand_in: float, description: str) -> tuple[Plane, bool]:
+def _plane(
+    dataset: Dataset, groups: list[Dataset], position: Vector | None, stand_in: float, description: str
+) -> tuple[Plane, bool]:
     """The plane, and whether the tags gave all of it; ``stand_in`` is the place on the normal if they did not, mm."""
-    position = _numbers(_find(groups, "PlanePositionSequence", "ImagePositionPatient"), 3)
     directions = _directions(_numbers(_find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
     spacing = _numbers(_find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
     if spacing is not None and min(spacing) <= 0:
@@ -109,10 +119,11 @@ def _plane(dataset: Dataset, groups: list[Dataset], stand_in: float, description
     known = position is not None and directions is not None and spacing is not None
     row, column = directions or (_SAGITTAL if "sag" in description.lower() else _AXIAL)
     between_rows, between_columns = (1.0, 1.0) if spacing is None else (float(spacing[0]), float(spacing[1]))
-    if position is None:
-        position = stand_in * np.cross(row, column)
     shape = (int(dataset.Rows), int(dataset.Columns))
-    return Plane(position, row, column, (between_rows, between_columns), shape), known
+    plane = Plane(np.zeros(3), row, column, (between_rows, between_columns), shape)
+    if position is None or directions is None:
+        position = stand_in * plane.rising_normal
+    return replace(plane, position=position), known
 
 
 def _find(groups: list[Dataset], sequence: str, keyword: str) -> object:
@@ -127,14 +138,16 @@ def _find(groups: list[Dataset], sequence: str, keyword: str) -> object:
 
 
 def _directions(cosines: Vector | None) -> tuple[Vector, Vector] | None:
-    """Row and column direction as unit vectors, or nothing if the tag's are not at right angles."""
+    """Row and column direction as unit vectors at right angles, or nothing if the tag's are far from it."""
     if cosines is None:
         return None
     row, column = cosines[:3], cosines[3:]
     lengths = float(np.linalg.norm(row)), float(np.linalg.norm(column))
-    if min(lengths) < 0.5 or abs(float(row @ column)) > 0.05 * lengths[0] * lengths[1]:
+    if min(lengths) < 0.5 or max(lengths) > 2 or abs(float(row @ column)) > 0.05 * lengths[0] * lengths[1]:
         return None
-    return row / lengths[0], column / lengths[1]
+    row = row / lengths[0]
+    column = column - (column @ row) * row
+    return row, column / np.linalg.norm(column)
 
 
 def _numbers(value: object, count: int) -> Vector | None:
@@ -142,7 +155,7 @@ def _numbers(value: object, count: int) -> Vector | None:
         numbers = np.array([float(part) for part in value], dtype=np.float64)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
         return None
-    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+    return numbers if len(numbers) == count and (np.abs(numbers) < _FAR_MM).all() else None
 
 
 def _positive(value: object) -> float | None:

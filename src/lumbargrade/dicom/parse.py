@@ -1,5 +1,6 @@
 """Parses a file's header, whatever the file is, into a pydicom dataset that has an image."""
 
+import logging
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -9,7 +10,8 @@ from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.uid import DeflatedExplicitVRLittleEndian, SegmentationStorage
 
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 
@@ -19,13 +21,18 @@ MAX_INFLATED = 512 << 20
 MAX_PIXELS = 64 << 20
 """Pixels of an image; no MR slice has more."""
 
-_PREAMBLE = 128
-_META_START = _PREAMBLE + 4
+_CHUNK = 1 << 20
+_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+_SEGMENTATIONS = {SegmentationStorage, _LABEL_MAP}
 
 
 @contextmanager
 def parsing(path: Path) -> Iterator[None]:
-    """Turns whatever a parser raises on a damaged file into :class:`UnreadableFile`, and keeps its warnings back."""
+    """Turns whatever a parser raises on a damaged file into :class:`UnreadableFile`, and keeps its warnings back.
+
+    They are kept from the log too: they quote what tags say, names among it.
+    """
+    logging.getLogger("pydicom").propagate = False
     try:
         with warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore")
@@ -34,9 +41,9 @@ def parsing(path: Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise UnreadableFile(f"{path.name} is not there") from error
-    except (
-        Exception
-    ) as error:  # pydicom lets through what damage causes: AttributeError, RecursionError, struct.error …
+    except BaseException as error:  # damage makes pydicom raise anything, and decoders in Rust panic
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise UnreadableFile(f"{path.name} is damaged or no DICOM file; send it again or remove it") from error
 
 
@@ -63,6 +70,10 @@ def parse_header(path: Path, tags: list[str] | None = None) -> Dataset:
             ):
                 raise NotAnImage(f"{path.name} is a DICOM object without an image")
             raise UnreadableFile(f"{path.name} is not a DICOM file")
+        if dataset.get("SOPClassUID") in _SEGMENTATIONS:
+            raise NotAnImage(f"{path.name} is a DICOM object without an image")
+        if int(dataset.Rows) < 0 or int(dataset.Columns) < 0:
+            raise ValueError("negative size")
         if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
             raise UnreadableFile(f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has")
         return dataset
@@ -70,14 +81,15 @@ def parse_header(path: Path, tags: list[str] | None = None) -> Dataset:
 
 def _refuse_bomb(file: BinaryIO, path: Path) -> None:
     """Inflates a deflated file up to the limit before pydicom inflates it without one."""
-    start = file.read(_META_START + 1024)
+    read_preamble(file, force=True)
+    meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 2)
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        read_dataset(file, is_implicit_VR=True, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 0)
+        inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while not inflater.eof and (deflated := inflater.unconsumed_tail or file.read(_CHUNK)):
+            size += len(inflater.decompress(deflated, _CHUNK))
+            if size > MAX_INFLATED:
+                raise UnreadableFile(
+                    f"{path.name} inflates to more than {MAX_INFLATED >> 20} MiB, which no MR image does"
+                )
     file.seek(0)
-    if DeflatedExplicitVRLittleEndian.encode() not in start:
-        return
-    group_length = int.from_bytes(start[_META_START + 8 : _META_START + 12], "little")
-    file.seek(_META_START + 12 + group_length)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflater.decompress(file.read(), MAX_INFLATED)
-    file.seek(0)
-    if inflater.unconsumed_tail:
-        raise UnreadableFile(f"{path.name} inflates to more than {MAX_INFLATED >> 20} MiB, which no MR image does")

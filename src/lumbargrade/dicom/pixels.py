@@ -1,13 +1,21 @@
 """Pixels of a slice, in the scanner's units, whatever the encoding."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
+from pydicom.config import IGNORE
 from pydicom.dataset import FileMetaDataset
 from pydicom.pixels.utils import pixel_array
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
@@ -31,8 +39,9 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
     """
     path = header.path
     dataset = parse_header(path, _TAGS)
-    if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-        raise UnreadableFile(f"{path.name} is a colour image; MR images are grey")
+    with parsing(path):
+        if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+            raise UnreadableFile(f"{path.name} is a colour image; MR images are grey")
     stored = _decode(header, dataset)
     if stored.shape != header.plane.shape:
         raise UnreadableFile(f"{path.name} holds other pixels than its header says; send it again")
@@ -40,28 +49,40 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
             stored = _turned(stored, dataset)
         slope, intercept = _rescale(dataset, header.frame)
-        return (stored * slope + intercept).astype(np.float32)
+        pixels = (stored * slope + intercept).astype(np.float32)
+    if not np.isfinite(pixels).all():
+        raise UnreadableFile(f"the pixels of {path.name} are not all finite numbers; send it again")
+    return pixels
 
 
 def _decode(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:
     path, frame = header.path, header.frame or 0
     try:
         with parsing(path):
-            if header.transfer_syntax:
-                return np.asarray(pixel_array(path, index=frame, raw=True), dtype=np.float64)
-            return np.asarray(pixel_array(_with_meta(path), index=frame, raw=True), dtype=np.float64)
+            warnings.filterwarnings("error", "The number of bytes of pixel data is sufficient to contain")
+            return np.asarray(pixel_array(_source(header), index=frame, raw=True), dtype=np.float64)
     except UnreadableFile as error:
-        encoding = UID(header.transfer_syntax).name if header.transfer_syntax else "no stated encoding"
+        encoding = _encoding(header.transfer_syntax)
         raise UnreadableFile(f"the pixels of {path.name} cannot be decoded ({encoding}); send it again") from error
 
 
-def _with_meta(path: Path) -> Dataset:
-    """A file without File Meta Information says nothing of its encoding but what its bytes show."""
-    dataset = dcmread(path, force=True)
-    implicit, little = dataset.original_encoding
-    explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+def _encoding(transfer_syntax: str) -> str:
+    if not transfer_syntax:
+        return "no stated encoding"
+    name = str(UID(transfer_syntax, IGNORE).name)
+    return name if name != transfer_syntax else "an unknown encoding"
+
+
+def _source(header: SliceHeader) -> Path | Dataset:
+    """The path where pydicom can read a single frame of many, else the whole file, whose size it then checks."""
+    if header.frame is not None and header.transfer_syntax not in ("", DeflatedExplicitVRLittleEndian):
+        return header.path
+    dataset = dcmread(header.path, force=True)
+    if not header.transfer_syntax:  # then the bytes alone show the encoding
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     return dataset
 
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from lumbargrade.dicom.geometry import Vector
 from lumbargrade.dicom.headers import SliceHeader
 
 Orientation = Literal["sagittal", "coronal", "axial"]
@@ -37,28 +36,39 @@ class Stack:
         """Median distance between neighbouring slices, mm; the thickness (or 1) of a single slice."""
         if len(self.slices) == 1:
             return self.slices[0].thickness or 1.0
-        axis = _rising_normal(self.slices[0])
-        return float(np.median(np.diff([header.plane.position @ axis for header in self.slices])))
+        axis = self.slices[0].plane.normal
+        return float(np.median(np.abs(np.diff([header.plane.position @ axis for header in self.slices]))))
 
 
 def group_stacks(headers: Iterable[SliceHeader]) -> list[Stack]:
     """Groups the slices of one series into stacks, the largest first.
 
-    Slices of other orientation (by more than 3 degrees), shape or spacing make another stack. Of slices at the same
-    place, the one with the lowest instance number stays.
+    Slices of other orientation (by more than 3 degrees), shape or spacing make another stack; so do slices side by
+    side in one plane, and slices whose place is not known. Of slices at the same place, the one with the lowest
+    instance number stays.
     """
     groups: list[list[SliceHeader]] = []
     for header in sorted(headers, key=_number):
-        group = next((group for group in groups if _parallel(group[0], header)), None)
-        if group is None:
-            groups.append([header])
-        elif not any(_same_place(other, header) for other in group):
+        _place(header, groups)
+    return sorted(map(_stack, groups), key=lambda stack: -len(stack.slices))
+
+
+def _place(header: SliceHeader, groups: list[list[SliceHeader]]) -> None:
+    for group in groups:
+        if not _parallel(group[0], header):
+            continue
+        offsets = np.array([other.plane.position for other in group]) - header.plane.position
+        if (np.abs(offsets).max(axis=1) < _SAME_PLACE_MM).any():
+            return
+        if (np.abs(offsets @ group[0].plane.normal) >= _SAME_PLACE_MM).all():
             group.append(header)
-    stacks = [
-        Stack(tuple(sorted(group, key=lambda h: float(h.plane.position @ _rising_normal(group[0])))))
-        for group in groups
-    ]
-    return sorted(stacks, key=lambda stack: -len(stack.slices))
+            return
+    groups.append([header])
+
+
+def _stack(group: list[SliceHeader]) -> Stack:
+    axis = group[0].plane.rising_normal
+    return Stack(tuple(sorted(group, key=lambda header: float(header.plane.position @ axis))))
 
 
 def _number(header: SliceHeader) -> tuple[float, str, int]:
@@ -70,17 +80,8 @@ def _parallel(one: SliceHeader, other: SliceHeader) -> bool:
     a, b = one.plane, other.plane
     return (
         a.shape == b.shape
-        and bool(np.allclose(a.spacing, b.spacing, rtol=1e-3))
+        and one.plane_known == other.plane_known
+        and all(abs(p - q) <= 1e-3 * q for p, q in zip(a.spacing, b.spacing, strict=True))
         and float(a.row_direction @ b.row_direction) > _SAME_DIRECTION
         and float(a.column_direction @ b.column_direction) > _SAME_DIRECTION
     )
-
-
-def _same_place(one: SliceHeader, other: SliceHeader) -> bool:
-    return bool(np.abs(one.plane.position - other.plane.position).max() < _SAME_PLACE_MM)
-
-
-def _rising_normal(header: SliceHeader) -> Vector:
-    """The normal, turned so that its largest part points to the patient's left, back or head."""
-    normal = header.plane.normal
-    return normal if normal[np.abs(normal).argmax()] > 0 else -normal

@@ -115,7 +115,7 @@ _RUNNER: ThreadPoolTaskRunner[FoldResult] = ThreadPoolTaskRunner(max_workers=16)
 """More folds than this do not wait for devices at once; each still leases its device."""
 
 
-@flow(name="retrain", task_runner=_RUNNER)
+@flow(name="retrain", task_runner=_RUNNER)  # type: ignore[arg-type]
 def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     """Runs every stage that is stale, and ends with a registered model that has answered over HTTP.
 

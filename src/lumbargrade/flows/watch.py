@@ -11,7 +11,7 @@ console = Console(stderr=True)
 
 @contextmanager
 def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows a progress bar where somebody looks (a terminal); yields a function that is told what is done and what there is to do."""
+    """Shows a progress bar in a terminal; yields a function that is told what is done and what there is to do."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -104,7 +104,7 @@ def pack_crops(
 
 
 def _each_study(dataset: RsnaDataset, studies: list[int], params: PrepareParams) -> Iterator[_Study]:
-    points = _shown_points(dataset)
+    points = dataset.used_points()
     by_study = {int(str(study)): table for study, table in points.groupby("study_id")}
     labels = dataset.labels.set_index("study_id")
     jobs = [(study, by_study.get(study, points.iloc[:0]), labels.loc[study].to_dict()) for study in studies]
@@ -115,15 +115,6 @@ def _each_study(dataset: RsnaDataset, studies: list[int], params: PrepareParams)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(work, jobs, chunksize=4)
-
-
-def _shown_points(dataset: RsnaDataset) -> pd.DataFrame:
-    """Points that lie on a series which shows their condition."""
-    shown = pd.DataFrame(
-        [(c.name, c.series) for c in dataset.task.conditions], columns=["condition", "series_description"]
-    )
-    described = dataset.points.merge(dataset.series, on=["study_id", "series_id"])
-    return described.merge(shown, on=["condition", "series_description"])[dataset.points.columns]
 
 
 def _pack_study(

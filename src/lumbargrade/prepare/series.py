@@ -19,25 +19,28 @@ class SeriesImages:
     """The stacks of one series; each slice is decoded once, and only if it is needed."""
 
     def __init__(self, headers: Iterable[SliceHeader], percentiles: tuple[float, float]) -> None:
-        self.stacks = group_stacks(headers)
+        self._headers = list(headers)
+        self.stacks = group_stacks(self._headers)
         self._percentiles = percentiles
         self._decoded: dict[SliceHeader, NDArray[np.float32]] = {}
 
     def find(self, instance_number: int) -> tuple[Stack, int]:
         """Returns the stack that holds an instance, and its index there.
 
-        The number is that of the file's name, where RSNA's tables look for it, else that of its header.
+        The number is that of the file's name, where RSNA's tables look for it, else that of its header. An instance
+        that lies where another one lies, and gave way to it, is found as the other one.
 
         Raises:
             InputError: No slice has this instance number.
         """
-        for named_by_file in (True, False):
-            for stack in self.stacks:
-                for index, header in enumerate(stack.slices):
-                    number = header.path.stem if named_by_file else str(header.instance_number)
-                    if number == str(instance_number):
-                        return stack, index
-        raise InputError(f"instance {instance_number} is not among the series' images")
+        by_name = (header for header in self._headers if header.path.stem == str(instance_number))
+        by_header = (header for header in self._headers if header.instance_number == instance_number)
+        wanted = next(by_name, None) or next(by_header, None)
+        if wanted is None:
+            raise InputError(f"instance {instance_number} is not among the series' images")
+        places = [(stack, index) for stack in self.stacks for index in range(len(stack.slices))]
+        same = (place for place in places if place[0].slices[place[1]] is wanted)
+        return next(same, None) or min(places, key=lambda place: _apart(place[0].slices[place[1]], wanted))
 
     def pixels(self, header: SliceHeader) -> NDArray[np.float32]:
         """Returns a slice, (rows, columns), in the scanner's units.
@@ -62,3 +65,9 @@ class SeriesImages:
         """Returns a slice, (rows, columns), in the series' grey scale from 0 (black) to 1 (white)."""
         low, high = self.window
         return np.asarray(np.clip((self.pixels(header) - low) / (high - low), 0, 1), dtype=np.float32)
+
+
+def _apart(one: SliceHeader, other: SliceHeader) -> tuple[bool, float]:
+    """How far two slices lie apart, mm; another orientation is farther than any distance."""
+    parallel = bool(np.allclose(one.plane.normal, other.plane.normal, atol=0.05))
+    return not parallel, float(np.abs(one.plane.position - other.plane.position).max())

@@ -82,9 +82,9 @@ def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str) -> str 
 def _in_run(run_id: str) -> Iterator[None]:
     """MLflow's log_model works on the active run only; its remarks are not for the user."""
     mlflow.set_tracking_uri(tracking_uri())
-    disable_logging()
+    disable_logging()  # type: ignore[no-untyped-call]
     try:
         with mlflow.start_run(run_id=run_id):
             yield
     finally:
-        enable_logging()
+        enable_logging()  # type: ignore[no-untyped-call]

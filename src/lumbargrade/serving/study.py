@@ -16,7 +16,7 @@ import pandas as pd
 
 from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dataset.tables import read_points
-from lumbargrade.dicom.headers import NotAnImage, SliceHeader, UnreadableFile, read_headers
+from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
 
@@ -34,13 +34,11 @@ class Study:
         study_id: As the points name it, else the folder, else the study's UID.
         series: Image headers by series: RSNA's number where the folder has one, else the series' UID.
         points: What to grade where, as the coordinates table has it; nothing if the study carries none.
-        unreadable: Files that look like DICOM but could not be read.
     """
 
     study_id: str
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
-    unreadable: int = 0
 
     def images(self, series_id: int) -> list[SliceHeader]:
         """Returns the headers of a series by RSNA's number; none if the study does not have it."""
@@ -106,14 +104,11 @@ def _own_name(name: PurePosixPath, count: int) -> str:
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
     series: dict[str, list[SliceHeader]] = {}
-    uid, unreadable = "", 0
+    uid = ""
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != POINTS):
         try:
             headers = read_headers(path)
-        except NotAnImage:
-            continue
         except UnreadableFile:
-            unreadable += path.suffix.lower() == ".dcm"
             continue
         for header in headers:
             key = path.parent.name if path.parent.name.isdecimal() else header.series_uid
@@ -122,7 +117,7 @@ def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
     if not series:
         raise InputError("the study holds no DICOM image that can be read")
     points = read_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
-    return Study(_study_id(points, name, uid), series, points, unreadable)
+    return Study(_study_id(points, name, uid), series, points)
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:

@@ -56,16 +56,15 @@ class SearchPlan:
     @property
     def name(self) -> str:
         """Name of the search: the same data and parameters give the same name, however many trials are asked for."""
-        told = {
-            "task": self.task.model_dump(mode="json"),
-            "data": self.data,
-            "training": self.params.training.model_dump(mode="json"),
-            "space": self.params.search.model_dump(mode="json", exclude={"trials"}),
-            "folds": self.params.split.folds,
-            "seed": self.params.seed,
-        }
-        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-        return f"{self.task.name}-{digest[:12]}"
+        told = json.dumps([self.settings, self.task.model_dump(mode="json"), self.data], sort_keys=True)
+        return f"{self.task.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that make this search and no other; the number of trials is not among them."""
+        sections = self.params.model_dump(mode="json", include={"seed", "prepare", "split", "training", "search"})
+        del sections["search"]["trials"]
+        return sections
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class _Search:
         split = pd.read_csv(plan.split).set_index("study_id")["fold"]
         self.truth = truth_table(index[index["study_id"].map(split).fillna(HOLDOUT) != HOLDOUT])
         self.run_id = tracker.start_run(f"search {plan.name}", plan.name, tags={"lumbargrade.kind": "search"})
-        tracker.log_params(self.run_id, plan.params.model_dump(mode="json"))
+        tracker.log_params(self.run_id, plan.settings)
         tracker.set_tags(self.run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
 
     def run_trial(self) -> str:

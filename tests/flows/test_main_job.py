@@ -1,0 +1,246 @@
+"""The main job as users run it: the command, Prefect, DVC, git, MLflow and its scoring server, all real and small."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from lumbargrade.dataset.bundle import zip_study
+from lumbargrade.models.grader import load_grader
+from lumbargrade.prepare.split import HOLDOUT, in_holdout
+from lumbargrade.serving.server import ask, served_model
+
+PROJECT = Path(__file__).parents[2]
+SMALL = ("training.epochs=2", "training.image_pixels=32", "split.folds=2", "split.holdout=0.4", "search.trials=2")
+STORE = "sqlite:///mlruns/mlflow.db"
+MODEL = "lumbargrade-rsna2024"
+
+pytestmark = pytest.mark.xdist_group("main_job")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A project in which the main job has run."""
+
+    folder: Path
+    summary: dict
+    story: str
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(tracking_uri=STORE)
+
+    @property
+    def version(self) -> ModelVersion:
+        return self.client.get_model_version(MODEL, self.summary["version"])
+
+    def runs(self, kind: str) -> list[Run]:
+        experiments = [found.experiment_id for found in self.client.search_experiments()]
+        return self.client.search_runs(experiments, f"tags.`lumbargrade.kind` = '{kind}'")
+
+
+def lumbargrade(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "lumbargrade"), *arguments],
+        cwd=folder,
+        env={**os.environ, "PREFECT_HOME": str(folder / ".prefect"), "MLFLOW_TRACKING_URI": ""},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def run_small(folder: Path, data: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    settings = [word for value in SMALL for word in ("--set", value)]
+    return lumbargrade(folder, "run", "--data", str(data), "--json", *settings, *more)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Job:
+    """A clone of the project's files with a git history of its own, where the main job has run once."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in git(PROJECT, "ls-files", "--cached", "--others", "--exclude-standard").splitlines():
+        if (PROJECT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, folder / name)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "config", "user.name", "Tester")
+    git(folder, "config", "user.email", "tester@example.org")
+    git(folder, "add", ".")
+    git(folder, "commit", "-qm", "the project")
+    done = run_small(folder, phantom)
+    assert done.returncode == 0, done.stderr
+    return Job(folder, json.loads(done.stdout), done.stderr)
+
+
+@pytest.fixture(autouse=True)
+def in_project(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(job.folder)
+    mlflow.set_tracking_uri(STORE)
+
+
+def test_the_first_model_is_champion_and_answers_over_http(job: Job) -> None:
+    assert job.summary["decision"] == "promote"
+    assert job.summary["reason"] == "there was no champion"
+    assert job.summary["champion"] == job.summary["version"] == "1"
+    assert job.summary["answer"]["cells"] == 25
+    assert job.summary["answer"]["graded"] >= 20
+    assert in_holdout(int(job.summary["answer"]["study_id"]), 0.4)
+
+
+def test_nothing_that_a_user_must_ignore_is_printed(job: Job) -> None:
+    for word in ("warning", "traceback", "deprecat", "error"):
+        assert word not in job.story.lower()
+
+
+def test_every_tag_of_the_version_is_true(job: Job) -> None:
+    tags = job.version.tags
+    lock = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    pointer = yaml.safe_load(Path("data/phantom.dvc").read_text())["outs"][0]
+    assert tags["task"] == "rsna2024"
+    assert tags["dataset.name"] == "phantom"
+    assert tags["dataset.md5"] == pointer["md5"] == dvc_directory_md5(Path("data/phantom"))
+    assert tags["dataset.crops_md5"] == lock["prepare@phantom"]["outs"][0]["md5"]
+    assert tags["dataset.split_md5"] == hashlib.md5(Path("prepared/phantom/split.csv").read_bytes()).hexdigest()
+    assert tags["git.commit"] == git(job.folder, "rev-parse", "HEAD")
+    assert tags["git.dirty"] == "false"
+    assert tags["git.diff_sha256"] == hashlib.sha256(b"").hexdigest()
+    assert tags["code.sha256"] == package_sha256(PROJECT / "src/lumbargrade")
+    trial = self_and_parent(job, tags["search.trial_run_id"], "trial", tags["search.run_id"])
+    folds = [self_and_parent(job, fold, "fold", trial.info.run_id) for fold in tags["search.fold_run_ids"].split(",")]
+    assert len(folds) == 2
+    assert float(tags["cv.score"]) == pytest.approx(trial.data.metrics["score"], abs=1e-6)
+    assert float(tags["cv.score"]) == pytest.approx(
+        min(run.data.metrics["score"] for run in job.runs("trial")), abs=1e-6
+    )
+    assert float(tags["cv.accuracy"]) == pytest.approx(trial.data.metrics["accuracy"], abs=1e-6)
+    assert tags["search.trials"] == "2"
+    assert tags["gate.decision"] == "promote"
+    from lumbargrade.params import load_params
+
+    assert tags["params.sha256"] == load_params(Path("prepared/phantom/params.yaml")).digest()
+
+
+def self_and_parent(job: Job, run_id: str, kind: str, parent: str) -> Run:
+    run = job.client.get_run(run_id)
+    assert run.data.tags["lumbargrade.kind"] == kind
+    assert run.data.tags["mlflow.parentRunId"] == parent
+    assert run.info.status == "FINISHED"
+    return run
+
+
+def dvc_directory_md5(folder: Path) -> str:
+    """DVC's hash of a folder, computed by us: the md5 of the JSON list of its files and their md5."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = [
+        {"md5": hashlib.md5(path.read_bytes()).hexdigest(), "relpath": path.relative_to(folder).as_posix()}
+        for path in files
+    ]
+    entries.sort(key=lambda entry: entry["relpath"].split("/"))
+    return hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest() + ".dir"
+
+
+def package_sha256(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def test_runs_show_curves_and_pictures(job: Job) -> None:
+    (search,) = job.runs("search")
+    pictures = {file.path for file in job.client.list_artifacts(search.info.run_id)}
+    assert {"confusion.png", "search.png"} <= pictures
+    for fold in job.runs("fold"):
+        history = job.client.get_metric_history(fold.info.run_id, "validation_loss")
+        assert [point.step for point in history] == [1, 2]
+
+
+def test_the_model_is_whole_and_holds_no_pickle(job: Job) -> None:
+    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{MODEL}/1"))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert not [path for path in files if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".pt2"}]
+    graders = [load_grader(path) for path in sorted((folder / "artifacts").rglob("*.safetensors"))]
+    assert len(graders) == 2
+    requirements = (folder / "requirements.txt").read_text()
+    assert "torch==" in requirements
+    assert "mlflow==" in requirements
+    model = mlflow.models.Model.load(str(folder))
+    assert model.signature is not None
+    assert model.signature.inputs.input_names() == ["study"]
+
+
+def test_the_server_grades_refuses_and_says_why(job: Job) -> None:
+    split = pd.read_csv("prepared/phantom/split.csv")
+    study = int(split.loc[split["fold"] == HOLDOUT, "study_id"].iloc[0])
+    with served_model(f"models:/{MODEL}@champion") as address:
+        graded = ask(address, zip_study(Path("data/phantom"), study))
+        refused = ask(address, b"this is no zip")
+    assert len(graded) == len(refused) == 25
+    assert {record["study_id"] for record in graded} == {str(study)}
+    for record in graded:
+        if record["reason"] is None:
+            assert record["normal_mild"] + record["moderate"] + record["severe"] == pytest.approx(1)
+            assert record["grade"] in {"Normal/Mild", "Moderate", "Severe"}
+    assert {record["reason"] for record in refused} == {
+        "the study is not a zip file that can be unpacked; send a zip of its DICOM files"
+    }
+    assert {record["grade"] for record in refused} == {None}
+
+
+def test_evaluate_and_grade_agree_with_the_run(job: Job) -> None:
+    evaluated = lumbargrade(job.folder, "evaluate", "--data", "data/phantom", "--model", f"models:/{MODEL}/1", "--json")
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert json.loads(evaluated.stdout)["studies"] == 6
+    study = next(Path("data/phantom/train_images").iterdir())
+    Path("study.zip").write_bytes(zip_study(Path("data/phantom"), int(study.name)))
+    graded = lumbargrade(job.folder, "grade", "study.zip", "--model", f"models:/{MODEL}@champion", "--json")
+    Path("study.zip").unlink()
+    assert graded.returncode == 0, graded.stderr
+    assert {record["study_id"] for record in json.loads(graded.stdout)} == {study.name}
+
+
+def test_running_again_does_nothing_anew(job: Job, phantom: Path) -> None:
+    before = {run.info.run_id: run.info.end_time for run in job.runs("fold")}
+    done = run_small(job.folder, phantom)
+    assert done.returncode == 0, done.stderr
+    again = json.loads(done.stdout)
+    assert again["new_trials"] == 0
+    assert again["version"] == "1"
+    assert again["answer"] is None
+    assert {run.info.run_id: run.info.end_time for run in job.runs("fold")} == before
+    assert {key: again[key] for key in ("score", "champion", "holdout_score")} == {
+        key: job.summary[key] for key in ("score", "champion", "holdout_score")
+    }
+
+
+def test_mistakes_are_one_sentence_and_exit_code_two(job: Job, tmp_path: Path) -> None:
+    cases = {
+        ("run", "--data", "nowhere"): "dataset folder nowhere does not exist; give a folder in RSNA layout with --data",
+        ("run", "--set", "training.epoch=2"): "parameter training.epoch is unknown; did you mean epochs?",
+        ("grade", "nothing.zip", "--model", f"models:/{MODEL}@champion"): "study nothing.zip does not exist",
+        ("grade", "data/phantom", "--model", "models:/none@champion"): "model models:/none@champion cannot be loaded",
+    }
+    for arguments, message in cases.items():
+        done = lumbargrade(job.folder, *arguments)
+        assert done.returncode == 2, done.stderr
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
