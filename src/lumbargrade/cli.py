@@ -117,6 +117,7 @@ def phantom(
     studies: Annotated[int, typer.Option(min=1, help="Number of studies.")] = 48,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 7,
     faults: Annotated[bool, typer.Option("--faults", help="Add the real dataset's faults.")] = False,
+    montage: Annotated[Path | None, typer.Option(help="Also draw a mild and a severe spine into this PNG.")] = None,
     workers: Workers = 0,
     as_json: Json = False,
 ) -> None:
@@ -124,10 +125,13 @@ def phantom(
     from dataclasses import asdict
 
     from lumbargrade.dataset.phantom import generate
+    from lumbargrade.dataset.phantom.montage import save_montage
     from lumbargrade.flows.watch import bar
 
     with bar("studies") as progress:
         summary = asdict(generate(directory, studies, seed, faults, workers, progress))
+    if montage is not None:
+        save_montage(montage, seed)
     _print(summary, as_json, [(key, str(value)) for key, value in summary.items()])
 
 

@@ -90,7 +90,8 @@ class TrainingParams(_Section):
         weights: Where the backbone starts: ``imagenet`` (torchvision's own download), ``none``, or a weights file.
         crop_mm: Side of what the grader sees, mm.
         image_pixels: Side of what the grader sees, pixels.
-        epochs: Passes over the training studies.
+        epochs: Passes over the training crops.
+        epoch_crops: In a small dataset, an epoch is as many passes as it takes to see so many crops; 0 is one pass.
         warmup_epochs: Epochs over which the learning rate rises from zero; may be a fraction.
         learning_rate: Peak rate of AdamW.
         weight_decay: AdamW's decoupled decay.
@@ -108,6 +109,7 @@ class TrainingParams(_Section):
     crop_mm: float = Field(default=44.0, ge=10, le=160)
     image_pixels: int = Field(default=64, ge=32, le=512)
     epochs: int = Field(default=8, ge=1, le=1000)
+    epoch_crops: int = Field(default=640, ge=0)
     warmup_epochs: float = Field(default=1.0, ge=0)
     batch_size: int = Field(default=32, ge=1, le=4096)
     learning_rate: float = Field(default=1e-3, gt=0, le=1)

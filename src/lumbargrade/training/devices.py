@@ -3,6 +3,7 @@
 A lease is a lock on a file: the system frees it when its holder ends, however it ends.
 """
 
+import logging
 import os
 import tempfile
 import time
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 from lumbargrade.errors import LumbargradeError
 
 _WAIT_SECONDS = 0.2
+_TELL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def lease(
     """
     folder = folder or Path(tempfile.gettempdir()) / f"lumbargrade-devices-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
-    give_up = time.monotonic() + wait_seconds
+    names = ", ".join(device.name for device in devices)
+    started = time.monotonic()
+    told = False
     while True:
         for device in devices:
             lock = FileLock(folder / f"{device.name.replace(':', '-')}.lock", is_singleton=False)
@@ -82,9 +86,10 @@ def lease(
             finally:
                 lock.release()
             return
-        if time.monotonic() > give_up:
-            names = ", ".join(device.name for device in devices)
-            raise LumbargradeError(
-                f"no device became free in {wait_seconds:g} s ({names}); another training run holds them"
-            )
+        waited = time.monotonic() - started
+        if waited > wait_seconds:
+            raise LumbargradeError(f"no device became free in {wait_seconds:g} s ({names}); another training run holds them")
+        if waited > _TELL_SECONDS and not told:
+            logging.getLogger(__name__).warning("waiting for a device (%s): another training run holds it", names)
+            told = True
         time.sleep(_WAIT_SECONDS)

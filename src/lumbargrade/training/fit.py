@@ -66,7 +66,7 @@ def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None
         device=run.device.type,
         precision=run.precision.name,
         threads=torch.get_num_threads(),
-        crops_seen_per_second=number * len(run.training) / seconds,
+        crops_seen_per_second=number * run.crops_per_epoch / seconds,
         seconds=seconds,
     )
     write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
@@ -141,7 +141,7 @@ class _Run:
         load_backbone(grader, params.weights)
         grader = grader.to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(_parameter_groups(grader, params.weight_decay), lr=params.learning_rate)
-        steps = _steps_per_epoch(len(training), params.batch_size)
+        steps = steps_per_epoch(len(training), params)
         return cls(
             spec=spec,
             device=device,
@@ -157,6 +157,11 @@ class _Run:
             training=training,
             validation=validation,
         )
+
+    @property
+    def crops_per_epoch(self) -> int:
+        """Crops that an epoch trains on; some of them several times in a small dataset."""
+        return steps_per_epoch(len(self.training), self.spec.training) * self.spec.training.batch_size
 
     def epoch(self, number: int) -> Epoch:
         """Passes once over the training crops, then over the validation crops."""
@@ -214,10 +219,16 @@ class _Run:
         return weighted_cross_entropy(logits, self.grades[rows], self.weights)
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
-        order = self.training[torch.randperm(len(self.training), generator=self.generator).numpy()]
         size = self.spec.training.batch_size
-        for batch in range(_steps_per_epoch(len(order), size)):
-            yield order[batch * size : (batch + 1) * size]
+        steps = steps_per_epoch(len(self.training), self.spec.training)
+        passes = -(-steps * size // len(self.training))
+        order = np.concatenate([self._shuffled() for _ in range(passes)])
+        for step in range(steps):
+            yield order[step * size : (step + 1) * size]
+
+    def _shuffled(self) -> NDArray[np.int64]:
+        order = torch.randperm(len(self.training), generator=self.generator).numpy()
+        return np.asarray(self.training[order])
 
     def _crops(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.packed.take(rows)).to(self.device, non_blocking=True)
@@ -249,10 +260,14 @@ def weighted_cross_entropy(logits: Tensor, grades: Tensor, weights: Tensor) -> t
     return F.cross_entropy(logits, grades, weight=weights, reduction="sum"), weights[grades].sum()
 
 
-def warmup_cosine(params: TrainingParams, steps_per_epoch: int) -> Callable[[int], float]:
-    """Factor of the learning rate at a step: a line up from zero, then half a cosine down to zero."""
-    warmup = params.warmup_epochs * steps_per_epoch
-    last = max(params.epochs * steps_per_epoch, warmup + 1)
+def warmup_cosine(params: TrainingParams, steps: int) -> Callable[[int], float]:
+    """Factor of the learning rate at a step: a line up from zero, then half a cosine down to zero.
+
+    Args:
+        steps: Steps of an epoch.
+    """
+    warmup = params.warmup_epochs * steps
+    last = max(params.epochs * steps, warmup + 1)
 
     def factor(step: int) -> float:
         if step < warmup:
@@ -262,9 +277,9 @@ def warmup_cosine(params: TrainingParams, steps_per_epoch: int) -> Callable[[int
     return factor
 
 
-def _steps_per_epoch(crops: int, batch_size: int) -> int:
+def steps_per_epoch(crops: int, params: TrainingParams) -> int:
     """Full batches only, so that no batch normalisation sees a few crops; but at least one batch."""
-    return max(crops // batch_size, 1)
+    return max(max(crops, params.epoch_crops) // params.batch_size, 1)
 
 
 def _parameter_groups(grader: nn.Module, weight_decay: float) -> list[dict[str, object]]:

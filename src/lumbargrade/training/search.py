@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -125,7 +126,6 @@ def open_study(plan: SearchPlan) -> optuna.Study:
     study = optuna.create_study(
         study_name=plan.name,
         storage=JournalStorage(JournalFileBackend(str(path))),
-        sampler=optuna.samplers.TPESampler(seed=params.search.seed),
         direction="minimize",
         load_if_exists=True,
     )
@@ -154,6 +154,7 @@ class _Search:
 
     def run_trial(self) -> str:
         """Runs one trial and returns a line about it."""
+        self.study.sampler = _sampler(self.plan.params.search.seed, len(_complete(self.study)))
         trial = self.study.ask()
         training = self._suggest(trial)
         specs = self._specs(training)
@@ -250,6 +251,11 @@ class _Search:
     def _evaluate(self, results: Sequence[FoldResult]) -> Evaluation:
         predictions = pd.concat([result.predictions() for result in results], ignore_index=True)
         return evaluate_predictions(self.plan.task, self.truth, predictions)
+
+
+def _sampler(seed: int, trials: int) -> optuna.samplers.TPESampler:
+    """Seeded for each trial anew, so that a search that goes on draws what it would have drawn, and nothing twice."""
+    return optuna.samplers.TPESampler(seed=int(np.random.SeedSequence([seed, trials]).generate_state(1)[0]))
 
 
 def _suggest(trial: Trial, name: str, values: FloatRange | Choices) -> Any:

@@ -218,4 +218,4 @@ def test_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LumbargradeError) as error:
         generate(tmp_path / "file" / "new", 1, 0, workers=1)
-    assert str(error.value) == f"{tmp_path / 'file' / 'new'} cannot be written (Not a directory); check the folder"
+    assert str(error.value) == f"{tmp_path / 'file' / 'new'} cannot be written (File exists); check the folder"
