@@ -55,7 +55,7 @@ def lumbargrade(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [str(Path(sys.executable).parent / "lumbargrade"), *arguments],
         cwd=folder,
-        env={**os.environ, "PREFECT_HOME": str(folder / ".prefect"), "MLFLOW_TRACKING_URI": ""},
+        env={**os.environ, "PREFECT_HOME": str(folder.parent / "prefect"), "MLFLOW_TRACKING_URI": ""},
         capture_output=True,
         text=True,
         timeout=900,

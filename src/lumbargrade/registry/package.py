@@ -1,11 +1,12 @@
 """Packages a search's best trial as an MLflow model and registers it. No pickle: safetensors and models-from-code."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from mlflow.utils.logging_utils import disable_logging, enable_logging
@@ -60,13 +61,14 @@ def register_model(
             signature=signature(task),
             input_example=pd.DataFrame({STUDY_COLUMN: [example]}),
             pip_requirements=[f"{package}=={version(package)}" for package in SERVING_REQUIREMENTS],
-            registered_model_name=name,
             metadata={"task": task.name},
         )
-    number = str(info.registered_model_version)
-    for key, value in tags.items():
-        tracker.client.set_model_version_tag(name, number, key, value)
-    return number
+    with suppress(MlflowException):  # it is there already
+        tracker.client.create_registered_model(name, description=task.title)
+    made = tracker.client.create_model_version(
+        name, info.model_uri, outcome.run_id, tags=dict(tags), model_id=info.model_id
+    )
+    return str(made.version)
 
 
 def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str) -> str | None:
