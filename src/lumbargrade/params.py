@@ -46,15 +46,11 @@ class PrepareParams(_Section):
         crop_mm: Side of a packed crop in the patient, mm. Larger than the grader's, so that it can turn and shift.
         pixel_mm: Size of a packed pixel, mm.
         percentiles: Intensities of the series that become black and white, percent.
-        shard_crops: Crops in one shard file.
-        workers: Processes; 0 is one for each core.
     """
 
     crop_mm: float = Field(default=64.0, ge=20, le=160)
     pixel_mm: float = Field(default=0.5, ge=0.1, le=2)
     percentiles: Annotated[tuple[float, float], Field(strict=False)] = (0.5, 99.5)
-    shard_crops: int = Field(default=4096, ge=1)
-    workers: int = Field(default=0, ge=0, le=256)
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -186,10 +182,17 @@ class ServingParams(_Section):
 
 
 class Params(_Section):
-    """All parameters of one run."""
+    """All parameters of one run.
+
+    Attributes:
+        task: A name of :func:`lumbargrade.task.task_names`, or a YAML file.
+        seed: Seed of the networks' first weights, of the order of crops and of augmentation.
+        workers: Processes that read files; 0 is one for each core.
+    """
 
     task: str = "rsna2024"
     seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=256)
     dataset: DatasetParams = DatasetParams()
     prepare: PrepareParams = PrepareParams()
     split: SplitParams = SplitParams()

@@ -128,7 +128,7 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     check_weights(params.training.weights)
     tracker = Tracker(f"lumbargrade-{grading_task.name}")
     source = obtain(params.dataset)
-    report = check(source, grading_task, params.prepare.workers)
+    report = check(source, grading_task, params.workers)
     version = version_data(source)
     folder = PREPARED / version.name
     save_params(params, folder / "params.yaml")

@@ -23,7 +23,6 @@ from lumbargrade.dicom.headers import UnreadableFile, read_headers
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
 from lumbargrade.params import PrepareParams
-from lumbargrade.prepare.crop import NEIGHBOURS
 from lumbargrade.prepare.points import cut_points
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.task import GradingTask
@@ -68,6 +67,8 @@ def pack_crops(
     folder: Path,
     params: PrepareParams,
     progress: Callable[[int, int], None] | None = None,
+    workers: int = 0,
+    shard_crops: int = 4096,
 ) -> PackSummary:
     """Cuts the crop of every point and packs them; the folder appears when it is whole.
 
@@ -75,6 +76,8 @@ def pack_crops(
 
     Args:
         progress: Called with the studies done and all studies.
+        workers: Processes; 0 is one for each core.
+        shard_crops: Crops in one shard.
 
     Raises:
         LumbargradeError: The dataset gives no crop at all.
@@ -83,8 +86,8 @@ def pack_crops(
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
     with replaced_folder(folder) as temporary:
-        shards = _ShardWriter(temporary, params)
-        for done, study in enumerate(_each_study(dataset, studies, params), start=1):
+        shards = _ShardWriter(temporary, shard_crops)
+        for done, study in enumerate(_each_study(dataset, studies, params, workers), start=1):
             for crop, row in zip(study.crops, study.rows, strict=True):
                 shard, place = shards.add(crop)
                 rows.append({**row, "shard": shard, "row": place})
@@ -103,13 +106,13 @@ def pack_crops(
     return PackSummary(crops=len(rows), studies=index["study_id"].nunique(), skipped=len(skipped))
 
 
-def _each_study(dataset: RsnaDataset, studies: list[int], params: PrepareParams) -> Iterator[_Study]:
+def _each_study(dataset: RsnaDataset, studies: list[int], params: PrepareParams, workers: int) -> Iterator[_Study]:
     points = dataset.used_points()
     by_study = {int(str(study)): table for study, table in points.groupby("study_id")}
     labels = dataset.labels.set_index("study_id")
     jobs = [(study, by_study.get(study, points.iloc[:0]), labels.loc[study].to_dict()) for study in studies]
     work = partial(_pack_study, dataset.root, dataset.task, params)
-    workers = min(params.workers or cpu_count() or 1, len(jobs))
+    workers = min(workers or cpu_count() or 1, len(jobs))
     if workers == 1:
         yield from map(work, jobs)
         return
@@ -160,10 +163,9 @@ def _open_series(folder: Path, params: PrepareParams) -> SeriesImages:
 class _ShardWriter:
     """Fills arrays on disk one after the other, without holding them in memory."""
 
-    def __init__(self, folder: Path, params: PrepareParams) -> None:
+    def __init__(self, folder: Path, size: int) -> None:
         self._folder = folder
-        self._shape = (len(NEIGHBOURS), params.crop_pixels, params.crop_pixels)
-        self._size = params.shard_crops
+        self._size = size
         self._waiting: list[NDArray[np.uint8]] = []
         self._shard = 0
 
