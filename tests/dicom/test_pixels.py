@@ -142,7 +142,7 @@ def test_low_is_bright_is_turned_with_its_sign(write: Any) -> None:
     np.testing.assert_array_equal(turned, [[32767, 0], [-1, -32768]])
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
 def test_decodes_the_frame_asked_for_with_its_own_slope(write: Any, new_enhanced: Make, syntax: str) -> None:
     stored = np.arange(3 * 6 * 8, dtype=np.uint16).reshape(3, 6, 8)
     dataset = new_enhanced(stored)
@@ -150,7 +150,7 @@ def test_decodes_the_frame_asked_for_with_its_own_slope(write: Any, new_enhanced
         dataset.file_meta = Dataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.compress(syntax, generate_instance_uid=False)
-    path = write.dataset(dataset)
+    path = write.dataset(dataset, syntax=syntax)
     for frame in (2, 0, 1):
         np.testing.assert_array_equal(_read(path, frame), stored[frame] * (frame + 1.0) + 10)
 

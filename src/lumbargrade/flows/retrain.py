@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
 from prefect import flow, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -190,9 +191,9 @@ def prepare(name: str) -> dict[str, str]:
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
-def train_fold(spec: FoldSpec, on_epoch: OnEpoch) -> FoldResult:
+def train_fold(spec: FoldSpec, on_epoch: OnEpoch, stop: Event) -> FoldResult:
     """Trains one fold in a process of its own."""
-    return run_fold(spec, find_devices(spec.training.threads), on_epoch)
+    return run_fold(spec, find_devices(spec.training.threads), on_epoch, stop)
 
 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
@@ -209,8 +210,13 @@ def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
                 seen[spec.fold] = epoch.epoch
                 progress(sum(seen.values()), epochs)
 
-            futures = [train_fold.submit(spec, each_epoch) for spec in specs]
-            return [future.result() for future in futures]
+            stop = Event()
+            futures = [train_fold.submit(spec, each_epoch, stop) for spec in specs]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                stop.set()  # or else the runner would wait for the other folds to end
+                raise
 
     outcome = run_search(plan, tracker, train, say)
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]

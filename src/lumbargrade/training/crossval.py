@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import write_text
@@ -20,22 +20,37 @@ OnEpoch = Callable[[FoldSpec, Epoch], None]
 
 
 def run_folds(specs: Sequence[FoldSpec], on_epoch: OnEpoch | None = None) -> list[FoldResult]:
-    """Trains folds, as many at a time as there are devices, and returns their results in the same order."""
+    """Trains folds, as many at a time as there are devices, and returns their results in the same order.
+
+    If one fails, or the wait is interrupted, the others are stopped.
+    """
     devices = find_devices(specs[0].training.threads)
+    stop = threading.Event()
     with ThreadPoolExecutor(len(devices)) as pool:
-        return list(pool.map(partial(run_fold, devices=devices, on_epoch=on_epoch), specs))
+        futures = [pool.submit(run_fold, spec, devices, on_epoch, stop) for spec in specs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            raise
 
 
-def run_fold(spec: FoldSpec, devices: Sequence[Device], on_epoch: OnEpoch | None = None) -> FoldResult:
+def run_fold(
+    spec: FoldSpec,
+    devices: Sequence[Device],
+    on_epoch: OnEpoch | None = None,
+    stop: threading.Event | None = None,
+) -> FoldResult:
     """Trains a fold in a process of its own; a fold that was finished before is not trained again.
 
     Args:
         devices: One of them is leased for the process.
         on_epoch: Called for each epoch soon after it ends.
+        stop: Ends the process when it is set.
 
     Raises:
         InputError: The process found the user's input wrong.
-        LumbargradeError: It failed, died, or ran out of its time.
+        LumbargradeError: It failed, died, was stopped, or ran out of its time.
     """
     text = spec.model_dump_json(indent=2)
     path = spec.folder / SPEC
@@ -45,15 +60,15 @@ def run_fold(spec: FoldSpec, devices: Sequence[Device], on_epoch: OnEpoch | None
         return finished
     write_text(path, text)
     (spec.folder / ERROR).unlink(missing_ok=True)
-    with lease(devices) as device:
-        _run_process(spec, device, on_epoch)
+    with lease(devices, stop=stop) as device:
+        _run_process(spec, device, on_epoch, stop or threading.Event())
     result = read_result(spec.folder)
     if result is None:
         raise LumbargradeError(f"fold {spec.fold} ended without a result; see {spec.folder / LOG}")
     return result
 
 
-def _run_process(spec: FoldSpec, device: Device, on_epoch: OnEpoch | None) -> None:
+def _run_process(spec: FoldSpec, device: Device, on_epoch: OnEpoch | None, stop: threading.Event) -> None:
     minutes = spec.training.time_limit_minutes
     stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
     reported = 0
@@ -73,7 +88,8 @@ def _run_process(spec: FoldSpec, device: Device, on_epoch: OnEpoch | None) -> No
                     raise LumbargradeError(
                         f"fold {spec.fold} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
                     )
-                time.sleep(_POLL_SECONDS)
+                if stop.wait(_POLL_SECONDS):
+                    raise LumbargradeError(f"fold {spec.fold} was stopped; run again: it goes on")
         finally:
             _kill_tree(process)
     _report(spec, reported, on_epoch)

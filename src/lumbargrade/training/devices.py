@@ -3,9 +3,9 @@
 A lease is a lock on a file: the system frees it when its holder ends, however it ends.
 """
 
-import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,6 @@ from filelock import FileLock, Timeout
 from lumbargrade.errors import LumbargradeError
 
 _WAIT_SECONDS = 0.2
-_TELL_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -65,15 +64,15 @@ def lease(
         devices: Any of these will do.
         folder: Where the locks lie; the machine's temporary folder if not given.
         wait_seconds: How long to wait at most.
+        stop: Ends the waiting when it is set.
 
     Raises:
-        LumbargradeError: No device became free in time.
+        LumbargradeError: No device became free in time, or the waiting was stopped.
     """
     folder = folder or Path(tempfile.gettempdir()) / f"lumbargrade-devices-{os.getuid()}"
     folder.mkdir(parents=True, exist_ok=True)
     names = ", ".join(device.name for device in devices)
     started = time.monotonic()
-    told = False
     while True:
         for device in devices:
             lock = FileLock(folder / f"{device.name.replace(':', '-')}.lock", is_singleton=False)
@@ -86,10 +85,10 @@ def lease(
             finally:
                 lock.release()
             return
-        waited = time.monotonic() - started
-        if waited > wait_seconds:
-            raise LumbargradeError(f"no device became free in {wait_seconds:g} s ({names}); another training run holds them")
-        if waited > _TELL_SECONDS and not told:
-            logging.getLogger(__name__).warning("waiting for a device (%s): another training run holds it", names)
-            told = True
+        if stop is not None and stop.is_set():
+            raise LumbargradeError(f"stopped while waiting for a device ({names})")
+        if time.monotonic() - started > wait_seconds:
+            raise LumbargradeError(
+                f"no device became free in {wait_seconds:g} s ({names}); another training run holds them"
+            )
         time.sleep(_WAIT_SECONDS)
