@@ -56,7 +56,10 @@ def find_devices(threads: int = 0, cuda_devices: int | None = None) -> tuple[Dev
 
 @contextmanager
 def lease(
-    devices: Sequence[Device], folder: Path | None = None, wait_seconds: float = float("inf")
+    devices: Sequence[Device],
+    folder: Path | None = None,
+    wait_seconds: float = float("inf"),
+    stop: threading.Event | None = None,
 ) -> Iterator[Device]:
     """Yields a device that nobody else on this machine holds, waiting until one is free.
 
