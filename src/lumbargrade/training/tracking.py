@@ -24,7 +24,7 @@ _MAX_PARAM = 5000
 
 def tracking_uri() -> str:
     """Returns MLFLOW_TRACKING_URI, or the embedded database of the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{DEFAULT_STORE}/mlflow.db"
+    return os.environ.get("MLFLOW_TRACKING_URI") or _own_store()
 
 
 class Tracker:
@@ -38,7 +38,7 @@ class Tracker:
         """
         uri = tracking_uri()
         _check_reachable(uri)
-        local = uri == f"sqlite:///{DEFAULT_STORE}/mlflow.db"
+        local = uri == _own_store()
         if local:
             DEFAULT_STORE.mkdir(exist_ok=True)
         try:
@@ -99,6 +99,11 @@ class Tracker:
     def log_text(self, run_id: str, text: str, name: str) -> None:
         """Logs a text file."""
         self.client.log_text(run_id, text, name)
+
+
+def _own_store() -> str:
+    """Absolute: MLflow keeps stores by their address, and a relative one would follow no change of folder."""
+    return f"sqlite:///{DEFAULT_STORE.resolve()}/mlflow.db"
 
 
 def _check_reachable(uri: str) -> None:

@@ -1,0 +1,83 @@
+"""Small packed crops that teach something, without any DICOM."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lumbargrade.params import PrepareParams, TrainingParams
+from lumbargrade.task import GradingTask
+from lumbargrade.training.spec import FoldSpec
+
+PREPARE = PrepareParams(crop_mm=40.0, pixel_mm=1.25)
+STUDIES = 24
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def packed(tmp_path: Path, disc: GradingTask) -> Path:
+    """Crops whose brightness is their grade; folds 0 and 1, every sixth study held out."""
+    rng = np.random.default_rng(0)
+    rows, crops = [], []
+    for study in range(STUDIES):
+        for place, level in enumerate(disc.levels):
+            grade = (study + place) % 3
+            crop = rng.normal(50 + 70 * grade, 20, (3, PREPARE.crop_pixels, PREPARE.crop_pixels))
+            crops.append(np.clip(crop, 0, 255).astype(np.uint8))
+            rows.append((study, 1, 1, "disc_degeneration", level, "disc", 0.0, 0.0, grade, 0, len(rows)))
+    columns = [
+        "study_id",
+        "series_id",
+        "instance_number",
+        "condition",
+        "level",
+        "group",
+        "x",
+        "y",
+        "grade",
+        "shard",
+        "row",
+    ]
+    (tmp_path / "crops").mkdir()
+    np.save(tmp_path / "crops/crops-000.npy", np.stack(crops))
+    pd.DataFrame(rows, columns=columns).astype({"grade": "Int8"}).to_parquet(tmp_path / "crops/index.parquet")
+    folds = [(study, -1 if study % 6 == 5 else study % 2) for study in range(STUDIES)]
+    pd.DataFrame(folds, columns=["study_id", "fold"]).to_csv(tmp_path / "split.csv", index=False)
+    return tmp_path
+
+
+@pytest.fixture
+def spec(packed: Path, disc: GradingTask) -> FoldSpec:
+    """A fold that trains in seconds."""
+    training = TrainingParams(
+        crop_mm=36.0,
+        image_pixels=32,
+        epochs=2,
+        batch_size=16,
+        epoch_crops=64,
+        learning_rate=3e-3,
+        augmentation=0.3,
+        threads=1,
+    )
+    folder = packed / "fold-0"
+    folder.mkdir()
+    return FoldSpec(
+        task=disc,
+        prepare=PREPARE,
+        training=training,
+        crops=packed / "crops",
+        split=packed / "split.csv",
+        fold=0,
+        seed=0,
+        folder=folder,
+    )

@@ -1,0 +1,81 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.training.devices import Device, find_devices, lease
+
+FOUR = tuple(Device(f"cuda:{number}", str(number), 1) for number in range(4))
+
+
+def test_without_gpus_the_cpu_is_one_device_with_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = len(os.sched_getaffinity(0))
+    assert find_devices(cuda_devices=0) == (Device("cpu", "", cores),)
+    assert find_devices(threads=3, cuda_devices=0) == (Device("cpu", "", 3),)
+
+
+def test_gpus_share_the_cores_and_visible_ones_alone_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert [device.visible for device in find_devices(cuda_devices=4)] == ["0", "1", "2", "3"]
+    assert {device.threads for device in find_devices(cuda_devices=4)} == {4}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert find_devices(cuda_devices=2) == (Device("cuda:2", "2", 8), Device("cuda:5", "5", 8))
+
+
+def test_a_device_has_one_holder_at_a_time(tmp_path: Path) -> None:
+    held: list[str] = []
+    most = {device.name: 0 for device in FOUR}
+    guard = threading.Lock()
+
+    def work() -> None:
+        with lease(FOUR, tmp_path) as device:
+            with guard:
+                held.append(device.name)
+                most[device.name] = max(most[device.name], held.count(device.name))
+            time.sleep(0.05)
+            with guard:
+                held.remove(device.name)
+
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most.values()) == {1}
+
+
+def test_a_killed_holder_frees_its_device(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from lumbargrade.training.devices import Device, lease\n"
+        "with lease((Device('cuda:0', '0', 1),), Path(sys.argv[1])):\n"
+        "    print('held', flush=True); time.sleep(600)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(LumbargradeError) as caught, lease(FOUR[:1], tmp_path, wait_seconds=0.5):
+        pass
+    assert str(caught.value) == "no device became free in 0.5 s (cuda:0); another training run holds them"
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    holder.stdout.close()
+    with lease(FOUR[:1], tmp_path, wait_seconds=5) as device:
+        assert device.name == "cuda:0"
+
+
+def test_waiting_can_be_stopped(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    with (
+        lease(FOUR[:1], tmp_path),
+        pytest.raises(LumbargradeError, match=r"stopped while waiting for a device \(cuda:0\)"),
+    ):
+        lease(FOUR[:1], tmp_path, stop=stop).__enter__()

@@ -1,0 +1,144 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.models.grader import load_grader
+from lumbargrade.params import TrainingParams
+from lumbargrade.prepare.pack import PackedCrops
+from lumbargrade.training import fit
+from lumbargrade.training.fit import (
+    choose_precision,
+    fold_rows,
+    steps_per_epoch,
+    train_fold,
+    warmup_cosine,
+    weighted_cross_entropy,
+)
+from lumbargrade.training.spec import FoldSpec, read_history, read_result
+
+
+def changed(spec: FoldSpec, folder: str | None = None, **training: Any) -> FoldSpec:
+    values = spec.model_dump()
+    values["training"] |= training
+    if folder is not None:
+        values["folder"] = spec.folder.parent / folder
+        values["folder"].mkdir()
+    return FoldSpec.model_validate(values)
+
+
+def weights_hash(spec: FoldSpec) -> str:
+    return hashlib.sha256((spec.folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_it_learns_and_leaves_everything_behind(spec: FoldSpec) -> None:
+    spec = changed(spec, epochs=4, epoch_crops=160)
+    told = []
+    result = train_fold(spec, told.append)
+    predictions = result.predictions()
+    right = predictions[["normal_mild", "moderate", "severe"]].to_numpy().argmax(axis=1)
+    levels = predictions["level"].map({level: place for place, level in enumerate(spec.task.levels)})
+    truth = (predictions["study_id"] + levels) % 3
+    assert (right == truth).mean() > 0.8
+    assert set(predictions["study_id"]) == {study for study in range(24) if study % 2 == 0 and study % 6 != 5}
+    assert read_result(spec.folder) == result
+    assert read_history(spec.folder) == told
+    assert [epoch.epoch for epoch in told] == [1, 2, 3, 4]
+    assert told[-1].learning_rate < told[0].learning_rate
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(spec: FoldSpec) -> None:
+    train_fold(spec)
+    again = changed(spec, "again")
+    train_fold(again)
+    other = FoldSpec.model_validate({**changed(spec, "other").model_dump(), "seed": 1})
+    train_fold(other)
+    assert weights_hash(spec) == weights_hash(again) != weights_hash(other)
+
+
+def test_early_stopping_keeps_the_best_epochs_weights(spec: FoldSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([1.0, 0.5, 0.7, 0.9, 0.1])
+    validate = fit._Run._validate
+    monkeypatch.setattr(fit._Run, "_validate", lambda self: (next(losses), validate(self)[1]))
+    result = train_fold(changed(spec, epochs=5, patience=2))
+    assert (result.epoch, result.epochs) == (2, 4)
+    shorter = changed(spec, "shorter", epochs=5, patience=2)
+    losses = iter([1.0, 0.5])
+    with pytest.raises(StopIteration):
+        train_fold(shorter)
+    assert weights_hash(shorter) == weights_hash(spec)
+
+
+def test_a_loss_that_is_no_number_is_told_with_the_way_out(spec: FoldSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit._Run, "_train", lambda self: float("nan"))
+    with pytest.raises(LumbargradeError) as caught:
+        train_fold(spec)
+    assert str(caught.value) == (
+        "fold 0: the loss is no longer a number in epoch 1; lower training.learning_rate (now 0.003) or set "
+        "training.precision to fp32"
+    )
+    assert read_result(spec.folder) is None
+
+
+def test_the_holdout_never_trains_and_never_validates(packed: Path) -> None:
+    index = PackedCrops(packed / "crops").index
+    split = pd.read_csv(packed / "split.csv")
+    training, validation = fold_rows(index, split, 1)
+    held = set(split.loc[split["fold"] == -1, "study_id"])
+    studies = [set(index["study_id"].iloc[rows]) for rows in (training, validation)]
+    assert not studies[0] & studies[1]
+    assert not held & (studies[0] | studies[1])
+    assert held | studies[0] | studies[1] == set(range(24))
+    with pytest.raises(InputError, match="fold 7 has 100 crops to train on and 0 to validate with"):
+        fold_rows(index, split, 7)
+
+
+def test_the_configuration_travels_with_the_weights(spec: FoldSpec) -> None:
+    train_fold(spec)
+    config = load_grader(spec.folder / "model.safetensors").config
+    assert (config.task, config.prepare) == (spec.task, spec.prepare)
+    assert (config.crop_mm, config.image_pixels) == (36.0, 32)
+
+
+@given(st.integers(1, 200), st.integers(0, 10**6))
+def test_the_loss_is_torchs_weighted_mean(count: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(count, 3, generator=generator)
+    grades = torch.randint(0, 3, (count,), generator=generator)
+    weights = torch.tensor([1.0, 2.0, 4.0])
+    loss, weight = weighted_cross_entropy(logits, grades, weights)
+    assert float(loss / weight) == pytest.approx(float(F.cross_entropy(logits, grades, weight=weights)), rel=1e-4)
+
+
+@given(st.integers(1, 30), st.floats(0, 5), st.integers(1, 50))
+def test_the_rate_rises_then_falls_to_zero(epochs: int, warmup: float, steps: int) -> None:
+    factor = warmup_cosine(TrainingParams(epochs=epochs, warmup_epochs=warmup), steps)
+    values = np.array([factor(step) for step in range(epochs * steps + 1)])
+    assert (values >= 0).all()
+    assert (values <= 1).all()
+    top = int(values.argmax())
+    assert (np.diff(values[: top + 1]) >= 0).all()
+    assert (np.diff(values[top:]) <= 1e-12).all()
+    if warmup < epochs - 1:
+        assert values[-1] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("crops", "least", "steps"), [(1000, 0, 62), (100, 640, 40), (1000, 640, 62), (5, 0, 1)])
+def test_small_datasets_are_passed_over_several_times(crops: int, least: int, steps: int) -> None:
+    assert steps_per_epoch(crops, TrainingParams(batch_size=16, epoch_crops=least)) == steps
+
+
+def test_precision_is_what_was_asked_or_what_the_device_has() -> None:
+    cpu = torch.device("cpu")
+    assert choose_precision("fp32", cpu).name == "fp32"
+    assert choose_precision("auto", cpu).name in {"bf16", "fp32"}
+    with choose_precision("bf16", cpu).autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16

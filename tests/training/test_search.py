@@ -1,0 +1,198 @@
+"""The search with training left out: what is tried, remembered, resumed. MLflow and Optuna are real."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.params import Params
+from lumbargrade.task import GradingTask
+from lumbargrade.training.crossval import OnEpoch
+from lumbargrade.training.search import SearchPlan, run_search
+from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
+from lumbargrade.training.tracking import Tracker
+
+
+class Trainer:
+    """Stands in for training: the score of a trial follows from its learning rate, best at 0.001."""
+
+    def __init__(self) -> None:
+        self.rates: list[float] = []
+        self.interrupt_at: int | None = None
+
+    def __call__(self, specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
+        done = [spec for spec in specs if not (spec.folder / "predictions.parquet").is_file()]
+        if done:
+            self.rates.append(specs[0].training.learning_rate)
+        for spec in specs:
+            for number in (1, 2):
+                epoch = Epoch(
+                    epoch=number,
+                    train_loss=1.0,
+                    validation_loss=1.0,
+                    validation_accuracy=0.5,
+                    learning_rate=0.1,
+                    seconds=1.0,
+                )
+                on_epoch(spec, epoch)
+            if done and self.interrupt_at == len(self.rates):
+                raise KeyboardInterrupt
+        return [self._result(spec) for spec in specs]
+
+    def _result(self, spec: FoldSpec) -> FoldResult:
+        spec.folder.mkdir(parents=True, exist_ok=True)
+        split = pd.read_csv(spec.split)
+        index = pd.read_parquet(spec.crops / "index.parquet")
+        mine = index[index["study_id"].isin(split.loc[split["fold"] == spec.fold, "study_id"])]
+        sure = 0.9 - min(abs(np.log10(spec.training.learning_rate / 1e-3)), 0.5)
+        table = mine[["study_id", "condition", "level"]].copy()
+        for grade, column in enumerate(spec.task.grade_columns):
+            table[column] = np.where(mine["grade"] == grade, sure, (1 - sure) / 2)
+        table.to_parquet(spec.folder / "predictions.parquet")
+        return FoldResult(
+            fold=spec.fold,
+            folder=spec.folder,
+            epoch=2,
+            epochs=2,
+            validation_loss=1.0,
+            device="cpu",
+            precision="fp32",
+            threads=1,
+            crops_seen_per_second=10.0,
+            seconds=1.0,
+        )
+
+
+@pytest.fixture
+def trainer() -> Trainer:
+    return Trainer()
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Tracker("search")
+
+
+def make_plan(packed: Path, disc: GradingTask, trials: int) -> SearchPlan:
+    space = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "drop_rate": {"choices": [0.1, 0.2]}}
+    params = Params.model_validate(
+        {
+            "task": "disc_degeneration",
+            "split": {"folds": 2},
+            "training": {"learning_rate": 3e-3},
+            "search": {"trials": trials, "space": space},
+        }
+    )
+    return SearchPlan(params, disc, {"md5": "abc"}, packed / "crops", packed / "split.csv", packed / "runs")
+
+
+def runs(tracker: Tracker, kind: str):
+    return tracker.client.search_runs([tracker.experiment_id], f"tags.`lumbargrade.kind` = '{kind}'")
+
+
+def test_the_first_trial_is_the_training_section_and_the_best_one_wins(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    told: list[str] = []
+    outcome = run_search(make_plan(packed, disc, 5), tracker, trainer, told.append)
+    assert trainer.rates[0] == 3e-3
+    assert outcome.training.learning_rate == min(trainer.rates, key=lambda rate: abs(np.log10(rate / 1e-3)))
+    assert outcome.new_trials == outcome.trials == len(told) == 5
+    assert [fold.fold for fold in outcome.folds] == [0, 1]
+    assert outcome.evaluation.studies == 20
+    assert told[0].startswith("trial 1: score ")
+
+
+def test_runs_have_explicit_parents_and_metrics(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    outcome = run_search(make_plan(packed, disc, 2), tracker, trainer, lambda _: None)
+    (search,) = runs(tracker, "search")
+    assert search.info.run_id == outcome.run_id
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs(tracker, "trial")} == {outcome.run_id}
+    folds = [run for run in runs(tracker, "fold") if run.data.tags["mlflow.parentRunId"] == outcome.trial_run_id]
+    assert {run.info.run_id for run in folds} == set(outcome.fold_run_ids)
+    assert {run.info.status for kind in ("search", "trial", "fold") for run in runs(tracker, kind)} == {"FINISHED"}
+    assert search.data.metrics["score"] == pytest.approx(outcome.evaluation.score)
+
+
+def test_running_again_trains_nothing_and_more_trials_only_add(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    first = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    again = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    assert again.new_trials == 0
+    assert (again.trial, again.evaluation, again.run_id) == (first.trial, first.evaluation, first.run_id)
+    assert len(trainer.rates) == 3
+    more = run_search(make_plan(packed, disc, 5), tracker, trainer, lambda _: None)
+    assert more.new_trials == 2
+    assert len(trainer.rates) == len(set(trainer.rates)) == 5
+
+
+def test_a_search_that_goes_on_tries_what_it_would_have_tried(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, tmp_path: Path
+) -> None:
+    for trials in (1, 2, 4):
+        run_search(make_plan(packed, disc, trials), tracker, trainer, lambda _: None)
+    at_once = Trainer()
+    plan = make_plan(packed, disc, 4)
+    elsewhere = SearchPlan(plan.params, disc, plan.data, plan.crops, plan.split, tmp_path / "elsewhere")
+    run_search(elsewhere, Tracker("other"), at_once, lambda _: None)
+    assert at_once.rates == trainer.rates
+
+
+def test_a_trial_that_was_cut_off_is_tried_again_in_its_own_runs(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    trainer.interrupt_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    assert {run.info.status for run in runs(tracker, "search")} == {"KILLED"}
+    cut_off = trainer.rates[1]
+    trainer.interrupt_at = None
+    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    assert trainer.rates[2] == cut_off
+    assert (outcome.trials, outcome.new_trials) == (3, 2)
+    assert len(runs(tracker, "trial")) == 3
+    assert {run.info.status for kind in ("search", "trial", "fold") for run in runs(tracker, kind)} == {"FINISHED"}
+    for run in runs(tracker, "fold"):
+        steps = [point.step for point in tracker.client.get_metric_history(run.info.run_id, "train_loss")]
+        assert steps == [1, 2]
+
+
+def test_other_data_or_parameters_are_another_search(packed: Path, disc: GradingTask) -> None:
+    plan = make_plan(packed, disc, 3)
+    other_data = SearchPlan(plan.params, disc, {"md5": "abd"}, plan.crops, plan.split)
+    other_seed = SearchPlan(plan.params.model_copy(update={"seed": 1}), disc, plan.data, plan.crops, plan.split)
+    assert len({plan.name, other_data.name, other_seed.name}) == 3
+    assert plan.name == make_plan(packed, disc, 9).name
+
+
+def test_two_processes_do_not_run_one_search(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    plan = make_plan(packed, disc, 1)
+    folder = plan.folder / plan.name
+    folder.mkdir(parents=True)
+    script = (
+        "import sys, time; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1]):\n    print('held', flush=True); time.sleep(600)\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, str(folder / "search.lock")], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(LumbargradeError) as caught:
+        run_search(plan, tracker, trainer, lambda _: None)
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    assert str(caught.value) == f"search {plan.name} is already running on this machine; wait for it or stop it"

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from lumbargrade.errors import InputError
+from lumbargrade.training.tracking import Tracker
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_the_projects_own_store_is_made_where_the_design_says(tmp_path: Path) -> None:
+    tracker = Tracker("here")
+    run_id = tracker.start_run("run", "key")
+    assert (tmp_path / "mlruns/mlflow.db").is_file()
+    assert tracker.client.get_run(run_id).info.artifact_uri.startswith(str(tmp_path / "mlruns/artifacts"))
+    assert Tracker("here").experiment_id == tracker.experiment_id
+
+
+def test_a_run_is_found_again_by_its_key() -> None:
+    tracker = Tracker("here")
+    run_id = tracker.start_run("run", "key", tags={"colour": "red"})
+    tracker.log_params(run_id, {"training": {"epochs": 3}, "seed": 0})
+    tracker.log_metrics(run_id, {"loss": 0.5}, step=4)
+    tracker.end_run(run_id, "KILLED")
+    assert Tracker("here").start_run("run", "key") == run_id
+    run = tracker.client.get_run(run_id)
+    assert run.info.status == "RUNNING"
+    assert run.data.params == {"training.epochs": "3", "seed": "0"}
+    assert tracker.last_step(run_id, "loss") == 4
+    assert tracker.last_step(run_id, "accuracy") == 0
+
+
+def test_a_server_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(InputError) as caught:
+        Tracker("here")
+    assert str(caught.value) == (
+        "the MLflow store http://127.0.0.1:9 cannot be used (ConnectionError); start its server, correct "
+        "MLFLOW_TRACKING_URI, or unset it to use the project's own database"
+    )
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///file.txt", "nonsense://x"])
+def test_a_store_that_is_none_is_told(uri: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file.txt").write_text("this is no database, whatever its name says, and it is long enough to be read")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(InputError, match=r"the MLflow store .* cannot be used"):
+        Tracker("here")
