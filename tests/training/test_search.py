@@ -107,7 +107,7 @@ def test_the_first_trial_is_the_training_section_and_the_best_one_wins(
     assert outcome.new_trials == outcome.trials == len(told) == 5
     assert [fold.fold for fold in outcome.folds] == [0, 1]
     assert outcome.evaluation.studies == 20
-    assert told[0].startswith("trial 1: score ")
+    assert told[0].startswith("trial 0: score ")
 
 
 def test_runs_have_explicit_parents_and_metrics(

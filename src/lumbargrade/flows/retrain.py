@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
-from prefect import flow, runtime, task
+from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -107,6 +107,12 @@ class RunSummary(BaseModel):
         ]
 
 
+def _tell(line: str) -> None:
+    """A line of the story: for who watches, and for who looks at the run in Prefect later."""
+    say(line)
+    get_run_logger().info(line)
+
+
 def _worth_retrying(task: object, run: object, state: State[object]) -> bool:
     """A user's mistake stays one; a process that was killed may do better the second time."""
     return not isinstance(state.result(raise_on_failure=False), InputError)
@@ -154,7 +160,7 @@ def obtain(dataset: DatasetParams) -> Path:
         raise InputError(f"dataset folder {source} does not exist; give a folder in RSNA layout with --data")
     with bar("phantom studies") as progress:
         generate(source, dataset.phantom_studies, dataset.phantom_seed, progress=progress)
-    say(f"made {dataset.phantom_studies} phantom studies in {source}")
+    _tell(f"made {dataset.phantom_studies} phantom studies in {source}")
     return source
 
 
@@ -167,14 +173,14 @@ def check(source: Path, grading_task: GradingTask, workers: int) -> CheckReport:
     create_table_artifact(key="dataset-check", table=table, description=f"Integrity check of {source}")
     for count in report.counts:
         if count.level == "error":
-            say(f"error in the data: {count.title.lower()} ({count.studies} studies); {count.remedy}")
+            _tell(f"error in the data: {count.title.lower()} ({count.studies} studies); {count.remedy}")
     return report
 
 
 @task(cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
 def version_data(source: Path) -> DatasetVersion:
     """Puts the dataset under DVC."""
-    say(f"versioning {source} with DVC")
+    _tell(f"versioning {source} with DVC")
     version = version_dataset(source)
     create_markdown_artifact(
         key="dataset-version",
@@ -186,7 +192,7 @@ def version_data(source: Path) -> DatasetVersion:
 @task(cache_policy=NO_CACHE)
 def prepare(name: str) -> dict[str, str]:
     """Cuts crops and assigns folds, if data, code or parameters have changed."""
-    say(f"preparing {name} (dvc repro)")
+    _tell(f"preparing {name} (dvc repro)")
     return reproduce(name)
 
 
@@ -198,7 +204,7 @@ def train_fold(spec: FoldSpec, on_epoch: OnEpoch, stop: Event) -> FoldResult:
 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
-    say(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
+    _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
 
     def train(specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
         epochs = sum(spec.training.epochs for spec in specs)
@@ -218,7 +224,7 @@ def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
                 stop.set()  # or else the runner would wait for the other folds to end
                 raise
 
-    outcome = run_search(plan, tracker, train, say)
+    outcome = run_search(plan, tracker, train, _tell)
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]
     create_table_artifact(
         key="search", table=table, description=f"Out-of-fold metrics of the best trial of {plan.name}"
@@ -241,7 +247,7 @@ def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tra
 @task(cache_policy=NO_CACHE)
 def ask_model(plan: SearchPlan, registration: Registration, folder: Path) -> Answer:
     """Serves the new version for a moment and asks it for a study of the frozen holdout."""
-    say(f"asking {registration.name} version {registration.version} over HTTP")
+    _tell(f"asking {registration.name} version {registration.version} over HTTP")
     return answer_over_http(registration.uri, folder, plan.task, plan.split)
 
 

@@ -27,4 +27,4 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def say(line: str) -> None:
     """Prints one line of the story."""
-    console.print(line, highlight=False)
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

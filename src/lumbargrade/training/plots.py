@@ -29,7 +29,7 @@ def search_figure(scores: Sequence[float]) -> Figure:
     Args:
         scores: In the order of the trials, lower is better.
     """
-    trials = np.arange(1, len(scores) + 1)
+    trials = np.arange(len(scores))
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.plot(trials, scores, "o", label="trial")

@@ -30,7 +30,7 @@ from lumbargrade.training.crossval import OnEpoch, run_folds
 from lumbargrade.training.metrics import Evaluation, evaluate_predictions
 from lumbargrade.training.plots import confusion_figure, search_figure
 from lumbargrade.training.predict import truth_table
-from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
+from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec, read_result
 from lumbargrade.training.tracking import Tracker
 
 RunFolds = Callable[[Sequence[FoldSpec], OnEpoch], list[FoldResult]]
@@ -175,13 +175,17 @@ class _Search:
         trial.set_user_attr("training", training.model_dump(mode="json"))
         self.study.tell(trial, evaluation.score)
         best = min(t.value for t in _complete(self.study) if t.value is not None)
-        return f"trial {trial.number + 1}: score {evaluation.score:.4f} (best {best:.4f}), accuracy {evaluation.accuracy:.1%}"
+        return (
+            f"trial {trial.number}: score {evaluation.score:.4f} (best {best:.4f}), accuracy {evaluation.accuracy:.1%}"
+        )
 
     def outcome(self, new_trials: int) -> SearchOutcome:
         """Closes the search run and describes the best trial."""
         best = self.study.best_trial
         training = TrainingParams.model_validate_json(json.dumps(best.user_attrs["training"]))
-        results = self.train(self._specs(training), lambda spec, epoch: None)
+        specs = self._specs(training)
+        kept = [result for spec in specs if (result := read_result(spec.folder))]
+        results = kept if len(kept) == len(specs) else self.train(specs, lambda spec, epoch: None)
         evaluation = self._evaluate(results)
         self.tracker.log_metrics(self.run_id, evaluation.flat())
         self.tracker.set_tags(self.run_id, {"lumbargrade.best_trial": str(best.number)})
