@@ -15,14 +15,9 @@ from lumbargrade.models.grader import load_grader
 from lumbargrade.params import TrainingParams
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.training import fit
-from lumbargrade.training.fit import (
-    choose_precision,
-    fold_rows,
-    steps_per_epoch,
-    train_fold,
-    warmup_cosine,
-    weighted_cross_entropy,
-)
+from lumbargrade.training.fit import fold_rows, train_fold, weighted_cross_entropy
+from lumbargrade.training.precision import choose_precision
+from lumbargrade.training.schedule import steps_per_epoch, warmup_cosine
 from lumbargrade.training.spec import FoldSpec, read_history, read_result
 
 

@@ -13,7 +13,8 @@ from lumbargrade.errors import LumbargradeError
 from lumbargrade.params import Params
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import OnEpoch
-from lumbargrade.training.search import SearchPlan, run_search
+from lumbargrade.training.plan import SearchPlan
+from lumbargrade.training.search import run_search
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
 from lumbargrade.training.tracking import Tracker
 

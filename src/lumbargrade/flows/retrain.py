@@ -35,7 +35,8 @@ from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
-from lumbargrade.training.search import SearchOutcome, SearchPlan, run_search
+from lumbargrade.training.plan import SearchOutcome, SearchPlan
+from lumbargrade.training.search import run_search
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
 from lumbargrade.training.tracking import Tracker, tracking_uri
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
+from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.training.metrics import Evaluation, evaluate_predictions
 from lumbargrade.training.predict import predict_studies, truth_table
@@ -42,14 +44,14 @@ def evaluate_model(
         return evaluate_packed(model, packed, np.arange(len(packed)))
 
 
-def evaluate_packed(model: LoadedModel, packed: PackedCrops, rows: "np.typing.NDArray[np.int64]") -> Evaluation:
+def evaluate_packed(model: LoadedModel, packed: PackedCrops, rows: NDArray[np.int64]) -> Evaluation:
     """Scores a model on packed crops that were cut the way it was trained to see them."""
     task = model.config.task
     truth = truth_table(packed.index.iloc[rows])
     return evaluate_predictions(task, truth, predict_studies(model.graders, packed, rows, task))
 
 
-def holdout_rows(packed: PackedCrops, split: pd.DataFrame, holdout: int) -> "np.typing.NDArray[np.int64]":
+def holdout_rows(packed: PackedCrops, split: pd.DataFrame) -> NDArray[np.int64]:
     """Rows of the packed crops whose study is in the frozen holdout."""
     folds = packed.index["study_id"].map(split.set_index("study_id")["fold"])
-    return np.flatnonzero(folds == holdout)
+    return np.flatnonzero(folds == HOLDOUT)

@@ -44,7 +44,7 @@ def judge(
     """
     packed = PackedCrops(crops)
     folds = pd.read_csv(split)
-    rows = holdout_rows(packed, folds, HOLDOUT)
+    rows = holdout_rows(packed, folds)
     ours = evaluate_packed(candidate, packed, rows) if len(rows) else None
     if champion is None:
         return GateDecision("promote", "there was no champion", ours, None)

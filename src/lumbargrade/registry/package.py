@@ -13,7 +13,7 @@ from mlflow.utils.logging_utils import disable_logging, enable_logging
 
 from lumbargrade.registry.lineage import PACKAGE
 from lumbargrade.task import GradingTask
-from lumbargrade.training.search import SearchOutcome
+from lumbargrade.training.plan import SearchOutcome
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 SERVING_REQUIREMENTS = (

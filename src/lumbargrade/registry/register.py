@@ -9,7 +9,7 @@ from lumbargrade.registry.gate import GateDecision, judge
 from lumbargrade.registry.lineage import read_code_state
 from lumbargrade.registry.models import CHAMPION, champion_uri, champion_version, load_model
 from lumbargrade.registry.package import find_version, register_model, registered_name
-from lumbargrade.training.search import SearchOutcome, SearchPlan
+from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker
 
 

@@ -5,7 +5,6 @@ The same code on CPUs and GPUs; the device is the one that the process was given
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,17 +12,18 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_file, write_text
 from lumbargrade.models.backbone import load_backbone
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
-from lumbargrade.params import TrainingParams
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.augment import random_intensity, random_transforms
+from lumbargrade.training.precision import Precision, choose_precision
 from lumbargrade.training.predict import cell_codes, predict_studies
+from lumbargrade.training.schedule import parameter_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, FoldSpec
 
 
@@ -74,40 +74,12 @@ def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None
 
 
 @dataclass
-class _Precision:
-    """How numbers are held in the forward pass."""
-
-    name: str
-    autocast: Callable[[], AbstractContextManager[object]]
-    scaler: torch.amp.GradScaler
-
-
-def choose_precision(wish: str, device: torch.device) -> _Precision:
-    """Returns the precision for a device; ``auto`` takes bf16 where the device computes in it."""
-    if wish == "auto":
-        if device.type == "cuda":
-            wish = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-        else:
-            wish = "bf16" if _cpu_has_bf16() else "fp32"
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wish]
-    return _Precision(
-        name=wish,
-        autocast=lambda: torch.autocast(device.type, dtype=dtype, enabled=wish != "fp32"),
-        scaler=torch.amp.GradScaler(device.type, enabled=wish == "fp16"),
-    )
-
-
-def _cpu_has_bf16() -> bool:
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("bf16"))
-
-
-@dataclass
 class _Run:
     """The state of one training run."""
 
     spec: FoldSpec
     device: torch.device
-    precision: _Precision
+    precision: Precision
     grader: Grader
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LambdaLR
@@ -140,7 +112,7 @@ class _Run:
         grader = Grader(config)
         load_backbone(grader, params.weights)
         grader = grader.to(device).to(memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(_parameter_groups(grader, params.weight_decay), lr=params.learning_rate)
+        optimizer = torch.optim.AdamW(parameter_groups(grader, params.weight_decay), lr=params.learning_rate)
         steps = steps_per_epoch(len(training), params)
         return cls(
             spec=spec,
@@ -258,32 +230,3 @@ def weighted_cross_entropy(logits: Tensor, grades: Tensor, weights: Tensor) -> t
         weights: Weight of each grade, (grades,).
     """
     return F.cross_entropy(logits, grades, weight=weights, reduction="sum"), weights[grades].sum()
-
-
-def warmup_cosine(params: TrainingParams, steps: int) -> Callable[[int], float]:
-    """Factor of the learning rate at a step: a line up from zero, then half a cosine down to zero.
-
-    Args:
-        steps: Steps of an epoch.
-    """
-    warmup = params.warmup_epochs * steps
-    last = max(params.epochs * steps, warmup + 1)
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        return float(0.5 * (1 + np.cos(np.pi * min((step - warmup) / (last - warmup), 1))))
-
-    return factor
-
-
-def steps_per_epoch(crops: int, params: TrainingParams) -> int:
-    """Full batches only, so that no batch normalisation sees a few crops; but at least one batch."""
-    return max(max(crops, params.epoch_crops) // params.batch_size, 1)
-
-
-def _parameter_groups(grader: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Decays matrices and kernels, not biases and normalisation."""
-    decayed = [p for p in grader.parameters() if p.ndim > 1]
-    free = [p for p in grader.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]

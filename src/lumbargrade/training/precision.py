@@ -1,0 +1,35 @@
+"""How numbers are held in training: the narrowest kind that the device computes in."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How numbers are held in the forward pass, and how small gradients are kept from vanishing."""
+
+    name: str
+    autocast: Callable[[], AbstractContextManager[object]]
+    scaler: torch.amp.GradScaler
+
+
+def choose_precision(wish: str, device: torch.device) -> Precision:
+    """Returns the precision for a device; ``auto`` takes bf16 where the device computes in it."""
+    if wish == "auto":
+        if device.type == "cuda":
+            wish = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        else:
+            wish = "bf16" if _cpu_has_bf16() else "fp32"
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[wish]
+    return Precision(
+        name=wish,
+        autocast=lambda: torch.autocast(device.type, dtype=dtype, enabled=wish != "fp32"),
+        scaler=torch.amp.GradScaler(device.type, enabled=wish == "fp16"),
+    )
+
+
+def _cpu_has_bf16() -> bool:
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("bf16"))
