@@ -8,7 +8,7 @@ run: .venv/installed
 	$(BIN)/lumbargrade run
 
 test: .venv/installed lint
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 lint: .venv/installed
 	$(BIN)/ruff check

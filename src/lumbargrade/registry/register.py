@@ -95,9 +95,9 @@ def _tags(plan: SearchPlan, outcome: SearchOutcome, flow_run_id: str) -> dict[st
         "search.trials": outcome.trials,
         "search.trial_run_id": outcome.trial_run_id,
         "search.fold_run_ids": ",".join(outcome.fold_run_ids),
-        "cv.score": f"{evaluation.score:.6f}",
-        "cv.accuracy": f"{evaluation.accuracy:.6f}",
-        "cv.accuracy_majority": f"{evaluation.accuracy_majority:.6f}",
+        "cv.score": evaluation.score,
+        "cv.accuracy": evaluation.accuracy,
+        "cv.accuracy_majority": evaluation.accuracy_majority,
         "prefect.flow_run_id": flow_run_id,
     }
     return {key: str(value) for key, value in tags.items() if value != ""}
@@ -107,9 +107,9 @@ def _gate_tags(decision: GateDecision) -> dict[str, str]:
     tags = {"gate.reason": decision.reason}
     if decision.candidate is not None:
         tags |= {
-            "holdout.score": f"{decision.candidate.score:.6f}",
-            "holdout.accuracy": f"{decision.candidate.accuracy:.6f}",
+            "holdout.score": str(decision.candidate.score),
+            "holdout.accuracy": str(decision.candidate.accuracy),
         }
     if decision.champion is not None:
-        tags["gate.champion_score"] = f"{decision.champion.score:.6f}"
+        tags["gate.champion_score"] = str(decision.champion.score)
     return {**tags, "gate.decision": decision.decision}
