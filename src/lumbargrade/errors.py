@@ -11,3 +11,9 @@ class InputError(LumbargradeError):
     """The user's data, parameters or environment are wrong. The command exits with 2."""
 
     exit_code = 2
+
+
+class DivergedError(LumbargradeError):
+    """A training's loss is no number any more: its parameters do not work, others may. The process exits with 3."""
+
+    exit_code = 3

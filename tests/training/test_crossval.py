@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.training.crossval import run_fold, run_folds
 from lumbargrade.training.devices import Device
 from lumbargrade.training.spec import FoldSpec
@@ -91,6 +91,11 @@ def test_a_users_mistake_in_the_process_stays_one(spec: FoldSpec) -> None:
     (spec.crops / "index.parquet").unlink()
     with pytest.raises(InputError, match="holds no packed crops"):
         run_fold(spec, CPU)
+
+
+def test_a_loss_that_is_no_number_comes_through_as_such(spec: FoldSpec) -> None:
+    with pytest.raises(DivergedError, match="fold 0: the loss is no longer a number in epoch 1"):
+        run_fold(slow(spec, grade_weights=(3e38, 3e38, 3e38)), CPU)
 
 
 def test_training_ends_when_its_parent_is_killed(spec: FoldSpec, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.errors import LumbargradeError
+from lumbargrade.errors import DivergedError, LumbargradeError
 from lumbargrade.params import Params
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import OnEpoch
@@ -25,6 +25,7 @@ class Trainer:
     def __init__(self) -> None:
         self.rates: list[float] = []
         self.interrupt_at: int | None = None
+        self.diverge_at: set[int] = set()
 
     def __call__(self, specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
         done = [spec for spec in specs if not (spec.folder / "predictions.parquet").is_file()]
@@ -43,6 +44,8 @@ class Trainer:
                 on_epoch(spec, epoch)
             if done and self.interrupt_at == len(self.rates):
                 raise KeyboardInterrupt
+        if done and len(self.rates) in self.diverge_at:
+            raise DivergedError("fold 0: the loss is no longer a number")
         return [self._result(spec) for spec in specs]
 
     def _result(self, spec: FoldSpec) -> FoldResult:
@@ -166,6 +169,30 @@ def test_a_trial_that_was_cut_off_is_tried_again_in_its_own_runs(
     for run in runs(tracker, "fold"):
         steps = [point.step for point in tracker.client.get_metric_history(run.info.run_id, "train_loss")]
         assert steps == [1, 2]
+
+
+def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    trainer.diverge_at = {2}
+    told: list[str] = []
+    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, told.append)
+    assert (outcome.trials, outcome.new_trials) == (3, 3)
+    assert told[1] == "trial 1: given up, fold 0: the loss is no longer a number"
+    assert sorted(run.info.status for run in runs(tracker, "trial")) == ["FAILED", "FINISHED", "FINISHED"]
+    assert run_search(make_plan(packed, disc, 3), tracker, trainer, told.append).new_trials == 0
+
+
+def test_a_search_without_any_trained_trial_says_so(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    trainer.diverge_at = {1, 2}
+    plan = make_plan(packed, disc, 2)
+    with pytest.raises(LumbargradeError) as caught:
+        run_search(plan, tracker, trainer, lambda _: None)
+    assert str(caught.value) == (
+        f"none of the 2 trials of {plan.name} could be trained; lower training.learning_rate and its range in search.space"
+    )
 
 
 def test_other_data_or_parameters_are_another_search(packed: Path, disc: GradingTask) -> None:

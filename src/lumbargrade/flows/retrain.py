@@ -12,7 +12,6 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
-from pydantic import BaseModel
 
 from lumbargrade.dataset.check import check_dataset
 from lumbargrade.dataset.findings import CheckReport
@@ -23,10 +22,10 @@ from lumbargrade.dataset.versions import (
     commit_pointers,
     fetch_dataset,
     reproduce,
-    uncommitted_pointers,
     version_dataset,
 )
-from lumbargrade.errors import InputError
+from lumbargrade.errors import DivergedError, InputError
+from lumbargrade.flows.summary import RunSummary, summarise
 from lumbargrade.flows.watch import bar, say
 from lumbargrade.models.backbone import check_weights
 from lumbargrade.params import DatasetParams, Params, load_params, save_params
@@ -38,74 +37,9 @@ from lumbargrade.training.devices import find_devices
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.search import run_search
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
-from lumbargrade.training.tracking import Tracker, tracking_uri
+from lumbargrade.training.tracking import Tracker
 
 PREPARED = Path("prepared")
-
-
-class RunSummary(BaseModel):
-    """What a run did, for people and for ``--json``.
-
-    Attributes:
-        score: Official score of the best trial's out-of-fold predictions; accuracy and its majority baseline likewise.
-        champion: The version that is champion now.
-        answer: What the new version said over HTTP; nothing if no version is new.
-        uncommitted: The data's pointers that git does not have yet.
-    """
-
-    dataset: str
-    dataset_md5: str
-    studies: int
-    findings: dict[str, int]
-    search: str
-    trials: int
-    new_trials: int
-    score: float
-    accuracy: float
-    accuracy_majority: float
-    model: str
-    version: str
-    decision: str
-    reason: str
-    champion: str | None
-    holdout_score: float | None
-    answer: Answer | None
-    uncommitted: list[str]
-    tracking_uri: str
-
-    def lines(self) -> list[tuple[str, str]]:
-        """The summary for people, with what to do next."""
-        champion = f"{self.model}@champion is version {self.champion}" if self.champion else "there is no champion"
-        pairs = [
-            (
-                "dataset",
-                f"{self.dataset} {self.dataset_md5}, {self.studies} studies, "
-                f"{self.findings['error']} errors and {self.findings['warning']} warnings",
-            ),
-            ("search", f"{self.search}: {self.trials} trials, {self.new_trials} of them now"),
-            (
-                "cross-validated",
-                f"score {self.score:.4f}, accuracy {self.accuracy:.1%} (majority {self.accuracy_majority:.1%})",
-            ),
-            ("model", f"{self.model} version {self.version}: {self.decision} ({self.reason}); {champion}"),
-        ]
-        if self.holdout_score is not None:
-            pairs.append(("holdout", f"score {self.holdout_score:.4f}"))
-        if self.answer is not None:
-            graded = f"{self.answer.graded} of {self.answer.cells} cells graded"
-            pairs.append(("over HTTP", f"study {self.answer.study_id}: {graded}"))
-        if self.uncommitted:
-            pairs.append(("not in git yet", f"{', '.join(self.uncommitted)} (commit them, or use --commit)"))
-        return [
-            *pairs,
-            ("look at runs", f"mlflow ui --backend-store-uri {self.tracking_uri}"),
-            ("look at the flow", "prefect server start"),
-            (
-                "serve",
-                f"MLFLOW_TRACKING_URI={self.tracking_uri} mlflow models serve -m models:/{self.model}@champion"
-                " --env-manager local --port 5001",
-            ),
-        ]
 
 
 def _tell(line: str) -> None:
@@ -115,8 +49,8 @@ def _tell(line: str) -> None:
 
 
 def _worth_retrying(task: object, run: object, state: State[object]) -> bool:
-    """A user's mistake stays one; a process that was killed may do better the second time."""
-    return not isinstance(state.result(raise_on_failure=False), InputError)
+    """Mistakes and bad parameters stay what they are; a process that was killed may do better the second time."""
+    return not isinstance(state.result(raise_on_failure=False), InputError | DivergedError)
 
 
 _RUNNER: ThreadPoolTaskRunner[FoldResult] = ThreadPoolTaskRunner(max_workers=16)
@@ -250,35 +184,3 @@ def ask_model(plan: SearchPlan, registration: Registration, folder: Path) -> Ans
     """Serves the new version for a moment and asks it for a study of the frozen holdout."""
     _tell(f"asking {registration.name} version {registration.version} over HTTP")
     return answer_over_http(registration.uri, folder, plan.task, plan.split)
-
-
-def summarise(
-    report: CheckReport,
-    version: DatasetVersion,
-    outcome: SearchOutcome,
-    registration: Registration,
-    answer: Answer | None,
-) -> RunSummary:
-    """Collects what a person wants to know at the end."""
-    evaluation = outcome.evaluation
-    return RunSummary(
-        dataset=version.name,
-        dataset_md5=version.md5,
-        studies=report.studies,
-        findings={level: sum(found.level == level for found in report.findings) for level in ("error", "warning")},
-        search=outcome.name,
-        trials=outcome.trials,
-        new_trials=outcome.new_trials,
-        score=evaluation.score,
-        accuracy=evaluation.accuracy,
-        accuracy_majority=evaluation.accuracy_majority,
-        model=registration.name,
-        version=registration.version,
-        decision=registration.decision,
-        reason=registration.reason,
-        champion=registration.champion,
-        holdout_score=registration.holdout_score,
-        answer=answer,
-        uncommitted=uncommitted_pointers(),
-        tracking_uri=tracking_uri(),
-    )

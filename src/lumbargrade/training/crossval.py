@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.training.devices import Device, find_devices, lease
 from lumbargrade.training.spec import ERROR, LOG, SPEC, Epoch, FoldResult, FoldSpec, read_history, read_result
@@ -128,7 +128,8 @@ def _failure(spec: FoldSpec, code: int) -> LumbargradeError:
     told = spec.folder / ERROR
     if told.is_file():
         message = told.read_text(encoding="utf-8")
-        return InputError(message) if code == InputError.exit_code else LumbargradeError(message)
+        kinds = {kind.exit_code: kind for kind in (InputError, DivergedError)}
+        return kinds.get(code, LumbargradeError)(message)
     how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
     lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
     last = f" ({lines[-1][:200]})" if lines else ""

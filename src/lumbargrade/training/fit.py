@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import DivergedError, InputError
 from lumbargrade.files import replaced_file, write_text
 from lumbargrade.models.backbone import load_backbone
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
@@ -32,7 +32,7 @@ def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None
 
     Raises:
         InputError: The fold has no crops to train on or to validate with, or the weights cannot be had.
-        LumbargradeError: The loss became infinite or no number.
+        DivergedError: The loss became infinite or no number.
     """
     started = time.monotonic()
     run = _Run.begin(spec)
@@ -141,7 +141,7 @@ class _Run:
         train_loss = self._train()
         validation_loss, accuracy = self._validate()
         if not np.isfinite([train_loss, validation_loss]).all():
-            raise LumbargradeError(
+            raise DivergedError(
                 f"fold {self.spec.fold}: the loss is no longer a number in epoch {number}; lower training.learning_rate "
                 f"(now {self.spec.training.learning_rate:g}) or set training.precision to fp32"
             )

@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from lumbargrade.errors import LumbargradeError
+from lumbargrade.errors import DivergedError, LumbargradeError
 from lumbargrade.models.backbone import check_weights
 from lumbargrade.params import Choices, FloatRange, Params, TrainingParams, override_training
 from lumbargrade.prepare.pack import PackedCrops
@@ -46,14 +46,14 @@ def run_search(
 
     Raises:
         InputError: The parameters or the data do not allow any training.
-        LumbargradeError: Another process runs this search, or a trial failed.
+        LumbargradeError: Another process runs this search, a process failed, or no trial could be trained.
     """
     check_weights(plan.params.training.weights)
     folder = plan.folder / plan.name
     with _sole_owner(folder):
         study = open_study(plan)
         search = _Search(plan, tracker, train, study, folder)
-        missing = plan.params.search.trials - len(_complete(study))
+        missing = plan.params.search.trials - len(_ended(study))
         for _ in range(missing):
             on_trial(search.run_trial())
         return search.outcome(max(missing, 0))
@@ -96,7 +96,7 @@ class _Search:
 
     def run_trial(self) -> str:
         """Runs one trial and returns a line about it."""
-        self.study.sampler = _sampler(self.plan.params.search.seed, len(_complete(self.study)))
+        self.study.sampler = _sampler(self.plan.params.search.seed, len(_ended(self.study)))
         trial = self.study.ask()
         training = self._suggest(trial)
         specs = self._specs(training)
@@ -106,6 +106,11 @@ class _Search:
         fold_runs = [self._start_fold(spec, key, run_id) for spec in specs]
         try:
             results = self.train(specs, lambda spec, epoch: self._log_epoch(fold_runs[spec.fold], epoch))
+        except DivergedError as error:
+            for ended in [*fold_runs, run_id]:
+                self.tracker.end_run(ended, "FAILED")
+            self.study.tell(trial, state=TrialState.PRUNED)
+            return f"trial {trial.number}: given up, {error}"
         except BaseException as error:
             state = "FAILED" if isinstance(error, Exception) else "KILLED"
             for ended in [*fold_runs, run_id, self.run_id]:
@@ -123,6 +128,12 @@ class _Search:
 
     def outcome(self, new_trials: int) -> SearchOutcome:
         """Closes the search run and describes the best trial."""
+        if not _complete(self.study):
+            self.tracker.end_run(self.run_id, "FAILED")
+            raise LumbargradeError(
+                f"none of the {len(_ended(self.study))} trials of {self.plan.name} could be trained; lower "
+                "training.learning_rate and its range in search.space"
+            )
         best = self.study.best_trial
         training = TrainingParams.model_validate_json(json.dumps(best.user_attrs["training"]))
         specs = self._specs(training)
@@ -138,7 +149,7 @@ class _Search:
         self.tracker.end_run(self.run_id)
         return SearchOutcome(
             name=self.plan.name,
-            trials=len(_complete(self.study)),
+            trials=len(_ended(self.study)),
             new_trials=new_trials,
             trial=best.number,
             training=training,
@@ -221,6 +232,11 @@ def _first_trial(params: Params) -> dict[str, Any]:
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+
+
+def _ended(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that need not be run again: complete ones, and those given up because their training diverged."""
+    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
 @contextmanager

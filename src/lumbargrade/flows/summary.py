@@ -1,0 +1,107 @@
+"""What a run tells at its end: what it did, how good the result is, and what to do next."""
+
+from pydantic import BaseModel
+
+from lumbargrade.dataset.findings import CheckReport
+from lumbargrade.dataset.versions import DatasetVersion, uncommitted_pointers
+from lumbargrade.registry.register import Registration
+from lumbargrade.serving.answer import Answer
+from lumbargrade.training.plan import SearchOutcome
+from lumbargrade.training.tracking import tracking_uri
+
+
+class RunSummary(BaseModel):
+    """What a run did, for people and for ``--json``.
+
+    Attributes:
+        score: Official score of the best trial's out-of-fold predictions; accuracy and its majority baseline likewise.
+        champion: The version that is champion now.
+        answer: What the new version said over HTTP; nothing if no version is new.
+        uncommitted: The data's pointers that git does not have yet.
+    """
+
+    dataset: str
+    dataset_md5: str
+    studies: int
+    findings: dict[str, int]
+    search: str
+    trials: int
+    new_trials: int
+    score: float
+    accuracy: float
+    accuracy_majority: float
+    model: str
+    version: str
+    decision: str
+    reason: str
+    champion: str | None
+    holdout_score: float | None
+    answer: Answer | None
+    uncommitted: list[str]
+    tracking_uri: str
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The summary for people, with what to do next."""
+        champion = f"{self.model}@champion is version {self.champion}" if self.champion else "there is no champion"
+        pairs = [
+            (
+                "dataset",
+                f"{self.dataset} {self.dataset_md5}, {self.studies} studies, "
+                f"{self.findings['error']} errors and {self.findings['warning']} warnings",
+            ),
+            ("search", f"{self.search}: {self.trials} trials, {self.new_trials} of them now"),
+            (
+                "cross-validated",
+                f"score {self.score:.4f}, accuracy {self.accuracy:.1%} (majority {self.accuracy_majority:.1%})",
+            ),
+            ("model", f"{self.model} version {self.version}: {self.decision} ({self.reason}); {champion}"),
+        ]
+        if self.holdout_score is not None:
+            pairs.append(("holdout", f"score {self.holdout_score:.4f}"))
+        if self.answer is not None:
+            graded = f"{self.answer.graded} of {self.answer.cells} cells graded"
+            pairs.append(("over HTTP", f"study {self.answer.study_id}: {graded}"))
+        if self.uncommitted:
+            pairs.append(("not in git yet", f"{', '.join(self.uncommitted)} (commit them, or use --commit)"))
+        return [
+            *pairs,
+            ("look at runs", f"mlflow ui --backend-store-uri {self.tracking_uri}"),
+            ("look at the flow", "prefect server start"),
+            (
+                "serve",
+                f"MLFLOW_TRACKING_URI={self.tracking_uri} mlflow models serve -m models:/{self.model}@champion"
+                " --env-manager local --port 5001",
+            ),
+        ]
+
+
+def summarise(
+    report: CheckReport,
+    version: DatasetVersion,
+    outcome: SearchOutcome,
+    registration: Registration,
+    answer: Answer | None,
+) -> RunSummary:
+    """Collects what a person wants to know at the end."""
+    evaluation = outcome.evaluation
+    return RunSummary(
+        dataset=version.name,
+        dataset_md5=version.md5,
+        studies=report.studies,
+        findings={level: sum(found.level == level for found in report.findings) for level in ("error", "warning")},
+        search=outcome.name,
+        trials=outcome.trials,
+        new_trials=outcome.new_trials,
+        score=evaluation.score,
+        accuracy=evaluation.accuracy,
+        accuracy_majority=evaluation.accuracy_majority,
+        model=registration.name,
+        version=registration.version,
+        decision=registration.decision,
+        reason=registration.reason,
+        champion=registration.champion,
+        holdout_score=registration.holdout_score,
+        answer=answer,
+        uncommitted=uncommitted_pointers(),
+        tracking_uri=tracking_uri(),
+    )
