@@ -43,6 +43,9 @@ class Writer:
     ) -> Path:
         return self.dataset(image(ramp() if pixels is None else pixels, syntax, **tags), name, syntax)
 
+    def compressed(self, dataset: Dataset, syntax: str, **options: Any) -> Path:
+        return self.dataset(compress(dataset, syntax, **options))
+
     def encapsulated(self, stream: bytes, pixels: NDArray[Any], syntax: str, **tags: Any) -> Path:
         dataset = image(pixels, **tags)
         dataset.PixelData = encapsulate([stream])
@@ -84,6 +87,14 @@ def image(pixels: NDArray[Any], syntax: str = ExplicitVRLittleEndian, **tags: An
     return dataset
 
 
+def compress(dataset: Dataset, syntax: str, **options: Any) -> Dataset:
+    """Compresses in place."""
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.compress(syntax, generate_instance_uid=False, **options)
+    return dataset
+
+
 def group(**sequences: Dataset) -> Dataset:
     """One item of the functional groups: macro sequences by name, each with one item."""
     item = Dataset()
@@ -119,6 +130,51 @@ def enhanced(pixels: NDArray[Any]) -> Dataset:
         for frame in range(len(pixels))
     ]
     return dataset
+
+
+def _segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+def _value(difference: int) -> tuple[int, str]:
+    """Category of a difference and its further bits (ITU-T T.81, tables F.1 and H.2)."""
+    category = abs(difference).bit_length()
+    if category in (0, 16):
+        return category, ""
+    return category, f"{difference if difference > 0 else difference + (1 << category) - 1:0{category}b}"
+
+
+def _stream(
+    frame: int, precision: int, shape: tuple[int, ...], tables: bytes, bits: str, scan: tuple[int, ...]
+) -> bytes:
+    """One grey scan; its Huffman table for differences has all 17 categories with codes of 5 bits."""
+    rows, columns = shape
+    size = bytes([precision]) + rows.to_bytes(2, "big") + columns.to_bytes(2, "big") + bytes([1, 1, 0x11, 0])
+    codes = _segment(0xC4, bytes([0, 0, 0, 0, 0, 17, *[0] * 11, *range(17)]))
+    bits += "1" * (-len(bits) % 8)
+    data = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\x00")
+    start = _segment(0xDA, bytes([1, 1, 0, *scan]))
+    return b"\xff\xd8" + tables + _segment(frame, size) + codes + start + data + b"\xff\xd9"
+
+
+def lossless_jpeg(pixels: NDArray[np.uint16]) -> bytes:
+    """Lossless JPEG (ITU-T T.81, annex H) of 16 bits, predictor 1."""
+    values = pixels.astype(np.int64)
+    left = np.roll(values, 1, axis=1)
+    left[1:, 0] = values[:-1, 0]
+    left[0, 0] = 1 << 15
+    differences = ((values - left + 32768) % 65536 - 32768).ravel().tolist()
+    bits = "".join(f"{category:05b}{rest}" for category, rest in map(_value, differences))
+    return _stream(0xC3, 16, pixels.shape, b"", bits, (1, 0, 0))
+
+
+def extended_jpeg(blocks: NDArray[np.uint16]) -> bytes:
+    """JPEG of 12 bits (ITU-T T.81, annex F, SOF1) of blocks of 8 x 8 equal pixels: (rows / 8, columns / 8)."""
+    levels = 8 * (blocks.astype(np.int64) - 2048).ravel()
+    bits = "".join(f"{category:05b}{rest}0" for category, rest in map(_value, np.diff(levels, prepend=0).tolist()))
+    no_more = _segment(0xC4, bytes([0x10, 1, *[0] * 15, 0]))  # one code, of one bit: all else in the block is 0
+    tables = _segment(0xDB, bytes([0, *[1] * 64])) + no_more
+    return _stream(0xC1, 12, (8 * blocks.shape[0], 8 * blocks.shape[1]), tables, bits, (0, 63, 0))
 
 
 def make_header(
@@ -159,6 +215,21 @@ def new_image() -> Callable[..., Dataset]:
 @pytest.fixture(scope="session")
 def new_enhanced() -> Callable[..., Dataset]:
     return enhanced
+
+
+@pytest.fixture(scope="session")
+def new_compressed() -> Callable[..., Dataset]:
+    return compress
+
+
+@pytest.fixture(scope="session")
+def new_lossless_jpeg() -> Callable[[NDArray[np.uint16]], bytes]:
+    return lossless_jpeg
+
+
+@pytest.fixture(scope="session")
+def new_extended_jpeg() -> Callable[[NDArray[np.uint16]], bytes]:
+    return extended_jpeg
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
+    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
 )
 
@@ -23,35 +28,11 @@ from lumbargrade.dicom.headers import UnreadableFile, read_headers
 from lumbargrade.dicom.pixels import read_pixels
 
 Make = Callable[..., Dataset]
+Jpeg = Callable[[NDArray[np.uint16]], bytes]
 
 
 def _read(path: Any, frame: int = 0) -> NDArray[np.float32]:
     return read_pixels(read_headers(path)[frame])
-
-
-def _lossless_jpeg(pixels: NDArray[np.uint16]) -> bytes:
-    """Lossless JPEG (ITU-T T.81, annex H) of 16 bits: predictor 1, all 17 categories with codes of 5 bits."""
-    rows, columns = pixels.shape
-    values = pixels.astype(np.int64)
-    left = np.roll(values, 1, axis=1)
-    left[1:, 0] = values[:-1, 0]
-    left[0, 0] = 1 << 15
-    bits = ""
-    for difference in ((values - left + 32768) % 65536 - 32768).ravel().tolist():
-        category = abs(difference).bit_length()
-        bits += f"{category:05b}"
-        if 0 < category < 16:
-            bits += f"{difference if difference > 0 else difference + (1 << category) - 1:0{category}b}"
-    bits += "1" * (-len(bits) % 8)
-    scan = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\x00")
-
-    def segment(marker: int, content: bytes) -> bytes:
-        return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
-
-    frame = bytes([16]) + rows.to_bytes(2, "big") + columns.to_bytes(2, "big") + bytes([1, 1, 0x11, 0])
-    table = bytes([0, 0, 0, 0, 0, 17, *[0] * 11, *range(17)])
-    start = bytes([1, 1, 0, 1, 0, 0])
-    return b"\xff\xd8" + segment(0xC3, frame) + segment(0xC4, table) + segment(0xDA, start) + scan + b"\xff\xd9"
 
 
 @pytest.mark.parametrize(
@@ -68,18 +49,33 @@ def test_uncompressed_pixels(write: Any, pixels: NDArray[np.uint16], syntax: str
 @pytest.mark.parametrize("signed", [False, True])
 def test_compressed_pixels(write: Any, new_image: Make, pixels: NDArray[np.uint16], syntax: str, signed: bool) -> None:
     stored = pixels.astype(np.int16) - 2000 if signed else pixels
-    dataset = new_image(stored)
-    dataset.file_meta = Dataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.compress(syntax, generate_instance_uid=False)
-    np.testing.assert_array_equal(_read(write.dataset(dataset)), stored)
+    np.testing.assert_array_equal(_read(write.compressed(new_image(stored), syntax)), stored)
 
 
-def test_lossless_jpeg(write: Any) -> None:
+def test_nearly_lossless_jpeg_ls_is_close(write: Any, new_image: Make, pixels: NDArray[np.uint16]) -> None:
+    decoded = _read(write.compressed(new_image(pixels), JPEGLSNearLossless, jls_error=3))
+    assert 0 < np.abs(decoded - pixels).max() <= 3
+
+
+def test_jpeg_2000_with_losses_is_close(write: Any, new_image: Make) -> None:
+    smooth = np.add.outer(np.arange(64) * 30, np.arange(64) * 20).astype(np.uint16)
+    decoded = _read(write.compressed(new_image(smooth), JPEG2000, j2k_psnr=[60]))
+    assert np.abs(decoded - smooth).max() < 40
+
+
+@pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1])
+def test_lossless_jpeg(write: Any, new_lossless_jpeg: Jpeg, syntax: str) -> None:
     stored = np.random.default_rng(0).integers(0, 65536, (9, 7), dtype=np.uint16)
     stored[0, 0] = 0  # the difference of 32768 is a case of its own
-    path = write.encapsulated(_lossless_jpeg(stored), stored, JPEGLosslessSV1, BitsStored=16, HighBit=15)
+    path = write.encapsulated(new_lossless_jpeg(stored), stored, syntax, BitsStored=16, HighBit=15)
     np.testing.assert_array_equal(_read(path), stored)
+
+
+def test_extended_jpeg_has_12_bits(write: Any, new_extended_jpeg: Jpeg) -> None:
+    blocks = np.array([[0, 4095, 2048], [300, 1, 3000]], dtype=np.uint16)
+    stored = np.kron(blocks, np.ones((8, 8), np.uint16))
+    decoded = _read(write.encapsulated(new_extended_jpeg(blocks), stored, JPEGExtended12Bit))
+    assert np.abs(decoded - stored).max() <= 1
 
 
 def test_baseline_jpeg_is_close(write: Any) -> None:
@@ -142,17 +138,33 @@ def test_low_is_bright_is_turned_with_its_sign(write: Any) -> None:
     np.testing.assert_array_equal(turned, [[32767, 0], [-1, -32768]])
 
 
-@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless])
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian])
 def test_decodes_the_frame_asked_for_with_its_own_slope(write: Any, new_enhanced: Make, syntax: str) -> None:
     stored = np.arange(3 * 6 * 8, dtype=np.uint16).reshape(3, 6, 8)
-    dataset = new_enhanced(stored)
-    if syntax == RLELossless:
-        dataset.file_meta = Dataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.compress(syntax, generate_instance_uid=False)
-    path = write.dataset(dataset, syntax=syntax)
+    path = write.dataset(new_enhanced(stored), syntax=syntax)
     for frame in (2, 0, 1):
         np.testing.assert_array_equal(_read(path, frame), stored[frame] * (frame + 1.0) + 10)
+
+
+@pytest.mark.parametrize("table", ["basic", "extended", "none"])
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
+def test_decodes_the_compressed_frame_asked_for(
+    write: Any, new_enhanced: Make, new_compressed: Make, syntax: str, table: str
+) -> None:
+    stored = np.arange(3 * 33 * 40, dtype=np.uint16).reshape(3, 33, 40)
+    dataset = new_compressed(new_enhanced(stored), syntax, encapsulate_ext=table == "extended")
+    if table == "none":
+        dataset.PixelData = encapsulate(list(generate_frames(dataset.PixelData, number_of_frames=3)), has_bot=False)
+    path = write.dataset(dataset)
+    for frame in (2, 0, 1):
+        np.testing.assert_array_equal(_read(path, frame), stored[frame] * (frame + 1.0) + 10)
+
+
+def test_a_frame_in_pieces(write: Any, new_image: Make, new_compressed: Make, pixels: NDArray[np.uint16]) -> None:
+    dataset = new_compressed(new_image(pixels), JPEG2000Lossless)
+    (frame,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    dataset.PixelData = encapsulate([frame], 4, has_bot=False)
+    np.testing.assert_array_equal(_read(write.dataset(dataset)), pixels)
 
 
 def test_a_shared_slope_counts_for_all_frames(write: Any, new_enhanced: Make) -> None:

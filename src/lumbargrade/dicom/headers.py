@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.tag import Tag
 
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
@@ -16,10 +17,12 @@ from lumbargrade.dicom.parse import parse_header, parsing
 __all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
 
 _TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "SeriesDescription",
-    "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    Tag(keyword) for keyword in (
+        "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "SeriesDescription",
+        "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
+        "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
+        "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    )
 ]  # fmt: skip
 
 MAX_FRAMES = 10_000

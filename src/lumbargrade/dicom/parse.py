@@ -1,6 +1,8 @@
 """Parses a file's header, whatever the file is, into a pydicom dataset that has an image."""
 
+import errno
 import logging
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import BinaryIO
 from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
 from pydicom.filereader import read_dataset, read_preamble
+from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, SegmentationStorage
 
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
@@ -22,6 +25,7 @@ MAX_PIXELS = 64 << 20
 """Pixels of an image; no MR slice has more."""
 
 _CHUNK = 1 << 20
+_ALONE = threading.RLock()
 _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _SEGMENTATIONS = {SegmentationStorage, _LABEL_MAP}
 
@@ -30,28 +34,46 @@ _SEGMENTATIONS = {SegmentationStorage, _LABEL_MAP}
 def parsing(path: Path) -> Iterator[None]:
     """Turns whatever a parser raises on a damaged file into :class:`UnreadableFile`, and keeps its warnings back.
 
-    They are kept from the log too: they quote what tags say, names among it.
+    They are kept from the log too: they quote what tags say, names among it. One thread parses at a time, since what
+    keeps them back holds for the whole process; it is as it was afterwards.
     """
-    logging.getLogger("pydicom").propagate = False
     try:
-        with warnings.catch_warnings(), disable_value_validation():
+        with _ALONE, _unlogged(), warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore")
             yield
     except UnreadableFile:
         raise
     except FileNotFoundError as error:
         raise UnreadableFile(f"{path.name} is not there") from error
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # what decoders raise, and a leap to nowhere
+            raise _damaged(path) from error
+        raise UnreadableFile(f"{path.name} cannot be read: {error.strerror}; see that it can be") from error
     except BaseException as error:  # damage makes pydicom raise anything, and decoders in Rust panic
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise UnreadableFile(f"{path.name} is damaged or no DICOM file; send it again or remove it") from error
+        raise _damaged(path) from error
 
 
-def parse_header(path: Path, tags: list[str] | None = None) -> Dataset:
+def _damaged(path: Path) -> UnreadableFile:
+    return UnreadableFile(f"{path.name} is damaged or no DICOM file; send it again or remove it")
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    logger = logging.getLogger("pydicom")
+    before, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.propagate = before
+
+
+def parse_header(path: Path, tags: list[BaseTag]) -> Dataset:
     """Reads a file up to its pixels.
 
     Args:
-        tags: Keywords of what is needed; all if not given.
+        tags: What is needed.
 
     Raises:
         UnreadableFile: It is no DICOM file, is damaged, or would inflate beyond :data:`MAX_INFLATED`.
@@ -60,8 +82,7 @@ def parse_header(path: Path, tags: list[str] | None = None) -> Dataset:
     with parsing(path):
         with path.open("rb") as file:
             _refuse_bomb(file, path)
-            wanted: list[int | str | tuple[int, int]] | None = list(tags) if tags else None
-            dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)  # type: ignore[arg-type]
+            dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(tags))
         if not dataset.get("Rows") or not dataset.get("Columns"):
             if (
                 dataset.get("SOPClassUID")

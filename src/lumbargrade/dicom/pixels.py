@@ -1,6 +1,7 @@
 """Pixels of a slice, in the scanner's units, whatever the encoding."""
 
 import warnings
+from os import SEEK_CUR
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.config import IGNORE
 from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.utils import pixel_array
+from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -17,15 +20,29 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from lumbargrade.dicom.codestream import SIZED, stated_size
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.parse import parse_header, parsing
 
 _TAGS = [
-    "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsStored", "PixelRepresentation",
-    "RescaleSlope", "RescaleIntercept", "SOPClassUID", "Modality", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    Tag(keyword) for keyword in (
+        "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsStored", "PixelRepresentation",
+        "RescaleSlope", "RescaleIntercept", "SOPClassUID", "Modality", "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+    )
 ]  # fmt: skip
+
+_IMAGE_PIXEL = [
+    Tag(keyword) for keyword in (
+        "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated",
+        "BitsStored", "PixelRepresentation", "NumberOfFrames",
+    )
+]  # fmt: skip
+
+
+class _OtherSize(UnreadableFile):
+    pass
 
 
 def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
@@ -44,7 +61,7 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
             raise UnreadableFile(f"{path.name} is a colour image; MR images are grey")
     stored = _decode(header, dataset)
     if stored.shape != header.plane.shape:
-        raise UnreadableFile(f"{path.name} holds other pixels than its header says; send it again")
+        raise _other_size(path)
     with parsing(path):
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
             stored = _turned(stored, dataset)
@@ -56,11 +73,14 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
 
 
 def _decode(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:
-    path, frame = header.path, header.frame or 0
+    path = header.path
     try:
         with parsing(path):
             warnings.filterwarnings("error", "The number of bytes of pixel data is sufficient to contain")
-            return np.asarray(pixel_array(_source(header), index=frame, raw=True), dtype=np.float64)
+            source, index = _source(header)
+            return np.asarray(pixel_array(source, index=index, raw=True), dtype=np.float64)
+    except _OtherSize:
+        raise
     except UnreadableFile as error:
         encoding = _encoding(header.transfer_syntax)
         raise UnreadableFile(f"the pixels of {path.name} cannot be decoded ({encoding}); send it again") from error
@@ -73,17 +93,41 @@ def _encoding(transfer_syntax: str) -> str:
     return name if name != transfer_syntax else "an unknown encoding"
 
 
-def _source(header: SliceHeader) -> Path | Dataset:
-    """The path where pydicom can read a single frame of many, else the whole file, whose size it then checks."""
+def _source(header: SliceHeader) -> tuple[Path | Dataset, int]:
+    """What pydicom decodes, and the frame in it.
+
+    It is the path where pydicom can read a single frame of many, else the whole file, whose size it then checks.
+    """
+    index = header.frame or 0
+    if header.transfer_syntax in SIZED:
+        return _compressed_frame(header, index), 0
     if header.frame is not None and header.transfer_syntax not in ("", DeflatedExplicitVRLittleEndian):
-        return header.path
+        return header.path, index
     dataset = dcmread(header.path, force=True)
     if not header.transfer_syntax:  # then the bytes alone show the encoding
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset, index
+
+
+def _compressed_frame(header: SliceHeader, index: int) -> Dataset:
+    """A frame alone, if the size that it states is the header's: a decoder makes room for whatever it states."""
+    with header.path.open("rb") as file:
+        dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_IMAGE_PIXEL))
+        file.seek(12, SEEK_CUR)  # tag, kind and length of the pixel data
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        frame = get_frame(file, index, number_of_frames=frames)
+    if stated_size(frame, header.transfer_syntax) != (*header.plane.shape, 1):
+        raise _other_size(header.path)
+    dataset.NumberOfFrames = 1
+    dataset.PixelData = encapsulate([frame])
     return dataset
+
+
+def _other_size(path: Path) -> _OtherSize:
+    return _OtherSize(f"{path.name} holds other pixels than its header says; send it again")
 
 
 def _turned(stored: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
