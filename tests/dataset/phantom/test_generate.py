@@ -1,6 +1,8 @@
+import errno
 import filecmp
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -219,3 +221,14 @@ def test_folder_that_cannot_be_made_is_reported(tmp_path):
     with pytest.raises(LumbargradeError) as error:
         generate(tmp_path / "file" / "new", 1, 0, workers=1)
     assert str(error.value) == f"{tmp_path / 'file' / 'new'} cannot be written (File exists); check the folder"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(LumbargradeError) as error:
+        generate(tmp_path / "phantom", studies=1, seed=1, workers=1)
+    assert str(error.value) == (f"the disk of {tmp_path / 'phantom'} is full; free some space (about 7 MB a study)")
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Writing a study in RSNA layout: DICOM MR files, and its rows of the three tables."""
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,9 @@ def write_study(study: Study, root: Path) -> int:
         folder.mkdir(parents=True)
         for image in series.images:
             dataset = image_dataset(study, series, image, number)
-            dataset.save_as(folder / f"{image.instance}.dcm", enforce_file_format=True)
+            whole = BytesIO()  # pydicom hides what was wrong with the disk
+            dataset.save_as(whole, enforce_file_format=True)
+            (folder / f"{image.instance}.dcm").write_bytes(whole.getvalue())
             files += 1
     return files
 
