@@ -1,7 +1,7 @@
 import pytest
 
 from lumbargrade.errors import InputError
-from lumbargrade.task import GradingTask, load_task, task_names
+from lumbargrade.task import GradingTask, load_task, save_task, task_names
 
 
 def test_rsna_has_25_cells_spelled_as_its_tables_spell_them(rsna: GradingTask) -> None:
@@ -81,3 +81,9 @@ def test_a_wrong_task_file_says_what_is_wrong(tmp_path, line: str, problem: str)
         load_task(str(path))
     assert problem in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", task_names())
+def test_a_saved_task_is_the_same_task(name: str, tmp_path) -> None:
+    save_task(load_task(name), tmp_path / "task.yaml")
+    assert load_task(str(tmp_path / "task.yaml")) == load_task(name)

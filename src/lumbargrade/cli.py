@@ -180,7 +180,7 @@ def prepare_stage(source: Path, folder: Path) -> None:
 
     params = load_params(folder / "params.yaml")
     with bar("studies prepared") as progress:
-        dataset = open_dataset(source, load_task(params.task))
+        dataset = open_dataset(source, load_task(str(folder / "task.yaml")))
         summary = pack_crops(dataset, folder / "crops", params.prepare, progress, params.workers)
     say(f"packed {summary.crops} crops of {summary.studies} studies; {summary.skipped} cells skipped")
 

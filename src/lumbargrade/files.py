@@ -1,5 +1,6 @@
 """Files that are whole or not there: written beside their place, then moved into it."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -48,3 +49,13 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file atomically."""
     with replaced_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def folder_sha256(folder: Path) -> str:
+    """Hash of the names and bytes of a folder's files, in the order of their names; compiled Python does not count."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lumbargrade.errors import InputError
+from lumbargrade.files import write_text
 from lumbargrade.task import load_task
 
 
@@ -267,10 +268,7 @@ def save_params(params: Params, path: Path) -> None:
     """Writes parameters as YAML, in full; an unchanged file is not touched."""
     text = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, text)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

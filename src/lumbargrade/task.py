@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lumbargrade.errors import InputError
+from lumbargrade.files import write_text
 
 
 class Condition(BaseModel):
@@ -160,6 +161,13 @@ def load_task(name: str) -> GradingTask:
         return GradingTask.model_validate(yaml.safe_load(text))
     except (ValidationError, yaml.YAMLError) as error:
         raise InputError(f"task {name} is not a valid task description: {_first_problem(error)}") from error
+
+
+def save_task(task: GradingTask, path: Path) -> None:
+    """Writes a task as a YAML file that :func:`load_task` reads; an unchanged file is not touched."""
+    text = yaml.safe_dump(task.model_dump(mode="json"), sort_keys=False)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
 
 
 def _first_problem(error: Exception) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.registry.lineage import folder_sha256, read_code_state
+from lumbargrade.files import folder_sha256
+from lumbargrade.registry.lineage import read_code_state
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The search with training left out: what is tried, remembered, resumed. MLflow and Optuna are real."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lumbargrade
 from lumbargrade.errors import DivergedError, LumbargradeError
 from lumbargrade.params import Params
 from lumbargrade.task import GradingTask
@@ -201,6 +203,20 @@ def test_other_data_or_parameters_are_another_search(packed: Path, disc: Grading
     other_seed = SearchPlan(plan.params.model_copy(update={"seed": 1}), disc, plan.data, plan.crops, plan.split)
     assert len({plan.name, other_data.name, other_seed.name}) == 3
     assert plan.name == make_plan(packed, disc, 9).name
+
+
+def test_other_training_code_is_another_search(
+    packed: Path, disc: GradingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "package"
+    for folder in ("models", "training"):
+        shutil.copytree(Path(lumbargrade.__file__).parent / folder, copy / folder)
+    before = make_plan(packed, disc, 3).name
+    monkeypatch.setattr("lumbargrade.training.plan._PACKAGE", copy)
+    assert make_plan(packed, disc, 3).name == before
+    with (copy / "training/fit.py").open("a") as file:
+        file.write("# changed\n")
+    assert make_plan(packed, disc, 3).name != before
 
 
 def test_two_processes_do_not_run_one_search(

@@ -31,7 +31,7 @@ from lumbargrade.models.backbone import check_weights
 from lumbargrade.params import DatasetParams, Params, load_params, save_params
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
-from lumbargrade.task import GradingTask, load_task
+from lumbargrade.task import GradingTask, load_task, save_task
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
@@ -74,6 +74,7 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     version = version_data(source)
     folder = PREPARED / version.name
     save_params(params, folder / "params.yaml")
+    save_task(grading_task, folder / "task.yaml")
     outputs = prepare(version.name)
     if commit:
         commit_pointers(f"Version dataset {version.name} ({version.md5})")

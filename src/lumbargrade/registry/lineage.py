@@ -8,6 +8,7 @@ from pathlib import Path
 import lumbargrade
 from lumbargrade.dataset.versions import POINTERS
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.files import folder_sha256
 
 PACKAGE = Path(lumbargrade.__file__).parent
 
@@ -46,16 +47,6 @@ def read_code_state(project: Path = Path()) -> CodeState:
         diff_sha256=hashlib.sha256(difference).hexdigest(),
         package_sha256=folder_sha256(PACKAGE),
     )
-
-
-def folder_sha256(folder: Path) -> str:
-    """Hash of the names and bytes of a folder's files, in the order of their names; compiled Python does not count."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _git(project: Path, *arguments: str) -> bytes:

@@ -3,13 +3,20 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import lumbargrade
+from lumbargrade.files import folder_sha256
 from lumbargrade.params import Params, TrainingParams
 from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.spec import FoldResult
+
+_PACKAGE = Path(lumbargrade.__file__).parent
+_TRAINING_CODE = ("models", "training")
+"""Folders whose code decides what a fold's weights become; that of the crops is in their hash."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,15 @@ class SearchPlan:
     split: Path
     folder: Path = Path("runs")
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """Name of the search: the same data and parameters give the same name, however many trials are asked for."""
-        told = json.dumps([self.settings, self.task.model_dump(mode="json"), self.data], sort_keys=True)
+        """Name of the search, however many trials are asked for.
+
+        It follows from data, parameters and the code that trains: what was trained by other code is never taken for
+        this code's.
+        """
+        code = [folder_sha256(_PACKAGE / folder) for folder in _TRAINING_CODE]
+        told = json.dumps([self.settings, self.task.model_dump(mode="json"), self.data, code], sort_keys=True)
         return f"{self.task.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
     @property
