@@ -46,6 +46,19 @@ def test_a_larger_share_only_adds_studies(study: int, one: float, other: float) 
     assert in_holdout(study, low) <= in_holdout(study, high)
 
 
+@pytest.mark.parametrize(
+    "rare",
+    [
+        [("spinal", 1), ("spinal", 2), ("spinal", 2), ("spinal", 1)],
+        [("spinal", 0), ("foraminal", 0), ("foraminal", 1), ("subarticular", 2)],
+    ],
+)
+def test_groups_and_grades_rarer_than_the_folds_are_split_without_a_warning(rare: list[tuple[str, int]]) -> None:
+    table = pd.DataFrame([(study, *cell) for study, cell in enumerate(rare)], columns=["study_id", "group", "grade"])
+    folds = split_studies(table, SplitParams(holdout=0.0, folds=3))["fold"]
+    assert set(folds) == {0, 1, 2}
+
+
 def test_the_holdout_is_about_its_share() -> None:
     assert 0.18 < sum(in_holdout(study, 0.2) for study in range(5000)) / 5000 < 0.22
 

@@ -61,7 +61,10 @@ def split_studies(crops: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
 
 
 def _strata(cells: pd.DataFrame, folds: int) -> pd.Series:
-    """Group and grade of each cell; grades too rare to be in every fold join their group's next better one."""
+    """Group and grade of each cell; those too rare to be in every fold join their group's commonest, else the commonest."""
     strata = cells["group"] + "/" + cells["grade"].astype(int).astype(str)
-    counts = strata.map(strata.value_counts())
-    return strata.where(counts >= folds, cells["group"] + "/0")
+    for kin in (cells["group"], pd.Series("all", index=cells.index)):
+        rare = strata.map(strata.value_counts()) < folds
+        commonest = strata.groupby(kin).transform(lambda members: members.mode().iloc[0])
+        strata = strata.where(~rare, commonest)
+    return strata
