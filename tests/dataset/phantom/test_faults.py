@@ -55,8 +55,9 @@ def test_clean_study_has_a_point_for_each_label(clean):
     assert cells(clean) == labelled(clean)
 
 
-def test_pairs_hold_every_fault_once():
-    assert sorted(kind for pair in PAIRS for kind in pair) == sorted(SPOILS)
+def test_pairs_hold_every_fault_and_rescan_before_they_spoil():
+    assert {kind for pair in PAIRS for kind in pair} == SPOILS.keys()
+    assert all("lumbar" not in second for _, second in PAIRS)
 
 
 def test_several_axial_series_share_cells(spoiled):
@@ -198,6 +199,27 @@ def test_canal_points_are_a_level_too_high(spoiled, clean):
     shifted = {point.level: point for point in study.points if point.condition == 0}
     for level in range(1, 5):
         assert shifted[level].y == pytest.approx(below[level - 1].y, abs=3)
+
+
+@pytest.mark.parametrize(("kind", "lumbar"), [("six lumbar vertebrae", 6), ("four lumbar vertebrae", 4)])
+def test_a_spine_of_another_length_is_scanned_anew(spoiled, clean, monkeypatch, kind, lumbar):
+    def blank(spine, plane, thickness, contrasts):
+        assert spine.lumbar == lumbar
+        return np.ones((len(contrasts), *plane.shape), np.float32)
+
+    monkeypatch.setattr("lumbargrade.dataset.phantom.study.scan", blank)
+    study, _ = spoiled(kind)
+    assert (study.spine.lumbar, clean.spine.lumbar) == (lumbar, 5)
+    np.testing.assert_array_equal(study.labels, clean.labels)
+    assert cells(study) == labelled(study) and len(study.points) == len(clean.points)
+    series = {one.series_id: one for one in study.series}
+    assert sorted(one.description for one in study.series) == [AXIAL, T1, T2]
+    assert not series.keys() & {one.series_id for one in clean.series}
+    for point in study.points:
+        image = next(image for image in series[point.series_id].images if image.instance == point.instance)
+        x, y, off = image.plane.to_pixel(true_point(study.spine, point.condition, point.level, TASK))
+        assert np.hypot(x - point.x, y - point.y) < 0.1
+        assert abs(off) < 0.65 * series[point.series_id].protocol.gap
 
 
 def test_generated_faults_are_listed_and_leave_a_dataset_that_opens(tmp_path):

@@ -1,9 +1,10 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from lumbargrade.dataset.phantom.anatomy import FIRST_GRADED, build_spine
+from lumbargrade.dataset.phantom.anatomy import FIRST_GRADED, FIRST_SACRAL, build_spine
 from lumbargrade.dataset.phantom.scanner import Coil, expose, scan
 from lumbargrade.dataset.phantom.severity import draw_severity
 from lumbargrade.dataset.phantom.tissues import T1, T2
@@ -15,14 +16,14 @@ CANAL, LEFT_FORAMEN, RIGHT_FORAMEN, LEFT_RECESS, RIGHT_RECESS = range(5)
 L4_L5 = 3
 
 
-def spine(grades, seed=3):
+def spine(grades, seed=3, lumbar=5):
     """A spine that is mild everywhere but at L4/L5, where ``grades`` maps conditions to severities."""
     rng = np.random.default_rng(seed)
     severity = draw_severity(rng, load_task("rsna2024"))
     grade = np.full_like(severity.grade, MILD)
     for condition, value in grades.items():
         grade[condition, L4_L5] = value
-    return build_spine(rng, replace(severity, grade=grade, degeneration=np.full(5, 0.3)))
+    return build_spine(rng, replace(severity, grade=grade, degeneration=np.full(5, 0.3)), lumbar)
 
 
 def square(middle, row, column, width, pixels=128):
@@ -93,6 +94,18 @@ def test_points_lie_in_csf_fat_and_recess():
     assert t2[round(y), round(x)] > 0.7 and t1[round(y), round(x)] < 0.3
     disc = plane.to_pixel(made.at(FIRST_GRADED + L4_L5, 0, 0, 0))
     assert disc[0] < x and t2[round(disc[1]), max(round(disc[0]), 0)] < 0.7
+
+
+@pytest.mark.parametrize("lumbar", [4, 5, 6])
+def test_as_many_lumbar_vertebrae_are_painted_as_there_are(lumbar):
+    made = spine({}, lumbar=lumbar)
+    plane = sagittal(made.centre[FIRST_GRADED + 1], 300.0)
+    image = scan(made, plane, 4.0, [T1])[0]
+    ends = [made.centre[number] for number in range(made.first_lumbar, FIRST_SACRAL + 1)]
+    chain = np.concatenate([np.linspace(*pair, 40, endpoint=False) for pair in pairwise(ends)])
+    profile = [image[round(y), round(x)] for x, y, _ in (plane.to_pixel(place) for place in chain)]
+    marrow = np.convolve(profile, np.full(5, 0.2), mode="valid") > 0.39
+    assert np.count_nonzero(marrow[1:] & ~marrow[:-1]) == lumbar
 
 
 def test_a_thick_slice_is_the_mean_of_what_it_passes_through():

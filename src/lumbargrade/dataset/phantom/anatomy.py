@@ -1,9 +1,12 @@
 """The shape of one spine: where its discs lie, how large everything is, and where the graded places are.
 
 A spine is a chain of disc planes. Between two neighbouring planes lies a segment: half a disc, a vertebra, half a disc.
+Planes are numbered so that the disc on the sacrum has the same number in every spine: where there are four or six lumbar
+vertebrae, the chain begins a thoracic vertebra higher or lower, and the five graded discs are those nearest the sacrum.
 Lengths are in mm, directions in the patient's frame (LPS: x to the left, y to the back, z to the head).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
@@ -20,7 +23,13 @@ PLANES = ("T9/T10", "T10/T11", "T11/T12", "T12/L1", "L1/L2", "L2/L3", "L3/L4", "
           "S3/S4", "S4/S5")  # fmt: skip
 FIRST_GRADED = 4
 FIRST_SACRAL = 8
+LUMBAR = 5
 
+_PLACE = {
+    4: (0, 0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12),
+    5: (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+    6: (1, 2, 3, 4, 5, 5.5, 6, 7, 8, 9, 10, 11, 12),
+}
 _TILT = (-14, -14, -14, -13, -11, -8, -2, 9, 30, 43, 46, 40, 26)
 _DISC = (5.5, 6.0, 6.5, 7.5, 8.7, 9.8, 10.8, 11.3, 10.3, 2.6, 2.0, 1.5, 1.0)
 _BODY = (22.0, 23.5, 25.0, 26.5, 27.0, 27.5, 27.5, 27.0, 27.0, 23.0, 19.0, 16.0)
@@ -37,9 +46,10 @@ _SPINOUS = (44.0, 44.0, 44.0, 46.0, 49.0, 50.0, 49.0, 44.0, 32.0, 26.0, 22.0, 18
 
 @dataclass(frozen=True, eq=False)
 class Spine:
-    """One spine. Arrays run over the planes of ``PLANES``, or over the segments below them (one fewer).
+    """One spine. Arrays run over the planes, as many as ``PLANES``, or over the segments below them (one fewer).
 
     Attributes:
+        lumbar: Number of lumbar vertebrae, 4 ... 6; ``PLANES`` names the planes where there are five.
         centre, lateral, posterior, down: Frame of each disc plane: its middle, and unit vectors to the patient's left,
             back and feet.
         disc_height, wedge: Of each disc; a positive wedge opens to the front.
@@ -51,6 +61,7 @@ class Spine:
         skin: Polynomial in z of the back's y.
     """
 
+    lumbar: int
     centre: Vector
     lateral: Vector
     posterior: Vector
@@ -80,6 +91,16 @@ class Spine:
     spots: Measures
     roots: Measures
     shift: NDArray[np.int64] = field(default_factory=lambda: np.zeros(3, dtype=np.int64))
+
+    @property
+    def first_lumbar(self) -> int:
+        """The plane on the uppermost lumbar vertebra, and that vertebra's segment."""
+        return FIRST_SACRAL - self.lumbar
+
+    @cached_property
+    def place(self) -> Vector:
+        """Which of ``PLANES`` each plane is most like, (planes,)."""
+        return np.array(_PLACE[self.lumbar], dtype=np.float64)
 
     @cached_property
     def sac_loss(self) -> tuple[Measures, Measures]:
@@ -138,11 +159,12 @@ class Spine:
         return self.at(plane, side * self.recess_at[plane], self.depth[plane] + 3.0, 0.0)
 
 
-def build_spine(rng: np.random.Generator, severity: Severity) -> Spine:
+def build_spine(rng: np.random.Generator, severity: Severity, lumbar: int = LUMBAR) -> Spine:
     """Builds a spine of random size and curvature, narrowed and worn as the severities say.
 
     Args:
         severity: Conditions in the order canal, left foramen, right foramen, left recess, right recess.
+        lumbar: Number of lumbar vertebrae, 4 ... 6.
     """
     size = float(np.clip(rng.normal(1.0, 0.055), 0.88, 1.13))
     planes, graded = len(PLANES), slice(FIRST_GRADED, FIRST_GRADED + 5)
@@ -151,31 +173,32 @@ def build_spine(rng: np.random.Generator, severity: Severity) -> Spine:
     wear = np.full(planes, float(np.clip(severity.degeneration.mean() - 0.15, 0.05, 0.8)))
     wear[graded] = np.clip(severity.degeneration + 0.25 * (narrow[:, graded].mean(axis=0) - 0.3), 0.02, 0.98)
     loss = 0.08 * rng.random(planes) + 0.42 * wear**1.6
-    disc_height = np.array(_DISC) * size * (1.0 - loss)
-    centre, lateral, posterior, down = _frames(rng, size, disc_height)
-    depth = np.array(_DEPTH) * size * (1 + 0.02 * rng.standard_normal(planes))
-    spinous = np.array(_SPINOUS) * size * (1 + 0.05 * rng.standard_normal(planes))
+    disc_height = _table(_DISC, lumbar) * size * (1.0 - loss)
+    centre, lateral, posterior, down = _frames(rng, size, disc_height, lumbar)
+    depth = _table(_DEPTH, lumbar) * size * (1 + 0.02 * rng.standard_normal(planes))
+    spinous = _table(_SPINOUS, lumbar) * size * (1 + 0.05 * rng.standard_normal(planes))
     fat_depth = float(rng.gamma(3.0, 5.0) + 7.0)
-    conus = float(rng.normal(3.75, 0.35))
+    conus = float(rng.normal(3.75, 0.35)) + (LUMBAR - lumbar)
     return Spine(
+        lumbar=lumbar,
         centre=centre,
         lateral=lateral,
         posterior=posterior,
         down=down,
         disc_height=disc_height,
-        wedge=np.array(_WEDGE) * (1 - 0.5 * wear),
+        wedge=_table(_WEDGE, lumbar) * (1 - 0.5 * wear),
         depth=depth,
-        width=np.array(_WIDTH) * size,
+        width=_table(_WIDTH, lumbar) * size,
         hydration=np.clip(1.05 - 1.25 * wear, 0.0, 1.0),
         bulge=0.3 + 2.2 * wear * (0.5 + rng.random(planes)),
-        sac_depth=np.array(_SAC_DEPTH) * (0.5 + 0.5 * size) * rng.normal(1.0, 0.05),
-        sac_width=np.array(_SAC_WIDTH) * (0.5 + 0.5 * size) * rng.normal(1.0, 0.05),
-        sac_gap=np.array(_SAC_GAP) * rng.uniform(0.8, 1.3),
+        sac_depth=_table(_SAC_DEPTH, lumbar) * (0.5 + 0.5 * size) * rng.normal(1.0, 0.05),
+        sac_width=_table(_SAC_WIDTH, lumbar) * (0.5 + 0.5 * size) * rng.normal(1.0, 0.05),
+        sac_gap=_table(_SAC_GAP, lumbar) * rng.uniform(0.8, 1.3),
         canal=narrow[0],
         foramen=narrow[1:3],
         recess=narrow[3:5],
-        pedicle=np.array(_PEDICLE) * size,
-        pedicle_width=np.array(_PEDICLE_WIDTH) * size,
+        pedicle=_table(_PEDICLE, lumbar) * size,
+        pedicle_width=_table(_PEDICLE_WIDTH, lumbar) * size,
         spinous=spinous,
         skin=_skin(centre, posterior, depth + spinous, fat_depth),
         fat_depth=fat_depth,
@@ -192,11 +215,18 @@ def build_spine(rng: np.random.Generator, severity: Severity) -> Spine:
     )
 
 
-def _frames(rng: np.random.Generator, size: float, disc_height: Vector) -> tuple[Vector, Vector, Vector, Vector]:
+def _table(values: Sequence[float], lumbar: int) -> Vector:
+    """Fits a quantity of ``PLANES``, or of the segments below them, to a spine with this many lumbar vertebrae."""
+    return np.interp(_PLACE[lumbar][: len(values)], np.arange(len(values)), values)
+
+
+def _frames(
+    rng: np.random.Generator, size: float, disc_height: Vector, lumbar: int
+) -> tuple[Vector, Vector, Vector, Vector]:
     planes = np.arange(len(PLANES))
     lordosis = float(np.clip(rng.normal(1.0, 0.22), 0.5, 1.5))
     bend = np.where(planes > FIRST_SACRAL, 0.4 + 0.6 * lordosis, lordosis)
-    tilt = np.radians(np.array(_TILT) * bend + rng.normal(0, 3.0) + 1.2 * rng.standard_normal(len(planes)))
+    tilt = np.radians(_table(_TILT, lumbar) * bend + rng.normal(0, 3.0) + 1.2 * rng.standard_normal(len(planes)))
     curve = rng.normal(0, 3.0) * np.cos((planes - rng.uniform(4, 8)) * rng.uniform(0.5, 1.0))
     roll = np.radians(np.where(planes > FIRST_SACRAL, 0.5, 1.0) * curve + rng.normal(0, 1.0))
     turn = np.radians(rng.normal(0, 1.0) + 0.5 * curve)
@@ -207,7 +237,7 @@ def _frames(rng: np.random.Generator, size: float, disc_height: Vector) -> tuple
     lateral = np.cross(down, posterior)
     lateral *= np.sign(lateral[:, :1])
     half = disc_height / 2
-    length = half[:-1] + np.array(_BODY) * size * (1 + 0.02 * rng.standard_normal(len(planes) - 1)) + half[1:]
+    length = half[:-1] + _table(_BODY, lumbar) * size * (1 + 0.02 * rng.standard_normal(len(planes) - 1)) + half[1:]
     along = down[:-1] + down[1:]
     steps = length[:, None] * along / np.linalg.norm(along, axis=1, keepdims=True)
     centre = np.concatenate([np.zeros((1, 3)), np.cumsum(steps, axis=0)])

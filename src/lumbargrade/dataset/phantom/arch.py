@@ -143,7 +143,7 @@ def _wing(segment: Segment) -> Array:
     if index < FIRST_SACRAL:
         middle = segment.wall + 8.0 + 0.08 * (segment.across - 20.0)
         bar = ellipse(segment.v - middle, (segment.along - 0.33) * segment.length, 3.0, 5.0)
-        reach = np.float32(spine.width[index] + (16.0 if index >= 3 else 6.0))
+        reach = np.float32(spine.width[index] + (16.0 if index >= spine.first_lumbar else 6.0))
         bar = np.maximum(bar, segment.across - reach)
         return np.asarray(np.maximum(bar, spine.pedicle[index] - segment.across))
     reach = np.float32(52.0 - 8.0 * (index - FIRST_SACRAL))

@@ -1,6 +1,6 @@
 """What is wrong with the real dataset, put in on purpose and listed.
 
-Faults come in pairs, a pair a study in turn; every twelfth study is left clean.
+Faults come in pairs, a pair a study in turn; every fourteenth study is left clean.
 """
 
 from collections.abc import Callable
@@ -8,9 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from lumbargrade.dataset.phantom.anatomy import build_spine
 from lumbargrade.dataset.phantom.protocol import AXIAL_T2, SAGITTAL_T1, SAGITTAL_T2, axial_planes, draw_protocol
 from lumbargrade.dataset.phantom.scanner import draw_coil
-from lumbargrade.dataset.phantom.study import Image, Point, Series, Study, add_series, locate, scan_all, true_point
+from lumbargrade.dataset.phantom.study import (
+    Image,
+    Point,
+    Series,
+    Study,
+    add_series,
+    locate,
+    scan_all,
+    scan_study,
+    true_point,
+)
 from lumbargrade.dataset.phantom.tissues import T1, T2, varied
 from lumbargrade.dicom.geometry import Plane
 from lumbargrade.task import GradingTask
@@ -203,6 +214,17 @@ def _levels_shifted(study: Study, rng: np.random.Generator, task: GradingTask) -
     return series, "canal points one level too high"
 
 
+def _lumbar(count: int) -> Spoil:
+    """Puts another spine of the same severity in place of the study's, so this has to come before other faults."""
+
+    def spoil(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[None, str]:
+        study.spine = build_spine(rng, study.severity, count)
+        scan_study(study, rng, task)
+        return None, f"{count} lumbar vertebrae; levels are counted up from the sacrum"
+
+    return spoil
+
+
 SPOILS: dict[str, Spoil] = {
     "several axial series": _several_axial,
     "T1 missing": _t1_missing,
@@ -226,6 +248,8 @@ SPOILS: dict[str, Spoil] = {
     "cervical series": _cervical,
     "sides swapped": _sides_swapped,
     "levels shifted": _levels_shifted,
+    "six lumbar vertebrae": _lumbar(6),
+    "four lumbar vertebrae": _lumbar(4),
 }
 
 PAIRS: tuple[tuple[str, str], ...] = (
@@ -240,4 +264,6 @@ PAIRS: tuple[tuple[str, str], ...] = (
     ("cervical series", "no thickness"),
     ("levels shifted", "point without label"),
     ("T2 missing", "implicit"),
+    ("six lumbar vertebrae", "RLE"),
+    ("four lumbar vertebrae", "signed pixels"),
 )

@@ -115,12 +115,18 @@ def build_study(seed: int, index: int, task: GradingTask) -> Study:
     """Draws study ``index`` of a seed, scans it and finds its points."""
     rng = study_rng(seed, index)
     study = draw_study(rng, study_number(seed, index), task)
+    scan_study(study, rng, task)
+    return study
+
+
+def scan_study(study: Study, rng: np.random.Generator, task: GradingTask) -> None:
+    """Scans the spine of a study in new series, in place of those that it had, and finds their points."""
+    study.series = []
     _scan_sagittal(study, rng, draw_coil(rng))
     _scan_axial(study, rng, draw_coil(rng))
     study.points = points_of(study, task)
     order = rng.permutation(len(study.series))
     study.series = [study.series[position] for position in order]
-    return study
 
 
 def series_number(study: Study) -> int:

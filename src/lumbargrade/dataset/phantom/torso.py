@@ -13,7 +13,7 @@ class Torso:
     Attributes:
         u, v: mm to the left of and behind the axis at that height.
         under_skin: Depth under the back's skin, mm.
-        level: Position along the spine in planes, from the height alone.
+        level: Position along the spine in planes of a spine with five lumbar vertebrae, from the height alone.
     """
 
     def __init__(self, spine: Spine, points: tuple[Array, Array, Array]) -> None:
@@ -22,7 +22,8 @@ class Torso:
         heights, axis = spine.centre[::-1, 2], spine.centre[::-1]
         self.u = (x - np.interp(z, heights, axis[:, 0])).astype(np.float32)
         self.v = (y - np.interp(z, heights, axis[:, 1])).astype(np.float32)
-        self.level = (len(heights) - 1 - np.interp(z, heights, np.arange(len(heights)))).astype(np.float32)
+        last = len(heights) - 1
+        self.level = (last - np.interp(z, heights, last - spine.place[::-1])).astype(np.float32)
         bounded = np.clip(z, heights[0] + 10, heights[-1])
         furrow = 4.0 * bell(self.u, 11.0)
         self.under_skin = (np.polyval(spine.skin, bounded) - np.square(self.u) / 480.0 - furrow - y).astype(np.float32)
