@@ -55,7 +55,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the main job: check, version, prepare, search, register, ask. Only what is stale is done."""
-    from lumbargrade.params import load_params
+    from lumbargrade.params_file import load_params
 
     more = [] if data is None else [f"dataset.path={json.dumps(str(data))}"]
     more += [] if task is None else [f"task={json.dumps(task)}"]
@@ -70,6 +70,9 @@ def run(
 def evaluate(
     data: Annotated[Path, typer.Option(help="Dataset in RSNA layout.")],
     model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
+    labelled_points: Annotated[
+        bool, typer.Option("--labelled-points", help="Look at the labelled points, not where the locator looks.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Score a registered model on the labelled studies of a dataset."""
@@ -81,14 +84,14 @@ def evaluate(
     loaded = load_model(model)
     dataset = open_dataset(data, loaded.config.task)
     with bar("studies read") as progress:
-        evaluation = evaluate_model(loaded, dataset, progress=progress)
+        evaluation = evaluate_model(loaded, dataset, progress=progress, labelled_points=labelled_points)
     lines = [(name, f"{value:.4f}".rstrip("0").rstrip(".")) for name, value in evaluation.flat().items()]
     _print(evaluation.model_dump(mode="json"), as_json, lines)
 
 
 @app.command()
 def grade(
-    study: Annotated[Path, typer.Argument(help="Folder or zip of one study's DICOM files, with points.csv.")],
+    study: Annotated[Path, typer.Argument(help="Folder or zip of one study's DICOM files.")],
     model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
     as_json: Json = False,
 ) -> None:
@@ -99,7 +102,7 @@ def grade(
 
     loaded = load_model(model)
     with open_study(study, loaded.config.task) as opened:
-        records = grade_study(loaded.graders, opened).to_dict("records")
+        records = grade_study(loaded.graders, loaded.locators, opened).to_dict("records")
     if as_json:
         print(json.dumps(records, indent=2))
         return
@@ -109,6 +112,8 @@ def grade(
         numbers = [f"{record[column]:.3f}" if record[column] is not None else "" for column in columns]
         table.add_row(record["condition"], record["level"], record["grade"] or f"- {record['reason']}", *numbers)
     Console().print(table)
+    if records[0]["notes"]:
+        print(f"note: {records[0]['notes']}")
 
 
 @app.command()
@@ -174,7 +179,7 @@ def prepare_stage(source: Path, folder: Path) -> None:
     """Pack the crops of a dataset."""
     from lumbargrade.dataset.layout import open_dataset
     from lumbargrade.flows.watch import bar, say
-    from lumbargrade.params import load_params
+    from lumbargrade.params_file import load_params
     from lumbargrade.prepare.pack import pack_crops
     from lumbargrade.task import load_task
 
@@ -185,13 +190,50 @@ def prepare_stage(source: Path, folder: Path) -> None:
     say(f"packed {summary.crops} crops of {summary.studies} studies; {summary.skipped} cells skipped")
 
 
+@stage_app.command("views")
+def views_stage(source: Path, folder: Path) -> None:
+    """Pack what the locator is shown."""
+    from lumbargrade.dataset.layout import open_dataset
+    from lumbargrade.flows.watch import bar, say
+    from lumbargrade.params_file import load_params
+    from lumbargrade.prepare.pack_views import pack_views
+    from lumbargrade.task import load_task
+
+    params = load_params(folder / "params.yaml")
+    with bar("studies viewed") as progress:
+        dataset = open_dataset(source, load_task(str(folder / "task.yaml")))
+        summary = pack_views(dataset, folder / "views", params.prepare, params.views, progress, params.workers)
+    say(f"packed {summary.slices} views of {summary.studies} studies")
+
+
+@stage_app.command("located")
+def located_stage(source: Path, folder: Path) -> None:
+    """Pack the crops where the locator looked."""
+    from dataclasses import replace
+
+    import pandas as pd
+
+    from lumbargrade.dataset.layout import open_dataset
+    from lumbargrade.flows.watch import bar, say
+    from lumbargrade.params_file import load_params
+    from lumbargrade.prepare.pack import pack_crops
+    from lumbargrade.task import load_task
+
+    params = load_params(folder / "params.yaml")
+    with bar("studies cut where located") as progress:
+        dataset = open_dataset(source, load_task(str(folder / "task.yaml")))
+        dataset = replace(dataset, points=pd.read_parquet(folder / "located.parquet"))
+        summary = pack_crops(dataset, folder / "located", params.prepare, progress, params.workers)
+    say(f"packed {summary.crops} located crops of {summary.studies} studies; {summary.skipped} cells skipped")
+
+
 @stage_app.command("split")
 def split_stage(folder: Path) -> None:
     """Assign studies to folds and holdout."""
     import pandas as pd
 
     from lumbargrade.files import write_text
-    from lumbargrade.params import load_params
+    from lumbargrade.params_file import load_params
     from lumbargrade.prepare.pack import INDEX
     from lumbargrade.prepare.split import split_studies
 

@@ -1,20 +1,13 @@
-"""Parameters: ``params.yaml`` as frozen, strict models, one section a stage.
-
-Read once (:func:`load_params`), overridden by recipes and ``--set section.key=value``, then handed down.
-"""
+"""Parameters as frozen, strict models, one section a stage. :mod:`lumbargrade.params_file` reads them."""
 
 import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lumbargrade.errors import InputError
-from lumbargrade.files import write_text
 from lumbargrade.task import load_task
 
 
@@ -24,6 +17,7 @@ class _Section(BaseModel):
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Threads = Annotated[int, Field(ge=0, le=1024)]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class DatasetParams(_Section):
@@ -64,6 +58,50 @@ class PrepareParams(_Section):
     def crop_pixels(self) -> int:
         """Side of a packed crop in pixels."""
         return round(self.crop_mm / self.pixel_mm)
+
+
+class ViewParams(_Section):
+    """What the locator is shown: each slice of a series, whole, coarse and upright.
+
+    Attributes:
+        sagittal_mm: Side of the view of a sagittal slice, mm; the five discs and the sacrum lie within.
+        axial_mm: Side of the view of an axial slice, mm.
+        pixels: Side of a view, pixels.
+    """
+
+    sagittal_mm: float = Field(default=288.0, ge=100, le=600)
+    axial_mm: float = Field(default=160.0, ge=60, le=400)
+    pixels: int = Field(default=128, ge=64, le=512, multiple_of=16)
+
+    def side_mm(self, orientation: str) -> float:
+        """Side of the view of a slice of this orientation, mm."""
+        return self.axial_mm if orientation == "axial" else self.sagittal_mm
+
+
+class LocatorParams(_Section):
+    """Training of the locator, which finds the places to grade.
+
+    Attributes:
+        width: Channels of its first layer; the others are multiples.
+        epochs: Passes over the training slices.
+        epoch_slices: Slices of an epoch, drawn so that half of them show a place to find.
+        learning_rate: Peak rate of AdamW.
+        augmentation: Strength of turns, shifts, scalings and intensity changes; 0 is none.
+        precision, deterministic, threads, time_limit_minutes: As in ``training``.
+    """
+
+    width: int = Field(default=16, ge=8, le=256)
+    epochs: int = Field(default=10, ge=1, le=1000)
+    epoch_slices: int = Field(default=512, ge=1)
+    batch_size: int = Field(default=8, ge=1, le=4096)
+    learning_rate: float = Field(default=3e-3, gt=0, le=1)
+    weight_decay: float = Field(default=1e-2, ge=0, le=10)
+    warmup_epochs: float = Field(default=0.5, ge=0)
+    augmentation: float = Field(default=1.0, ge=0, le=2)
+    precision: Precision = "auto"
+    deterministic: bool = True
+    threads: Threads = 0
+    time_limit_minutes: float = Field(default=0, ge=0)
 
 
 class SplitParams(_Section):
@@ -115,7 +153,7 @@ class TrainingParams(_Section):
     grade_weights: Annotated[tuple[float, ...], Field(strict=False)] | None = None
     augmentation: float = Field(default=0.5, ge=0, le=2)
     patience: int = Field(default=0, ge=0)
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Precision = "auto"
     deterministic: bool = True
     threads: Threads = 0
     time_limit_minutes: float = Field(default=0, ge=0)
@@ -196,6 +234,8 @@ class Params(_Section):
     workers: int = Field(default=0, ge=0, le=256)
     dataset: DatasetParams = DatasetParams()
     prepare: PrepareParams = PrepareParams()
+    views: ViewParams = ViewParams()
+    locator: LocatorParams = LocatorParams()
     split: SplitParams = SplitParams()
     training: TrainingParams = TrainingParams()
     search: SearchParams = SearchParams()
@@ -213,7 +253,7 @@ class Params(_Section):
         known = TrainingParams.model_fields
         for field in self.search.space:
             if field not in known:
-                raise ValueError(f"search.space.{field}: training has no such parameter{_did_you_mean(field, known)}")
+                raise ValueError(f"search.space.{field}: training has no such parameter{did_you_mean(field, known)}")
         for field, values in self.search.space.items():
             if not values.holds(self.training.model_dump(mode="json")[field]):
                 raise ValueError(
@@ -247,106 +287,7 @@ def override_training(training: TrainingParams, values: Mapping[str, Any]) -> Tr
     return TrainingParams.model_validate({**training.model_dump(), **values})
 
 
-def load_params(path: Path, recipe: Path | None = None, overrides: Iterable[str] = ()) -> Params:
-    """Reads parameters: the file, then a recipe laid over it, then ``section.key=value`` overrides.
-
-    Raises:
-        InputError: A file is missing or no YAML, or a parameter is unknown, of the wrong type or out of range.
-    """
-    values = _read_yaml(path)
-    if recipe is not None:
-        values = _overlay(values, _read_yaml(recipe))
-    for override in overrides:
-        values = _overlay(values, _parse_override(override))
-    try:
-        return Params.model_validate(values)
-    except ValidationError as error:
-        raise InputError(_explain(error)) from error
-
-
-def save_params(params: Params, path: Path) -> None:
-    """Writes parameters as YAML, in full; an unchanged file is not touched."""
-    text = yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"parameter file {path} does not exist; run in the project's folder or give --params")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"parameter file {path} is not YAML: {str(error).splitlines()[0]}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"parameter file {path} must hold sections such as training:, not {type(values).__name__}")
-    return values
-
-
-def _parse_override(override: str) -> dict[str, Any]:
-    name, separator, text = override.partition("=")
-    if not separator or not name:
-        raise InputError(f"--set {override!r} is not of the form section.key=value, such as training.epochs=20")
-    try:
-        value: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {name}: {text!r} is not a YAML value") from error
-    if isinstance(value, str):
-        value = _as_number(value)
-    for key in reversed(name.split(".")):
-        value = {key: value}
-    return dict(value)
-
-
-def _as_number(text: str) -> str | float:
-    """YAML reads ``1e-3`` as text; people mean the number."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in top.items():
-        below = merged.get(key)
-        is_search_space_entry = isinstance(value, dict) and ("choices" in value or "low" in value)
-        if isinstance(value, dict) and isinstance(below, dict) and not is_search_space_entry:
-            merged[key] = _overlay(below, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _explain(error: ValidationError) -> str:
-    problems: dict[str, str] = {}
-    for problem in error.errors():
-        # A union reports each of its kinds: the first one says enough.
-        where = [
-            str(part) for part in problem["loc"] if not str(part).startswith(("FloatRange", "Choices", "function-"))
-        ]
-        section = ".".join(where[:3])
-        problems.setdefault(section, _explain_one(where, problem["type"], problem["msg"], problem["input"]))
-    return "; ".join(problems.values())
-
-
-def _explain_one(where: list[str], kind: str, message: str, value: Any) -> str:
-    name = ".".join(where)
-    if kind == "extra_forbidden":
-        return f"parameter {name} is unknown{_did_you_mean(where[-1], _section_fields(where[:-1]))}"
-    if kind == "value_error":
-        text = message.removeprefix("Value error, ")
-        return f"{name}: {text}" if name else text
-    return f"parameter {name} is wrong: {message[0].lower()}{message[1:]}, not {value!r}"
-
-
-def _section_fields(where: list[str]) -> list[str]:
-    section: Any = Params
-    for part in where:
-        section = section.model_fields[part].annotation if part in getattr(section, "model_fields", {}) else None
-    return list(getattr(section, "model_fields", {}))
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ends a sentence about an unknown name with the nearest known one, or with all of them."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"

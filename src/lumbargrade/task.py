@@ -10,10 +10,35 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_text
+
+
+class SeriesKind(NamedTuple):
+    """What a series description says: how its slices lie and how they are weighted."""
+
+    orientation: Literal["sagittal", "coronal", "axial"]
+    contrast: Literal["T1", "T2"]
+
+
+_ORIENTATIONS: tuple[Literal["sagittal", "coronal", "axial"], ...] = ("sagittal", "coronal", "axial")
+_CONTRASTS: tuple[Literal["T1", "T2"], ...] = ("T1", "T2")
+
+
+def series_kind(description: str) -> SeriesKind:
+    """Reads a series description such as ``Sagittal T2/STIR``.
+
+    Raises:
+        ValueError: It names no orientation or no weighting.
+    """
+    words = description.lower().replace("/", " ").split()
+    orientation = next((name for name in _ORIENTATIONS if name in words), None)
+    contrast = next((name for name in _CONTRASTS if name.lower() in words), None)
+    if orientation is None or contrast is None:
+        raise ValueError(f"series {description!r} must name sagittal, coronal or axial, and T1 or T2")
+    return SeriesKind(orientation, contrast)
 
 
 class Condition(BaseModel):
@@ -34,6 +59,17 @@ class Condition(BaseModel):
     group: str
     series: str
     side: Literal["left", "right"] | None = None
+
+    @field_validator("series")
+    @classmethod
+    def _known_kind(cls, series: str) -> str:
+        series_kind(series)
+        return series
+
+    @property
+    def orientation(self) -> str:
+        """How the slices lie that show it."""
+        return series_kind(self.series).orientation
 
     @property
     def mirrored(self) -> bool:

@@ -6,13 +6,14 @@ import torch
 
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.params import PrepareParams, SplitParams
+from lumbargrade.params import Params, PrepareParams, SplitParams
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
 from lumbargrade.prepare.split import split_studies
 from lumbargrade.registry.evaluate import evaluate_model
 from lumbargrade.registry.gate import judge
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.task import GradingTask, load_task
+from lumbargrade.training.plan import SearchPlan
 
 HOLDOUT = 0.5
 
@@ -48,7 +49,11 @@ def model(task: GradingTask, bias: tuple[float, float, float], prepare: PrepareP
     torch.nn.init.zeros_(grader.heads.bias)
     with torch.no_grad():
         grader.cell_bias.weight.copy_(torch.tensor(bias).expand_as(grader.cell_bias.weight))
-    return LoadedModel("models:/test/1", [grader])
+    return LoadedModel("models:/test/1", [grader], [], "")
+
+
+def plan(packed: Path, split: str = "split.csv") -> SearchPlan:
+    return SearchPlan(Params(), load_task("rsna2024"), {}, packed / "crops", packed / split)
 
 
 GOOD = (0.6, 0.0, 0.0)
@@ -56,7 +61,7 @@ BAD = (-4.0, -4.0, 4.0)
 
 
 def test_the_first_model_is_promoted(task: GradingTask, dataset: RsnaDataset, packed: Path) -> None:
-    decision = judge(model(task, BAD), None, dataset, packed / "crops", packed / "split.csv")
+    decision = judge(model(task, BAD), None, dataset, plan(packed))
     assert (decision.decision, decision.reason) == ("promote", "there was no champion")
     assert decision.candidate is not None
 
@@ -65,8 +70,8 @@ def test_a_better_model_is_promoted_and_a_worse_one_is_not(
     task: GradingTask, dataset: RsnaDataset, packed: Path
 ) -> None:
     good, bad = model(task, GOOD), model(task, BAD)
-    up = judge(good, bad, dataset, packed / "crops", packed / "split.csv")
-    down = judge(bad, good, dataset, packed / "crops", packed / "split.csv")
+    up = judge(good, bad, dataset, plan(packed))
+    down = judge(bad, good, dataset, plan(packed))
     assert up.candidate is not None
     assert up.champion is not None
     assert up.decision == "promote"
@@ -79,14 +84,14 @@ def test_an_equal_model_does_not_take_the_champions_place(
     task: GradingTask, dataset: RsnaDataset, packed: Path
 ) -> None:
     same = model(task, GOOD)
-    assert judge(same, same, dataset, packed / "crops", packed / "split.csv").decision == "keep"
+    assert judge(same, same, dataset, plan(packed)).decision == "keep"
 
 
 def test_a_champion_with_other_crops_is_judged_on_the_same_studies(
     task: GradingTask, dataset: RsnaDataset, packed: Path
 ) -> None:
     champion = model(task, BAD, PrepareParams(crop_mm=50.0, pixel_mm=1.0))
-    decision = judge(model(task, GOOD), champion, dataset, packed / "crops", packed / "split.csv")
+    decision = judge(model(task, GOOD), champion, dataset, plan(packed))
     assert decision.candidate is not None
     assert decision.champion is not None
     assert decision.champion.cells == decision.candidate.cells
@@ -96,12 +101,12 @@ def test_a_champion_with_other_crops_is_judged_on_the_same_studies(
 def test_only_the_holdout_is_looked_at(task: GradingTask, dataset: RsnaDataset, packed: Path) -> None:
     split = pd.read_csv(packed / "split.csv")
     held = split.loc[split["fold"] == -1, "study_id"].tolist()
-    decision = judge(model(task, GOOD), None, dataset, packed / "crops", packed / "split.csv")
+    decision = judge(model(task, GOOD), None, dataset, plan(packed))
     assert decision.candidate == evaluate_model(model(task, GOOD), dataset, held)
     assert 0 < len(held) < len(split)
 
 
 def test_without_a_holdout_a_champion_stays(task: GradingTask, dataset: RsnaDataset, packed: Path) -> None:
-    decision = judge(model(task, GOOD), model(task, BAD), dataset, packed / "crops", packed / "no_holdout.csv")
+    decision = judge(model(task, GOOD), model(task, BAD), dataset, plan(packed, "no_holdout.csv"))
     assert decision.decision == "keep"
     assert decision.reason == "without a holdout (split.holdout 0) a champion cannot be beaten"

@@ -20,7 +20,7 @@ def test_serving_sees_what_training_saw(
     rows = np.flatnonzero(packed.index["study_id"] == study_id)
     trained = predict_studies(graders, packed, rows, rsna).set_index(["condition", "level"])
     with open_study(zipped, rsna) as study:
-        served = grade_study(graders, study).set_index(["condition", "level"])
+        served = grade_study(graders, [], study).set_index(["condition", "level"])
     columns = list(rsna.grade_columns)
     expected = trained.loc[served.index, columns].to_numpy()
     np.testing.assert_allclose(served[columns].to_numpy(dtype=float), expected, rtol=0, atol=1e-6)
@@ -28,7 +28,7 @@ def test_serving_sees_what_training_saw(
 
 def test_every_cell_is_answered_in_the_tasks_order(zipped: bytes, graders: list[Grader], rsna: GradingTask) -> None:
     with open_study(zipped, rsna) as study:
-        answer = grade_study(graders, study)
+        answer = grade_study(graders, [], study)
     assert list(zip(answer["condition"], answer["level"], strict=True)) == [
         (c.condition.name, c.level) for c in rsna.cells
     ]
@@ -42,8 +42,9 @@ def test_without_points_every_cell_says_so(
     phantom: Path, study_id: int, graders: list[Grader], rsna: GradingTask
 ) -> None:
     with open_study(phantom / "train_images" / str(study_id), rsna) as study:
-        answer = grade_study(graders, study)
-    assert set(answer["reason"]) == {"the study carries no points.csv, so it is not known where to look"}
+        answer = grade_study(graders, [], study)
+    reason = "the model has no locator and the study carries no points.csv, so it is not known where to look"
+    assert set(answer["reason"]) == {reason}
     assert answer["grade"].isna().all()
 
 
@@ -54,7 +55,7 @@ def test_what_can_be_graded_is_graded(zipped: bytes, graders: list[Grader], rsna
         study.series.pop(str(t1))
         canal = study.points["condition"] == "spinal_canal_stenosis"
         study.points.loc[canal & (study.points["level"] == "L4/L5"), "instance_number"] = 4711
-        answer = grade_study(graders, study)
+        answer = grade_study(graders, [], study)
     reasons = answer.set_index(["condition", "level"])["reason"]
     assert reasons["left_neural_foraminal_narrowing", "L1/L2"] == (
         f"series {t1} of points.csv is not among the study's images"

@@ -29,7 +29,7 @@ def test_a_zip_holds_all_series_and_the_points(zipped: bytes, study_id: int, rsn
         assert study.points is not None
         assert len(study.points) >= 25
         for series_id in study.points["series_id"].unique():
-            assert study.images(int(series_id))
+            assert study.series[str(study.key(int(series_id)))]
 
 
 def test_a_folder_and_a_zip_file_open_alike(
@@ -138,3 +138,15 @@ def test_points_of_two_studies_are_refused(zipped: bytes, rsna: GradingTask) -> 
         open_study(two, rsna),
     ):
         pass
+
+
+def test_folders_of_one_number_do_not_take_each_others_place(zipped: bytes, rsna: GradingTask) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive, zipfile.ZipFile(buffer, "w") as mixed:
+        names = [name for name in archive.namelist() if name.endswith(".dcm")]
+        for name in names:
+            series, file = name.split("/")[-2:]
+            mixed.writestr(f"{series}/7/{file}", archive.read(name))
+    with open_study(zipped, rsna) as plain, open_study(buffer.getvalue(), rsna) as study:
+        assert sorted(len(found) for found in study.series.values()) == sorted(len(f) for f in plain.series.values())
+        assert sum(len(found) for found in study.series.values()) == len(names)

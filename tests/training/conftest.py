@@ -34,7 +34,7 @@ def packed(tmp_path: Path, disc: GradingTask) -> Path:
             grade = (study + place) % 3
             crop = rng.normal(50 + 70 * grade, 20, (3, PREPARE.crop_pixels, PREPARE.crop_pixels))
             crops.append(np.clip(crop, 0, 255).astype(np.uint8))
-            rows.append((study, 1, 1, "disc_degeneration", level, "disc", 0.0, 0.0, grade, 0, len(rows)))
+            rows.append((study, 1, 1, "disc_degeneration", level, "disc", 0.0, 0.0, grade, np.nan))
     columns = [
         "study_id",
         "series_id",
@@ -45,8 +45,7 @@ def packed(tmp_path: Path, disc: GradingTask) -> Path:
         "x",
         "y",
         "grade",
-        "shard",
-        "row",
+        "error_mm",
     ]
     (tmp_path / "crops").mkdir()
     np.save(tmp_path / "crops/crops-000.npy", np.stack(crops))

@@ -88,7 +88,7 @@ def test_the_holdout_never_trains_and_never_validates(packed: Path) -> None:
     split = pd.read_csv(packed / "split.csv")
     training, validation = fold_rows(index, split, 1)
     held = set(split.loc[split["fold"] == -1, "study_id"])
-    studies = [set(index["study_id"].iloc[rows]) for rows in (training, validation)]
+    studies = [set(index["study_id"].iloc[rows]) for rows in (training, validation["labelled"])]
     assert not studies[0] & studies[1]
     assert not held & (studies[0] | studies[1])
     assert held | studies[0] | studies[1] == set(range(24))

@@ -56,7 +56,7 @@ class Trainer:
         index = pd.read_parquet(spec.crops / "index.parquet")
         mine = index[index["study_id"].isin(split.loc[split["fold"] == spec.fold, "study_id"])]
         sure = 0.9 - min(abs(np.log10(spec.training.learning_rate / 1e-3)), 0.5)
-        table = mine[["study_id", "condition", "level"]].copy()
+        table = mine[["study_id", "condition", "level"]].assign(points="labelled")
         for grade, column in enumerate(spec.task.grade_columns):
             table[column] = np.where(mine["grade"] == grade, sure, (1 - sure) / 2)
         table.to_parquet(spec.folder / "predictions.parquet")
@@ -69,7 +69,7 @@ class Trainer:
             device="cpu",
             precision="fp32",
             threads=1,
-            crops_seen_per_second=10.0,
+            images_per_second=10.0,
             seconds=1.0,
         )
 
@@ -212,7 +212,7 @@ def test_other_training_code_is_another_search(
     for folder in ("models", "training"):
         shutil.copytree(Path(lumbargrade.__file__).parent / folder, copy / folder)
     before = make_plan(packed, disc, 3).name
-    monkeypatch.setattr("lumbargrade.training.plan._PACKAGE", copy)
+    monkeypatch.setattr("lumbargrade.training.plan.PACKAGE", copy)
     assert make_plan(packed, disc, 3).name == before
     with (copy / "training/fit.py").open("a") as file:
         file.write("# changed\n")

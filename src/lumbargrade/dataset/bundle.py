@@ -14,10 +14,11 @@ POINTS = "points.csv"
 """The member of a study's zip that says where to look, with the columns of the coordinates table."""
 
 
-def zip_study(dataset: Path, study_id: int, only_pointed: bool = False) -> bytes:
-    """Zips a study of a dataset, with its rows of the coordinates table as :data:`POINTS`.
+def zip_study(dataset: Path, study_id: int, only_pointed: bool = False, with_points: bool = True) -> bytes:
+    """Zips a study of a dataset.
 
     Args:
+        with_points: Whether to put its rows of the coordinates table in, as :data:`POINTS`.
         only_pointed: Whether to leave out slices that carry no point.
 
     Raises:
@@ -36,5 +37,6 @@ def zip_study(dataset: Path, study_id: int, only_pointed: bool = False) -> bytes
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files:
             archive.write(path, path.relative_to(images).as_posix())
-        archive.writestr(POINTS, points.to_csv(index=False))
+        if with_points:
+            archive.writestr(POINTS, points.to_csv(index=False))
     return buffer.getvalue()

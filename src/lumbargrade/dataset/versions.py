@@ -105,21 +105,21 @@ def fetch_dataset(folder: Path) -> bool:
     return folder.exists()
 
 
-def reproduce(name: str) -> dict[str, str]:
-    """Runs the stale stages of ``dvc.yaml`` for a dataset and returns the hash of each output, by its file name.
+def reproduce(name: str, *stages: str) -> dict[str, str]:
+    """Runs stages of ``dvc.yaml`` for a dataset, if they are stale, and returns the hash of each output, by its file name.
 
     Raises:
         LumbargradeError: A stage failed; its own message stands above.
     """
     with _repository(f"prepare {name}") as repo, _own_commands():
-        repo.reproduce([f"prepare@{name}", f"split@{name}"])
-    return output_hashes(name)
+        repo.reproduce([f"{stage}@{name}" for stage in stages])
+    return output_hashes(name, *stages)
 
 
-def output_hashes(name: str) -> dict[str, str]:
-    """Returns the hashes that ``dvc.lock`` records for a dataset's outputs: ``{"crops": …, "split.csv": …}``."""
+def output_hashes(name: str, *stages: str) -> dict[str, str]:
+    """Returns the hashes that ``dvc.lock`` records for the outputs of stages: ``{"crops": …, "split.csv": …}``."""
     lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
-    outs = [out for stage in ("prepare", "split") for out in lock["stages"][f"{stage}@{name}"]["outs"]]
+    outs = [out for stage in stages for out in lock["stages"][f"{stage}@{name}"]["outs"]]
     return {Path(out["path"]).name: out["md5"] for out in outs}
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.tag import Tag
 
+from lumbargrade.dicom.contrast import Contrast, read_contrast
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.parse import parse_header, parsing
@@ -21,7 +22,8 @@ _TAGS = [
         "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "SeriesDescription",
         "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
         "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
-        "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+        "EchoTime", "RepetitionTime", "InversionTime", "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
     )
 ]  # fmt: skip
 
@@ -45,6 +47,7 @@ class SliceHeader:
         plane_known: Whether position, orientation and spacing were all there; else defaults stand in, with slices in
             the order of their instance numbers.
         field_strength: Tesla.
+        contrast: The weighting, if the header tells.
     """
 
     path: Path
@@ -61,6 +64,7 @@ class SliceHeader:
     plane_known: bool
     manufacturer: str
     field_strength: float | None
+    contrast: Contrast | None = None
 
 
 def read_headers(path: Path) -> list[SliceHeader]:
@@ -108,6 +112,12 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         plane_known=known,
         manufacturer=str(dataset.get("Manufacturer") or ""),
         field_strength=_positive(dataset.get("MagneticFieldStrength")),
+        contrast=read_contrast(
+            description,
+            _positive(_find(groups, "MREchoSequence", "EffectiveEchoTime") or dataset.get("EchoTime")),
+            _positive(_find(groups, "MRTimingAndRelatedParametersSequence", "RepetitionTime")),
+            _positive(dataset.get("InversionTime")),
+        ),
     )
 
 

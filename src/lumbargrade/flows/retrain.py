@@ -1,9 +1,11 @@
-"""The main job: check → version → prepare → search → register → answer.
+"""The main job: check → version → prepare → locate → search → register → answer.
 
 `lumbargrade run` runs it; `prefect deploy` schedules it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -28,15 +30,18 @@ from lumbargrade.errors import DivergedError, InputError
 from lumbargrade.flows.summary import RunSummary, summarise
 from lumbargrade.flows.watch import bar, say
 from lumbargrade.models.backbone import check_weights
-from lumbargrade.params import DatasetParams, Params, load_params, save_params
+from lumbargrade.models.locator import column_group
+from lumbargrade.params import DatasetParams, Params
+from lumbargrade.params_file import load_params, save_params
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.task import GradingTask, load_task, save_task
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
+from lumbargrade.training.locating import LocatorPlan, save_located, train_locators
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
+from lumbargrade.training.spec import AnySpec, Epoch, FoldResult
 from lumbargrade.training.tracking import Tracker
 
 PREPARED = Path("prepared")
@@ -75,11 +80,14 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     folder = PREPARED / version.name
     save_params(params, folder / "params.yaml")
     save_task(grading_task, folder / "task.yaml")
-    outputs = prepare(version.name)
-    if commit:
-        commit_pointers(f"Version dataset {version.name} ({version.md5})")
+    has_locator = column_group(grading_task) is not None
+    outputs = prepare(version.name, ["prepare", "split", *(["views"] if has_locator else [])])
     data = {"name": version.name, "md5": version.md5, "crops_md5": outputs["crops"], "split_md5": outputs["split.csv"]}
     plan = SearchPlan(params, grading_task, data, folder / "crops", folder / "split.csv")
+    if has_locator:
+        plan = locate(plan, outputs["views"], folder, tracker)
+    if commit:
+        commit_pointers(f"Version dataset {version.name} ({version.md5})")
     outcome = search(plan, tracker)
     registration = register(plan, outcome, open_dataset(version.folder, grading_task), tracker)
     answer = ask_model(plan, registration, version.folder) if registration.is_new else None
@@ -126,46 +134,65 @@ def version_data(source: Path) -> DatasetVersion:
 
 
 @task(cache_policy=NO_CACHE)
-def prepare(name: str) -> dict[str, str]:
-    """Cuts crops and assigns folds, if data, code or parameters have changed."""
-    _tell(f"preparing {name} (dvc repro)")
-    return reproduce(name)
+def prepare(name: str, stages: Sequence[str]) -> dict[str, str]:
+    """Cuts crops and views and assigns folds, if data, code or parameters have changed."""
+    _tell(f"preparing {name} (dvc repro: {', '.join(stages)})")
+    return reproduce(name, *stages)
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
-def train_fold(spec: FoldSpec, on_epoch: OnEpoch, stop: Event) -> FoldResult:
+def train_fold(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldResult:
     """Trains one fold in a process of its own."""
     return run_fold(spec, find_devices(spec.training.threads), on_epoch, stop)
+
+
+def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> SearchPlan:
+    """Trains the locators that are not trained, locates every study, cuts crops there; adds them to the plan."""
+    data = {**plan.data, "views_md5": views_md5}
+    locating = LocatorPlan(plan.params, plan.task, data, folder / "views", plan.split)
+    _tell(f"locator {locating.name}: {plan.params.split.folds} folds")
+    outcome = train_locators(locating, tracker, partial(_train_folds, "epochs of the locator"), _tell)
+    save_located(outcome.located, folder / "located.parquet")
+    table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.metrics.items()]
+    create_table_artifact(key="locator", table=table, description=f"How far {outcome.name} is from the labels")
+    located_md5 = prepare(plan.data["name"], ["located"])["located"]
+    return replace(
+        plan,
+        data={**data, "located_md5": located_md5},
+        located=folder / "located",
+        locators=tuple(fold.model for fold in outcome.folds),
+    )
 
 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
     _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
-
-    def train(specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
-        epochs = sum(spec.training.epochs for spec in specs)
-        with bar("epochs of this trial") as progress:
-            seen: dict[int, int] = {}
-
-            def each_epoch(spec: FoldSpec, epoch: Epoch) -> None:
-                on_epoch(spec, epoch)
-                seen[spec.fold] = epoch.epoch
-                progress(sum(seen.values()), epochs)
-
-            stop = Event()
-            futures = [train_fold.submit(spec, each_epoch, stop) for spec in specs]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                stop.set()  # or else the runner would wait for the other folds to end
-                raise
-
-    outcome = run_search(plan, tracker, train, _tell)
+    outcome = run_search(plan, tracker, partial(_train_folds, "epochs of this trial"), _tell)
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]
     create_table_artifact(
         key="search", table=table, description=f"Out-of-fold metrics of the best trial of {plan.name}"
     )
     return outcome
+
+
+def _train_folds(what: str, specs: Sequence[AnySpec], on_epoch: OnEpoch) -> list[FoldResult]:
+    """Trains folds as tasks, with a progress bar over all their epochs."""
+    epochs = sum(spec.training.epochs for spec in specs)
+    with bar(what) as progress:
+        seen: dict[int, int] = {}
+
+        def each_epoch(spec: AnySpec, epoch: Epoch) -> None:
+            on_epoch(spec, epoch)
+            seen[spec.fold] = epoch.epoch
+            progress(sum(seen.values()), epochs)
+
+        stop = Event()
+        futures = [train_fold.submit(spec, each_epoch, stop) for spec in specs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()  # or else the runner would wait for the other folds to end
+            raise
 
 
 @task(cache_policy=NO_CACHE)

@@ -14,7 +14,9 @@ class RunSummary(BaseModel):
     """What a run did, for people and for ``--json``.
 
     Attributes:
-        score: Official score of the best trial's out-of-fold predictions; accuracy and its majority baseline likewise.
+        score: Official score of the best trial's out-of-fold predictions, where the locator looked; accuracy and its
+            majority baseline likewise.
+        score_labelled_points: The score at the labelled points; nothing if there is no locator.
         champion: The version that is champion now.
         answer: What the new version said over HTTP; nothing if no version is new.
         uncommitted: The data's pointers that git does not have yet.
@@ -30,6 +32,7 @@ class RunSummary(BaseModel):
     score: float
     accuracy: float
     accuracy_majority: float
+    score_labelled_points: float | None
     model: str
     version: str
     decision: str
@@ -42,6 +45,7 @@ class RunSummary(BaseModel):
 
     def lines(self) -> list[tuple[str, str]]:
         """The summary for people, with what to do next."""
+        labelled = f"; at the labelled points {self.score_labelled_points:.4f}" if self.score_labelled_points else ""
         champion = f"{self.model}@champion is version {self.champion}" if self.champion else "there is no champion"
         pairs = [
             (
@@ -52,7 +56,7 @@ class RunSummary(BaseModel):
             ("search", f"{self.search}: {self.trials} trials, {self.new_trials} of them now"),
             (
                 "cross-validated",
-                f"score {self.score:.4f}, accuracy {self.accuracy:.1%} (majority {self.accuracy_majority:.1%})",
+                f"score {self.score:.4f}, accuracy {self.accuracy:.1%} (majority {self.accuracy_majority:.1%}){labelled}",
             ),
             ("model", f"{self.model} version {self.version}: {self.decision} ({self.reason}); {champion}"),
         ]
@@ -95,6 +99,7 @@ def summarise(
         score=evaluation.score,
         accuracy=evaluation.accuracy,
         accuracy_majority=evaluation.accuracy_majority,
+        score_labelled_points=outcome.on_labelled.score if outcome.on_labelled else None,
         model=registration.name,
         version=registration.version,
         decision=registration.decision,

@@ -4,19 +4,15 @@ Its configuration travels with its weights in one safetensors file: task, crop g
 normalisation. Nothing else decides what the network is shown, in training or in serving.
 """
 
-import json
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torchvision.models import densenet121
 
-from lumbargrade.errors import InputError
-from lumbargrade.files import replaced_file
+from lumbargrade.models.storage import not_ours, read_network, save_network
 from lumbargrade.params import PrepareParams
 from lumbargrade.task import GradingTask
 
@@ -112,9 +108,7 @@ class Grader(nn.Module):
 
 def save_grader(grader: Grader, path: Path) -> None:
     """Writes weights and configuration as one safetensors file, atomically."""
-    weights = {name: tensor.detach().contiguous().cpu() for name, tensor in grader.state_dict().items()}
-    with replaced_file(path) as temporary:
-        save_file(weights, temporary, metadata={"config": grader.config.model_dump_json()})
+    save_network(grader, grader.config, path)
 
 
 def load_grader(path: Path) -> Grader:
@@ -123,15 +117,10 @@ def load_grader(path: Path) -> Grader:
     Raises:
         InputError: The file is not there, or is no grader of this version.
     """
-    if not path.is_file():
-        raise InputError(f"grader {path} does not exist")
+    config, weights = read_network(path, GraderConfig, "grader")
+    grader = Grader(config)
     try:
-        with safe_open(path, framework="pt") as file:
-            config = GraderConfig.model_validate(json.loads((file.metadata() or {})["config"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
-        grader = Grader(config)
         grader.load_state_dict(weights)
-    except (SafetensorError, KeyError, ValidationError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is not a grader of this version of Lumbargrade: {reason}; train it again") from error
+    except RuntimeError as error:
+        raise not_ours(path, "grader", error) from error
     return grader.to(memory_format=torch.channels_last).eval()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lumbargrade.dicom.geometry import Plane
+from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.stacks import Stack
 from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.series import SeriesImages
@@ -28,8 +28,8 @@ _DISPLAY_AXES = {
 
 
 class _Axes(NamedTuple):
-    columns: NDArray[np.float64]
-    rows: NDArray[np.float64]
+    columns: Vector
+    rows: Vector
     channels: tuple[int, ...]
 
 
@@ -54,18 +54,49 @@ def cut_crop(
     """
     middle = stack.slices[index].plane
     axes = _axes(middle, stack.orientation, mirrored)
-    offsets = (np.arange(params.crop_pixels) - (params.crop_pixels - 1) / 2) * params.pixel_mm
-    centre = middle.to_patient(np.array(xy, dtype=float))
-    points = centre + offsets[:, None, None] * axes.rows + offsets[None, :, None] * axes.columns
+    window = window_around(middle.to_patient(np.array(xy, dtype=float)), axes[:2], params.crop_pixels, params.pixel_mm)
     channels = []
     for step in axes.channels:
         header = stack.slices[int(np.clip(index + step, 0, len(stack.slices) - 1))]
-        channels.append(_sample(_smoothed(images.grey(header), header.plane, params.pixel_mm), header.plane, points))
-    return np.round(np.stack(channels) * 255).astype(np.uint8)
+        channels.append(resample(images.grey(header), header.plane, window))
+    return np.stack(channels)
+
+
+def display_axes(plane: Plane, orientation: str) -> tuple[Vector, Vector]:
+    """Directions in the patient in which columns and rows run when the image is shown upright, each (3,)."""
+    columns, rows = (_aligned(plane, direction) for direction in _DISPLAY_AXES[orientation])
+    return columns, rows
+
+
+def window_around(centre: Vector, axes: tuple[Vector, Vector], pixels: int, pixel_mm: float) -> Plane:
+    """A square of so many pixels around a point of the patient.
+
+    Args:
+        axes: Directions in which its columns and rows run.
+    """
+    half = (pixels - 1) / 2 * pixel_mm
+    columns, rows = axes
+    return Plane(centre - half * columns - half * rows, columns, rows, (pixel_mm, pixel_mm), (pixels, pixels))
+
+
+def resample(image: NDArray[np.float32], source: Plane, target: Plane) -> NDArray[np.uint8]:
+    """Returns what an image shows in a window of square pixels, 0 to 255; black where the image ends.
+
+    Args:
+        image: Grey values 0 to 1 of the plane ``source``.
+        target: The window; its distance from the image is left out of account.
+    """
+    rows, columns = target.shape
+    across, down = np.meshgrid(np.arange(columns), np.arange(rows))
+    pixels = source.to_pixel(target.to_patient(np.stack([across, down], axis=-1)))
+    smooth = _smoothed(image, source, target.spacing[0])
+    places = np.stack([pixels[..., 1], pixels[..., 0]])
+    grey = ndimage.map_coordinates(smooth, places, order=1, mode="constant", cval=0.0)
+    return np.asarray(np.round(grey * 255).astype(np.uint8))
 
 
 def _axes(plane: Plane, orientation: str, mirrored: bool) -> _Axes:
-    columns, rows = (_aligned(plane, direction) for direction in _DISPLAY_AXES[orientation])
+    columns, rows = display_axes(plane, orientation)
     if not mirrored:
         return _Axes(columns, rows, NEIGHBOURS)
     if orientation == "sagittal":
@@ -84,9 +115,3 @@ def _smoothed(image: NDArray[np.float32], plane: Plane, pixel_mm: float) -> NDAr
     """Removes what is finer than the crop's pixels can carry, so that it does not alias."""
     sigma = [0.5 * np.sqrt(max((pixel_mm / spacing) ** 2 - 1, 0)) for spacing in plane.spacing]
     return np.asarray(ndimage.gaussian_filter(image, sigma, truncate=3)) if max(sigma) > 0 else image
-
-
-def _sample(image: NDArray[np.float32], plane: Plane, points: NDArray[np.float64]) -> NDArray[np.float32]:
-    pixels = plane.to_pixel(points)
-    coordinates = np.stack([pixels[..., 1], pixels[..., 0]])
-    return np.asarray(ndimage.map_coordinates(image, coordinates, order=1, mode="constant", cval=0.0))

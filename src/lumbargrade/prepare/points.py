@@ -22,7 +22,7 @@ class PointCrop:
         crop: (channels, rows, columns), or nothing if ``reason`` says why.
     """
 
-    series_id: int
+    series_id: int | str
     instance_number: int
     condition: Condition
     level: str
@@ -33,18 +33,18 @@ class PointCrop:
 
 
 def cut_points(
-    points: pd.DataFrame, open_series: Callable[[int], SeriesImages], task: GradingTask, params: PrepareParams
+    points: pd.DataFrame, open_series: Callable[[int | str], SeriesImages], task: GradingTask, params: PrepareParams
 ) -> Iterator[PointCrop]:
     """Cuts the crop of every point of one study, series by series.
 
     Args:
         points: Rows of the coordinates table.
-        open_series: Returns a series by RSNA's number, or raises InputError with the reason why it cannot.
+        open_series: Returns a series as the points call it, or raises InputError with the reason why it cannot.
     """
     for series_id, rows in points.groupby("series_id"):
         images: SeriesImages | str
         try:
-            images = open_series(int(str(series_id)))
+            images = open_series(series_id if isinstance(series_id, str) else int(str(series_id)))
         except InputError as error:
             images = str(error)
         for row in rows.to_dict("records"):
@@ -56,7 +56,8 @@ def _cut_point(
 ) -> PointCrop:
     condition = task.condition(str(row["condition"]))
     x, y = float(str(row["x"])), float(str(row["y"]))
-    series_id, instance = int(str(row["series_id"])), int(str(row["instance_number"]))
+    series_id = row["series_id"] if isinstance(row["series_id"], str) else int(str(row["series_id"]))
+    instance = int(str(row["instance_number"]))
     crop, reason = None, None
     try:
         if isinstance(images, str):

@@ -1,12 +1,15 @@
 """The images of one series, decoded when they are asked for, with one grey scale for all of them."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dataset.layout import dicom_files
+from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.dicom.stacks import Stack, group_stacks
 from lumbargrade.errors import InputError
@@ -16,11 +19,17 @@ _WINDOW_SLICES = 5
 
 
 class SeriesImages:
-    """The stacks of one series; each slice is decoded once, and only if it is needed."""
+    """The stacks of one series; each slice is decoded once, and only if it is needed.
+
+    Attributes:
+        stacks: The largest first.
+        numbers: The number of each slice, by which it is found; all differ.
+    """
 
     def __init__(self, headers: Iterable[SliceHeader], percentiles: tuple[float, float]) -> None:
         self._headers = list(headers)
         self.stacks = group_stacks(self._headers)
+        self.numbers = _numbers(self._headers)
         self._percentiles = percentiles
         self._decoded: dict[SliceHeader, NDArray[np.float32]] = {}
 
@@ -33,7 +42,7 @@ class SeriesImages:
         Raises:
             InputError: No slice has this instance number.
         """
-        by_name = (header for header in self._headers if header.path.stem == str(instance_number))
+        by_name = (header for header, number in self.numbers.items() if number == instance_number)
         by_header = (header for header in self._headers if header.instance_number == instance_number)
         wanted = next(by_name, None) or next(by_header, None)
         if wanted is None:
@@ -65,6 +74,35 @@ class SeriesImages:
         """Returns a slice, (rows, columns), in the series' grey scale from 0 (black) to 1 (white)."""
         low, high = self.window
         return np.asarray(np.clip((self.pixels(header) - low) / (high - low), 0, 1), dtype=np.float32)
+
+
+def open_series(folder: Path, percentiles: tuple[float, float]) -> SeriesImages:
+    """Opens the readable images of a series' folder.
+
+    Raises:
+        InputError: There is none.
+    """
+    headers: list[SliceHeader] = []
+    for path in dicom_files(folder):
+        with suppress(UnreadableFile):
+            headers += read_headers(path)
+    if not headers:
+        raise InputError("its series has no readable image")
+    return SeriesImages(headers, percentiles)
+
+
+def _numbers(headers: list[SliceHeader]) -> dict[SliceHeader, int]:
+    """By what number each slice is called: that of its file or its frame, else its header's, else its place."""
+    numbers = {header: _own_number(header) for header in headers}
+    if len(set(numbers.values())) == len(headers):
+        return {header: number or 0 for header, number in numbers.items()}
+    return {header: place for place, header in enumerate(headers, start=1)}
+
+
+def _own_number(header: SliceHeader) -> int | None:
+    if header.frame is not None:
+        return header.frame + 1
+    return int(header.path.stem) if header.path.stem.isdecimal() else header.instance_number
 
 
 def _apart(one: SliceHeader, other: SliceHeader) -> tuple[bool, float]:

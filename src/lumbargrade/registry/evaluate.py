@@ -1,20 +1,25 @@
 """Scores a model on labelled studies: the frozen holdout, or another dataset."""
 
 import tempfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lumbargrade.dataset.layout import RsnaDataset
+from lumbargrade.errors import InputError
+from lumbargrade.locate.study import locate_views
+from lumbargrade.models.locator import Locator
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
-from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.prepare.series import open_series
+from lumbargrade.prepare.views import StackView, view_series
 from lumbargrade.registry.models import LoadedModel
+from lumbargrade.task import series_kind
 from lumbargrade.training.metrics import Evaluation, evaluate_predictions
-from lumbargrade.training.predict import predict_studies, truth_table
+from lumbargrade.training.predict import complete_cells, predict_studies, truth_table
 
 
 def evaluate_model(
@@ -22,36 +27,72 @@ def evaluate_model(
     dataset: RsnaDataset,
     studies: Collection[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    labelled_points: bool = False,
 ) -> Evaluation:
-    """Scores a model on the labelled cells of a dataset.
+    """Scores a model on the labelled cells of a dataset, where its own locators look.
 
-    The crops are cut anew, the way the model was trained to see them.
+    The crops are cut anew, the way the model was trained to see them. The same cells are scored whatever is located:
+    those with a labelled point.
 
     Args:
         studies: Only these; all if not given.
+        labelled_points: Whether to look at the labelled points, which real studies do not have.
     """
     if studies is not None:
-        chosen = list(studies)
-        dataset = replace(
-            dataset,
-            labels=dataset.labels[dataset.labels["study_id"].isin(chosen)],
-            points=dataset.points[dataset.points["study_id"].isin(chosen)],
-        )
-    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as folder:
-        crops = Path(folder) / "crops"
-        pack_crops(dataset, crops, model.config.prepare, progress)
-        packed = PackedCrops(crops)
-        return evaluate_packed(model, packed, np.arange(len(packed)))
+        dataset = _only(dataset, list(studies))
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
+        folder = Path(name)
+        pack_crops(dataset, folder / "labelled", model.config.prepare)
+        truth = truth_table(PackedCrops(folder / "labelled").index)
+        if labelled_points or not model.locators:
+            return evaluate_packed(model, folder / "labelled", truth)
+        points = locate_dataset(model.locators, dataset, progress)
+        pack_crops(replace(dataset, points=points), folder / "located", model.config.prepare)
+        return evaluate_packed(model, folder / "located", truth)
 
 
-def evaluate_packed(model: LoadedModel, packed: PackedCrops, rows: NDArray[np.int64]) -> Evaluation:
-    """Scores a model on packed crops that were cut the way it was trained to see them."""
+def _only(dataset: RsnaDataset, studies: list[int]) -> RsnaDataset:
+    labels, points = dataset.labels, dataset.points
+    return replace(
+        dataset, labels=labels[labels["study_id"].isin(studies)], points=points[points["study_id"].isin(studies)]
+    )
+
+
+def locate_dataset(
+    locators: Sequence[Locator], dataset: RsnaDataset, progress: Callable[[int, int], None] | None = None
+) -> pd.DataFrame:
+    """Locates the cells of a dataset's studies: a table of :data:`lumbargrade.locate.study.POINT_COLUMNS`."""
+    config = locators[0].config
+    studies = sorted(dataset.labels["study_id"].tolist())
+    tables = []
+    for done, study in enumerate(studies, start=1):
+        described = dataset.series[dataset.series["study_id"] == study]
+        stacks: list[StackView] = []
+        for series, description in zip(described["series_id"], described["series_description"], strict=True):
+            with suppress(InputError, ValueError):  # neither readable nor a kind of series that is used
+                kind = series_kind(description)
+                images = open_series(dataset.series_dir(study, int(series)), config.prepare.percentiles)
+                stacks += view_series(str(series), images, kind.contrast, config.views)
+        tables.append(locate_views(locators, study, stacks))
+        if progress is not None:
+            progress(done, len(studies))
+    return pd.concat(tables, ignore_index=True)
+
+
+def evaluate_packed(model: LoadedModel, crops: Path, truth: pd.DataFrame) -> Evaluation:
+    """Scores a model on packed crops that were cut the way it was trained to see them.
+
+    Args:
+        truth: The labelled cells; one without a crop counts as unknown.
+    """
     task = model.config.task
-    truth = truth_table(packed.index.iloc[rows])
-    return evaluate_predictions(task, truth, predict_studies(model.graders, packed, rows, task))
+    packed = PackedCrops(crops)
+    rows = np.flatnonzero(packed.index["study_id"].isin(truth["study_id"]))
+    predictions = predict_studies(model.graders, packed, rows, task)
+    return evaluate_predictions(task, truth, complete_cells(truth, predictions, task))
 
 
-def holdout_rows(packed: PackedCrops, split: pd.DataFrame) -> NDArray[np.int64]:
-    """Rows of the packed crops whose study is in the frozen holdout."""
-    folds = packed.index["study_id"].map(split.set_index("study_id")["fold"])
-    return np.flatnonzero(folds == HOLDOUT)
+def holdout_truth(crops: Path, studies: Collection[int]) -> pd.DataFrame:
+    """The labelled cells of some studies, among packed crops at labelled points."""
+    index = PackedCrops(crops).index
+    return truth_table(index[index["study_id"].isin(list(studies))])

@@ -4,17 +4,16 @@ Only the gate looks at the holdout.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
 from lumbargrade.dataset.layout import RsnaDataset
-from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.registry.evaluate import evaluate_model, evaluate_packed, holdout_rows
+from lumbargrade.registry.evaluate import evaluate_model, evaluate_packed, holdout_truth
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.training.metrics import Evaluation
+from lumbargrade.training.plan import SearchPlan
 
 
 @dataclass(frozen=True)
@@ -24,37 +23,38 @@ class GateDecision:
     Attributes:
         candidate: The candidate on the holdout; nothing if there is no holdout.
         champion: The champion on the same studies; nothing if there was none.
+        on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's.
     """
 
     decision: Literal["promote", "keep"]
     reason: str
     candidate: Evaluation | None
     champion: Evaluation | None
+    on_labelled: Evaluation | None = None
 
 
-def judge(
-    candidate: LoadedModel, champion: LoadedModel | None, dataset: RsnaDataset, crops: Path, split: Path
-) -> GateDecision:
-    """Compares candidate and champion on the studies of the frozen holdout.
+def judge(candidate: LoadedModel, champion: LoadedModel | None, dataset: RsnaDataset, plan: SearchPlan) -> GateDecision:
+    """Compares candidate and champion on the studies of the frozen holdout, each where its own locators look.
 
     Args:
         champion: Nothing if there is none yet; then the candidate is promoted.
-        crops: Packed crops, cut as the candidate sees them.
-        split: Table of studies and folds.
+        plan: What the candidate was trained on; its crops are cut as the candidate sees them.
     """
-    packed = PackedCrops(crops)
-    folds = pd.read_csv(split)
-    rows = holdout_rows(packed, folds)
-    ours = evaluate_packed(candidate, packed, rows) if len(rows) else None
+    folds = pd.read_csv(plan.split)
+    held = folds.loc[folds["fold"] == HOLDOUT, "study_id"].tolist()
+    truth = holdout_truth(plan.crops, held)
+    ours = evaluate_packed(candidate, plan.located or plan.crops, truth) if len(truth) else None
+    on_labelled = evaluate_packed(candidate, plan.crops, truth) if len(truth) and plan.located else None
     if champion is None:
-        return GateDecision("promote", "there was no champion", ours, None)
+        return GateDecision("promote", "there was no champion", ours, None, on_labelled)
     if ours is None:
         return GateDecision("keep", "without a holdout (split.holdout 0) a champion cannot be beaten", None, None)
-    if champion.config.prepare == candidate.config.prepare:
-        theirs = evaluate_packed(champion, packed, rows)
+    same_crops = champion.config.prepare == candidate.config.prepare
+    if same_crops and champion.locators_sha256 == candidate.locators_sha256:
+        theirs = evaluate_packed(champion, plan.located or plan.crops, truth)
     else:
-        theirs = evaluate_model(champion, dataset, folds.loc[folds["fold"] == HOLDOUT, "study_id"].tolist())
+        theirs = evaluate_model(champion, dataset, held)
     better = ours.score < theirs.score
     verb = "beats" if better else "does not beat"
     reason = f"score {ours.score:.4f} on the holdout {verb} the champion's {theirs.score:.4f}"
-    return GateDecision("promote" if better else "keep", reason, ours, theirs)
+    return GateDecision("promote" if better else "keep", reason, ours, theirs, on_labelled)

@@ -7,8 +7,10 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from lumbargrade.errors import InputError
+from lumbargrade.files import files_sha256
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
-from lumbargrade.registry.package import registered_name
+from lumbargrade.models.locator import Locator, load_locator
+from lumbargrade.registry.package import GRADER, LOCATOR, registered_name
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
@@ -17,10 +19,16 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A registered model's networks, one a fold, with one configuration."""
+    """A registered model's networks, one a fold, with one configuration.
+
+    Attributes:
+        locators: None if the task has none; then studies must carry their points.
+    """
 
     uri: str
     graders: list[Grader]
+    locators: list[Locator]
+    locators_sha256: str
 
     @property
     def config(self) -> GraderConfig:
@@ -59,7 +67,10 @@ def load_model(uri: str) -> LoadedModel:
             f"model {uri} cannot be loaded ({reason}); give models:/<name>@champion or models:/<name>/<version>, "
             f"and check that {tracking_uri()} is the store that holds it"
         ) from error
-    files = sorted((folder / "artifacts").glob("**/*.safetensors"))
-    if not files:
+    graders = sorted((folder / "artifacts").glob(f"**/{GRADER}*.safetensors"))
+    locators = sorted((folder / "artifacts").glob(f"**/{LOCATOR}*.safetensors"))
+    if not graders:
         raise InputError(f"model {uri} holds no graders; it was not made by Lumbargrade")
-    return LoadedModel(uri, [load_grader(file) for file in files])
+    return LoadedModel(
+        uri, [load_grader(file) for file in graders], [load_locator(file) for file in locators], files_sha256(locators)
+    )

@@ -1,8 +1,11 @@
 """Packages a search's best trial as an MLflow model and registers it. No pickle: safetensors and models-from-code."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -13,7 +16,7 @@ from mlflow.utils.logging_utils import disable_logging, enable_logging
 
 from lumbargrade.registry.lineage import PACKAGE
 from lumbargrade.task import GradingTask
-from lumbargrade.training.plan import SearchOutcome
+from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 SERVING_REQUIREMENTS = (
@@ -24,6 +27,17 @@ SERVING_REQUIREMENTS = (
 
 STUDY_COLUMN = "study"
 
+GRADER, LOCATOR = "grader-", "locator-"
+"""How the networks' files begin in a packaged model."""
+
+ANSWER_TEXTS = ("study_id", "condition", "level")
+ANSWER_PLACE = {
+    "series": "string", "instance_number": "long", "sop_instance_uid": "string", "x": "double", "y": "double",
+    "x_mm": "double", "y_mm": "double", "z_mm": "double", "confidence": "double",
+}  # fmt: skip
+ANSWER_WORDS = ("grade", "reason", "notes")
+"""Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""
+
 
 def registered_name(task: GradingTask) -> str:
     """Name under which a task's models are registered."""
@@ -32,32 +46,35 @@ def registered_name(task: GradingTask) -> str:
 
 def signature(task: GradingTask) -> ModelSignature:
     """A binary column in (a zip of the study's DICOM files); a record for each cell out."""
-    texts = ["study_id", "condition", "level"]
-    outputs: list[ColSpec | TensorSpec] = [ColSpec("string", name, required=name != "study_id") for name in texts]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec("string", name, required=name != "study_id") for name in ANSWER_TEXTS
+    ]
     outputs += [ColSpec("double", name, required=False) for name in task.grade_columns]
-    outputs += [ColSpec("string", name, required=False) for name in ("grade", "reason")]
+    outputs += [ColSpec("string", name, required=False) for name in ANSWER_WORDS]
+    outputs += [ColSpec(kind, name, required=False) for name, kind in ANSWER_PLACE.items()]
     return ModelSignature(inputs=Schema([ColSpec("binary", STUDY_COLUMN)]), outputs=Schema(outputs))
 
 
 def register_model(
-    tracker: Tracker, outcome: SearchOutcome, task: GradingTask, example: bytes, tags: Mapping[str, str], threads: int
+    tracker: Tracker, plan: SearchPlan, outcome: SearchOutcome, example: bytes, tags: Mapping[str, str]
 ) -> str:
-    """Logs the best trial's folds as one model under the search run, registers it, and returns its version.
+    """Logs locators and the best trial's folds as one model under the search run, registers it, and returns its version.
 
     Args:
         example: Zip of a study that holds nobody's data; stored as the input example.
         tags: Set on the model version.
-        threads: Threads of the served model; 0 is all cores.
     """
+    task = plan.task
     name = registered_name(task)
-    artifacts = {f"fold-{fold.fold}": str(fold.model) for fold in outcome.folds}
-    with _in_run(outcome.run_id):
+    networks = {f"{GRADER}{fold.fold:02d}": fold.model for fold in outcome.folds}
+    networks |= {f"{LOCATOR}{number:02d}": path for number, path in enumerate(plan.locators)}
+    with _in_run(outcome.run_id), _named(networks) as artifacts:
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PACKAGE / "serving" / "model.py"),
             artifacts=artifacts,
             code_paths=[str(PACKAGE)],
-            model_config={"threads": threads},
+            model_config={"threads": plan.params.serving.threads},
             signature=signature(task),
             input_example=pd.DataFrame({STUDY_COLUMN: [example]}),
             pip_requirements=[f"{package}=={version(package)}" for package in SERVING_REQUIREMENTS],
@@ -78,6 +95,15 @@ def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str) -> str 
         if candidate.tags.get("search.trial_run_id") == trial_run_id and "gate.decision" in candidate.tags:
             return str(candidate.version)
     return None
+
+
+@contextmanager
+def _named(networks: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+    """MLflow keeps the names of files, so each network gets a file of its own name."""
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as folder:
+        for name, path in networks.items():
+            shutil.copyfile(path, Path(folder) / f"{name}.safetensors")
+        yield {name: str(Path(folder) / f"{name}.safetensors") for name in networks}
 
 
 @contextmanager

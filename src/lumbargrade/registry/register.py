@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lumbargrade.dataset.layout import RsnaDataset
+from lumbargrade.files import files_sha256
 from lumbargrade.registry.example import example_study
 from lumbargrade.registry.gate import GateDecision, judge
 from lumbargrade.registry.lineage import read_code_state
@@ -54,7 +55,7 @@ def register_best(
             name, known, False, tags["gate.decision"], tags["gate.reason"], champion, float(score) if score else None
         )
     tags = _tags(plan, outcome, flow_run_id)
-    version = register_model(tracker, outcome, plan.task, example_study(), tags, plan.params.serving.threads)
+    version = register_model(tracker, plan, outcome, example_study(), tags)
     decision = _gate(plan, dataset, tracker, version)
     if decision.decision == "promote":
         tracker.client.set_registered_model_alias(name, CHAMPION, version)
@@ -75,7 +76,7 @@ def _gate(plan: SearchPlan, dataset: RsnaDataset, tracker: Tracker, version: str
     candidate = load_model(f"models:/{registered_name(plan.task)}/{version}")
     has_champion = champion_version(tracker, plan.task) is not None
     champion = load_model(champion_uri(plan.task)) if has_champion else None
-    return judge(candidate, champion, dataset, plan.crops, plan.split)
+    return judge(candidate, champion, dataset, plan)
 
 
 def _tags(plan: SearchPlan, outcome: SearchOutcome, flow_run_id: str) -> dict[str, str]:
@@ -95,11 +96,14 @@ def _tags(plan: SearchPlan, outcome: SearchOutcome, flow_run_id: str) -> dict[st
         "search.trials": outcome.trials,
         "search.trial_run_id": outcome.trial_run_id,
         "search.fold_run_ids": ",".join(outcome.fold_run_ids),
+        "locators.sha256": files_sha256(plan.locators) if plan.locators else "",
         "cv.score": evaluation.score,
         "cv.accuracy": evaluation.accuracy,
         "cv.accuracy_majority": evaluation.accuracy_majority,
         "prefect.flow_run_id": flow_run_id,
     }
+    if outcome.on_labelled is not None:
+        tags["cv.score_labelled_points"] = outcome.on_labelled.score
     return {key: str(value) for key, value in tags.items() if value != ""}
 
 
@@ -110,6 +114,8 @@ def _gate_tags(decision: GateDecision) -> dict[str, str]:
             "holdout.score": str(decision.candidate.score),
             "holdout.accuracy": str(decision.candidate.accuracy),
         }
+    if decision.on_labelled is not None:
+        tags["holdout.score_labelled_points"] = str(decision.on_labelled.score)
     if decision.champion is not None:
         tags["gate.champion_score"] = str(decision.champion.score)
     return {**tags, "gate.decision": decision.decision}

@@ -36,7 +36,7 @@ def answer_over_http(uri: str, dataset: Path, task: GradingTask, split: Path) ->
     held = folds[folds["fold"] == HOLDOUT]
     study_id = int((held if len(held) else folds)["study_id"].iloc[0])
     with served_model(uri) as address:
-        records = ask(address, zip_study(dataset, study_id))
+        records = ask(address, zip_study(dataset, study_id, with_points=False))
     if len(records) != len(task.cells):
         raise LumbargradeError(
             f"{uri} answered {len(records)} cells for study {study_id}; the task has {len(task.cells)}"

@@ -1,57 +1,136 @@
-"""Grades a study the way training saw its kind: same reading, order, crops and normalisation."""
+"""Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.dataset.bundle import POINTS
+from lumbargrade.dicom.contrast import Contrast
+from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.errors import InputError
+from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.models.grader import Grader
-from lumbargrade.prepare.points import cut_points
+from lumbargrade.models.locator import Locator
+from lumbargrade.prepare.points import PointCrop, cut_points
 from lumbargrade.prepare.series import SeriesImages
+from lumbargrade.prepare.views import StackView, view_series
+from lumbargrade.registry.package import ANSWER_PLACE
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
 from lumbargrade.training.predict import cell_codes, grade_crops, pool_cells
 
+CellKey = tuple[str, str]
 
-@dataclass(frozen=True)
+
+class _OpenStudy:
+    """A study's series, opened once for locating and for cropping."""
+
+    def __init__(self, study: Study, percentiles: tuple[float, float]) -> None:
+        self.study = study
+        self._percentiles = percentiles
+        self._images: dict[str, SeriesImages] = {}
+
+    def images(self, series: int | str) -> SeriesImages:
+        key = self.study.key(series)
+        if key is None:
+            raise InputError(f"series {series} of {POINTS} is not among the study's images")
+        if key not in self._images:
+            self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
+        return self._images[key]
+
+    def stacks(self, locator: Locator) -> list[StackView]:
+        views = locator.config.views
+        return [
+            stack
+            for key, headers in self.study.series.items()
+            for stack in view_series(key, self.images(key), _told_contrast(headers), views)
+        ]
+
+
+def _told_contrast(headers: Sequence[SliceHeader]) -> Contrast | None:
+    told = Counter(header.contrast for header in headers if header.contrast is not None)
+    return told.most_common(1)[0][0] if told else None
+
+
+@dataclass
 class _Found:
-    """Crops that could be cut, and why others could not, by (condition, level)."""
+    """Crops that could be cut, where, and why others could not."""
 
-    rows: list[dict[str, str]]
-    crops: list[NDArray[np.uint8]]
-    reasons: dict[tuple[str, str], str]
+    rows: list[dict[str, str]] = field(default_factory=list)
+    crops: list[NDArray[np.uint8]] = field(default_factory=list)
+    reasons: dict[CellKey, str] = field(default_factory=dict)
+    places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
 
 
-def grade_study(graders: Sequence[Grader], study: Study) -> pd.DataFrame:
+def grade_study(graders: Sequence[Grader], locators: Sequence[Locator], study: Study) -> pd.DataFrame:
     """Grades every cell of the task, or says why a cell cannot be graded.
 
+    Args:
+        locators: They say where to look, unless the study carries its points; none if the task has none.
+
     Returns:
-        One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade, reason; what does
-        not apply is None.
+        One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade, reason, notes, and
+        the columns of :data:`lumbargrade.registry.package.ANSWER_PLACE`; what does not apply is None.
     """
-    task = graders[0].config.task
-    found = _cut_crops(graders[0], study)
+    config = graders[0].config
+    task = config.task
+    opened = _OpenStudy(study, config.prepare.percentiles)
+    located = LocatedStudy()
+    points = study.points
+    if points is None and locators:
+        located = locate_study(locators, opened.stacks(locators[0]))
+        points = located.table(study.study_id)
+    found = _Found(reasons=dict(located.reasons))
+    if points is not None:
+        for point in cut_points(points, opened.images, task, config.prepare):
+            _keep(point, found, study, opened, located)
     graded = pd.DataFrame(columns=["condition", "level", *task.grade_columns])
     if found.crops:
         index = pd.DataFrame(found.rows)
         probabilities = grade_crops(graders, np.stack(found.crops), cell_codes(index, task))
         graded = pool_cells(index, probabilities, task)
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
+    notes = "; ".join(located.notes) or None
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
         missing = found.reasons.get(key, _no_point(study))
-        records.append(_record(task, study.study_id, key, by_cell.get(key), missing))
+        record = _record(task, study.study_id, key, by_cell.get(key), missing)
+        records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
     return pd.DataFrame(records, dtype=object)
+
+
+def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:
+    key = (point.condition.name, point.level)
+    if point.crop is None:
+        found.reasons[key] = point.reason or ""
+        return
+    found.rows.append({"study_id": study.study_id, "condition": key[0], "level": key[1]})
+    found.crops.append(point.crop)
+    images = opened.images(point.series_id)
+    stack, index = images.find(point.instance_number)
+    header = stack.slices[index]
+    position = header.plane.to_patient(np.array([point.x, point.y]))
+    place = located.places.get(key)
+    found.places[key] = {
+        "series": study.key(point.series_id),
+        "instance_number": header.instance_number or point.instance_number,
+        "sop_instance_uid": header.sop_uid,
+        "x": point.x,
+        "y": point.y,
+        **dict(zip(("x_mm", "y_mm", "z_mm"), position.tolist(), strict=True)),
+        "confidence": place.confidence if place else None,
+    }
 
 
 def refuse_study(task: GradingTask, reason: str) -> pd.DataFrame:
     """The answer for a study that cannot be opened: every cell with the reason."""
-    records = [_record(task, None, (cell.condition.name, cell.level), None, reason) for cell in task.cells]
+    empty = {"notes": None, **dict.fromkeys(ANSWER_PLACE)}
+    records = [{**_record(task, None, (c.condition.name, c.level), None, reason), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)
 
 
@@ -72,26 +151,5 @@ def _record(
 
 def _no_point(study: Study) -> str:
     if study.points is None:
-        return f"the study carries no {POINTS}, so it is not known where to look"
+        return f"the model has no locator and the study carries no {POINTS}, so it is not known where to look"
     return f"{POINTS} has no point for this cell"
-
-
-def _cut_crops(grader: Grader, study: Study) -> _Found:
-    found = _Found([], [], {})
-    if study.points is None:
-        return found
-    params = grader.config.prepare
-
-    def open_series(series_id: int) -> SeriesImages:
-        headers = study.images(series_id)
-        if not headers:
-            raise InputError(f"series {series_id} of {POINTS} is not among the study's images")
-        return SeriesImages(headers, params.percentiles)
-
-    for point in cut_points(study.points, open_series, grader.config.task, params):
-        if point.crop is None:
-            found.reasons[point.condition.name, point.level] = point.reason or ""
-            continue
-        found.rows.append({"study_id": study.study_id, "condition": point.condition.name, "level": point.level})
-        found.crops.append(point.crop)
-    return found

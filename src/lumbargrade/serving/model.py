@@ -14,7 +14,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.errors import InputError
 from lumbargrade.models.grader import load_grader
-from lumbargrade.registry.package import STUDY_COLUMN
+from lumbargrade.models.locator import load_locator
+from lumbargrade.registry.package import GRADER, LOCATOR, STUDY_COLUMN
 from lumbargrade.serving.grade import grade_study, refuse_study
 from lumbargrade.serving.study import open_study
 
@@ -26,8 +27,9 @@ class GradingModel(PythonModel):
         """Loads the folds' graders onto the device that there is."""
         torch.set_num_threads(int(context.model_config.get("threads", 0)) or len(os.sched_getaffinity(0)))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        paths = sorted(context.artifacts.items())
-        self.graders = [load_grader(Path(path)).to(device) for _, path in paths]
+        paths = {name: Path(path) for name, path in sorted(context.artifacts.items())}
+        self.graders = [load_grader(path).to(device) for name, path in paths.items() if name.startswith(GRADER)]
+        self.locators = [load_locator(path).to(device) for name, path in paths.items() if name.startswith(LOCATOR)]
         self.turn = threading.Semaphore(1)
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
@@ -37,7 +39,7 @@ class GradingModel(PythonModel):
         for study in model_input[STUDY_COLUMN]:
             try:
                 with self.turn, open_study(bytes(study), task) as opened:
-                    answers.append(grade_study(self.graders, opened))
+                    answers.append(grade_study(self.graders, self.locators, opened))
             except InputError as error:
                 answers.append(refuse_study(task, str(error)))
         return pd.concat(answers, ignore_index=True)

@@ -20,6 +20,8 @@ from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
 
+_OTHERS = "files"
+
 MAX_FILES = 20_000
 MAX_BYTES = 4 << 30
 MAX_RATIO = 200
@@ -40,10 +42,10 @@ class Study:
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
 
-    def images(self, series_id: int) -> list[SliceHeader]:
-        """Returns the headers of a series by RSNA's number; none if the study does not have it."""
+    def key(self, series_id: int | str) -> str | None:
+        """How ``series`` calls a series that is given by RSNA's number, or by its key."""
         wanted = str(series_id)
-        return next((found for key, found in self.series.items() if key == wanted or key.endswith(f".{wanted}")), [])
+        return next((key for key in self.series if key == wanted or key.endswith(f".{wanted}")), None)
 
 
 @contextmanager
@@ -74,6 +76,8 @@ def _unpack(source: Path | bytes, folder: Path) -> None:
             _check_size(entries)
             for count, entry in enumerate(entries):
                 target = folder / _own_name(PurePosixPath(entry.filename), count)
+                if target.exists():  # two folders of one number in different places
+                    target = folder / _OTHERS / f"f{count}.dcm"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as packed, target.open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked)
@@ -99,23 +103,25 @@ def _own_name(name: PurePosixPath, count: int) -> str:
     series = name.parent.name
     if series.isdecimal() and name.stem.isdecimal():
         return f"{int(series)}/{int(name.stem)}.dcm"
-    return f"files/f{count}.dcm"
+    return f"{_OTHERS}/f{count}.dcm"
 
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
-    series: dict[str, list[SliceHeader]] = {}
-    uid = ""
+    folders: dict[Path, list[SliceHeader]] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != POINTS):
         try:
             headers = read_headers(path)
         except UnreadableFile:
             continue
-        for header in headers:
-            key = path.parent.name if path.parent.name.isdecimal() else header.series_uid
-            series.setdefault(key, []).append(header)
-            uid = uid or header.study_uid
-    if not series:
+        folders.setdefault(path.parent, []).extend(headers)
+    if not folders:
         raise InputError("the study holds no DICOM image that can be read")
+    series: dict[str, list[SliceHeader]] = {}
+    for place, headers in folders.items():
+        is_series = place.name.isdecimal() and len({header.series_uid for header in headers}) == 1
+        for header in headers:
+            series.setdefault(place.name if is_series else header.series_uid, []).append(header)
+    uid = next((header.study_uid for headers in series.values() for header in headers if header.study_uid), "")
     points = read_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
     return Study(_study_id(points, name, uid), series, points)
 

@@ -14,16 +14,19 @@ _SCALE = 0.15
 _CONTRAST = 0.25
 _BRIGHTNESS = 0.15
 _NOISE = 0.04
+_GAMMA = 0.4
 """Largest changes (noise: typical ones) at strength 1; shift as a share of the half window, noise of the grey scale."""
 
 
-def random_transforms(count: int, strength: float, generator: torch.Generator) -> Tensor:
+def random_transforms(
+    count: int, strength: float, generator: torch.Generator, scale_range: float = _SCALE, shift_range: float = _SHIFT
+) -> Tensor:
     """Draws affine matrices for :meth:`Grader.see`, (count, 2, 3), on the CPU."""
     turn, scale, right, down = (2 * torch.rand(4, count, generator=generator) - 1) * strength
     angle = turn * math.radians(_TURN_DEGREES)
-    factor = torch.exp(scale * _SCALE)
+    factor = torch.exp(scale * scale_range)
     cosine, sine = torch.cos(angle) * factor, torch.sin(angle) * factor
-    rows = [torch.stack([cosine, -sine, right * _SHIFT], 1), torch.stack([sine, cosine, down * _SHIFT], 1)]
+    rows = [torch.stack([cosine, -sine, right * shift_range], 1), torch.stack([sine, cosine, down * shift_range], 1)]
     return torch.stack(rows, 1)
 
 
@@ -41,3 +44,13 @@ def random_intensity(crops: Tensor, strength: float, generator: torch.Generator)
     changed = (crops.float() - 128) * torch.exp(contrast * _CONTRAST).to(crops.device) + 128
     changed += (brightness * _BRIGHTNESS * 255 + noise).to(crops.device)
     return changed.clamp_(0, 255)
+
+
+def random_gamma(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Bends the grey scale of each image, as other contrasts and coils do.
+
+    Args:
+        images: (batch, channels, rows, columns), 0 to 255.
+    """
+    bend = (2 * torch.rand(len(images), 1, 1, 1, generator=generator) - 1) * strength * _GAMMA
+    return 255 * (images / 255).clamp(0, 1) ** torch.exp(bend).to(images.device)

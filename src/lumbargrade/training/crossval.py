@@ -12,14 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.training.devices import Device, find_devices, lease
-from lumbargrade.training.spec import ERROR, LOG, SPEC, Epoch, FoldResult, FoldSpec, read_history, read_result
+from lumbargrade.training.spec import ERROR, LOG, SPEC, AnySpec, Epoch, FoldResult, read_history, read_result
 
 _POLL_SECONDS = 0.2
 
-OnEpoch = Callable[[FoldSpec, Epoch], None]
+OnEpoch = Callable[[AnySpec, Epoch], None]
+RunFolds = Callable[[Sequence[AnySpec], OnEpoch], list[FoldResult]]
 
 
-def run_folds(specs: Sequence[FoldSpec], on_epoch: OnEpoch | None = None) -> list[FoldResult]:
+def run_folds(specs: Sequence[AnySpec], on_epoch: OnEpoch | None = None) -> list[FoldResult]:
     """Trains folds, as many at a time as there are devices, and returns their results in the same order.
 
     If one fails, or the wait is interrupted, the others are stopped.
@@ -36,7 +37,7 @@ def run_folds(specs: Sequence[FoldSpec], on_epoch: OnEpoch | None = None) -> lis
 
 
 def run_fold(
-    spec: FoldSpec,
+    spec: AnySpec,
     devices: Sequence[Device],
     on_epoch: OnEpoch | None = None,
     stop: threading.Event | None = None,
@@ -68,7 +69,7 @@ def run_fold(
     return result
 
 
-def _run_process(spec: FoldSpec, device: Device, on_epoch: OnEpoch | None, stop: threading.Event) -> None:
+def _run_process(spec: AnySpec, device: Device, on_epoch: OnEpoch | None, stop: threading.Event) -> None:
     minutes = spec.training.time_limit_minutes
     stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
     reported = 0
@@ -109,7 +110,7 @@ def _environment(device: Device) -> dict[str, str]:
     }
 
 
-def _report(spec: FoldSpec, reported: int, on_epoch: OnEpoch | None) -> int:
+def _report(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int:
     """Passes new epochs on and returns how many have been passed on so far."""
     epochs = read_history(spec.folder)
     if on_epoch is not None:
@@ -124,7 +125,7 @@ def _kill_tree(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _failure(spec: FoldSpec, code: int) -> LumbargradeError:
+def _failure(spec: AnySpec, code: int) -> LumbargradeError:
     told = spec.folder / ERROR
     if told.is_file():
         message = told.read_text(encoding="utf-8")

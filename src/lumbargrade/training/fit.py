@@ -26,6 +26,9 @@ from lumbargrade.training.predict import cell_codes, predict_studies
 from lumbargrade.training.schedule import parameter_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, FoldSpec
 
+_FAR_MM = 10.0
+"""A located crop farther than this from its label shows something else."""
+
 
 def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None) -> FoldResult:
     """Trains a fold from its beginning and writes model, history, predictions and, last, the result.
@@ -53,7 +56,11 @@ def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None
             break
     assert best is not None
     graders = [load_grader(spec.folder / MODEL).to(run.device)]
-    predictions = predict_studies(graders, run.packed, run.validation, spec.task)
+    predictions = pd.concat(
+        predict_studies(graders, run.packed, rows, spec.task).assign(points=points)
+        for points, rows in run.validation.items()
+        if len(rows)
+    )
     with replaced_file(spec.folder / PREDICTIONS) as temporary:
         predictions.to_parquet(temporary, index=False)
     seconds = time.monotonic() - started
@@ -66,7 +73,7 @@ def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None
         device=run.device.type,
         precision=run.precision.name,
         threads=torch.get_num_threads(),
-        crops_seen_per_second=number * run.crops_per_epoch / seconds,
+        images_per_second=number * run.crops_per_epoch / seconds,
         seconds=seconds,
     )
     write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
@@ -89,7 +96,7 @@ class _Run:
     grades: Tensor
     weights: Tensor
     training: NDArray[np.int64]
-    validation: NDArray[np.int64]
+    validation: dict[str, NDArray[np.int64]]
 
     @classmethod
     def begin(cls, spec: FoldSpec) -> "_Run":
@@ -100,7 +107,7 @@ class _Run:
         if params.deterministic:
             torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = not params.deterministic
-        packed = PackedCrops(spec.crops)
+        packed = PackedCrops(spec.crops, *([spec.located] if spec.located else []))
         training, validation = fold_rows(packed.index, pd.read_csv(spec.split), spec.fold)
         config = GraderConfig(
             task=spec.task,
@@ -113,7 +120,7 @@ class _Run:
         load_backbone(grader, params.weights)
         grader = grader.to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(parameter_groups(grader, params.weight_decay), lr=params.learning_rate)
-        steps = steps_per_epoch(len(training), params)
+        steps = steps_per_epoch(_cells(packed.index, training), params)
         return cls(
             spec=spec,
             device=device,
@@ -133,7 +140,12 @@ class _Run:
     @property
     def crops_per_epoch(self) -> int:
         """Crops that an epoch trains on; some of them several times in a small dataset."""
-        return steps_per_epoch(len(self.training), self.spec.training) * self.spec.training.batch_size
+        return self.steps * self.spec.training.batch_size
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return steps_per_epoch(_cells(self.packed.index, self.training), self.spec.training)
 
     def epoch(self, number: int) -> Epoch:
         """Passes once over the training crops, then over the validation crops."""
@@ -175,14 +187,16 @@ class _Run:
         self.grader.eval()
         total = weight = torch.zeros((), device=self.device)
         right = torch.zeros((), device=self.device)
-        for start in range(0, len(self.validation), self.spec.training.batch_size):
-            rows = self.validation[start : start + self.spec.training.batch_size]
+        located = self.validation.get("located")
+        validation = self.validation["labelled"] if located is None or not len(located) else located
+        for start in range(0, len(validation), self.spec.training.batch_size):
+            rows = validation[start : start + self.spec.training.batch_size]
             with self.precision.autocast():
                 logits = self.grader(self.grader.see(self._crops(rows)), self.cells[rows]).float()
             loss_sum, weight_sum = weighted_cross_entropy(logits, self.grades[rows], self.weights)
             right += (logits.argmax(1) == self.grades[rows]).sum()
             total, weight = total + loss_sum, weight + weight_sum
-        return float(total / weight), float(right) / len(self.validation)
+        return float(total / weight), float(right) / len(validation)
 
     def _loss(self, crops: Tensor, rows: NDArray[np.int64], transforms: Tensor) -> tuple[Tensor, Tensor]:
         images = self.grader.see(crops, transforms)
@@ -192,7 +206,7 @@ class _Run:
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
         size = self.spec.training.batch_size
-        steps = steps_per_epoch(len(self.training), self.spec.training)
+        steps = self.steps
         passes = -(-steps * size // len(self.training))
         order = np.concatenate([self._shuffled() for _ in range(passes)])
         for step in range(steps):
@@ -206,19 +220,35 @@ class _Run:
         return torch.from_numpy(self.packed.take(rows)).to(self.device, non_blocking=True)
 
 
-def fold_rows(index: pd.DataFrame, split: pd.DataFrame, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def fold_rows(
+    index: pd.DataFrame, split: pd.DataFrame, fold: int
+) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Rows of the index that train and that validate in a fold; only labelled crops, nothing of the holdout.
 
+    A crop that was located far from where the cell is does not train; it validates all the same.
+
+    Returns:
+        Rows that train; rows that validate, ``labelled`` and ``located`` ones apart, of which the latter may be none.
+
     Raises:
-        InputError: One of the two is empty.
+        InputError: There are none to train on, or no labelled ones to validate with.
     """
     folds = index["study_id"].map(split.set_index("study_id")["fold"])
-    labelled = index["grade"].notna() & folds.notna() & (folds != HOLDOUT)
-    training = np.flatnonzero(labelled & (folds != fold))
-    validation = np.flatnonzero(labelled & (folds == fold))
-    if not len(training) or not len(validation):
-        raise InputError(f"fold {fold} has {len(training)} crops to train on and {len(validation)} to validate with")
+    graded = index["grade"].notna() & folds.notna() & (folds != HOLDOUT)
+    training = np.flatnonzero(graded & (folds != fold) & ~(index["error_mm"] > _FAR_MM))
+    kinds = ["labelled", "located"][: index["folder"].max() + 1]
+    validation = {
+        kind: np.flatnonzero(graded & (folds == fold) & (index["folder"] == place)) for place, kind in enumerate(kinds)
+    }
+    labelled = len(validation["labelled"])
+    if not len(training) or not labelled:
+        raise InputError(f"fold {fold} has {len(training)} crops to train on and {labelled} to validate with")
     return training, validation
+
+
+def _cells(index: pd.DataFrame, rows: NDArray[np.int64]) -> int:
+    """Crops of an epoch: one for each labelled or located crop, whichever are more; the two take turns."""
+    return int(index["folder"].iloc[rows].value_counts().max())
 
 
 def weighted_cross_entropy(logits: Tensor, grades: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

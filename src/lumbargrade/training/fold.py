@@ -14,7 +14,8 @@ import torch
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.training.fit import train_fold
-from lumbargrade.training.spec import ERROR, SPEC, FoldSpec
+from lumbargrade.training.fit_locator import train_locator
+from lumbargrade.training.spec import ERROR, LocatorSpec, read_spec
 
 _PARENT = "LUMBARGRADE_PARENT"
 
@@ -23,9 +24,12 @@ def main(folder: Path) -> int:
     """Trains the fold described in a folder and returns the exit code of :mod:`lumbargrade.errors`."""
     _end_with_parent()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
-    spec = FoldSpec.model_validate_json((folder / SPEC).read_text(encoding="utf-8"))
+    spec = read_spec(folder)
     try:
-        train_fold(spec)
+        if isinstance(spec, LocatorSpec):
+            train_locator(spec)
+        else:
+            train_fold(spec)
     except LumbargradeError as error:
         write_text(folder / ERROR, str(error))
         return error.exit_code

@@ -14,7 +14,7 @@ from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.spec import FoldResult
 
-_PACKAGE = Path(lumbargrade.__file__).parent
+PACKAGE = Path(lumbargrade.__file__).parent
 _TRAINING_CODE = ("models", "training")
 """Folders whose code decides what a fold's weights become; that of the crops is in their hash."""
 
@@ -25,9 +25,11 @@ class SearchPlan:
 
     Attributes:
         data: Hashes of what the search sees; another value is another search.
-        crops: Folder of the packed crops.
+        crops: Folder of the packed crops at labelled points.
         split: Table of studies and folds.
         folder: Where searches keep their folds and their study.
+        located: Folder of those where the locator looked; nothing if the task has no locator.
+        locators: The trained locators, which are packaged with the graders.
     """
 
     params: Params
@@ -36,6 +38,8 @@ class SearchPlan:
     crops: Path
     split: Path
     folder: Path = Path("runs")
+    located: Path | None = None
+    locators: tuple[Path, ...] = ()
 
     @cached_property
     def name(self) -> str:
@@ -44,7 +48,7 @@ class SearchPlan:
         It follows from data, parameters and the code that trains: what was trained by other code is never taken for
         this code's.
         """
-        code = [folder_sha256(_PACKAGE / folder) for folder in _TRAINING_CODE]
+        code = [folder_sha256(PACKAGE / folder) for folder in _TRAINING_CODE]
         told = json.dumps([self.settings, self.task.model_dump(mode="json"), self.data, code], sort_keys=True)
         return f"{self.task.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
@@ -65,7 +69,8 @@ class SearchOutcome:
         trial: Number of the best trial.
         training: Its parameters.
         folds: Its trained folds.
-        evaluation: Its out-of-fold predictions against the labels.
+        evaluation: Its out-of-fold predictions against the labels, where the locator looked.
+        on_labelled: The same at the labelled points; nothing if there is no locator.
         run_id: MLflow's id of the search; trial_run_id and fold_run_ids those of the best trial.
     """
 
@@ -76,6 +81,7 @@ class SearchOutcome:
     training: TrainingParams
     folds: list[FoldResult]
     evaluation: Evaluation
+    on_labelled: Evaluation | None
     run_id: str
     trial_run_id: str
     fold_run_ids: list[str]

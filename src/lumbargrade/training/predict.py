@@ -72,3 +72,12 @@ def truth_table(index: pd.DataFrame) -> pd.DataFrame:
     labelled = index[index["grade"].notna()]
     cells = labelled.drop_duplicates(["study_id", "condition", "level"])
     return cells[["study_id", "condition", "level", "grade"]].astype({"grade": int}).reset_index(drop=True)
+
+
+def complete_cells(truth: pd.DataFrame, predictions: pd.DataFrame, task: GradingTask) -> pd.DataFrame:
+    """Adds a prediction that knows nothing, all grades alike, for each labelled cell that has none."""
+    keys = ["study_id", "condition", "level"]
+    missing = truth[keys].merge(predictions[keys], on=keys, how="left", indicator=True)
+    missing = missing.loc[missing["_merge"] == "left_only", keys]
+    unknown = missing.assign(**dict.fromkeys(task.grade_columns, 1 / len(task.grades)))
+    return pd.concat([predictions, unknown], ignore_index=True) if len(unknown) else predictions

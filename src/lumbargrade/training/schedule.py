@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from torch import nn
 
-from lumbargrade.params import TrainingParams
+from lumbargrade.params import LocatorParams, TrainingParams
 
 
 def steps_per_epoch(crops: int, params: TrainingParams) -> int:
@@ -13,7 +13,7 @@ def steps_per_epoch(crops: int, params: TrainingParams) -> int:
     return max(max(crops, params.epoch_crops) // params.batch_size, 1)
 
 
-def warmup_cosine(params: TrainingParams, steps: int) -> Callable[[int], float]:
+def warmup_cosine(params: TrainingParams | LocatorParams, steps: int) -> Callable[[int], float]:
     """Factor of the learning rate at a step: a line up from zero, then half a cosine down to zero.
 
     Args:
@@ -30,8 +30,8 @@ def warmup_cosine(params: TrainingParams, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def parameter_groups(grader: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Decays matrices and kernels, not biases and normalisation."""
-    decayed = [p for p in grader.parameters() if p.ndim > 1]
-    free = [p for p in grader.parameters() if p.ndim <= 1]
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    free = [p for p in network.parameters() if p.ndim <= 1]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]

@@ -24,15 +24,13 @@ from lumbargrade.models.backbone import check_weights
 from lumbargrade.params import Choices, FloatRange, Params, TrainingParams, override_training
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.training.crossval import OnEpoch, run_folds
+from lumbargrade.training.crossval import RunFolds, run_folds
 from lumbargrade.training.metrics import Evaluation, evaluate_predictions
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.plots import confusion_figure, search_figure
-from lumbargrade.training.predict import truth_table
+from lumbargrade.training.predict import complete_cells, truth_table
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec, read_result
 from lumbargrade.training.tracking import Tracker
-
-RunFolds = Callable[[Sequence[FoldSpec], OnEpoch], list[FoldResult]]
 
 
 def run_search(
@@ -140,7 +138,7 @@ class _Search:
         kept = [result for spec in specs if (result := read_result(spec.folder))]
         results = kept if len(kept) == len(specs) else self.train(specs, lambda spec, epoch: None)
         evaluation = self._evaluate(results)
-        self.tracker.log_metrics(self.run_id, evaluation.flat())
+        self.tracker.log_metrics(self.run_id, self._metrics(results))
         self.tracker.set_tags(self.run_id, {"lumbargrade.best_trial": str(best.number)})
         if new_trials:
             values = [trial.value for trial in _complete(self.study) if trial.value is not None]
@@ -155,6 +153,7 @@ class _Search:
             training=training,
             folds=results,
             evaluation=evaluation,
+            on_labelled=self._evaluate(results, "labelled") if self.plan.located else None,
             run_id=self.run_id,
             trial_run_id=best.user_attrs["run_id"],
             fold_run_ids=best.user_attrs["fold_run_ids"],
@@ -174,6 +173,7 @@ class _Search:
                 prepare=self.plan.params.prepare,
                 training=training,
                 crops=self.plan.crops.resolve(),
+                located=self.plan.located.resolve() if self.plan.located else None,
                 split=self.plan.split.resolve(),
                 fold=fold,
                 seed=self.plan.params.seed,
@@ -197,17 +197,26 @@ class _Search:
         for fold_run, result in zip(fold_runs, results, strict=True):
             facts = result.model_dump(include={"device", "precision", "threads", "epoch", "epochs"})
             self.tracker.log_params(fold_run, {**facts, "fold": result.fold})
-            self.tracker.log_metrics(fold_run, {"crops_per_second": result.crops_seen_per_second})
+            self.tracker.log_metrics(fold_run, {"images_per_second": result.images_per_second})
             self.tracker.end_run(fold_run)
         evaluation = self._evaluate(results)
-        self.tracker.log_metrics(run_id, evaluation.flat())
+        self.tracker.log_metrics(run_id, self._metrics(results))
         self.tracker.log_figure(run_id, confusion_figure(evaluation, self.plan.task), "confusion.png")
         self.tracker.end_run(run_id)
         return evaluation
 
-    def _evaluate(self, results: Sequence[FoldResult]) -> Evaluation:
+    def _evaluate(self, results: Sequence[FoldResult], points: str | None = None) -> Evaluation:
+        """The headline is of located points, as users have no others; cells that were not located count as unknown."""
+        points = points or ("located" if self.plan.located else "labelled")
         predictions = pd.concat([result.predictions() for result in results], ignore_index=True)
-        return evaluate_predictions(self.plan.task, self.truth, predictions)
+        chosen = complete_cells(self.truth, predictions[predictions["points"] == points], self.plan.task)
+        return evaluate_predictions(self.plan.task, self.truth, chosen)
+
+    def _metrics(self, results: Sequence[FoldResult]) -> dict[str, float]:
+        metrics = self._evaluate(results).flat()
+        if self.plan.located:
+            metrics |= {f"labelled_points.{k}": v for k, v in self._evaluate(results, "labelled").flat().items()}
+        return metrics
 
 
 def _sampler(seed: int, trials: int) -> optuna.samplers.TPESampler:

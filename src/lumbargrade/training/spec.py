@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from lumbargrade.params import PrepareParams, TrainingParams
+from lumbargrade.params import LocatorParams, PrepareParams, TrainingParams, ViewParams
 from lumbargrade.task import GradingTask
 
 SPEC = "spec.json"
@@ -19,10 +20,11 @@ LOG = "log.txt"
 
 
 class FoldSpec(BaseModel):
-    """Everything that training one fold depends on.
+    """Everything that training one fold of the grader depends on.
 
     Attributes:
-        crops: Folder of the packed crops.
+        crops: Folder of the packed crops at labelled points.
+        located: Folder of those where the locator looked, if there is a locator. Both train; the latter validate.
         split: Table of studies and folds (CSV).
         fold: The fold that validates; the others, but for the holdout, train.
         folder: Where the process writes.
@@ -30,18 +32,57 @@ class FoldSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["grader"] = "grader"
     task: GradingTask
     prepare: PrepareParams
     training: TrainingParams
     crops: Path
+    located: Path | None = None
     split: Path
     fold: int
     seed: int
     folder: Path
 
 
+class LocatorSpec(BaseModel):
+    """Everything that training one fold of the locator depends on.
+
+    Attributes:
+        packed: Folder of the packed views.
+        split: Table of studies and folds (CSV).
+        fold: The fold whose studies are located; the others, but for the holdout, train.
+        folder: Where the process writes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["locator"] = "locator"
+    task: GradingTask
+    prepare: PrepareParams
+    views: ViewParams
+    training: LocatorParams
+    packed: Path
+    split: Path
+    fold: int
+    seed: int
+    folder: Path
+
+
+AnySpec = FoldSpec | LocatorSpec
+
+
+def read_spec(folder: Path) -> AnySpec:
+    """Reads what a training process is told."""
+    adapter: TypeAdapter[AnySpec] = TypeAdapter(Annotated[AnySpec, Field(discriminator="kind")])
+    return adapter.validate_json((folder / SPEC).read_text(encoding="utf-8"))
+
+
 class Epoch(BaseModel):
-    """One line of the history: losses are weighted cross-entropies, a cell."""
+    """One line of the history: losses are cross-entropies, of a cell (weighted) or of a place to find.
+
+    Attributes:
+        validation_accuracy: Share of cells graded rightly, or of places found within a few pixels.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +100,7 @@ class FoldResult(BaseModel):
     Attributes:
         epoch: The epoch whose weights were kept.
         device: Where it trained, ``cpu`` or ``cuda``.
-        crops_seen_per_second: Training crops, over all epochs.
+        images_per_second: Training images, over all epochs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,16 +113,19 @@ class FoldResult(BaseModel):
     device: str
     precision: str
     threads: int
-    crops_seen_per_second: float
+    images_per_second: float
     seconds: float
 
     @property
     def model(self) -> Path:
-        """The fold's grader."""
+        """The fold's network."""
         return self.folder / MODEL
 
     def predictions(self) -> pd.DataFrame:
-        """Probabilities for the validation studies' cells: study_id, condition, level and a column a grade."""
+        """What the fold says of its validation studies: a row a located point, or a row a cell with its probabilities.
+
+        Of cells there are two rows: ``points`` is ``labelled`` or ``located``.
+        """
         return pd.read_parquet(self.folder / PREDICTIONS)
 
     def history(self) -> list[Epoch]:

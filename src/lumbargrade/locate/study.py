@@ -1,0 +1,294 @@
+"""Locates all cells of a study: the column first, then what lies beside it, then the axial slices across it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from lumbargrade.dicom.errors import UnreadableFile
+from lumbargrade.errors import InputError
+from lumbargrade.locate.column import Column, find_column, offset_score
+from lumbargrade.locate.seen import Place, SeenStack, look_at
+from lumbargrade.models.locator import Locator, SpineShape, column_group, place_key
+from lumbargrade.prepare.views import StackView
+from lumbargrade.task import Condition, GradingTask, series_kind
+
+POINT_COLUMNS = (
+    "study_id",
+    "series_id",
+    "instance_number",
+    "condition",
+    "level",
+    "x",
+    "y",
+    "x_mm",
+    "y_mm",
+    "z_mm",
+    "confidence",
+)
+
+_AXIAL_REACH_MM = 9.0
+_AXIAL_GAP_MM = 14.0
+"""Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
+_SEEN = 0.01
+_FLOOR = 1e-4
+_NAMES_SURE = 0.9
+
+CellKey = tuple[str, str]
+
+
+@dataclass
+class LocatedStudy:
+    """Where a study's cells are.
+
+    Attributes:
+        places: By (condition, level).
+        reasons: Why the other cells have no place.
+        notes: What whoever reads the grades should know, in sentences.
+    """
+
+    places: dict[CellKey, Place] = field(default_factory=dict)
+    reasons: dict[CellKey, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def table(self, study_id: int | str) -> pd.DataFrame:
+        """The places as a table of :data:`POINT_COLUMNS`."""
+        rows = [
+            (study_id, place.series, place.instance, *key, place.x, place.y, *place.position, place.confidence)
+            for key, place in self.places.items()
+        ]
+        return pd.DataFrame(rows, columns=list(POINT_COLUMNS))
+
+
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """A sagittal series: what was seen of it, and its column."""
+
+    stacks: list[SeenStack]
+    column: Column
+
+    @property
+    def contrast(self) -> str:
+        return self.stacks[0].contrast
+
+    @property
+    def known(self) -> bool:
+        return all(seen.stack.known for seen in self.stacks)
+
+
+def locate_study(locators: Sequence[Locator], stacks: Sequence[StackView]) -> LocatedStudy:
+    """Locates every cell of the locators' task, or says why it cannot.
+
+    Args:
+        locators: In evaluation mode, on one device; their maps are averaged.
+        stacks: Those of all series of the study; of axial ones only slices near a level are decoded.
+    """
+    config = locators[0].config
+    task, column = config.task, column_group(config.task)
+    if column is None:
+        raise InputError(f"task {task.name} has no midline to name levels by")
+    located = LocatedStudy()
+    series, refused = _sagittal_series(locators, stacks, column, config.shape)
+    reference = _reference(series)
+    levels = [reference.column.places[number] if reference else None for number in range(len(task.levels))]
+    axial = list(_axial_stacks(locators, stacks, levels))
+    for condition in task.conditions:
+        kind = series_kind(condition.series)
+        if kind.orientation == "sagittal":
+            found = _on_sagittal(condition, column, task, series, refused, config.shape)
+        else:
+            has_axial = any(stack.orientation == kind.orientation for stack in stacks)
+            found = _on_axial(condition, task, axial, levels, has_axial, config.shape)
+        for level, place in found.items():
+            if isinstance(place, str):
+                located.reasons[condition.name, level] = place
+            else:
+                located.places[condition.name, level] = place
+    located.notes += _notes(task, reference, refused)
+    return located
+
+
+def locate_views(locators: Sequence[Locator], study_id: int, stacks: Sequence[StackView]) -> pd.DataFrame:
+    """Locates a study whose views are packed; a table of :data:`POINT_COLUMNS`, with series ids as numbers."""
+    return locate_study(locators, stacks).table(study_id).astype({"series_id": np.int64, "instance_number": np.int64})
+
+
+def _sagittal_series(
+    locators: Sequence[Locator], stacks: Sequence[StackView], group: str, shape: SpineShape
+) -> tuple[list[_Series], dict[str, str]]:
+    """The series that show a lumbar spine, their levels in agreement; and why others were refused, by contrast."""
+    task = locators[0].config.task
+    wanted = {series_kind(c.series).contrast for c in task.conditions if c.orientation == "sagittal"}
+    by_series: dict[str, list[SeenStack]] = {}
+    refused: dict[str, str] = {}
+    for stack in stacks:
+        if stack.orientation != "sagittal" or (stack.contrast or "T1") not in {"T1", "T2"}:
+            continue
+        try:
+            seen = look_at(locators, stack)
+        except UnreadableFile as error:
+            refused[stack.contrast or "T2"] = str(error)
+            continue
+        if seen.contrast in wanted:
+            by_series.setdefault(stack.series, []).append(seen)
+    first = [_Series(found, find_column(found, group, task.levels, shape)) for found in by_series.values()]
+    refused |= {series.contrast: series.column.refusal for series in first if series.column.refusal}
+    sound = [series for series in first if series.column.refusal is None]
+    reference = _reference(sound)
+    if reference is None:
+        return sound, refused
+    agreed = []
+    for series in sound:
+        if series is not reference and series.known and reference.known:
+            again = find_column(series.stacks, group, task.levels, shape, anchor=reference.column)
+            agreed.append(series if again.refusal else _Series(series.stacks, again))
+        else:
+            agreed.append(series)
+    return agreed, refused
+
+
+def _reference(series: Sequence[_Series]) -> _Series | None:
+    """The series whose levels the study goes by: one with a place in the patient, and T2 unless T1 is much clearer."""
+
+    def rank(candidate: _Series) -> tuple[bool, float]:
+        sure = candidate.column.confidence * candidate.column.naming
+        return candidate.known, sure + 0.1 * (candidate.contrast == "T2")
+
+    return max(series, key=rank, default=None)
+
+
+def _on_sagittal(
+    condition: Condition,
+    column: str,
+    task: GradingTask,
+    series: Sequence[_Series],
+    refused: Mapping[str, str],
+    shape: SpineShape,
+) -> dict[str, Place | str]:
+    contrast = series_kind(condition.series).contrast
+    shown = [candidate for candidate in series if candidate.contrast == contrast]
+    if not shown:
+        reason = (
+            f"the study's {condition.series} series is not used: {refused[contrast]}" if contrast in refused else ""
+        )
+        reason = reason or f"the study has no {condition.series} series"
+        return dict.fromkeys(task.levels, reason)
+    best = max(shown, key=lambda candidate: candidate.column.confidence)
+    found: dict[str, Place | str] = {}
+    for number, level in enumerate(task.levels):
+        middle = best.column.places[number]
+        if middle is None:
+            found[level] = f"{level} is not seen in the study's {condition.series} series"
+        elif condition.group == column:
+            found[level] = middle
+        else:
+            place = _beside(best.stacks, condition, level, number, middle, shape)
+            found[level] = place or f"{condition.label} {level}: its place is not seen in the {condition.series} series"
+    return found
+
+
+def _beside(
+    stacks: Sequence[SeenStack], condition: Condition, level: str | None, number: int, middle: Place, shape: SpineShape
+) -> Place | None:
+    """The place of a condition near a level's: what is seen, weighed by where it usually is."""
+    offsets = shape.places.get(place_key(condition.group, condition.side))
+    if offsets is None:
+        return None
+    best: tuple[float, Place] | None = None
+    for seen in stacks:
+        mark = _mark(seen, condition, level)
+        usual = offset_score(seen.positions - middle.position, offsets, number)
+        score = np.log(seen.masses[:, mark] + _FLOOR) + usual
+        index, row, column = (int(value) for value in np.unravel_index(int(score.argmax()), score.shape))
+        if best is None or score[index, row, column] > best[0]:
+            best = (float(score[index, row, column]), seen.place(mark, index, row, column))
+    return best[1] if best is not None and best[1].confidence >= _SEEN else None
+
+
+def _mark(seen: SeenStack, condition: Condition, level: str | None) -> int:
+    side = condition.side if level is None else None
+    return seen.marks.index((condition.group, level, side))
+
+
+def _axial_stacks(
+    locators: Sequence[Locator], stacks: Sequence[StackView], levels: Sequence[Place | None]
+) -> Iterator[SeenStack]:
+    """What is seen in the axial slices near the levels."""
+    task = locators[0].config.task
+    wanted = {series_kind(c.series).contrast for c in task.conditions if c.orientation == "axial"}
+    for stack in stacks:
+        if stack.orientation != "axial" or not stack.known or (stack.contrast or "T2") not in wanted:
+            continue
+        near: set[int] = set()
+        for place in levels:
+            if place is not None:
+                near |= set(_near_slices(stack, place).tolist())
+        if near:
+            try:
+                yield look_at(locators, stack, sorted(near))
+            except UnreadableFile:
+                continue
+
+
+def _near_slices(stack: StackView, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Slices that pass near a place and show it; the nearest one at least, if it is not too far."""
+    distances = stack.distances(place.position)
+    pixel = stack.slices[0].view.to_pixel(place.position)
+    if not ((pixel[:2] >= 0) & (pixel[:2] <= stack.slices[0].view.shape[0] - 1)).all():
+        return np.zeros(0, dtype=np.int64)
+    limit = max(_AXIAL_REACH_MM, float(distances.min())) if distances.min() <= _AXIAL_GAP_MM else -1.0
+    return np.flatnonzero(distances <= limit)
+
+
+def _on_axial(
+    condition: Condition,
+    task: GradingTask,
+    axial: Sequence[SeenStack],
+    levels: Sequence[Place | None],
+    has_axial: bool,
+    shape: SpineShape,
+) -> dict[str, Place | str]:
+    found: dict[str, Place | str] = {}
+    for number, level in enumerate(task.levels):
+        middle = levels[number]
+        if not has_axial:
+            found[level] = f"the study has no {condition.series} series"
+        elif middle is None:
+            found[level] = (
+                f"{level} is not located on a sagittal series, so that its {condition.series} slice is not known"
+            )
+        else:
+            near = [part for seen in axial for part in _only(seen, _near_slices(seen.stack, middle).tolist())]
+            place = _beside(near, condition, None, number, middle, shape) if near else None
+            missing = f"its place is not seen in the {condition.series} series"
+            found[level] = place or (
+                f"{condition.label} {level}: {missing}"
+                if near
+                else f"no {condition.series} slice passes through {level}"
+            )
+    return found
+
+
+def _only(seen: SeenStack, slices: Sequence[int]) -> Iterator[SeenStack]:
+    """What was seen, of some slices only."""
+    kept = [number for number, index in enumerate(seen.slices) if index in slices]
+    if kept:
+        chosen = tuple(seen.slices[number] for number in kept)
+        yield SeenStack(seen.stack, chosen, seen.marks, seen.maps[kept], seen.contrasts)
+
+
+def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, str]) -> Iterator[str]:
+    for contrast, reason in refused.items():
+        yield f"a sagittal {contrast} series was not used: {reason}"
+    if reference is None:
+        return
+    column = reference.column
+    if column.naming < _NAMES_SURE:
+        yield (
+            f"the levels may be named one too high or too low (sure to {column.naming:.0%}); count the vertebrae: "
+            "there may be four or six lumbar ones"
+        )
+    missing = [level for level, place in zip(task.levels, column.places, strict=True) if place is None]
+    if missing:
+        yield f"{', '.join(missing)} cannot be seen; the images may end there"

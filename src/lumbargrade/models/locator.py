@@ -1,0 +1,173 @@
+"""The locator: where in a study's slices the places to grade are.
+
+Two heat-map networks: the sagittal one finds each level's place of each group of conditions, the axial one the places of
+the left and the right. What they cannot know, which side a sagittal slice is of and which level an axial one, geometry
+adds (:mod:`lumbargrade.locate`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from lumbargrade.models.heatmap import STRIDE, HeatmapNet
+from lumbargrade.models.storage import not_ours, read_network, save_network
+from lumbargrade.params import PrepareParams, ViewParams
+from lumbargrade.task import GradingTask
+
+CONTRASTS = ("T1", "T2")
+_MEAN, _STD = 0.25, 0.25
+_BATCH = 32
+
+
+class Mark(NamedTuple):
+    """What one map of a network shows: the places of a group, of a level (sagittal) or a side (axial)."""
+
+    group: str
+    level: str | None
+    side: str | None
+
+
+def marks_of(task: GradingTask, orientation: str) -> tuple[Mark, ...]:
+    """The maps that slices of an orientation have in a task; none if it shows nothing there."""
+    marks: dict[Mark, None] = {}
+    for cell in task.cells:
+        if cell.condition.orientation == orientation:
+            group, side = cell.condition.group, cell.condition.side
+            marks[Mark(group, None, side) if orientation == "axial" else Mark(group, cell.level, None)] = None
+    return tuple(marks)
+
+
+def column_group(task: GradingTask) -> str | None:
+    """The group whose places name the levels: the first one that lies in the midline of a sagittal series."""
+    middle = (c.group for c in task.conditions if c.orientation == "sagittal" and c.side is None)
+    return next(middle, None)
+
+
+class Offsets(BaseModel):
+    """How vectors in the patient (LPS, mm) are spread: means, (n, 3), and inverses of their covariances, (n, 3, 3)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: list[list[float]]
+    precision: list[list[list[float]]]
+
+
+class SpineShape(BaseModel):
+    """How lumbar spines are built, learned from the points of the training studies.
+
+    Attributes:
+        steps: From each level's place in the midline to the next one's.
+        places: From a level's place in the midline to that of a group on a side, by ``group/side``; a row a level.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: Offsets
+    places: dict[str, Offsets]
+
+
+def place_key(group: str, side: str | None) -> str:
+    """How :class:`SpineShape` calls the places of a group on a side."""
+    return f"{group}/{side or 'middle'}"
+
+
+class LocatorConfig(BaseModel):
+    """All that a locator was built and trained with.
+
+    Attributes:
+        prepare: Its grey scale is that of the crops.
+        views: What it is shown.
+        width: Channels of its networks' finest level.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: GradingTask
+    prepare: PrepareParams
+    views: ViewParams
+    width: int
+    shape: SpineShape
+
+
+class Locator(nn.Module):
+    """The networks, one for each orientation that the task uses."""
+
+    def __init__(self, config: LocatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        marks = {name: marks_of(config.task, name) for name in ("sagittal", "axial")}
+        self.networks = nn.ModuleDict(
+            {name: HeatmapNet(len(found), len(CONTRASTS), config.width) for name, found in marks.items() if found}
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+    def forward(self, images: Tensor, orientation: str) -> tuple[Tensor, Tensor]:
+        """Logits of the marks' places and of the contrasts, as :class:`HeatmapNet` returns them."""
+        logits: tuple[Tensor, Tensor] = self.networks[orientation](images)
+        return logits
+
+
+def normalise(views: Tensor) -> Tensor:
+    """Turns grey values 0 to 255, (batch, 3, pixels, pixels), into the networks' input, channels last."""
+    return ((views.float() / 255 - _MEAN) / _STD).contiguous(memory_format=torch.channels_last)
+
+
+class Maps(NamedTuple):
+    """What locators see in some slices, on the average.
+
+    Attributes:
+        places: Probability that a mark is at each place, (slices, marks, rows, columns); their sum is that it is there.
+        contrasts: Probabilities of ``CONTRASTS``, (slices, contrasts).
+    """
+
+    places: NDArray[np.float32]
+    contrasts: NDArray[np.float32]
+
+
+@torch.inference_mode()
+def see_slices(locators: Sequence[Locator], images: NDArray[np.uint8], orientation: str) -> Maps:
+    """Returns the mean of the locators' probabilities.
+
+    Args:
+        locators: In evaluation mode, on one device, of one configuration.
+        images: (slices, 3, pixels, pixels).
+    """
+    side = locators[0].config.views.pixels // STRIDE
+    places, contrasts = [], []
+    for start in range(0, len(images), _BATCH):
+        batch = normalise(torch.from_numpy(images[start : start + _BATCH]).to(locators[0].device))
+        outputs = [locator(batch, orientation) for locator in locators]
+        maps = torch.stack([torch.softmax(logits, dim=2) for logits, _ in outputs]).mean(dim=0)
+        places.append(maps[:, :, :-1].reshape(*maps.shape[:2], side, side).cpu().numpy())
+        contrasts.append(torch.stack([torch.softmax(kinds, dim=1) for _, kinds in outputs]).mean(dim=0).cpu().numpy())
+    return Maps(np.concatenate(places), np.concatenate(contrasts))
+
+
+def save_locator(locator: Locator, path: Path) -> None:
+    """Writes weights and configuration as one safetensors file, atomically."""
+    save_network(locator, locator.config, path)
+
+
+def load_locator(path: Path) -> Locator:
+    """Reads a locator, ready to be used (evaluation mode), on the CPU.
+
+    Raises:
+        InputError: The file is not there, or is no locator of this version.
+    """
+    config, weights = read_network(path, LocatorConfig, "locator")
+    locator = Locator(config)
+    try:
+        locator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise not_ours(path, "locator", error) from error
+    return locator.to(memory_format=torch.channels_last).eval()

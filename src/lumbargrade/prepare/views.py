@@ -1,0 +1,91 @@
+"""Views: the slices of a stack as the locator sees them, whole, coarse, upright and of one scale.
+
+A view is a plane of its own in the patient, so that what is found in it has patient coordinates at once.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbargrade.dicom.contrast import Contrast
+from lumbargrade.dicom.geometry import Plane, Vector
+from lumbargrade.dicom.stacks import Orientation, Stack
+from lumbargrade.params import ViewParams
+from lumbargrade.prepare.crop import display_axes, resample, window_around
+from lumbargrade.prepare.series import SeriesImages
+
+
+@dataclass(frozen=True, eq=False)
+class ViewSlice:
+    """One slice of a stack.
+
+    Attributes:
+        instance: The slice's number in its series.
+        source: The plane of the image.
+        view: The plane of the view, which lies in the image's.
+    """
+
+    instance: int
+    source: Plane
+    view: Plane
+
+
+@dataclass(frozen=True, eq=False)
+class StackView:
+    """A stack of parallel slices as the locator sees it, in the order of the stack.
+
+    Attributes:
+        series: How the study calls the series.
+        contrast: The weighting as tables or headers tell it; nothing if they do not.
+        known: Whether the slices' place in the patient is known, and so comparable to that of other series.
+        grey: Returns the view of a slice by its place, (pixels, pixels), 0 to 255.
+    """
+
+    series: str
+    orientation: Orientation
+    contrast: Contrast | None
+    known: bool
+    slices: tuple[ViewSlice, ...]
+    grey: Callable[[int], NDArray[np.uint8]]
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """A slice between its neighbours, (3, pixels, pixels); at the stack's end the last one is repeated."""
+        last = len(self.slices) - 1
+        return np.stack([self.grey(int(np.clip(index + step, 0, last))) for step in (-1, 0, 1)])
+
+    def distances(self, point: Vector) -> NDArray[np.float64]:
+        """How far each slice lies from a point of the patient, mm, (slices,)."""
+        return np.array([abs(float(piece.view.to_pixel(point)[2])) for piece in self.slices])
+
+
+def view_series(
+    series: str, images: SeriesImages, contrast: Contrast | None, params: ViewParams
+) -> Iterator[StackView]:
+    """Views the stacks of a series, the largest first; a slice is decoded when it is asked for."""
+    for stack in images.stacks:
+        yield _view_stack(series, images, stack, contrast, params)
+
+
+def _view_stack(
+    series: str, images: SeriesImages, stack: Stack, contrast: Contrast | None, params: ViewParams
+) -> StackView:
+    middle = stack.slices[len(stack.slices) // 2].plane
+    axes = display_axes(middle, stack.orientation)
+    rows, columns = middle.shape
+    centre = middle.to_patient(np.array([(columns - 1) / 2, (rows - 1) / 2]))
+    size = params.side_mm(stack.orientation) / params.pixels
+    views = []
+    for header in stack.slices:
+        shifted = centre - (header.plane.to_pixel(centre)[2]) * header.plane.normal
+        views.append(ViewSlice(images.numbers[header], header.plane, window_around(shifted, axes, params.pixels, size)))
+    decoded: dict[int, NDArray[np.uint8]] = {}
+
+    def grey(index: int) -> NDArray[np.uint8]:
+        if index not in decoded:
+            decoded[index] = resample(images.grey(stack.slices[index]), stack.slices[index].plane, views[index].view)
+        return decoded[index]
+
+    known = all(header.plane_known for header in stack.slices)
+    return StackView(series, stack.orientation, contrast, known, tuple(views), grey)

@@ -1,0 +1,283 @@
+"""Trains one fold of the locator and locates the studies that it has not seen."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lumbargrade.errors import DivergedError, InputError
+from lumbargrade.files import replaced_file, write_text
+from lumbargrade.locate.study import locate_views
+from lumbargrade.models.heatmap import STRIDE
+from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, normalise, save_locator
+from lumbargrade.prepare.pack_views import PackedViews
+from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.training.augment import random_gamma, random_intensity, random_transforms
+from lumbargrade.training.locator_targets import SliceTargets, learn_shape, slice_targets
+from lumbargrade.training.precision import Precision, choose_precision
+from lumbargrade.training.schedule import parameter_groups, warmup_cosine
+from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, LocatorSpec
+
+_SPREAD = 1.0
+_NEAR = 3.0
+"""Widths of a place on the map, in its pixels: of what is learned, and of what counts as found."""
+_CONTRAST_WEIGHT = 0.1
+_SCALE, _SHIFT = 0.2, 0.15
+"""Largest augmentation of scale (logarithm) and place: fields of view differ, and so does nominal spacing."""
+_SHARES = {"sagittal": 2, "axial": 1}
+"""Batches of each orientation in a round: naming levels is the harder part."""
+
+
+def train_locator(spec: LocatorSpec) -> FoldResult:
+    """Trains a fold from its beginning and writes model, history, located points and, last, the result.
+
+    Raises:
+        InputError: The fold has no studies to train on or to locate, or too few points.
+        DivergedError: The loss became infinite or no number.
+    """
+    started = time.monotonic()
+    run = _Run.begin(spec)
+    (spec.folder / HISTORY).unlink(missing_ok=True)
+    for number in range(1, spec.training.epochs + 1):
+        epoch = run.epoch(number)
+        with (spec.folder / HISTORY).open("a", encoding="utf-8") as history:
+            history.write(epoch.model_dump_json() + "\n")
+    save_locator(run.locator, spec.folder / MODEL)
+    trained = [load_locator(spec.folder / MODEL).to(run.device)]
+    located = [locate_views(trained, study, run.packed.stacks[study]) for study in run.validation_studies]
+    with replaced_file(spec.folder / PREDICTIONS) as temporary:
+        pd.concat(located, ignore_index=True).to_parquet(temporary, index=False)
+    seconds = time.monotonic() - started
+    result = FoldResult(
+        fold=spec.fold,
+        folder=spec.folder,
+        epoch=number,
+        epochs=number,
+        validation_loss=epoch.validation_loss,
+        device=run.device.type,
+        precision=run.precision.name,
+        threads=torch.get_num_threads(),
+        images_per_second=number * run.steps * spec.training.batch_size / seconds,
+        seconds=seconds,
+    )
+    write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
+    return result
+
+
+def fold_studies(packed: PackedViews, split: pd.DataFrame, fold: int) -> tuple[list[int], list[int]]:
+    """Studies that train and that validate in a fold; nothing of the holdout.
+
+    Raises:
+        InputError: One of the two is empty.
+    """
+    folds = split.set_index("study_id")["fold"].to_dict()
+    training = [study for study in packed.studies if folds.get(study, HOLDOUT) not in (HOLDOUT, fold)]
+    validation = [study for study in packed.studies if folds.get(study) == fold]
+    if not training or not validation:
+        raise InputError(
+            f"fold {fold} has {len(training)} studies to train the locator on and {len(validation)} to locate"
+        )
+    return training, validation
+
+
+@dataclass
+class _Run:
+    spec: LocatorSpec
+    device: torch.device
+    precision: Precision
+    locator: Locator
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LambdaLR
+    generator: torch.Generator
+    packed: PackedViews
+    validation_studies: list[int]
+    training: dict[str, SliceTargets]
+    validation: dict[str, SliceTargets]
+
+    @classmethod
+    def begin(cls, spec: LocatorSpec) -> "_Run":
+        params = spec.training
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        seed = int(np.random.SeedSequence([spec.seed, spec.fold]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        if params.deterministic:
+            torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = not params.deterministic
+        packed = PackedViews(spec.packed)
+        studies, unseen = fold_studies(packed, pd.read_csv(spec.split), spec.fold)
+        config = LocatorConfig(
+            task=spec.task,
+            prepare=spec.prepare,
+            views=spec.views,
+            width=params.width,
+            shape=learn_shape(packed, spec.task, studies),
+        )
+        locator = Locator(config).to(device).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.AdamW(parameter_groups(locator, params.weight_decay), lr=params.learning_rate)
+        steps = max(params.epoch_slices // params.batch_size, 1)
+        training = {name: slice_targets(packed, spec.task, name, studies) for name in locator.networks}
+        return cls(
+            spec=spec,
+            device=device,
+            precision=choose_precision(params.precision, device),
+            locator=locator,
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, steps)),
+            generator=torch.Generator().manual_seed(seed),
+            packed=packed,
+            validation_studies=unseen,
+            training={name: targets for name, targets in training.items() if len(targets)},
+            validation={name: slice_targets(packed, spec.task, name, unseen) for name in locator.networks},
+        )
+
+    @property
+    def steps(self) -> int:
+        """Batches of an epoch."""
+        return max(self.spec.training.epoch_slices // self.spec.training.batch_size, 1)
+
+    def epoch(self, number: int) -> Epoch:
+        """Trains on so many slices, then looks at a sample of the unseen ones."""
+        started = time.monotonic()
+        train_loss = self._train()
+        validation_loss, accuracy = self._validate()
+        if not np.isfinite([train_loss, validation_loss]).all():
+            raise DivergedError(
+                f"locator, fold {self.spec.fold}: the loss is no longer a number in epoch {number}; lower "
+                f"locator.learning_rate (now {self.spec.training.learning_rate:g}) or set locator.precision to fp32"
+            )
+        return Epoch(
+            epoch=number,
+            train_loss=train_loss,
+            validation_loss=validation_loss,
+            validation_accuracy=accuracy,
+            learning_rate=float(self.schedule.get_last_lr()[0]),
+            seconds=time.monotonic() - started,
+        )
+
+    def _train(self) -> float:
+        self.locator.train()
+        strength = self.spec.training.augmentation
+        losses = []
+        for orientation, rows in self._batches():
+            targets = self.training[orientation]
+            transforms = random_transforms(len(rows), strength, self.generator, _SCALE, _SHIFT)
+            images = self._images(targets, rows)
+            images = random_gamma(_turned(images, transforms.to(self.device)), strength, self.generator)
+            images = random_intensity(images, strength, self.generator)
+            places, present = _moved(targets.places[rows], targets.present[rows], transforms, images.shape[-1])
+            loss, _ = self._loss(images, orientation, places, present, targets.contrast[rows])
+            self.optimizer.zero_grad(set_to_none=True)
+            self.precision.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            self.precision.scaler.step(self.optimizer)
+            self.precision.scaler.update()
+            self.schedule.step()
+            losses.append(loss.detach())
+        return float(torch.stack(losses).mean())
+
+    @torch.inference_mode()
+    def _validate(self) -> tuple[float, float]:
+        self.locator.eval()
+        size = self.spec.training.batch_size
+        losses, found = [], []
+        for orientation, targets in self.validation.items():
+            shown = np.flatnonzero((targets.present > 0.5).any(axis=1))
+            rows = shown[:: max(len(shown) // (4 * size), 1)][: 4 * size]
+            for start in range(0, len(rows), size):
+                some = rows[start : start + size]
+                places, present = torch.from_numpy(targets.places[some]), torch.from_numpy(targets.present[some])
+                images = self._images(targets, some)
+                loss, near = self._loss(images, orientation, places, present, targets.contrast[some])
+                losses.append(loss)
+                found.append(near)
+        if not losses:
+            return 0.0, 0.0
+        return float(torch.stack(losses).mean()), float(torch.cat(found).float().mean())
+
+    def _loss(
+        self, images: Tensor, orientation: str, places: Tensor, present: Tensor, contrast: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor]:
+        """The loss, and for each mark that is there whether its likeliest place is near."""
+        with self.precision.autocast():
+            logits, contrasts = self.locator(normalise(images), orientation)
+        places, present = places.to(self.device), present.to(self.device)
+        side = images.shape[-1] // STRIDE
+        wanted = target_maps(places, present.clamp(min=0), side)
+        known = present >= 0
+        each = -(wanted * F.log_softmax(logits, dim=2)).sum(dim=2)
+        loss = (each * known).sum() / known.sum().clamp(min=1)
+        loss = loss + _CONTRAST_WEIGHT * F.cross_entropy(contrasts, torch.from_numpy(contrast).to(self.device))
+        likeliest = logits[:, :, :-1].argmax(dim=2)
+        off = torch.stack([likeliest % side, likeliest // side], dim=2) - _on_map(places)
+        return loss, (off.norm(dim=2) <= _NEAR)[present > 0.9]
+
+    def _images(self, targets: SliceTargets, rows: NDArray[np.int64]) -> Tensor:
+        images = np.stack([stack.image(index) for stack, index in (targets.stacks[row] for row in rows)])
+        return torch.from_numpy(images).to(self.device, non_blocking=True)
+
+    def _batches(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Half of a batch shows something to find; orientations take turns."""
+        turns = [name for name in self.training for _ in range(_SHARES[name])]
+        half = self.spec.training.batch_size // 2
+        pools = {}
+        for name, targets in self.training.items():
+            shown = (targets.present > 0.5).any(axis=1)
+            full, empty = np.flatnonzero(shown), np.flatnonzero(~shown)
+            pools[name] = (full if len(full) else empty, empty if len(empty) else full)
+        for step in range(self.steps):
+            name = turns[step % len(turns)]
+            full, empty = pools[name]
+            yield (
+                name,
+                np.concatenate([self._draw(full, self.spec.training.batch_size - half), self._draw(empty, half)]),
+            )
+
+    def _draw(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+        drawn = torch.randint(len(pool), (count,), generator=self.generator).numpy()
+        return np.asarray(pool[drawn])
+
+
+def target_maps(places: Tensor, present: Tensor, side: int) -> Tensor:
+    """What the network should say: a bell around each place, and how much of the mark is absent.
+
+    Args:
+        places: Pixels of the image (column, row), (batch, marks, 2).
+        present: 0 to 1, (batch, marks).
+        side: Side of the maps.
+
+    Returns:
+        (batch, marks, side * side + 1), each of sum 1.
+    """
+    axis = torch.arange(side, device=places.device)
+    x, y = _on_map(places).unbind(dim=2)
+    bells = [torch.exp(-0.5 * ((axis - middle[..., None]) / _SPREAD) ** 2) for middle in (y, x)]
+    maps = (bells[0][..., :, None] * bells[1][..., None, :]).flatten(2)
+    maps = maps / maps.sum(dim=2, keepdim=True).clamp(min=1e-12) * present[..., None]
+    return torch.cat([maps, (1 - present)[..., None]], dim=2)
+
+
+def _on_map(places: Tensor) -> Tensor:
+    return (places + 0.5) / STRIDE - 0.5
+
+
+def _turned(images: Tensor, transforms: Tensor) -> Tensor:
+    grid = F.affine_grid(transforms, list(images.shape), align_corners=False)
+    return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _moved(
+    places: NDArray[np.float32], present: NDArray[np.float32], transforms: Tensor, side: int
+) -> tuple[Tensor, Tensor]:
+    """Where places are after the images were turned; what has left the image is absent."""
+    centred = (torch.from_numpy(places) + 0.5) * 2 / side - 1
+    matrix, shift = transforms[:, :, :2], transforms[:, :, 2]
+    back = torch.linalg.solve(matrix, (centred - shift[:, None]).transpose(1, 2)).transpose(1, 2)
+    moved = (back + 1) * side / 2 - 0.5
+    inside = ((moved >= 0) & (moved <= side - 1)).all(dim=2)
+    amount = torch.from_numpy(present)
+    return moved, torch.where((amount > 0) & ~inside, 0.0, amount)

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lumbargrade.errors import InputError
+from lumbargrade.models.locator import (
+    Locator,
+    LocatorConfig,
+    Mark,
+    Offsets,
+    SpineShape,
+    column_group,
+    load_locator,
+    marks_of,
+    save_locator,
+    see_slices,
+)
+from lumbargrade.params import PrepareParams, ViewParams
+from lumbargrade.task import GradingTask
+
+
+@pytest.fixture
+def locator(rsna: GradingTask) -> Locator:
+    torch.manual_seed(0)
+    steps = Offsets(mean=[[0.0, 0.0, -35.0]] * 4, precision=[np.eye(3).tolist()] * 4)
+    shape = SpineShape(steps=steps, places={})
+    config = LocatorConfig(task=rsna, prepare=PrepareParams(), views=ViewParams(pixels=64), width=8, shape=shape)
+    return Locator(config).eval()
+
+
+def test_maps_are_probabilities_with_an_absent_rest(locator: Locator) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (3, 3, 64, 64), dtype=np.uint8)
+    for orientation, marks in (("sagittal", 10), ("axial", 2)):
+        maps = see_slices([locator, locator], images, orientation)
+        assert maps.places.shape == (3, marks, 32, 32)
+        assert (maps.places.sum(axis=(2, 3)) <= 1 + 1e-5).all()
+        assert maps.places.min() >= 0
+        np.testing.assert_allclose(maps.contrasts.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_saved_locator_sees_the_same(locator: Locator, tmp_path: Path) -> None:
+    save_locator(locator, tmp_path / "locator.safetensors")
+    again = load_locator(tmp_path / "locator.safetensors")
+    images = np.random.default_rng(1).integers(0, 255, (2, 3, 64, 64), dtype=np.uint8)
+    assert again.config == locator.config
+    np.testing.assert_allclose(
+        see_slices([again], images, "axial").places, see_slices([locator], images, "axial").places, atol=1e-6
+    )
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"no")
+    with pytest.raises(InputError, match="is not a locator of this version of Lumbargrade"):
+        load_locator(tmp_path / "x.safetensors")
+    with pytest.raises(InputError, match="does not exist"):
+        load_locator(tmp_path / "y.safetensors")
+
+
+def test_marks_follow_from_the_task(rsna: GradingTask, disc: GradingTask) -> None:
+    assert len(marks_of(rsna, "sagittal")) == 10
+    assert marks_of(rsna, "axial") == (Mark("subarticular", None, "left"), Mark("subarticular", None, "right"))
+    assert marks_of(disc, "axial") == ()
+    assert column_group(rsna) == "spinal"
+    assert column_group(disc) == "disc"
