@@ -16,7 +16,7 @@ from lumbargrade.params import LocatorParams, PrepareParams, ViewParams
 from lumbargrade.prepare.pack_views import PackedViews, pack_views
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.augment import random_transforms
-from lumbargrade.training.fit_locator import _moved, _turned, fold_studies, target_maps, train_locator
+from lumbargrade.training.fit_locator import fold_studies, moved_places, target_maps, train_locator, turned
 from lumbargrade.training.locator_report import compare_points, locator_metrics, worst_figure
 from lumbargrade.training.spec import LocatorSpec, read_history, read_result, read_spec
 
@@ -81,11 +81,11 @@ def test_places_move_with_the_image(seed: int, x: float, y: float) -> None:
     down, across = torch.meshgrid(torch.arange(128.0), torch.arange(128.0), indexing="ij")
     image = torch.exp(-((across - x) ** 2 + (down - y) ** 2) / 18)[None, None].expand(1, 3, 128, 128) * 255
     transforms = random_transforms(1, 1.0, torch.Generator().manual_seed(seed), 0.2, 0.15)
-    turned = _turned(image, transforms)[0, 0]
-    places, present = _moved(np.array([[[x, y]]], np.float32), np.array([[1.0]], np.float32), transforms, 128)
+    seen = turned(image, transforms)[0, 0]
+    places, present = moved_places(np.array([[[x, y]]], np.float32), np.array([[1.0]], np.float32), transforms, 128)
     moved_x, moved_y = places[0, 0].tolist()
     if present[0, 0] > 0 and 8 < moved_x < 119 and 8 < moved_y < 119:
-        centre = [float((turned * axis).sum() / turned.sum()) for axis in (across, down)]
+        centre = [float((seen * axis).sum() / seen.sum()) for axis in (across, down)]
         assert centre == pytest.approx([moved_x, moved_y], abs=0.3)
 
 

@@ -1,7 +1,7 @@
 """The levels of a spine, decided together: a column of discs in order, not the best place for each level alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,11 +86,11 @@ def find_column(
         if chosen is None:
             places.append(None)
             continue
-        seen, index, row, column = found.where[chosen]
-        places.append(seen.place(marks[level], index, row, column))
-    column_found = Column(tuple(places), _naming(found.evidence, chain), None)
+        seen, index, row, across = found.where[chosen]
+        places.append(seen.place(marks[level], index, row, across))
+    column = Column(tuple(places), _naming(found.evidence, chain), None)
     known = all(seen.stack.known for seen in stacks)
-    return Column(column_found.places, column_found.naming, _refusal(column_found, shape.steps, known))
+    return replace(column, refusal=_refusal(column, shape.steps, known))
 
 
 def _mark(seen: SeenStack, group: str, level: str) -> int:

@@ -93,11 +93,7 @@ class SeenStack:
 
 
 def look_at(locators: Sequence[Locator], stack: StackView, slices: Sequence[int] | None = None) -> SeenStack:
-    """Looks at a stack, or at some of its slices.
-
-    Raises:
-        UnreadableFile: A slice cannot be decoded.
-    """
+    """Looks at a stack, or at some of its slices."""
     chosen = tuple(range(len(stack.slices))) if slices is None else tuple(slices)
     images = np.stack([stack.image(index) for index in chosen])
     maps = see_slices(locators, images, stack.orientation)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.errors import InputError
 from lumbargrade.locate.column import Column, find_column, offset_score
 from lumbargrade.locate.seen import Place, SeenStack, look_at
@@ -121,19 +120,14 @@ def _sagittal_series(
     task = locators[0].config.task
     wanted = {series_kind(c.series).contrast for c in task.conditions if c.orientation == "sagittal"}
     by_series: dict[str, list[SeenStack]] = {}
-    refused: dict[str, str] = {}
     for stack in stacks:
         if stack.orientation != "sagittal" or (stack.contrast or "T1") not in {"T1", "T2"}:
             continue
-        try:
-            seen = look_at(locators, stack)
-        except UnreadableFile as error:
-            refused[stack.contrast or "T2"] = str(error)
-            continue
+        seen = look_at(locators, stack)
         if seen.contrast in wanted:
             by_series.setdefault(stack.series, []).append(seen)
     first = [_Series(found, find_column(found, group, task.levels, shape)) for found in by_series.values()]
-    refused |= {series.contrast: series.column.refusal for series in first if series.column.refusal}
+    refused = {series.contrast: series.column.refusal for series in first if series.column.refusal}
     sound = [series for series in first if series.column.refusal is None]
     reference = _reference(sound)
     if reference is None:
@@ -225,10 +219,7 @@ def _axial_stacks(
             if place is not None:
                 near |= set(_near_slices(stack, place).tolist())
         if near:
-            try:
-                yield look_at(locators, stack, sorted(near))
-            except UnreadableFile:
-                continue
+            yield look_at(locators, stack, sorted(near))
 
 
 def _near_slices(stack: StackView, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -63,11 +63,22 @@ class SeriesImages:
 
     @cached_property
     def window(self) -> tuple[float, float]:
-        """Intensities of the series that become black and white."""
+        """Intensities of the series that become black and white; slices that cannot be decoded are left out.
+
+        Raises:
+            UnreadableFile: None of them can.
+        """
         slices = [header for stack in self.stacks for header in stack.slices]
         picked = np.linspace(0, len(slices) - 1, min(_WINDOW_SLICES, len(slices))).round().astype(int)
-        values = np.concatenate([self.pixels(slices[index])[::2, ::2].ravel() for index in picked])
-        low, high = np.percentile(values, self._percentiles)
+        values, unreadable = [], None
+        for index in picked:
+            try:
+                values.append(self.pixels(slices[index])[::2, ::2].ravel())
+            except UnreadableFile as error:
+                unreadable = error
+        if not values:
+            raise UnreadableFile(str(unreadable))
+        low, high = np.percentile(np.concatenate(values), self._percentiles)
         return float(low), float(max(high, low + 1e-6))
 
     def grey(self, header: SliceHeader) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbargrade.dicom.contrast import Contrast
+from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.params import ViewParams
@@ -63,7 +64,10 @@ class StackView:
 def view_series(
     series: str, images: SeriesImages, contrast: Contrast | None, params: ViewParams
 ) -> Iterator[StackView]:
-    """Views the stacks of a series, the largest first; a slice is decoded when it is asked for."""
+    """Views the stacks of a series, the largest first; a slice is decoded when it is asked for.
+
+    One that cannot be decoded is black.
+    """
     for stack in images.stacks:
         yield _view_stack(series, images, stack, contrast, params)
 
@@ -84,7 +88,11 @@ def _view_stack(
 
     def grey(index: int) -> NDArray[np.uint8]:
         if index not in decoded:
-            decoded[index] = resample(images.grey(stack.slices[index]), stack.slices[index].plane, views[index].view)
+            header = stack.slices[index]
+            try:
+                decoded[index] = resample(images.grey(header), header.plane, views[index].view)
+            except UnreadableFile:
+                decoded[index] = np.zeros(views[index].view.shape, np.uint8)
         return decoded[index]
 
     known = all(header.plane_known for header in stack.slices)

@@ -168,9 +168,9 @@ class _Run:
             targets = self.training[orientation]
             transforms = random_transforms(len(rows), strength, self.generator, _SCALE, _SHIFT)
             images = self._images(targets, rows)
-            images = random_gamma(_turned(images, transforms.to(self.device)), strength, self.generator)
+            images = random_gamma(turned(images, transforms.to(self.device)), strength, self.generator)
             images = random_intensity(images, strength, self.generator)
-            places, present = _moved(targets.places[rows], targets.present[rows], transforms, images.shape[-1])
+            places, present = moved_places(targets.places[rows], targets.present[rows], transforms, images.shape[-1])
             loss, _ = self._loss(images, orientation, places, present, targets.contrast[rows])
             self.optimizer.zero_grad(set_to_none=True)
             self.precision.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
@@ -265,12 +265,13 @@ def _on_map(places: Tensor) -> Tensor:
     return (places + 0.5) / STRIDE - 0.5
 
 
-def _turned(images: Tensor, transforms: Tensor) -> Tensor:
+def turned(images: Tensor, transforms: Tensor) -> Tensor:
+    """Images as affine matrices (batch, 2, 3) see them; black where they end."""
     grid = F.affine_grid(transforms, list(images.shape), align_corners=False)
     return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _moved(
+def moved_places(
     places: NDArray[np.float32], present: NDArray[np.float32], transforms: Tensor, side: int
 ) -> tuple[Tensor, Tensor]:
     """Where places are after the images were turned; what has left the image is absent."""
