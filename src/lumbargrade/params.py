@@ -91,7 +91,7 @@ class LocatorParams(_Section):
     """
 
     width: int = Field(default=16, ge=8, le=256)
-    epochs: int = Field(default=10, ge=1, le=1000)
+    epochs: int = Field(default=8, ge=1, le=1000)
     epoch_slices: int = Field(default=512, ge=1)
     batch_size: int = Field(default=8, ge=1, le=4096)
     learning_rate: float = Field(default=3e-3, gt=0, le=1)

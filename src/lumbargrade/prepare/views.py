@@ -76,13 +76,13 @@ def _view_stack(
     series: str, images: SeriesImages, stack: Stack, contrast: Contrast | None, params: ViewParams
 ) -> StackView:
     middle = stack.slices[len(stack.slices) // 2].plane
-    axes = display_axes(middle, stack.orientation)
     rows, columns = middle.shape
     centre = middle.to_patient(np.array([(columns - 1) / 2, (rows - 1) / 2]))
     size = params.side_mm(stack.orientation) / params.pixels
     views = []
     for header in stack.slices:
-        shifted = centre - (header.plane.to_pixel(centre)[2]) * header.plane.normal
+        shifted = centre - header.plane.to_pixel(centre)[2] * header.plane.normal
+        axes = display_axes(header.plane, stack.orientation)
         views.append(ViewSlice(images.numbers[header], header.plane, window_around(shifted, axes, params.pixels, size)))
     decoded: dict[int, NDArray[np.uint8]] = {}
 
