@@ -124,7 +124,7 @@ def test_the_first_model_is_champion_and_answers_over_http(job: Job) -> None:
     assert job.summary["reason"] == "there was no champion"
     assert job.summary["champion"] == job.summary["version"] == "1"
     assert job.summary["answer"]["cells"] == 25
-    assert job.summary["answer"]["graded"] > 0  # how many is for the benchmarks: this locator has learned for seconds
+    assert job.summary["answer"]["graded"] >= 20
     assert in_holdout(int(job.summary["answer"]["study_id"]), 0.2)
 
 
