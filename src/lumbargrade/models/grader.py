@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torchvision.models import densenet121
 
-from lumbargrade.models.storage import not_ours, read_network, save_network
+from lumbargrade.models.storage import load_network, save_network
 from lumbargrade.params import PrepareParams
 from lumbargrade.task import GradingTask
 
@@ -117,10 +117,4 @@ def load_grader(path: Path) -> Grader:
     Raises:
         InputError: The file is not there, or is no grader of this version.
     """
-    config, weights = read_network(path, GraderConfig, "grader")
-    grader = Grader(config)
-    try:
-        grader.load_state_dict(weights)
-    except RuntimeError as error:
-        raise not_ours(path, "grader", error) from error
-    return grader.to(memory_format=torch.channels_last).eval()
+    return load_network(path, GraderConfig, Grader, "grader")

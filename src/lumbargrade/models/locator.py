@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from lumbargrade.models.heatmap import STRIDE, HeatmapNet
-from lumbargrade.models.storage import not_ours, read_network, save_network
+from lumbargrade.models.storage import load_network, save_network
 from lumbargrade.params import PrepareParams, ViewParams
 from lumbargrade.task import GradingTask
 
@@ -164,10 +164,4 @@ def load_locator(path: Path) -> Locator:
     Raises:
         InputError: The file is not there, or is no locator of this version.
     """
-    config, weights = read_network(path, LocatorConfig, "locator")
-    locator = Locator(config)
-    try:
-        locator.load_state_dict(weights)
-    except RuntimeError as error:
-        raise not_ours(path, "locator", error) from error
-    return locator.to(memory_format=torch.channels_last).eval()
+    return load_network(path, LocatorConfig, Locator, "locator")

@@ -1,18 +1,21 @@
 """Networks as files: weights and configuration in one safetensors file. No pickle."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import replaced_file
 
 Config = TypeVar("Config", bound=BaseModel)
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def save_network(network: nn.Module, config: BaseModel, path: Path) -> None:
@@ -22,11 +25,12 @@ def save_network(network: nn.Module, config: BaseModel, path: Path) -> None:
         save_file(weights, temporary, metadata={"config": config.model_dump_json()})
 
 
-def read_network(path: Path, kind: type[Config], what: str) -> tuple[Config, dict[str, Tensor]]:
-    """Reads configuration and weights.
+def load_network(path: Path, kind: type[Config], build: Callable[[Config], Network], what: str) -> Network:
+    """Reads a network, ready to be used (evaluation mode), on the CPU.
 
     Args:
         kind: What the configuration must be.
+        build: Makes the network that the configuration describes.
         what: How messages call the network.
 
     Raises:
@@ -37,12 +41,11 @@ def read_network(path: Path, kind: type[Config], what: str) -> tuple[Config, dic
     try:
         with safe_open(path, framework="pt") as file:
             config = kind.model_validate(json.loads((file.metadata() or {})["config"]))
-            return config, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
-    except (SafetensorError, KeyError, ValidationError) as error:
-        raise not_ours(path, what, error) from error
-
-
-def not_ours(path: Path, what: str, error: Exception) -> InputError:
-    """The error for a file that holds another network, or one of another version."""
-    reason = str(error).splitlines()[0]
-    return InputError(f"{path} is not a {what} of this version of Lumbargrade: {reason}; train it again")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+        network = build(config)
+        network.load_state_dict(weights)
+    except (SafetensorError, KeyError, ValidationError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is not a {what} of this version of Lumbargrade: {reason}; train it again") from error
+    network.to(memory_format=torch.channels_last)
+    return network.eval()

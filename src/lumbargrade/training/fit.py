@@ -21,7 +21,7 @@ from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_gr
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.augment import random_intensity, random_transforms
-from lumbargrade.training.precision import Precision, choose_precision
+from lumbargrade.training.precision import Precision, begin_training, choose_precision
 from lumbargrade.training.predict import cell_codes, predict_studies
 from lumbargrade.training.schedule import parameter_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, FoldSpec
@@ -101,12 +101,7 @@ class _Run:
     @classmethod
     def begin(cls, spec: FoldSpec) -> "_Run":
         params = spec.training
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        seed = int(np.random.SeedSequence([spec.seed, spec.fold]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        if params.deterministic:
-            torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = not params.deterministic
+        device, seed = begin_training(spec.seed, spec.fold, params.deterministic)
         packed = PackedCrops(spec.crops, *([spec.located] if spec.located else []))
         training, validation = fold_rows(packed.index, pd.read_csv(spec.split), spec.fold)
         config = GraderConfig(

@@ -16,11 +16,12 @@ from lumbargrade.files import replaced_file, write_text
 from lumbargrade.locate.study import locate_views
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, normalise, save_locator
+from lumbargrade.params import LocatorParams
 from lumbargrade.prepare.pack_views import PackedViews
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.augment import random_gamma, random_intensity, random_transforms
 from lumbargrade.training.locator_targets import SliceTargets, learn_shape, slice_targets
-from lumbargrade.training.precision import Precision, choose_precision
+from lumbargrade.training.precision import Precision, begin_training, choose_precision
 from lumbargrade.training.schedule import parameter_groups, warmup_cosine
 from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, LocatorSpec
 
@@ -63,7 +64,7 @@ def train_locator(spec: LocatorSpec) -> FoldResult:
         device=run.device.type,
         precision=run.precision.name,
         threads=torch.get_num_threads(),
-        images_per_second=number * run.steps * spec.training.batch_size / seconds,
+        images_per_second=number * _steps(spec.training) * spec.training.batch_size / seconds,
         seconds=seconds,
     )
     write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
@@ -86,6 +87,11 @@ def fold_studies(packed: PackedViews, split: pd.DataFrame, fold: int) -> tuple[l
     return training, validation
 
 
+def _steps(params: LocatorParams) -> int:
+    """Batches of an epoch."""
+    return max(params.epoch_slices // params.batch_size, 1)
+
+
 @dataclass
 class _Run:
     spec: LocatorSpec
@@ -103,12 +109,7 @@ class _Run:
     @classmethod
     def begin(cls, spec: LocatorSpec) -> "_Run":
         params = spec.training
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        seed = int(np.random.SeedSequence([spec.seed, spec.fold]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        if params.deterministic:
-            torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = not params.deterministic
+        device, seed = begin_training(spec.seed, spec.fold, params.deterministic)
         packed = PackedViews(spec.packed)
         studies, unseen = fold_studies(packed, pd.read_csv(spec.split), spec.fold)
         config = LocatorConfig(
@@ -120,7 +121,6 @@ class _Run:
         )
         locator = Locator(config).to(device).to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(parameter_groups(locator, params.weight_decay), lr=params.learning_rate)
-        steps = max(params.epoch_slices // params.batch_size, 1)
         training = {name: slice_targets(packed, spec.task, name, studies) for name in locator.networks}
         return cls(
             spec=spec,
@@ -128,18 +128,13 @@ class _Run:
             precision=choose_precision(params.precision, device),
             locator=locator,
             optimizer=optimizer,
-            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, steps)),
+            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, _steps(params))),
             generator=torch.Generator().manual_seed(seed),
             packed=packed,
             validation_studies=unseen,
             training={name: targets for name, targets in training.items() if len(targets)},
             validation={name: slice_targets(packed, spec.task, name, unseen) for name in locator.networks},
         )
-
-    @property
-    def steps(self) -> int:
-        """Batches of an epoch."""
-        return max(self.spec.training.epoch_slices // self.spec.training.batch_size, 1)
 
     def epoch(self, number: int) -> Epoch:
         """Trains on so many slices, then looks at a sample of the unseen ones."""
@@ -229,7 +224,7 @@ class _Run:
             shown = (targets.present > 0.5).any(axis=1)
             full, empty = np.flatnonzero(shown), np.flatnonzero(~shown)
             pools[name] = (full if len(full) else empty, empty if len(empty) else full)
-        for step in range(self.steps):
+        for step in range(_steps(self.spec.training)):
             name = turns[step % len(turns)]
             full, empty = pools[name]
             yield (

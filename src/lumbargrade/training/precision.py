@@ -1,9 +1,10 @@
-"""How numbers are held in training: the narrowest kind that the device computes in."""
+"""How a training run computes: on which device, from which seed, and in the narrowest numbers that the device has."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 
@@ -33,3 +34,13 @@ def choose_precision(wish: str, device: torch.device) -> Precision:
 
 def _cpu_has_bf16() -> bool:
     return bool(torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("bf16"))
+
+
+def begin_training(seed: int, fold: int, deterministic: bool) -> tuple[torch.device, int]:
+    """Seeds torch for a fold and returns the device that the process was given, and the seed."""
+    own_seed = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+    torch.manual_seed(own_seed)
+    if deterministic:
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = not deterministic
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu"), own_seed
