@@ -1,13 +1,17 @@
 """Geometry around the networks: with maps that are right, every cell is found, named and told apart."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
+import lumbargrade.locate.study as module
+from lumbargrade.locate.seen import SeenStack
 from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.prepare.pack_views import PackedViews
-from lumbargrade.prepare.views import StackView
+from lumbargrade.prepare.views import StackView, ViewSlice
 from lumbargrade.task import GradingTask
 
 
@@ -23,6 +27,23 @@ def errors(located: LocatedStudy, packed: PackedViews, study: int, task: Grading
 
 def without(stacks: list[StackView], orientation: str, contrast: str) -> list[StackView]:
     return [stack for stack in stacks if (stack.orientation, stack.contrast) != (orientation, contrast)]
+
+
+def see_otherwise(monkeypatch: pytest.MonkeyPatch, change: Callable[[SeenStack], None]) -> None:
+    """Lets the locators see something else than what is there."""
+    see = module.look_at
+
+    def changed(locators: list[Any], stack: StackView, slices: Any = None) -> SeenStack:
+        seen = see(locators, stack, slices)
+        change(seen)
+        return seen
+
+    monkeypatch.setattr(module, "look_at", changed)
+
+
+def midline(seen: SeenStack) -> list[int]:
+    """The maps of the levels' places in the midline."""
+    return [number for number, mark in enumerate(seen.marks) if mark.group == "spinal"]
 
 
 def test_every_cell_is_found_with_its_level_and_side(packed: PackedViews, oracle: list[Any], rsna: GradingTask) -> None:
@@ -84,7 +105,9 @@ def test_a_smaller_spine_is_refused_as_no_lumbar_one(packed: PackedViews, oracle
     assert any("a sagittal T2 series was not used" in note for note in located.notes)
 
 
-def test_a_level_outside_the_images_is_told(packed: PackedViews, oracle: list[Any], rsna: GradingTask) -> None:
+def test_a_level_outside_the_images_is_told(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sacrum is cut off: what the images do not show is not made up."""
     study = packed.studies[0]
     lowest = next(
@@ -92,23 +115,97 @@ def test_a_level_outside_the_images_is_told(packed: PackedViews, oracle: list[An
         for p in packed.points_of(study)
         if (p["condition"], p["level"]) == ("spinal_canal_stenosis", "L5/S1")
     )
-    import lumbargrade.locate.study as module
 
-    see = module.look_at
-
-    def cut(locators: list[Any], stack: StackView, slices: Any = None) -> Any:
-        seen = see(locators, stack, slices)
-        if stack.orientation == "sagittal":
+    def cut(seen: SeenStack) -> None:
+        if seen.stack.orientation == "sagittal":
             seen.maps[np.broadcast_to((seen.positions[..., 2] < lowest + 12)[:, None], seen.maps.shape)] = 0
-        return seen
 
-    module.look_at = cut
-    try:
-        located = locate_study(oracle, packed.stacks[study])
-    finally:
-        module.look_at = see
+    see_otherwise(monkeypatch, cut)
+    located = locate_study(oracle, packed.stacks[study])
     assert located.reasons["spinal_canal_stenosis", "L5/S1"] == (
         "L5/S1 is not seen in the study's Sagittal T2/STIR series"
     )
     assert ("spinal_canal_stenosis", "L4/L5") in located.places
     assert "L5/S1 cannot be seen; the images may end there" in located.notes
+
+
+def test_a_level_that_is_not_seen_between_others_is_there(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(seen: SeenStack) -> None:
+        if seen.stack.orientation == "sagittal":
+            seen.maps[:, midline(seen)[2]] = 0
+
+    see_otherwise(monkeypatch, blind)
+    for study in packed.studies:
+        located = locate_study(oracle, packed.stacks[study])
+        off = errors(located, packed, study, rsna)
+        assert off["spinal_canal_stenosis", "L3/L4"] < 8
+        assert located.places["spinal_canal_stenosis", "L3/L4"].confidence < 0.1
+
+
+def test_series_in_one_place_agree_on_the_names(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The T2 alone would be named one level too high; the T1 knows better."""
+
+    def unsure(seen: SeenStack) -> None:
+        if (seen.stack.orientation, seen.contrast) == ("sagittal", "T2"):
+            levels = midline(seen)
+            right = seen.maps[:, levels].copy()
+            seen.maps[:, levels] = 0.05 * right
+            seen.maps[:, levels[:-1]] += 0.9 * right[:, 1:]
+
+    see_otherwise(monkeypatch, unsure)
+    study = packed.studies[0]
+    alone = locate_study(oracle, without(packed.stacks[study], "sagittal", "T1"))
+    assert errors(alone, packed, study, rsna)["spinal_canal_stenosis", "L2/L3"] > 20
+    both = locate_study(oracle, packed.stacks[study])
+    assert max(errors(both, packed, study, rsna).values()) < 5.5
+
+
+def test_series_in_different_places_do_not_mislead_each_other(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask
+) -> None:
+    """The patient moved up by more than a level between the two series, or positions are wrong."""
+
+    def moved(stack: StackView) -> StackView:
+        if (stack.orientation, stack.contrast) != ("sagittal", "T1"):
+            return stack
+        up = np.array([0.0, 0.0, 50.0])
+        slices = [
+            replace(
+                piece,
+                source=replace(piece.source, position=piece.source.position + up),
+                view=replace(piece.view, position=piece.view.position + up),
+            )
+            for piece in stack.slices
+        ]
+        return replace(stack, slices=tuple(slices))
+
+    study = packed.studies[0]
+    located = locate_study(oracle, [moved(stack) for stack in packed.stacks[study]])
+    for (condition, level), off in errors(located, packed, study, rsna).items():
+        expected = 50 if "foraminal" in condition else 0
+        assert abs(off - expected) < 6, (condition, level)
+
+
+def test_images_that_end_above_the_sacrum_are_told(packed: PackedViews, oracle: list[Any]) -> None:
+    study = packed.studies[0]
+    low = next(
+        p["position"]
+        for p in packed.points_of(study)
+        if (p["condition"], p["level"]) == ("spinal_canal_stenosis", "L5/S1")
+    )
+
+    def short(stack: StackView) -> StackView:
+        def end(piece: ViewSlice) -> ViewSlice:
+            rows = int(piece.source.to_pixel(low)[1] + 10 / piece.source.spacing[0])
+            return replace(piece, source=replace(piece.source, shape=(rows, piece.source.shape[1])))
+
+        return replace(stack, slices=tuple(end(piece) for piece in stack.slices))
+
+    located = locate_study(oracle, [short(stack) for stack in packed.stacks[study] if stack.orientation == "sagittal"])
+    assert located.notes == [
+        "the images end just below L5/S1: without the sacrum the levels may be named wrongly; count the vertebrae"
+    ]

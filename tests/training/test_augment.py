@@ -1,6 +1,6 @@
 import torch
 
-from lumbargrade.training.augment import random_intensity, random_transforms
+from lumbargrade.training.augment import random_bias, random_erasing, random_gamma, random_intensity, random_transforms
 
 
 def generator() -> torch.Generator:
@@ -30,3 +30,31 @@ def test_grey_values_stay_grey_values() -> None:
     changed = random_intensity(crops, 2.0, generator())
     assert changed.min() >= 0
     assert changed.max() <= 255
+
+
+def test_bias_is_smooth_and_keeps_grey_values() -> None:
+    images = torch.full((8, 3, 64, 64), 120.0)
+    assert torch.equal(random_bias(images, 0.0, generator()), images)
+    changed = random_bias(images, 1.0, generator())
+    assert changed.min() >= 0
+    assert changed.max() <= 255
+    assert (changed.amax(dim=(1, 2, 3)) - changed.amin(dim=(1, 2, 3)) > 10).all()
+    assert (changed[..., 1:] - changed[..., :-1]).abs().max() < 15
+
+
+def test_gamma_keeps_black_and_white() -> None:
+    images = torch.tensor([0.0, 100.0, 255.0]).expand(4, 3, 2, 3)
+    changed = random_gamma(images, 1.0, generator())
+    assert torch.equal(changed[..., [0, 2]], images[..., [0, 2]])
+    assert not torch.equal(changed, images)
+
+
+def test_patches_are_erased_in_all_channels_and_of_bounded_size() -> None:
+    images = torch.full((200, 3, 50, 50), 255.0)
+    assert torch.equal(random_erasing(images, 0, generator()), images)
+    erased = random_erasing(images, 1, generator()) != images
+    assert torch.equal(erased[:, 0], erased[:, 1])
+    assert torch.equal(erased[:, 0], erased[:, 2])
+    shares = erased[:, 0].float().mean(dim=(1, 2))
+    assert shares.max() <= 0.31**2
+    assert shares.mean() > 0.01

@@ -1,21 +1,24 @@
 """The levels of a spine, decided together: a column of discs in order, not the best place for each level alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbargrade.dicom.geometry import Vector
 from lumbargrade.locate.seen import Place, SeenStack
 from lumbargrade.models.locator import Offsets, SpineShape
 
 _PEAKS = 2
-_CANDIDATES = 48
+_CANDIDATES = 12
+"""Places of each level that are looked at, and how many of them at most in one slice."""
 _FLOOR = 1e-3
 """Probability that a level is granted where nothing is seen of it."""
 _FARTHEST = 30.0
 _ANCHOR_MM = 8.0
-_SIZES = (0.75, 0.87, 1.0, 1.15, 1.32, 1.52)
+_SIZES = tuple(float(size) for size in np.geomspace(0.68, 1.6, 12))
 _SIZE_COST = 3.0
 """Sizes of a spine that are tried, against the usual one, and what a size costs by its logarithm: spacing may be nominal."""
 _TALLER, _SMALLER = 1.6, 0.68
@@ -58,19 +61,27 @@ class _Candidates:
 
 
 def find_column(
-    stacks: Sequence[SeenStack], group: str, levels: Sequence[str], shape: SpineShape, anchor: Column | None = None
+    series: Sequence[Sequence[SeenStack]],
+    group: str,
+    levels: Sequence[str],
+    shape: SpineShape,
+    anchor: Column | None = None,
 ) -> Column:
     """Finds the column that fits best what is seen and how spines are built.
 
     Args:
-        stacks: Of one series.
+        series: The stacks of a series, or of several whose places in the patient are known: what all of them see there
+            decides.
         group: Group of conditions whose places are the column.
-        anchor: The column of another series of the study in the same place, which this one must agree with.
+        anchor: The column of the study, which this one must agree with.
     """
-    found = _candidates(stacks, group, levels)
+    stacks = [seen for stacks in series for seen in stacks]
+    hints = list(anchor.known.values()) if anchor is not None else []
+    found = _candidates(stacks, group, levels, [place.position for place in hints])
     if found is None:
         return Column((None,) * len(levels), 0.0, "nothing of a lumbar spine is seen in it")
-    unary = np.log(found.evidence + _FLOOR)
+    logs = np.log(found.evidence + _FLOOR) if len(series) == 1 else _agreed(found, series, group, levels)
+    unary = logs.copy()
     if anchor is not None:
         for level, place in anchor.known.items():
             squared = ((found.positions - place.position) ** 2).sum(axis=1) / _ANCHOR_MM**2
@@ -80,51 +91,103 @@ def find_column(
         score, chain = _best_chain(unary, _pair_scores(found.positions, shape.steps, size))
         chains.append((score - _SIZE_COST * abs(float(np.log(size))), chain))
     chain = max(chains, key=lambda scored: scored[0])[1]
-    marks = {level: _mark(found.where[0][0], group, name) for level, name in enumerate(levels)}
     places: list[Place | None] = []
     for level, chosen in enumerate(chain):
         if chosen is None:
             places.append(None)
             continue
         seen, index, row, across = found.where[chosen]
-        places.append(seen.place(marks[level], index, row, across))
-    column = Column(tuple(places), _naming(found.evidence, chain), None)
+        places.append(seen.place(_mark(seen, group, levels[level]), index, row, across))
+    for level, position in _between(places, shape.steps):
+        seen = min(stacks, key=lambda other: other.nearest(position)[1])
+        places[level] = seen.place(_mark(seen, group, levels[level]), *seen.nearest(position)[0])
+    column = Column(tuple(places), _naming(logs, chain), None)
     known = all(seen.stack.known for seen in stacks)
     return replace(column, refusal=_refusal(column, shape.steps, known))
+
+
+def _between(places: Sequence[Place | None], steps: Offsets) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Where the levels lie that are not seen but must be there, between others."""
+    known = [level for level, place in enumerate(places) if place is not None]
+    usual = np.concatenate([np.zeros((1, 3)), np.cumsum(np.array(steps.mean), axis=0)])
+    for upper, lower in pairwise(known):
+        first, last = places[upper], places[lower]
+        assert first is not None and last is not None
+        off = (last.position - first.position) - (usual[lower] - usual[upper])
+        for level in range(upper + 1, lower):
+            share = (level - upper) / (lower - upper)
+            yield level, first.position + (usual[level] - usual[upper]) + share * off
+
+
+def _agreed(
+    found: _Candidates, series: Sequence[Sequence[SeenStack]], group: str, levels: Sequence[str]
+) -> NDArray[np.float64]:
+    """Logarithm of the evidence for each level at each candidate, on the average of the series that show the place."""
+    logs = []
+    for stacks in series:
+        masses = [seen.masses_at(found.positions, [_mark(seen, group, name) for name in levels]) for seen in stacks]
+        logs.append(np.log(np.fmax.reduce(masses) + _FLOOR))
+    return np.asarray(np.nanmean(np.stack(logs), axis=0))
 
 
 def _mark(seen: SeenStack, group: str, level: str) -> int:
     return next(number for number, mark in enumerate(seen.marks) if (mark.group, mark.level) == (group, level))
 
 
-def _candidates(stacks: Sequence[SeenStack], group: str, levels: Sequence[str]) -> _Candidates | None:
-    """The likeliest places of any level, and the probability of each level at each of them."""
-    found: list[tuple[float, NDArray[np.float64], NDArray[np.float64], tuple[SeenStack, int, int, int]]] = []
-    for seen in stacks:
-        numbers = [_mark(seen, group, level) for level in levels]
-        masses = seen.masses[:, numbers]
-        for index, level in np.ndindex(*masses.shape[:2]):
-            rest = masses[index, level].copy()
-            for _ in range(_PEAKS):
-                row, column = np.unravel_index(int(rest.argmax()), rest.shape)
-                if rest[row, column] < _FLOOR:
-                    break
-                evidence = masses[index, :, row, column].astype(np.float64)
-                where = (seen, int(index), int(row), int(column))
-                found.append((float(rest[row, column]), seen.positions[index, row, column], evidence, where))
-                rest[max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4] = 0
-    if not found:
+def _candidates(
+    stacks: Sequence[SeenStack], group: str, levels: Sequence[str], hints: Sequence[Vector]
+) -> _Candidates | None:
+    """The likeliest places of each level and those hinted at, and the probability of every level there."""
+    where: list[tuple[SeenStack, int, int, int]] = []
+    for name in levels:
+        peaks = [
+            (value, (seen, index, row, column))
+            for seen in stacks
+            for index, masses in enumerate(seen.masses[:, _mark(seen, group, name)])
+            for value, row, column in _peaks(masses)
+        ]
+        where += [place for _, place in sorted(peaks, key=lambda peak: -peak[0])[:_CANDIDATES]]
+    for hint in hints:
+        nearest = min(stacks, key=lambda seen: seen.nearest(hint)[1])
+        where.append((nearest, *nearest.nearest(hint)[0]))
+    if not where:
         return None
-    found.sort(key=lambda candidate: -candidate[0])
-    kept = found[:_CANDIDATES]
-    return _Candidates(np.stack([c[1] for c in kept]), np.stack([c[2] for c in kept]), [c[3] for c in kept])
+    positions = [seen.positions[index, row, column] for seen, index, row, column in where]
+    evidence = [
+        seen.masses[index, [_mark(seen, group, name) for name in levels], row, column]
+        for seen, index, row, column in where
+    ]
+    return _Candidates(np.stack(positions), np.stack(evidence).astype(np.float64), where)
 
 
-def _pair_scores(positions: NDArray[np.float64], steps: Offsets, size: float) -> NDArray[np.float64]:
-    """How well each pair of candidates is two levels that follow each other, (levels - 1, upper, lower)."""
+def _peaks(masses: NDArray[np.float32]) -> Iterator[tuple[float, int, int]]:
+    """The highest places of a map, apart from each other: value, row, column."""
+    rest = masses.copy()
+    for _ in range(_PEAKS):
+        row, column = (int(value) for value in np.unravel_index(int(rest.argmax()), rest.shape))
+        if rest[row, column] < _FLOOR:
+            return
+        yield float(rest[row, column]), row, column
+        rest[max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4] = 0
+
+
+def _pair_scores(
+    positions: NDArray[np.float64], steps: Offsets, size: float
+) -> dict[tuple[int, int], NDArray[np.float64]]:
+    """How well each pair of candidates is two levels of a spine, by the levels: (upper candidate, lower candidate).
+
+    What is no spine at all is minus infinity.
+    """
     vectors = (positions[None, :, :] - positions[:, None, :]) / size
-    scores = [offset_score(vectors, steps, level) for level in range(len(steps.mean))]
-    return np.stack(scores)
+    means = np.array(steps.mean)
+    covariances = np.linalg.inv(np.array(steps.precision))
+    scores = {}
+    for upper, lower in combinations(range(len(means) + 1), 2):
+        mean, covariance = means[upper:lower].sum(axis=0), covariances[upper:lower].sum(axis=0)
+        off = vectors - mean
+        squared = np.einsum("...i,ij,...j->...", off, np.linalg.inv(covariance), off)
+        scores[upper, lower] = np.where(squared <= _FARTHEST, -0.5 * squared, -np.inf)
+    return scores
 
 
 def offset_score(vectors: NDArray[np.float64], offsets: Offsets, level: int) -> NDArray[np.float64]:
@@ -134,37 +197,39 @@ def offset_score(vectors: NDArray[np.float64], offsets: Offsets, level: int) -> 
     return np.asarray(-0.5 * np.minimum(squared, _FARTHEST))
 
 
-def _best_chain(unary: NDArray[np.float64], pairs: NDArray[np.float64]) -> tuple[float, list[int | None]]:
-    """The best candidate for each level (Viterbi) and the chain's score; levels may be missing at both ends."""
+def _best_chain(
+    unary: NDArray[np.float64], pairs: Mapping[tuple[int, int], NDArray[np.float64]]
+) -> tuple[float, list[int | None]]:
+    """The best candidate for each level (Viterbi) and the chain's score; levels may be missing."""
     count, levels = unary.shape
     missing = float(np.log(_FLOOR))
-    best = np.full((levels, count), -np.inf)
-    came = np.full((levels, count), -1)
+    best = np.empty((levels, count))
+    came = np.full((levels, count, 2), -1)
     for level in range(levels):
         best[level] = level * missing + unary[:, level]
-        if level:
-            through = best[level - 1][:, None] + pairs[level - 1]
+        for upper in range(level):
+            skipped = (level - upper - 1) * missing
+            through = best[upper][:, None] + pairs[upper, level] + skipped
             before = through.max(axis=0) + unary[:, level]
             better = before > best[level]
-            came[level][better] = through.argmax(axis=0)[better]
+            came[level, better] = np.stack([np.full(count, upper), through.argmax(axis=0)], axis=1)[better]
             best[level] = np.maximum(best[level], before)
     totals = best + missing * (levels - 1 - np.arange(levels))[:, None]
     level, chosen = (int(value) for value in np.unravel_index(int(totals.argmax()), totals.shape))
-    score = float(totals.max())
     chain: list[int | None] = [None] * levels
-    while chosen >= 0:
+    while level >= 0:
         chain[level] = chosen
-        level, chosen = level - 1, int(came[level, chosen])
-    return score, chain
+        level, chosen = (int(value) for value in came[level, chosen])
+    return float(totals.max()), chain
 
 
-def _naming(evidence: NDArray[np.float64], chain: Sequence[int | None]) -> float:
+def _naming(logs: NDArray[np.float64], chain: Sequence[int | None]) -> float:
     """How much more the names that the levels have are seen than those one higher or lower."""
     totals = []
     for shift in (-1, 0, 1):
         named = [(chosen, level + shift) for level, chosen in enumerate(chain) if chosen is not None]
-        seen = [evidence[chosen, level] if 0 <= level < evidence.shape[1] else 0.0 for chosen, level in named]
-        totals.append(float(np.log(np.array(seen) + _FLOOR).sum()) * _INDEPENDENT)
+        seen = [logs[chosen, level] if 0 <= level < logs.shape[1] else np.log(_FLOOR) for chosen, level in named]
+        totals.append(float(np.sum(seen)) * _INDEPENDENT)
     shares = np.exp(np.array(totals) - max(totals))
     return float(shares[1] / shares.sum())
 

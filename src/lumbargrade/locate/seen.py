@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,10 @@ from lumbargrade.prepare.views import StackView
 
 _WINDOW = 5
 """Places on the map, in each direction, whose probability counts for the one in their middle."""
+_NEAR = 3
+"""Places on the map, in each direction, within which series of a study agree."""
+_APART_MM = 8.0
+"""A slice this far from a place does not show it."""
 
 
 class Place(NamedTuple):
@@ -67,6 +71,36 @@ class SeenStack:
         pixels = (np.stack([across, down], axis=-1) + 0.5) * STRIDE - 0.5
         return np.stack([self.stack.slices[index].view.to_patient(pixels) for index in self.slices])
 
+    def masses_at(self, positions: NDArray[np.float64], marks: Sequence[int]) -> NDArray[np.float64]:
+        """The largest masses beside each of some places in the patient, (places, marks).
+
+        They are no numbers where no slice shows the place.
+
+        Args:
+            positions: LPS, mm, (places, 3).
+        """
+        index, row, column, apart = self._cells(positions)
+        rows, columns = self.maps.shape[2:]
+        shown = (row >= 0) & (row < rows) & (column >= 0) & (column < columns) & (apart <= _APART_MM)
+        around = ndimage.maximum_filter(self.masses[:, list(marks)], size=(1, 1, _NEAR, _NEAR))
+        found = around[index, :, row.clip(0, rows - 1), column.clip(0, columns - 1)].astype(np.float64)
+        found[~shown] = np.nan
+        return np.asarray(found)
+
+    def nearest(self, position: Vector) -> tuple[tuple[int, int, int], float]:
+        """The place on a map (slice, row, column) nearest to one in the patient, and how far its slice is off, mm."""
+        index, row, column, apart = (values[0] for values in self._cells(position[None]))
+        rows, columns = self.maps.shape[2:]
+        return (int(index), int(row.clip(0, rows - 1)), int(column.clip(0, columns - 1))), float(apart)
+
+    def _cells(self, positions: NDArray[np.float64]) -> tuple[NDArray[Any], ...]:
+        """Slice, row and column nearest to places in the patient, and the distance from the slice, mm."""
+        pixels = np.stack([self.stack.slices[index].view.to_pixel(positions) for index in self.slices])
+        index = np.abs(pixels[:, :, 2]).argmin(axis=0)
+        across, down, apart = pixels[index, np.arange(len(positions))].T
+        row, column = np.round((np.stack([down, across]) + 0.5) / STRIDE - 0.5).astype(int)
+        return index, row, column, np.abs(apart)
+
     @property
     def contrast(self) -> str:
         """The weighting: as tables or headers tell it, else as it looks."""
@@ -78,9 +112,10 @@ class SeenStack:
         half = _WINDOW // 2
         top, left = max(row - half, 0), max(column - half, 0)
         near = self.masses[seen, mark, top : row + half + 1, left : column + half + 1]
-        row, column = (
-            int(a) + b for a, b in zip(np.unravel_index(near.argmax(), near.shape), (top, left), strict=True)
-        )
+        if near.max() > self.masses[seen, mark, row, column]:
+            row, column = (
+                int(a) + b for a, b in zip(np.unravel_index(near.argmax(), near.shape), (top, left), strict=True)
+            )
         top, left = max(row - half, 0), max(column - half, 0)
         window = self.maps[seen, mark, top : row + half + 1, left : column + half + 1].astype(np.float64) + 1e-12
         down, across = np.indices(window.shape)

@@ -1,7 +1,7 @@
 """Locates all cells of a study: the column first, then what lies beside it, then the axial slices across it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ _AXIAL_GAP_MM = 14.0
 _SEEN = 0.01
 _FLOOR = 1e-4
 _NAMES_SURE = 0.9
+_SAME_PLACE_MM = 12.0
+_SACRUM_MM = 20.0
+"""Images that show less below the lowest level do not show that a sacrum follows."""
 
 CellKey = tuple[str, str]
 
@@ -126,20 +129,36 @@ def _sagittal_series(
         seen = look_at(locators, stack)
         if seen.contrast in wanted:
             by_series.setdefault(stack.series, []).append(seen)
-    first = [_Series(found, find_column(found, group, task.levels, shape)) for found in by_series.values()]
+    first = [_Series(found, find_column([found], group, task.levels, shape)) for found in by_series.values()]
     refused = {series.contrast: series.column.refusal for series in first if series.column.refusal}
     sound = [series for series in first if series.column.refusal is None]
     reference = _reference(sound)
-    if reference is None:
+    if reference is None or not reference.known:
+        return sound, refused
+    together = [series for series in sound if series.known and _same_place(series.column, reference.column)]
+    if len(together) < 2:
+        return sound, refused
+    whole = find_column([series.stacks for series in together], group, task.levels, shape)
+    if whole.refusal is not None:
         return sound, refused
     agreed = []
     for series in sound:
-        if series is not reference and series.known and reference.known:
-            again = find_column(series.stacks, group, task.levels, shape, anchor=reference.column)
-            agreed.append(series if again.refusal else _Series(series.stacks, again))
+        if series in together:
+            column = find_column([series.stacks], group, task.levels, shape, anchor=whole)
+            agreed.append(_Series(series.stacks, replace(column, naming=whole.naming)))
         else:
             agreed.append(series)
     return agreed, refused
+
+
+def _same_place(one: Column, other: Column) -> bool:
+    """Whether two columns lie in the same place, be their levels named the same or one higher or lower."""
+    for shift in (0, -1, 1):
+        pairs = [(place, other.known.get(level + shift)) for level, place in one.known.items()]
+        apart = [float(np.linalg.norm(a.position - b.position)) for a, b in pairs if b is not None]
+        if apart and np.median(apart) <= _SAME_PLACE_MM:
+            return True
+    return False
 
 
 def _reference(series: Sequence[_Series]) -> _Series | None:
@@ -280,6 +299,27 @@ def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, s
             f"the levels may be named one too high or too low (sure to {column.naming:.0%}); count the vertebrae: "
             "there may be four or six lumbar ones"
         )
+    lowest = column.places[-1]
+    if lowest is not None and not _shows(reference.stacks, lowest, _SACRUM_MM):
+        yield (
+            f"the images end just below {task.levels[-1]}: without the sacrum the levels may be named wrongly; count the "
+            "vertebrae"
+        )
     missing = [level for level, place in zip(task.levels, column.places, strict=True) if place is None]
     if missing:
         yield f"{', '.join(missing)} cannot be seen; the images may end there"
+
+
+def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:
+    """Whether the image that a place is on reaches so far below it."""
+    planes = [
+        piece.source
+        for seen in stacks
+        for piece in seen.stack.slices
+        if seen.stack.series == place.series and piece.instance == place.instance
+    ]
+    return any(
+        ((pixel[:2] >= 0) & (pixel[:2] <= np.array(plane.shape[::-1]) - 1)).all()
+        for plane in planes
+        for pixel in [plane.to_pixel(place.position - np.array([0.0, 0.0, below_mm]))]
+    )

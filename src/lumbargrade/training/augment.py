@@ -1,4 +1,4 @@
-"""Augmentation, on the device where the crops are: turns, shifts, scalings, and changes of intensity.
+"""Augmentation, on the device where the crops are: turns, shifts, scalings, changes of intensity, erased patches.
 
 Crops are never flipped here: the right side was mirrored onto the left when it was cut, so a flip would undo it.
 """
@@ -6,6 +6,7 @@ Crops are never flipped here: the right side was mirrored onto the left when it 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 _TURN_DEGREES = 15.0
@@ -15,7 +16,13 @@ _CONTRAST = 0.25
 _BRIGHTNESS = 0.15
 _NOISE = 0.04
 _GAMMA = 0.4
-"""Largest changes (noise: typical ones) at strength 1; shift as a share of the half window, noise of the grey scale."""
+_BIAS = 0.3
+"""Largest changes (noise and bias: typical ones) at strength 1; shift as a share of the half window, noise of the grey
+scale."""
+_BIAS_KNOTS = 4
+_PATCH = (0.06, 0.3)
+"""Sides of an erased patch as shares of the image's."""
+_GREYEST = 160.0
 
 
 def random_transforms(
@@ -54,3 +61,36 @@ def random_gamma(images: Tensor, strength: float, generator: torch.Generator) ->
     """
     bend = (2 * torch.rand(len(images), 1, 1, 1, generator=generator) - 1) * strength * _GAMMA
     return 255 * (images / 255).clamp(0, 1) ** torch.exp(bend).to(images.device)
+
+
+def random_bias(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Brightens and darkens parts of each image smoothly, as coils do.
+
+    Args:
+        images: (batch, channels, rows, columns), 0 to 255.
+    """
+    knots = torch.randn(len(images), 1, _BIAS_KNOTS, _BIAS_KNOTS, generator=generator) * strength * _BIAS
+    field = F.interpolate(knots, size=images.shape[-2:], mode="bicubic", align_corners=True)
+    return (images * torch.exp(field).to(images.device)).clamp_(0, 255)
+
+
+def random_erasing(images: Tensor, patches: int, generator: torch.Generator) -> Tensor:
+    """Paints patches of each image grey, so that no single part of it decides (cutout, DeVries and Taylor 2017).
+
+    Args:
+        images: (batch, channels, rows, columns), 0 to 255.
+        patches: How many; they may overlap.
+    """
+    rows, columns = images.shape[-2:]
+    for _ in range(patches):
+        draw = torch.rand(5, len(images), generator=generator).to(images.device)
+        inside = _span(draw[0], draw[1], rows)[:, None, :, None] & _span(draw[2], draw[3], columns)[:, None, None, :]
+        images = torch.where(inside, draw[4, :, None, None, None] * _GREYEST, images)
+    return images
+
+
+def _span(middle: Tensor, size: Tensor, places: int) -> Tensor:
+    """Which places lie in a patch, (batch, places), along one side of an image."""
+    share = (torch.arange(places, device=middle.device) + 0.5) / places
+    least, most = _PATCH
+    return (share - middle[:, None]).abs() * 2 < (least + (most - least) * size)[:, None]

@@ -19,7 +19,7 @@ from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, nor
 from lumbargrade.params import LocatorParams
 from lumbargrade.prepare.pack_views import PackedViews
 from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.training.augment import random_gamma, random_intensity, random_transforms
+from lumbargrade.training.augment import random_bias, random_erasing, random_gamma, random_intensity, random_transforms
 from lumbargrade.training.locator_targets import SliceTargets, learn_shape, slice_targets
 from lumbargrade.training.precision import Precision, begin_training, choose_precision
 from lumbargrade.training.schedule import parameter_groups, warmup_cosine
@@ -31,6 +31,8 @@ _NEAR = 3.0
 _CONTRAST_WEIGHT = 0.1
 _SCALE, _SHIFT = 0.2, 0.15
 """Largest augmentation of scale (logarithm) and place: fields of view differ, and so does nominal spacing."""
+_PATCHES = 4
+"""Erased patches an image at strength 1: names must follow from more than one part of the spine."""
 _SHARES = {"sagittal": 2, "axial": 1}
 """Batches of each orientation in a round: naming levels is the harder part."""
 
@@ -164,7 +166,9 @@ class _Run:
             transforms = random_transforms(len(rows), strength, self.generator, _SCALE, _SHIFT)
             images = self._images(targets, rows)
             images = random_gamma(turned(images, transforms.to(self.device)), strength, self.generator)
+            images = random_bias(images, strength, self.generator)
             images = random_intensity(images, strength, self.generator)
+            images = random_erasing(images, round(strength * _PATCHES), self.generator)
             places, present = moved_places(targets.places[rows], targets.present[rows], transforms, images.shape[-1])
             loss, _ = self._loss(images, orientation, places, present, targets.contrast[rows])
             self.optimizer.zero_grad(set_to_none=True)

@@ -8,15 +8,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.errors import InputError
 from lumbargrade.models.locator import CONTRASTS, Mark, Offsets, SpineShape, column_group, marks_of, place_key
 from lumbargrade.prepare.pack_views import PackedViews
 from lumbargrade.prepare.views import StackView
-from lumbargrade.task import GradingTask
+from lumbargrade.task import GradingTask, series_kind
 
 _SLICE_SIGMA_MM = 3.0
+_ELSEWHERE_MM = 15.0
+"""Half the distance of two levels."""
 _WOBBLE_MM = 3.0
 """Added to the spread of vectors: few studies look more alike than many."""
 
@@ -82,13 +85,31 @@ class _Points:
                     Mark(condition.group, None, side) if orientation == "axial" else Mark(condition.group, level, None)
                 )
                 self._found.append((mark, side, series, known[series], np.asarray(row["position"], dtype=float)))
+        self._doubtful = self._contradicting(task, packed.stacks.get(study, []))
+
+    def _contradicting(self, task: GradingTask, stacks: Sequence[StackView]) -> set[str]:
+        """Series whose levels lie elsewhere than those of the series that shows the midline's condition best.
+
+        Labels are off by a level there, or places in the patient are; neither may teach the names of levels.
+        """
+        group = column_group(task)
+        shows = {series_kind(condition.series).contrast for condition in task.conditions if condition.group == group}
+        proper = {stack.series for stack in stacks if stack.contrast in shows}
+        points = [point for point in self._found if point[0].group == group and point[3]]
+        return {
+            point[2]
+            for point in points
+            for other in points
+            if point[2] not in proper and other[2] in proper and point[0] == other[0]
+            if np.linalg.norm(point[4] - other[4]) > _ELSEWHERE_MM
+        }
 
     def project(self, mark: Mark, stack: StackView) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Where a mark is in each slice, (slices, 2), and how much of it, (slices,)."""
         ours = [point for point in self._found if point[0] == mark]
         own = [point for point in ours if point[2] == stack.series]
         others = [point for point in ours if point[3] and stack.known]
-        chosen = own or others
+        chosen = [] if stack.series in self._doubtful else own or others
         count = len(stack.slices)
         xy, amount = np.zeros((count, 2), np.float32), np.full(count, -1.0, np.float32)
         if not chosen:
@@ -116,13 +137,9 @@ def learn_shape(packed: PackedViews, task: GradingTask, studies: Sequence[int]) 
         raise InputError(
             f"task {task.name} has no condition without a side on a sagittal series, so that levels cannot be located"
         )
-    steps: list[list[NDArray[np.float64]]] = [[] for _ in task.levels[1:]]
+    steps = _steps(_midlines(packed, task, studies, column))
     vectors: dict[str, list[list[NDArray[np.float64]]]] = {}
     for study in studies:
-        for midline in _midlines(packed, task, study, column):
-            for place, (upper, lower) in enumerate(zip(task.levels[:-1], task.levels[1:], strict=True)):
-                if upper in midline and lower in midline:
-                    steps[place].append(midline[lower] - midline[upper])
         for key, level, vector in _vectors(packed, task, study, column):
             vectors.setdefault(key, [[] for _ in task.levels])[level].append(vector)
     if not all(steps):
@@ -133,15 +150,30 @@ def learn_shape(packed: PackedViews, task: GradingTask, studies: Sequence[int]) 
     return SpineShape(steps=_spread(steps), places=places)
 
 
-def _midlines(
-    packed: PackedViews, task: GradingTask, study: int, column: str
-) -> Iterator[dict[str, NDArray[np.float64]]]:
-    """The places of the levels in each series that has them."""
-    by_series: dict[int, dict[str, NDArray[np.float64]]] = {}
-    for row in packed.points_of(study):
-        if task.condition(row["condition"]).group == column:
-            by_series.setdefault(int(row["series_id"]), {})[row["level"]] = np.asarray(row["position"], dtype=float)
-    yield from by_series.values()
+def _steps(midlines: NDArray[np.float64]) -> list[list[NDArray[np.float64]]]:
+    """From each level to the next, of spines brought to one size: how discs follow each other varies less than size.
+
+    Args:
+        midlines: (series, levels, 3).
+    """
+    steps = np.diff(midlines, axis=1)
+    lengths = pd.DataFrame(np.linalg.norm(steps, axis=2))
+    sizes = (lengths / lengths.median()).median(axis=1)
+    return [
+        [step / size for step, size in zip(one, sizes, strict=True) if np.isfinite(step).all()]
+        for one in steps.swapaxes(0, 1)
+    ]
+
+
+def _midlines(packed: PackedViews, task: GradingTask, studies: Sequence[int], column: str) -> NDArray[np.float64]:
+    """The places of the levels in each series that has some, (series, levels, 3); no numbers where there is no point."""
+    lines: dict[tuple[int, int], NDArray[np.float64]] = {}
+    for study in studies:
+        for row in packed.points_of(study):
+            if task.condition(row["condition"]).group == column:
+                line = lines.setdefault((study, int(row["series_id"])), np.full((len(task.levels), 3), np.nan))
+                line[task.levels.index(row["level"])] = row["position"]
+    return np.stack(list(lines.values())) if lines else np.empty((0, len(task.levels), 3))
 
 
 def _vectors(
