@@ -29,7 +29,7 @@ _SPREAD = 1.0
 _NEAR = 3.0
 """Widths of a place on the map, in its pixels: of what is learned, and of what counts as found."""
 _CONTRAST_WEIGHT = 0.1
-_SCALE, _SHIFT = 0.2, 0.15
+_SCALE, _SHIFT = 0.4, 0.15
 """Largest augmentation of scale (logarithm) and place: fields of view differ, and so does nominal spacing."""
 _PATCHES = 4
 """Erased patches an image at strength 1: names must follow from more than one part of the spine."""

@@ -18,8 +18,7 @@ from lumbargrade.prepare.views import StackView
 from lumbargrade.task import GradingTask, series_kind
 
 _SLICE_SIGMA_MM = 3.0
-_ELSEWHERE_MM = 15.0
-"""Half the distance of two levels."""
+_SAME_PLACE_MM = 12.0
 _WOBBLE_MM = 3.0
 """Added to the spread of vectors: few studies look more alike than many."""
 
@@ -85,31 +84,37 @@ class _Points:
                     Mark(condition.group, None, side) if orientation == "axial" else Mark(condition.group, level, None)
                 )
                 self._found.append((mark, side, series, known[series], np.asarray(row["position"], dtype=float)))
-        self._doubtful = self._contradicting(task, packed.stacks.get(study, []))
+        self._misnamed = self._named_otherwise(task, packed.stacks.get(study, []))
 
-    def _contradicting(self, task: GradingTask, stacks: Sequence[StackView]) -> set[str]:
-        """Series whose levels lie elsewhere than those of the series that shows the midline's condition best.
+    def _named_otherwise(self, task: GradingTask, stacks: Sequence[StackView]) -> set[str]:
+        """Series whose levels have other names than the same places in the series that shows the midline's condition best.
 
-        Labels are off by a level there, or places in the patient are; neither may teach the names of levels.
+        Labels are off by a level there; those of the other series count instead.
         """
         group = column_group(task)
         shows = {series_kind(condition.series).contrast for condition in task.conditions if condition.group == group}
         proper = {stack.series for stack in stacks if stack.contrast in shows}
         points = [point for point in self._found if point[0].group == group and point[3]]
-        return {
-            point[2]
-            for point in points
-            for other in points
-            if point[2] not in proper and other[2] in proper and point[0] == other[0]
-            if np.linalg.norm(point[4] - other[4]) > _ELSEWHERE_MM
-        }
+        misnamed = set()
+        for series in {point[2] for point in points} - proper:
+            apart = [
+                (other[0] == point[0], float(np.linalg.norm(point[4] - other[4])))
+                for point in points
+                if point[2] == series
+                for other in points
+                if other[2] in proper
+            ]
+            same, different = ([distance for name, distance in apart if name is wanted] for wanted in (True, False))
+            if same and different and min(different) <= _SAME_PLACE_MM < min(same):
+                misnamed.add(series)
+        return misnamed
 
     def project(self, mark: Mark, stack: StackView) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Where a mark is in each slice, (slices, 2), and how much of it, (slices,)."""
         ours = [point for point in self._found if point[0] == mark]
         own = [point for point in ours if point[2] == stack.series]
-        others = [point for point in ours if point[3] and stack.known]
-        chosen = [] if stack.series in self._doubtful else own or others
+        others = [point for point in ours if point[3] and stack.known and point[2] not in self._misnamed]
+        chosen = others if stack.series in self._misnamed else own or others
         count = len(stack.slices)
         xy, amount = np.zeros((count, 2), np.float32), np.full(count, -1.0, np.float32)
         if not chosen:
