@@ -145,8 +145,38 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
                 notes[str(study)] = located.notes
     table = compare_points(pd.concat(tables, ignore_index=True), packed, task)
     worst_figure(table, packed, task).savefig(told.folder / "worst.png", dpi=90)
-    misses = table[table["error_mm"] > 6][["study_id", "level", "error_mm"]].round(1).to_dict("records")
-    return {**locator_metrics(table, packed, task, packed.studies), "notes": notes, "misses": misses}
+    doubts = {study: doubtful_labels(packed, study) for study in packed.studies}
+    table["doubt"] = [
+        doubts[study].get((series, level), "")
+        for study, series, level in zip(table["study_id"], table["series_id"], table["level"], strict=True)
+    ]
+    sound = table[table["doubt"] == ""]
+    misses = table[table["error_mm"] > 6][["study_id", "level", "error_mm", "doubt"]].round(1).to_dict("records")
+    return {
+        **locator_metrics(table, packed, task, packed.studies),
+        "within_6_mm_of_located_with_sound_labels": float((sound["error_mm"] <= 6).mean()),
+        "located_with_sound_labels": len(sound),
+        "notes": notes,
+        "misses": misses,
+    }
+
+
+def doubtful_labels(packed: PackedViews, study: int) -> dict[tuple[int, str], str]:
+    """Why some labels, by series and level, cannot be right, whatever was located."""
+    planes = {stack.series: stack.slices[0].source for stack in packed.stacks[study]}
+    points = packed.points_of(study)
+    doubts = {}
+    for point in points:
+        plane = planes[str(point["series_id"])]
+        pixel = plane.to_pixel(point["position"])[:2]
+        if not ((pixel >= 0) & (pixel <= np.array(plane.shape[::-1]) - 1)).all():
+            doubts[point["series_id"], point["level"]] = "the label lies outside the image"
+        for other in points:
+            near = np.linalg.norm(other["position"] - point["position"]) <= 12
+            if other["level"] != point["level"] and near:
+                name = f"another series has the label {other['level']} here"
+                doubts[point["series_id"], point["level"]] = name
+    return doubts
 
 
 def trained(
