@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lumbargrade.locate.study as module
+from lumbargrade.dicom.geometry import Plane
 from lumbargrade.locate.seen import SeenStack
 from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.prepare.pack_views import PackedViews
@@ -103,6 +104,23 @@ def test_a_smaller_spine_is_refused_as_no_lumbar_one(packed: PackedViews, oracle
     assert "too small for a lumbar spine" in located.reasons["spinal_canal_stenosis", "L4/L5"]
     assert ("left_neural_foraminal_narrowing", "L4/L5") in located.places
     assert any("a sagittal T2 series was not used" in note for note in located.notes)
+
+
+def test_a_series_of_another_part_is_told_by_the_others(packed: PackedViews, oracle: list[Any]) -> None:
+    """A neck in place of the T2: not too small for any lumbar spine, but for this patient's."""
+
+    def scaled(stack: StackView, size: float) -> StackView:
+        def grown(plane: Plane) -> Plane:
+            spacing = (size * plane.spacing[0], size * plane.spacing[1])
+            return replace(plane, position=size * plane.position, spacing=spacing)
+
+        slices = [replace(piece, view=grown(piece.view), source=grown(piece.source)) for piece in stack.slices]
+        return replace(stack, slices=tuple(slices))
+
+    stacks = [stack for stack in packed.stacks[packed.studies[0]] if stack.orientation == "sagittal"]
+    located = locate_study(oracle, [scaled(s, 0.8 if s.contrast == "T2" else 1.15) for s in stacks])
+    assert "of the height of those in the study's other series" in located.reasons["spinal_canal_stenosis", "L4/L5"]
+    assert ("left_neural_foraminal_narrowing", "L4/L5") in located.places
 
 
 def test_a_level_outside_the_images_is_told(

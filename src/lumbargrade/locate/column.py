@@ -21,7 +21,7 @@ _ANCHOR_MM = 8.0
 _SIZES = tuple(float(size) for size in np.geomspace(0.68, 1.6, 12))
 _SIZE_COST = 3.0
 """Sizes of a spine that are tried, against the usual one, and what a size costs by its logarithm: spacing may be nominal."""
-_TALLER, _SMALLER = 1.6, 0.68
+_TALLER, _SMALLER, _SMALLER_THAN_OTHERS = 1.6, 0.68, 0.75
 _INDEPENDENT = 0.5
 """How much of each level's evidence for the names is its own: the levels are seen by one network."""
 _LEAST_LEVELS = 3
@@ -34,11 +34,13 @@ class Column:
 
     Attributes:
         places: One a level from the top; nothing where a level is not in the images.
+        size: Height of its vertebrae against the usual one.
         naming: Probability that the levels are not named one too high or too low.
         refusal: Why it cannot be a lumbar spine, if so.
     """
 
     places: tuple[Place | None, ...]
+    size: float
     naming: float
     refusal: str | None
 
@@ -79,7 +81,7 @@ def find_column(
     hints = list(anchor.known.values()) if anchor is not None else []
     found = _candidates(stacks, group, levels, [place.position for place in hints])
     if found is None:
-        return Column((None,) * len(levels), 0.0, "nothing of a lumbar spine is seen in it")
+        return Column((None,) * len(levels), 1.0, 0.0, "nothing of a lumbar spine is seen in it")
     logs = np.log(found.evidence + _FLOOR) if len(series) == 1 else _agreed(found, series, group, levels)
     unary = logs.copy()
     if anchor is not None:
@@ -101,9 +103,9 @@ def find_column(
     for level, position in _between(places, shape.steps):
         seen = min(stacks, key=lambda other: other.nearest(position)[1])
         places[level] = seen.place(_mark(seen, group, levels[level]), *seen.nearest(position)[0])
-    column = Column(tuple(places), _naming(logs, chain), None)
+    column = Column(tuple(places), _size(places, shape.steps), _naming(logs, chain), None)
     known = all(seen.stack.known for seen in stacks)
-    return replace(column, refusal=_refusal(column, shape.steps, known))
+    return replace(column, refusal=_refusal(column, known))
 
 
 def _between(places: Sequence[Place | None], steps: Offsets) -> Iterator[tuple[int, NDArray[np.float64]]]:
@@ -234,17 +236,28 @@ def _naming(logs: NDArray[np.float64], chain: Sequence[int | None]) -> float:
     return float(shares[1] / shares.sum())
 
 
-def _refusal(column: Column, steps: Offsets, known: bool) -> str | None:
-    places = column.known
-    if len(places) < _LEAST_LEVELS or column.confidence < _LEAST_CONFIDENCE:
-        return "no lumbar spine can be recognised in it"
+def _size(places: Sequence[Place | None], steps: Offsets) -> float:
+    lengths = np.linalg.norm(np.array(steps.mean), axis=1)
     ratios = [
-        np.linalg.norm(places[level + 1].position - places[level].position) / np.linalg.norm(steps.mean[level])
-        for level in places
-        if level + 1 in places
+        float(np.linalg.norm(lower.position - upper.position) / length)
+        for (upper, lower), length in zip(pairwise(places), lengths, strict=True)
+        if upper is not None and lower is not None
     ]
-    ratio = float(np.median(ratios))
-    if known and not _SMALLER <= ratio <= _TALLER:
-        usual = "small" if ratio < 1 else "large"
-        return f"its vertebrae are too {usual} for a lumbar spine ({ratio:.0%} of the usual height)"
+    return float(np.median(ratios)) if ratios else 1.0
+
+
+def _refusal(column: Column, known: bool) -> str | None:
+    if len(column.known) < _LEAST_LEVELS or column.confidence < _LEAST_CONFIDENCE:
+        return "no lumbar spine can be recognised in it"
+    if known and not _SMALLER <= column.size <= _TALLER:
+        usual = "small" if column.size < 1 else "large"
+        return f"its vertebrae are too {usual} for a lumbar spine ({column.size:.0%} of the usual height)"
     return None
+
+
+def refuse_smaller(column: Column, others: Sequence[Column]) -> Column:
+    """Refuses a column whose vertebrae are much smaller than those of the study's other series: it is of another part."""
+    share = column.size / max((other.size for other in others if other.refusal is None), default=column.size)
+    if column.refusal is not None or share >= _SMALLER_THAN_OTHERS:
+        return column
+    return replace(column, refusal=f"its vertebrae have {share:.0%} of the height of those in the study's other series")

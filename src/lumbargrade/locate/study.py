@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lumbargrade.errors import InputError
-from lumbargrade.locate.column import Column, find_column, offset_score
+from lumbargrade.locate.column import Column, find_column, offset_score, refuse_smaller
 from lumbargrade.locate.seen import Place, SeenStack, look_at
 from lumbargrade.models.locator import Locator, SpineShape, column_group, place_key
 from lumbargrade.prepare.views import StackView
@@ -129,7 +129,9 @@ def _sagittal_series(
         seen = look_at(locators, stack)
         if seen.contrast in wanted:
             by_series.setdefault(stack.series, []).append(seen)
-    first = [_Series(found, find_column([found], group, task.levels, shape)) for found in by_series.values()]
+    alone = [_Series(found, find_column([found], group, task.levels, shape)) for found in by_series.values()]
+    placed = [series.column for series in alone if series.known]
+    first = [replace(s, column=refuse_smaller(s.column, placed)) if s.known else s for s in alone]
     refused = {series.contrast: series.column.refusal for series in first if series.column.refusal}
     sound = [series for series in first if series.column.refusal is None]
     reference = _reference(sound)
