@@ -51,9 +51,12 @@ def main() -> None:
         each.add_argument("--epochs", type=int, default=12)
         each.add_argument("--width", type=int, default=LocatorParams().width)
         each.add_argument("--slices", type=int, default=640)
+        each.add_argument("--augmentation", type=float, default=1.0)
     told = parser.parse_args()
     torch.set_num_threads(torch.get_num_threads())
-    training = LocatorParams(epochs=told.epochs, width=told.width, epoch_slices=told.slices)
+    training = LocatorParams(
+        epochs=told.epochs, width=told.width, epoch_slices=told.slices, augmentation=told.augmentation
+    )
     measured = measure_phantom(told, training) if told.kind == "phantom" else measure_data(told, training)
     print(json.dumps(measured, indent=2))
 

@@ -97,7 +97,7 @@ class LocatorParams(_Section):
     learning_rate: float = Field(default=3e-3, gt=0, le=1)
     weight_decay: float = Field(default=1e-2, ge=0, le=10)
     warmup_epochs: float = Field(default=0.5, ge=0)
-    augmentation: float = Field(default=1.0, ge=0, le=2)
+    augmentation: float = Field(default=0.5, ge=0, le=2)
     precision: Precision = "auto"
     deterministic: bool = True
     threads: Threads = 0
