@@ -102,7 +102,7 @@ def grade(
 
     loaded = load_model(model)
     with open_study(study, loaded.config.task) as opened:
-        records = grade_study(loaded.graders, loaded.locators, opened).to_dict("records")
+        records = grade_study(loaded, opened).to_dict("records")
     if as_json:
         print(json.dumps(records, indent=2))
         return

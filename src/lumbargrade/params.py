@@ -133,6 +133,15 @@ class TrainingParams(_Section):
         drop_rate: Dropout of DenseNet's dense layers and before the heads.
         grade_weights: Weights of the grades in the loss, or null for the task's own.
         augmentation: Strength of turns, shifts, scalings and intensity changes; 0 is none.
+        flips: Whether the patient is mirrored at random, and in grading seen both ways. Sides are one already (the right
+            is mirrored onto the left), so this turns the order of slices in the midline only.
+        erase: Patches of each crop that are painted grey (cutout).
+        mixup: Alpha of the beta distribution by which two crops of a group are mixed; 0 is none.
+        label_smoothing: Share of a grade's probability that the loss gives to the others.
+        ema: Decay of the weights' moving average that is validated and kept, a step; 0 keeps the last weights.
+        freeze_epochs: First epochs in which the backbone stays as it was loaded.
+        layer_decay: Factor of the learning rate from each part of the backbone to the one before it; 1 is one rate.
+        context: ``transformer`` sees all cells of a study together before it grades each; batches are whole studies then.
         patience: Epochs without a better validation loss before the run stops; 0 is never.
         precision: ``auto`` takes bf16 where the device has it (and fp16 with loss scaling on older GPUs).
         deterministic: Same seed, same weights, bit for bit on CPUs.
@@ -152,6 +161,14 @@ class TrainingParams(_Section):
     drop_rate: Fraction = 0.1
     grade_weights: Annotated[tuple[float, ...], Field(strict=False)] | None = None
     augmentation: float = Field(default=0.5, ge=0, le=2)
+    flips: bool = False
+    erase: int = Field(default=0, ge=0, le=20)
+    mixup: float = Field(default=0.0, ge=0, le=10)
+    label_smoothing: Fraction = 0.0
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    freeze_epochs: int = Field(default=0, ge=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    context: Literal["none", "transformer"] = "none"
     patience: int = Field(default=0, ge=0)
     precision: Precision = "auto"
     deterministic: bool = True
@@ -210,13 +227,25 @@ class SearchParams(_Section):
     space: dict[str, FloatRange | Choices] = Field(default_factory=dict)
 
 
+class CalibrationParams(_Section):
+    """How sure answers are.
+
+    Attributes:
+        coverage: How often a cell's set of possible grades shall hold the true one.
+    """
+
+    coverage: float = Field(default=0.9, gt=0.5, lt=1)
+
+
 class ServingParams(_Section):
     """How gradings are made.
 
     Attributes:
+        abstain_above: A cell with more possible grades than this is answered with a reason, not with a grade; 0 is never.
         threads: Threads of the model's process; 0 is all cores.
     """
 
+    abstain_above: int = Field(default=0, ge=0)
     threads: Threads = 0
 
 
@@ -239,6 +268,7 @@ class Params(_Section):
     split: SplitParams = SplitParams()
     training: TrainingParams = TrainingParams()
     search: SearchParams = SearchParams()
+    calibration: CalibrationParams = CalibrationParams()
     serving: ServingParams = ServingParams()
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ normalisation. Nothing else decides what the network is shown, in training or in
 """
 
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +13,22 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torchvision.models import densenet121
 
+from lumbargrade.models.context import StudyContext
 from lumbargrade.models.storage import load_network, save_network
 from lumbargrade.params import PrepareParams
-from lumbargrade.task import GradingTask
+from lumbargrade.task import Condition, GradingTask
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Normalisation of torchvision's DenseNet-121 weights, for images from 0 to 1."""
+
+
+_FLIPS = {"side": 0, "sagittal": 1, "coronal": 3, "axial": 3}
+"""Axis of packed crops that a mirrored patient reverses, by the orientation of conditions without a side."""
+
+
+def _kind(condition: Condition) -> str:
+    return condition.orientation if condition.side is None else "side"
 
 
 class GraderConfig(BaseModel):
@@ -29,6 +39,8 @@ class GraderConfig(BaseModel):
         crop_mm: Side of the window that it looks at, in the middle of a packed crop, mm.
         image_pixels: Side of its input, pixels.
         drop_rate: Dropout in training.
+        flips: Whether it was trained to see the patient mirrored too, and is asked both ways.
+        context: What sees all cells of a study together before each is graded.
         mean: Subtracted from each channel of an image from 0 to 1.
         std: Each channel is divided by it.
     """
@@ -40,6 +52,8 @@ class GraderConfig(BaseModel):
     crop_mm: float
     image_pixels: int
     drop_rate: float = 0.0
+    flips: bool = False
+    context: Literal["none", "transformer"] = "none"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
@@ -58,32 +72,59 @@ class Grader(nn.Module):
         network = densenet121(weights=None, drop_rate=config.drop_rate)
         self.features: nn.Module = network.features
         self.dropout = nn.Dropout(config.drop_rate)
+        self.context = (
+            StudyContext(network.classifier.in_features, len(task.cells)) if config.context != "none" else None
+        )
         self.heads = nn.Linear(network.classifier.in_features, len(task.groups) * len(task.grades))
         self.cell_bias = nn.Embedding(len(task.cells), len(task.grades))
         nn.init.zeros_(self.cell_bias.weight)
         self.register_buffer(
             "group_of_cell", torch.tensor([task.groups.index(c.condition.group) for c in task.cells]), persistent=False
         )
+        self.register_buffer(
+            "turned_over", torch.tensor([_FLIPS[_kind(c.condition)] for c in task.cells]), persistent=False
+        )
         self.register_buffer("mean", torch.tensor(config.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(1, 3, 1, 1), persistent=False)
 
     group_of_cell: Tensor
+    turned_over: Tensor
     mean: Tensor
     std: Tensor
 
-    def forward(self, images: Tensor, cells: Tensor) -> Tensor:
+    def forward(self, images: Tensor, cells: Tensor, studies: Tensor | None = None) -> Tensor:
         """Returns the logits of the grades, (batch, grades).
 
         Args:
             images: What :meth:`see` returns, (batch, 3, image_pixels, image_pixels).
             cells: Place of each image's cell in ``task.cells``, (batch,).
+            studies: A number for each image's study, (batch,); one study if not given.
         """
+        return self.judge(self.describe(images), cells, studies)
+
+    def describe(self, images: Tensor) -> Tensor:
+        """What the backbone makes of each image, (batch, features)."""
         maps = F.relu(self.features(images))
-        pooled = self.dropout(F.adaptive_avg_pool2d(maps, 1).flatten(1))
-        by_group = self.heads(pooled).view(len(images), len(self.config.task.groups), -1)
-        rows = torch.arange(len(images), device=images.device)
+        pooled: Tensor = self.dropout(F.adaptive_avg_pool2d(maps, 1).flatten(1))
+        return pooled
+
+    def judge(self, described: Tensor, cells: Tensor, studies: Tensor | None = None) -> Tensor:
+        """Logits of the grades from what :meth:`describe` returns, see :meth:`forward`."""
+        if self.context is not None:
+            described = self.context(described, cells, torch.zeros_like(cells) if studies is None else studies)
+        by_group = self.heads(described).view(len(described), len(self.config.task.groups), -1)
+        rows = torch.arange(len(described), device=described.device)
         logits: Tensor = by_group[rows, self.group_of_cell[cells]] + self.cell_bias(cells)
         return logits
+
+    def mirror(self, crops: Tensor, cells: Tensor) -> Tensor:
+        """Packed crops as they would be if the patient were mirrored, (batch, 3, rows, columns).
+
+        Crops of a side stay: the right one was mirrored onto the left when it was cut.
+        """
+        for axis in set(_FLIPS.values()) - {0}:
+            crops = torch.where((self.turned_over[cells] == axis)[:, None, None, None], crops.flip(axis), crops)
+        return crops
 
     def see(self, crops: Tensor, transforms: Tensor | None = None) -> Tensor:
         """Turns packed crops into the network's input: takes the window, resamples, normalises.

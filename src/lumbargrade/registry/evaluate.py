@@ -18,8 +18,9 @@ from lumbargrade.prepare.series import open_series
 from lumbargrade.prepare.views import StackView, view_series
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.task import series_kind
-from lumbargrade.training.metrics import Evaluation, evaluate_predictions
-from lumbargrade.training.predict import complete_cells, predict_studies, truth_table
+from lumbargrade.training.calibrate import evaluate_calibrated
+from lumbargrade.training.metrics import Evaluation
+from lumbargrade.training.predict import predict_studies, truth_table
 
 
 def evaluate_model(
@@ -88,8 +89,9 @@ def evaluate_packed(model: LoadedModel, crops: Path, truth: pd.DataFrame) -> Eva
     task = model.config.task
     packed = PackedCrops(crops)
     rows = np.flatnonzero(packed.index["study_id"].isin(truth["study_id"]))
-    predictions = predict_studies(model.graders, packed, rows, task)
-    return evaluate_predictions(task, truth, complete_cells(truth, predictions, task))
+    calibrated = model.calibration.apply(task, predict_studies(model.graders, packed, rows, task))
+    sets = model.calibration.sets(task, calibrated)
+    return evaluate_calibrated(task, truth, calibrated, sets, model.calibration.coverage)
 
 
 def holdout_truth(crops: Path, studies: Collection[int]) -> pd.DataFrame:

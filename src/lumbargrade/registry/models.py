@@ -1,17 +1,21 @@
 """Registered models by their address, and their networks, loaded without any pickle."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import mlflow
+import torch
 from mlflow.exceptions import MlflowException
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import files_sha256
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
 from lumbargrade.models.locator import Locator, load_locator
-from lumbargrade.registry.package import GRADER, LOCATOR, registered_name
+from lumbargrade.registry.package import CALIBRATION_NAME, GRADER, LOCATOR, registered_name
 from lumbargrade.task import GradingTask
+from lumbargrade.training.calibrate import Calibration
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 CHAMPION = "champion"
@@ -19,16 +23,22 @@ CHAMPION = "champion"
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A registered model's networks, one a fold, with one configuration.
+    """A registered model: its networks, one a fold, with one configuration, and how sure they may be.
 
     Attributes:
         locators: None if the task has none; then studies must carry their points.
     """
 
-    uri: str
     graders: list[Grader]
     locators: list[Locator]
     locators_sha256: str
+    calibration: Calibration
+
+    def to(self, device: torch.device) -> Self:
+        """Moves the networks to a device."""
+        for network in (*self.graders, *self.locators):
+            network.to(device)
+        return self
 
     @property
     def config(self) -> GraderConfig:
@@ -67,10 +77,24 @@ def load_model(uri: str) -> LoadedModel:
             f"model {uri} cannot be loaded ({reason}); give models:/<name>@champion or models:/<name>/<version>, "
             f"and check that {tracking_uri()} is the store that holds it"
         ) from error
-    graders = sorted((folder / "artifacts").glob(f"**/{GRADER}*.safetensors"))
-    locators = sorted((folder / "artifacts").glob(f"**/{LOCATOR}*.safetensors"))
-    if not graders:
-        raise InputError(f"model {uri} holds no graders; it was not made by Lumbargrade")
+    return read_model((folder / "artifacts").glob("**/*.*"), uri)
+
+
+def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
+    """Reads a model from its packaged files.
+
+    Raises:
+        InputError: Some are missing, or are of another version of Lumbargrade.
+    """
+    by_name = {file.stem: file for file in sorted(files)}
+    graders, locators = (
+        [file for stem, file in by_name.items() if stem.startswith(kind)] for kind in (GRADER, LOCATOR)
+    )
+    if not graders or CALIBRATION_NAME not in by_name:
+        raise InputError(f"{name} holds no graders or no calibration; it was not made by this version of Lumbargrade")
     return LoadedModel(
-        uri, [load_grader(file) for file in graders], [load_locator(file) for file in locators], files_sha256(locators)
+        graders=[load_grader(file) for file in graders],
+        locators=[load_locator(file) for file in locators],
+        locators_sha256=files_sha256(locators),
+        calibration=Calibration.model_validate_json(by_name[CALIBRATION_NAME].read_text(encoding="utf-8")),
     )

@@ -27,15 +27,15 @@ SERVING_REQUIREMENTS = (
 
 STUDY_COLUMN = "study"
 
-GRADER, LOCATOR = "grader-", "locator-"
-"""How the networks' files begin in a packaged model."""
+GRADER, LOCATOR, CALIBRATION_NAME = "grader-", "locator-", "calibration"
+"""How the files of a packaged model begin."""
 
 ANSWER_TEXTS = ("study_id", "condition", "level")
 ANSWER_PLACE = {
     "series": "string", "instance_number": "long", "sop_instance_uid": "string", "x": "double", "y": "double",
     "x_mm": "double", "y_mm": "double", "z_mm": "double", "confidence": "double",
 }  # fmt: skip
-ANSWER_WORDS = ("grade", "reason", "notes")
+ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes")
 """Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""
 
 
@@ -66,15 +66,16 @@ def register_model(
     """
     task = plan.task
     name = registered_name(task)
-    networks = {f"{GRADER}{fold.fold:02d}": fold.model for fold in outcome.folds}
-    networks |= {f"{LOCATOR}{number:02d}": path for number, path in enumerate(plan.locators)}
-    with _in_run(outcome.run_id), _named(networks) as artifacts:
+    files = {f"{GRADER}{fold.fold:02d}": fold.model for fold in outcome.folds}
+    files |= {f"{LOCATOR}{number:02d}": path for number, path in enumerate(plan.locators)}
+    files[CALIBRATION_NAME] = outcome.calibration
+    with _in_run(outcome.run_id), _named(files) as artifacts:
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PACKAGE / "serving" / "model.py"),
             artifacts=artifacts,
             code_paths=[str(PACKAGE)],
-            model_config={"threads": plan.params.serving.threads},
+            model_config=plan.params.serving.model_dump(),
             signature=signature(task),
             input_example=pd.DataFrame({STUDY_COLUMN: [example]}),
             pip_requirements=[f"{package}=={version(package)}" for package in SERVING_REQUIREMENTS],
@@ -98,12 +99,13 @@ def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str) -> str 
 
 
 @contextmanager
-def _named(networks: Mapping[str, Path]) -> Iterator[dict[str, str]]:
-    """MLflow keeps the names of files, so each network gets a file of its own name."""
+def _named(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
+    """MLflow keeps the names of files, so each gets one of its own."""
     with tempfile.TemporaryDirectory(prefix="lumbargrade-") as folder:
-        for name, path in networks.items():
-            shutil.copyfile(path, Path(folder) / f"{name}.safetensors")
-        yield {name: str(Path(folder) / f"{name}.safetensors") for name in networks}
+        named = {name: Path(folder) / f"{name}{path.suffix}" for name, path in files.items()}
+        for name, path in files.items():
+            shutil.copyfile(path, named[name])
+        yield {name: str(path) for name, path in named.items()}
 
 
 @contextmanager

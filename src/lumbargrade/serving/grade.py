@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,11 +14,11 @@ from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.errors import InputError
 from lumbargrade.locate.study import LocatedStudy, locate_study
-from lumbargrade.models.grader import Grader
 from lumbargrade.models.locator import Locator
 from lumbargrade.prepare.points import PointCrop, cut_points
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.prepare.views import StackView, view_series
+from lumbargrade.registry.models import LoadedModel
 from lumbargrade.registry.package import ANSWER_PLACE
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
@@ -66,17 +67,19 @@ class _Found:
     places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
 
 
-def grade_study(graders: Sequence[Grader], locators: Sequence[Locator], study: Study) -> pd.DataFrame:
+def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.DataFrame:
     """Grades every cell of the task, or says why a cell cannot be graded.
 
     Args:
-        locators: They say where to look, unless the study carries its points; none if the task has none.
+        model: Its locators say where to look, unless the study carries its points.
+        abstain_above: A cell with more possible grades than this gets a reason in place of a grade; 0 is never.
 
     Returns:
-        One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade, reason, notes, and
+        One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade,
+        possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
         the columns of :data:`lumbargrade.registry.package.ANSWER_PLACE`; what does not apply is None.
     """
-    config = graders[0].config
+    config, locators = model.config, model.locators
     task = config.task
     opened = _OpenStudy(study, config.prepare.percentiles)
     located = LocatedStudy()
@@ -91,15 +94,19 @@ def grade_study(graders: Sequence[Grader], locators: Sequence[Locator], study: S
     graded = pd.DataFrame(columns=["condition", "level", *task.grade_columns])
     if found.crops:
         index = pd.DataFrame(found.rows)
-        probabilities = grade_crops(graders, np.stack(found.crops), cell_codes(index, task))
-        graded = pool_cells(index, probabilities, task)
+        probabilities = grade_crops(model.graders, np.stack(found.crops), cell_codes(index, task))
+        graded = model.calibration.apply(task, pool_cells(index, probabilities, task))
+        graded["possible"] = [
+            [grade for grade, may_be in zip(task.grades, row, strict=True) if may_be]
+            for row in model.calibration.sets(task, graded)
+        ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
     notes = "; ".join(located.notes) or None
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
         missing = found.reasons.get(key, _no_point(study))
-        record = _record(task, study.study_id, key, by_cell.get(key), missing)
+        record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
         records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
     return pd.DataFrame(records, dtype=object)
 
@@ -134,18 +141,29 @@ def refuse_study(task: GradingTask, reason: str) -> pd.DataFrame:
     return pd.DataFrame(records, dtype=object)
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, object]]:
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def _record(
-    task: GradingTask, study_id: str | None, key: tuple[str, str], graded: dict[str, object] | None, reason: str
+    task: GradingTask,
+    study_id: str | None,
+    key: CellKey,
+    graded: dict[str, Any] | None,
+    reason: str,
+    abstain_above: int = 0,
 ) -> dict[str, object]:
     record: dict[str, object] = {"study_id": study_id, "condition": key[0], "level": key[1]}
     probabilities = [None if graded is None else graded[column] for column in task.grade_columns]
     record |= dict(zip(task.grade_columns, probabilities, strict=True))
-    record["grade"] = None if graded is None else task.grades[int(np.argmax(np.array(probabilities, dtype=float)))]
-    record["reason"] = reason if graded is None else None
+    possible = [] if graded is None else graded["possible"]
+    unsure = 0 < abstain_above < len(possible)
+    likeliest = None if graded is None else task.grades[int(np.argmax(np.array(probabilities, dtype=float)))]
+    record["grade"] = None if unsure else likeliest
+    record["possible_grades"] = ";".join(possible) or None
+    record["reason"] = (
+        f"not sure enough: may be {' or '.join(possible)}" if unsure else reason if graded is None else None
+    )
     return record
 
 

@@ -13,33 +13,31 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.errors import InputError
-from lumbargrade.models.grader import load_grader
-from lumbargrade.models.locator import load_locator
-from lumbargrade.registry.package import GRADER, LOCATOR, STUDY_COLUMN
+from lumbargrade.registry.models import read_model
+from lumbargrade.registry.package import STUDY_COLUMN
 from lumbargrade.serving.grade import grade_study, refuse_study
 from lumbargrade.serving.study import open_study
 
 
 class GradingModel(PythonModel):
-    """Grades studies with the mean of the folds' probabilities, one study at a time."""
+    """Grades studies with the calibrated mean of the folds' probabilities, one study at a time."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads the folds' graders onto the device that there is."""
         torch.set_num_threads(int(context.model_config.get("threads", 0)) or len(os.sched_getaffinity(0)))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        paths = {name: Path(path) for name, path in sorted(context.artifacts.items())}
-        self.graders = [load_grader(path).to(device) for name, path in paths.items() if name.startswith(GRADER)]
-        self.locators = [load_locator(path).to(device) for name, path in paths.items() if name.startswith(LOCATOR)]
+        self.model = read_model(Path(path) for path in context.artifacts.values()).to(device)
+        self.abstain_above = int(context.model_config.get("abstain_above", 0))
         self.turn = threading.Semaphore(1)
 
     def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
         """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason."""
-        task = self.graders[0].config.task
+        task = self.model.config.task
         answers = []
         for study in model_input[STUDY_COLUMN]:
             try:
                 with self.turn, open_study(bytes(study), task) as opened:
-                    answers.append(grade_study(self.graders, self.locators, opened))
+                    answers.append(grade_study(self.model, opened, self.abstain_above))
             except InputError as error:
                 answers.append(refuse_study(task, str(error)))
         return pd.concat(answers, ignore_index=True)

@@ -20,6 +20,7 @@ class GradedCells:
     Attributes:
         study: Study ids, (cells,).
         condition: Condition names, (cells,).
+        level: (cells,).
         group: Groups of the conditions, (cells,).
         grade: True grades, 0 is the best, (cells,).
         probabilities: Predicted, (cells, grades).
@@ -27,6 +28,7 @@ class GradedCells:
 
     study: NDArray[np.int64]
     condition: NDArray[np.str_]
+    level: NDArray[np.str_]
     group: NDArray[np.str_]
     grade: NDArray[np.int64]
     probabilities: NDArray[np.float64]
@@ -70,6 +72,7 @@ def align(task: GradingTask, truth: pd.DataFrame, probabilities: pd.DataFrame) -
     return GradedCells(
         study=cells["study_id"].to_numpy(np.int64),
         condition=cells["condition"].to_numpy(np.str_),
+        level=cells["level"].to_numpy(np.str_),
         group=cells["condition"].map(group).to_numpy(np.str_),
         grade=cells["grade"].to_numpy(np.int64),
         probabilities=cells[columns].to_numpy(np.float64),

@@ -94,3 +94,20 @@ def _span(middle: Tensor, size: Tensor, places: int) -> Tensor:
     share = (torch.arange(places, device=middle.device) + 0.5) / places
     least, most = _PATCH
     return (share - middle[:, None]).abs() * 2 < (least + (most - least) * size)[:, None]
+
+
+def mix_partners(kinds: Tensor, generator: torch.Generator) -> Tensor:
+    """Draws for each row of a batch another of the same kind to be mixed with (mixup, Zhang et al. 2018); maybe itself.
+
+    Args:
+        kinds: (batch,), whole numbers.
+    """
+    order = torch.argsort(kinds.cpu().double() + torch.rand(len(kinds), generator=generator).double())
+    ordered = kinds.cpu()[order]
+    following = order.roll(-1)
+    first = torch.searchsorted(ordered, ordered)
+    same = ordered == ordered.roll(-1)
+    same[-1] = False
+    partners = torch.empty_like(order)
+    partners[order] = torch.where(same, following, order[first])
+    return partners

@@ -1,4 +1,7 @@
-"""Metrics of graded cells beside the official score. What the data does not define is None, never a warning."""
+"""Metrics of graded cells. What the data does not define is None, never a warning."""
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,116 +10,196 @@ from pydantic import BaseModel, ConfigDict
 from sklearn import metrics
 
 from lumbargrade.task import GradingTask
-from lumbargrade.training.align import GradedCells, align
-from lumbargrade.training.score import CLIP, score_cells
+from lumbargrade.training.agreement import Agreement, Interval, agree
+from lumbargrade.training.align import CELL, GradedCells, align
+from lumbargrade.training.score import CLIP, score_cells, score_sums, weigh_probabilities
+
+LIKELIEST, WEIGHTED = "likeliest", "weighted"
+"""Decision rules: the likeliest grade (the better one of equals); the grade of the largest probability times its weight
+in the score, which misses fewer severe ones."""
 
 _RESAMPLES = 2000
 _INTERVAL = (2.5, 97.5)
+_BINS = 10
 
-Confusion = tuple[tuple[int, ...], ...]
+
+class Reliability(BaseModel):
+    """How often cells are right that are as sure as this.
+
+    Attributes:
+        confidence: Mean probability of the likeliest grade.
+        accuracy: Share of them that are right.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cells: int
+    confidence: float
+    accuracy: float
+
+
+class GradeSets(BaseModel):
+    """How sets of possible grades did.
+
+    Attributes:
+        promised: How often a set shall hold the true grade; ``coverage`` how often it did.
+        mean_size: Grades in a set; ``single`` is the share of sets with one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    promised: float
+    coverage: float
+    mean_size: float
+    single: float
 
 
 class Evaluation(BaseModel):
     """How well predictions fit the labelled cells.
 
     Attributes:
-        decision_rule: How a grade follows from probabilities, wherever one is needed (accuracy, recall, kappa, F1).
-        score: The official score, lower is better.
+        score: The official score, lower is better, of the probabilities times the grades' weights
+            (:func:`lumbargrade.training.score.weigh_probabilities`).
+        score_interval: 95 %, from resampled studies; None for a single study.
         score_parts: The losses of which the score is the mean.
-        accuracy_interval: 95 % interval of the accuracy, from resampled studies; None for a single study.
-        accuracy_majority: Accuracy of always answering the commonest of the true grades.
-        balanced_accuracy: Mean recall of the grades that occur.
-        quadratic_kappa: Cohen's kappa with quadratic weights.
-        macro_f1: Mean F1 of the grades that occur.
+        grades: Names of the grades in what follows, from the best to the worst.
+        rules: By decision rule, how well the decided grades agree with the true ones.
+        parts: The same for the likeliest grade of some cells only: by ``group``, ``condition``, ``level``, and what else
+            the studies were told apart by.
         severe_auc: Area under the ROC curve of p[severe], severe against the rest, all cells pooled.
         log_loss: Unweighted.
-        recall: By grade, as in ``task.grade_columns``.
-        confusion: By group: rows are true grades, columns predicted ones.
+        calibration_error: Expected calibration error: the mean distance of ``reliability`` from the diagonal.
+        sets: Nothing if no sets of grades were given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     studies: int
     cells: int
-    decision_rule: str = "the likeliest grade, the better one of equals"
     score: float
+    score_interval: Interval | None
     score_parts: dict[str, float]
-    accuracy: float
-    accuracy_interval: tuple[float, float] | None
-    accuracy_majority: float
-    balanced_accuracy: float | None
-    quadratic_kappa: float | None
-    macro_f1: float | None
+    grades: tuple[str, ...]
+    rules: dict[str, Agreement]
+    parts: dict[str, dict[str, Agreement]]
     severe_auc: float | None
     log_loss: float
-    recall: dict[str, float | None]
-    accuracy_by_condition: dict[str, float]
-    confusion: dict[str, Confusion]
+    calibration_error: float
+    reliability: tuple[Reliability, ...]
+    sets: GradeSets | None
+
+    @property
+    def likeliest(self) -> Agreement:
+        """Agreement of the likeliest grades."""
+        return self.rules[LIKELIEST]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of cells whose likeliest grade is right."""
+        return self.likeliest.accuracy
+
+    @property
+    def accuracy_majority(self) -> float:
+        """The same for always answering the commonest grade."""
+        return self.likeliest.accuracy_majority
 
     def flat(self) -> dict[str, float]:
-        """Returns what is defined under one key each: ``score_spinal``, ``recall_severe``, ``accuracy_<condition>``."""
-        low, high = self.accuracy_interval or (None, None)
-        names = ("score", "accuracy", "accuracy_majority", "balanced_accuracy", "quadratic_kappa", "macro_f1")
-        values: dict[str, float | None] = {name: getattr(self, name) for name in (*names, "severe_auc", "log_loss")}
-        values |= {"accuracy_low": low, "accuracy_high": high, "studies": self.studies, "cells": self.cells}
+        """Returns what is defined under one key each: ``score_spinal``, ``recall_severe``, ``weighted.accuracy``."""
+        values: dict[str, float | None] = {"studies": self.studies, "cells": self.cells, "score": self.score}
         values |= {f"score_{part}": loss for part, loss in self.score_parts.items()}
-        values |= {f"recall_{grade}": recall for grade, recall in self.recall.items()}
-        values |= {f"accuracy_{condition}": accuracy for condition, accuracy in self.accuracy_by_condition.items()}
+        values |= {
+            "severe_auc": self.severe_auc,
+            "log_loss": self.log_loss,
+            "calibration_error": self.calibration_error,
+        }
+        intervals = {"score": self.score_interval, **self.likeliest.intervals}
+        for name, interval in intervals.items():
+            values[f"{name}_low"], values[f"{name}_high"] = interval or (None, None)
+        for rule, agreement in self.rules.items():
+            prefix = "" if rule == LIKELIEST else f"{rule}."
+            names = ("accuracy", "balanced_accuracy", "quadratic_kappa", "macro_f1")
+            values |= {prefix + name: getattr(agreement, name) for name in names}
+            recall = zip(self.grades, agreement.recall, strict=True)
+            values |= {f"{prefix}recall_{grade}": share for grade, share in recall}
+        values["accuracy_majority"] = self.accuracy_majority
+        values |= {f"accuracy_{name}": part.accuracy for name, part in self.parts["condition"].items()}
+        if self.sets is not None:
+            values |= {f"sets_{name}": value for name, value in self.sets.model_dump().items()}
         return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def evaluate_predictions(task: GradingTask, truth: pd.DataFrame, probabilities: pd.DataFrame) -> Evaluation:
+def evaluate_predictions(
+    task: GradingTask,
+    truth: pd.DataFrame,
+    probabilities: pd.DataFrame,
+    sets: NDArray[np.bool_] | None = None,
+    promised: float = 0.0,
+    subgroups: Mapping[str, Mapping[int, str]] | None = None,
+) -> Evaluation:
     """Compares predictions with the labelled cells.
 
     Args:
         truth: study_id, condition (name), level and grade (0 is the best), one row a labelled cell.
         probabilities: study_id, condition, level and ``task.grade_columns``.
+        sets: Which grades each row of ``probabilities`` may have, (rows, grades), and how often that is ``promised`` to
+            hold.
+        subgroups: Names of studies' subgroups, by what they are told apart by.
 
     Raises:
         InputError: A labelled cell has no prediction, or a value is not possible.
     """
     cells = align(task, truth, probabilities)
-    score = score_cells(task, cells)
-    right = cells.grade == cells.predicted
-    agreement = _agreement(cells.grade, cells.predicted)
+    grades = len(task.grades)
+    weighted = weigh_probabilities(task, cells.probabilities)
+    score = score_cells(task, replace(cells, probabilities=weighted))
+    decided = {LIKELIEST: cells.predicted, WEIGHTED: weighted.argmax(axis=1)}
+    names = {"group": cells.group, "condition": cells.condition, "level": cells.level}
+    for kind, of_study in (subgroups or {}).items():
+        names[kind] = np.array([of_study.get(int(study), "unknown") for study in cells.study])
+    reliability = _reliability(cells)
     return Evaluation(
         studies=len(np.unique(cells.study)),
-        cells=len(right),
+        cells=len(cells.grade),
         score=score.total,
+        score_interval=_score_interval(task, replace(cells, probabilities=weighted)),
         score_parts=score.parts,
-        accuracy=float(right.mean()),
-        accuracy_interval=_interval(cells.study, right),
-        accuracy_majority=float(np.bincount(cells.grade).max() / len(right)),
-        balanced_accuracy=agreement["balanced_accuracy"],
-        quadratic_kappa=agreement["quadratic_kappa"],
-        macro_f1=agreement["macro_f1"],
+        grades=task.grade_columns,
+        rules={rule: agree(cells.study, cells.grade, chosen, grades) for rule, chosen in decided.items()},
+        parts={kind: _by_name(cells, of_cell, grades) for kind, of_cell in names.items()},
         severe_auc=_severe_auc(cells),
         log_loss=_log_loss(cells),
-        recall=_recall(task, cells),
-        accuracy_by_condition=_accuracy_by_condition(task, cells, right),
-        confusion=_confusion_by_group(task, cells),
+        calibration_error=sum(b.cells * abs(b.confidence - b.accuracy) for b in reliability) / len(cells.grade),
+        reliability=reliability,
+        sets=None if sets is None else _sets(cells, probabilities, sets, promised),
     )
 
 
-def _interval(study: NDArray[np.int64], right: NDArray[np.bool_]) -> tuple[float, float] | None:
-    """Percentile bootstrap over studies: cells of one study are not independent. The same data give the same interval."""
-    by_study = pd.DataFrame({"study": study, "right": right}).groupby("study")["right"].agg(["sum", "count"])
-    if len(by_study) < 2:
+def _by_name(cells: GradedCells, names: NDArray[np.str_], grades: int) -> dict[str, Agreement]:
+    found = {}
+    for name in dict.fromkeys(names.tolist()):
+        rows = names == name
+        found[str(name)] = agree(cells.study[rows], cells.grade[rows], cells.predicted[rows], grades)
+    return dict(sorted(found.items()))
+
+
+def _score_interval(task: GradingTask, cells: GradedCells) -> Interval | None:
+    """Percentile bootstrap over studies; a part that a draw leaves without weight does not count in it."""
+    sums = score_sums(task, cells)
+    studies = len(next(iter(sums.values())).loss)
+    if studies < 2:
         return None
-    draws = np.random.default_rng(0).multinomial(len(by_study), np.full(len(by_study), 1 / len(by_study)), _RESAMPLES)
-    sums, counts = (draws @ by_study[column].to_numpy() for column in ("sum", "count"))
-    low, high = np.percentile(sums / counts, _INTERVAL)
+    draws = np.random.default_rng(0).multinomial(studies, np.full(studies, 1 / studies), _RESAMPLES)
+    weights = {name: draws @ part.weight for name, part in sums.items()}
+    losses = [
+        np.divide(draws @ part.loss, weights[name], out=np.full(_RESAMPLES, np.nan), where=weights[name] > 0)
+        for name, part in sums.items()
+    ]
+    known = np.stack(losses)
+    drawn = known[:, np.isfinite(known).all(axis=0)].mean(axis=0)
+    if not len(drawn):
+        return None
+    low, high = np.percentile(drawn, _INTERVAL)
     return float(low), float(high)
-
-
-def _agreement(true: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float | None]:
-    occurring = np.unique(true)
-    if len(occurring) < 2:
-        return dict.fromkeys(("balanced_accuracy", "quadratic_kappa", "macro_f1"))
-    recall = metrics.recall_score(true, predicted, labels=occurring, average="macro", zero_division=0.0)
-    f1 = metrics.f1_score(true, predicted, labels=occurring, average="macro", zero_division=0.0)
-    kappa = metrics.cohen_kappa_score(true, predicted, weights="quadratic")
-    return {"balanced_accuracy": float(recall), "quadratic_kappa": float(kappa), "macro_f1": float(f1)}
 
 
 def _severe_auc(cells: GradedCells) -> float | None:
@@ -132,25 +215,27 @@ def _log_loss(cells: GradedCells) -> float:
     return float(-np.log(np.clip(likelihood, CLIP, 1 - CLIP)).mean())
 
 
-def _recall(task: GradingTask, cells: GradedCells) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for grade, name in enumerate(task.grade_columns):
-        predicted = cells.predicted[cells.grade == grade]
-        found[name] = float((predicted == grade).mean()) if len(predicted) else None
-    return found
+def _reliability(cells: GradedCells) -> tuple[Reliability, ...]:
+    """Bins of equal width; empty ones are left out."""
+    confidence = cells.probabilities.max(axis=1)
+    right = cells.predicted == cells.grade
+    place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    table = pd.DataFrame({"bin": place, "confidence": confidence, "right": right}).groupby("bin")
+    return tuple(
+        Reliability(cells=len(rows), confidence=float(rows["confidence"].mean()), accuracy=float(rows["right"].mean()))
+        for _, rows in table
+    )
 
 
-def _accuracy_by_condition(task: GradingTask, cells: GradedCells, right: NDArray[np.bool_]) -> dict[str, float]:
-    present = [condition.name for condition in task.conditions if (cells.condition == condition.name).any()]
-    return {name: float(right[cells.condition == name].mean()) for name in present}
-
-
-def _confusion_by_group(task: GradingTask, cells: GradedCells) -> dict[str, Confusion]:
-    matrices = {}
-    for group in task.groups:
-        rows = cells.group == group
-        if rows.any():
-            true, predicted = cells.grade[rows], cells.predicted[rows]
-            matrix = metrics.confusion_matrix(true, predicted, labels=range(len(task.grades)))
-            matrices[group] = tuple(tuple(row) for row in matrix.tolist())
-    return matrices
+def _sets(cells: GradedCells, probabilities: pd.DataFrame, sets: NDArray[np.bool_], promised: float) -> GradeSets:
+    keys = pd.DataFrame({"study_id": cells.study, "condition": cells.condition, "level": cells.level})
+    rows = keys.merge(probabilities[CELL].assign(row=np.arange(len(probabilities))), on=CELL, how="left")["row"]
+    ours = sets[rows.to_numpy(np.int64)]
+    sizes = ours.sum(axis=1)
+    holds = ours[np.arange(len(ours)), cells.grade]
+    return GradeSets(
+        promised=promised,
+        coverage=float(holds.mean()),
+        mean_size=float(sizes.mean()),
+        single=float((sizes == 1).mean()),
+    )

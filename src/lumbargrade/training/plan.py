@@ -15,6 +15,7 @@ from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.spec import FoldResult
 
 PACKAGE = Path(lumbargrade.__file__).parent
+CALIBRATION = "calibration.json"
 _TRAINING_CODE = ("models", "training")
 """Folders whose code decides what a fold's weights become; that of the crops is in their hash."""
 
@@ -55,7 +56,9 @@ class SearchPlan:
     @property
     def settings(self) -> dict[str, Any]:
         """The parameters that make this search and no other; the number of trials is not among them."""
-        sections = self.params.model_dump(mode="json", include={"seed", "prepare", "split", "training", "search"})
+        sections = self.params.model_dump(
+            mode="json", include={"seed", "prepare", "split", "training", "search", "calibration"}
+        )
         del sections["search"]["trials"]
         return sections
 
@@ -69,6 +72,7 @@ class SearchOutcome:
         trial: Number of the best trial.
         training: Its parameters.
         folds: Its trained folds.
+        calibration: File with what its out-of-fold predictions tell of how sure it may be.
         evaluation: Its out-of-fold predictions against the labels, where the locator looked.
         on_labelled: The same at the labelled points; nothing if there is no locator.
         run_id: MLflow's id of the search; trial_run_id and fold_run_ids those of the best trial.
@@ -80,6 +84,7 @@ class SearchOutcome:
     trial: int
     training: TrainingParams
     folds: list[FoldResult]
+    calibration: Path
     evaluation: Evaluation
     on_labelled: Evaluation | None
     run_id: str

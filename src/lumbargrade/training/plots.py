@@ -8,14 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lumbargrade.task import GradingTask
-from lumbargrade.training.metrics import Confusion, Evaluation
+from lumbargrade.training.agreement import Confusion
+from lumbargrade.training.metrics import Evaluation
 
 _PANEL_INCHES = 3.6
 
 
 def confusion_figure(evaluation: Evaluation, task: GradingTask) -> Figure:
     """Draws one confusion matrix a group, coloured by the share of each true grade's cells."""
-    groups = evaluation.confusion
+    groups = {name: part.confusion for name, part in evaluation.parts["group"].items()}
     figure = Figure(figsize=(_PANEL_INCHES * len(groups), _PANEL_INCHES), layout="constrained")
     for axes, (group, matrix) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups.items(), strict=True):
         _draw(axes, matrix, task.grades)

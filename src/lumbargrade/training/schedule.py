@@ -1,10 +1,11 @@
 """How AdamW's rates go: which weights decay, how many steps an epoch has, how the learning rate rises and falls."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from torch import nn
 
+from lumbargrade.models.grader import Grader
 from lumbargrade.params import LocatorParams, TrainingParams
 
 
@@ -32,6 +33,29 @@ def warmup_cosine(params: TrainingParams | LocatorParams, steps: int) -> Callabl
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Decays matrices and kernels, not biases and normalisation."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    free = [p for p in network.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+    return list(_groups(network.parameters(), weight_decay))
+
+
+def layered_groups(grader: Grader, params: TrainingParams) -> list[dict[str, object]]:
+    """Parameter groups whose rates fall from the heads down to the first layers by ``layer_decay`` a part."""
+    if params.layer_decay == 1:
+        return [dict(group, lr=params.learning_rate) for group in _groups(grader.parameters(), params.weight_decay)]
+    backbone = list(grader.features.parameters())
+    own = {id(parameter) for parameter in backbone}
+    rest = [parameter for parameter in grader.parameters() if id(parameter) not in own]
+    parts: list[list[nn.Parameter]] = [rest, []]
+    for name, module in reversed(list(grader.features.named_children())):
+        parts[-1] += list(module.parameters())
+        if name.startswith("denseblock"):
+            parts.append([])
+    return [
+        dict(group, lr=params.learning_rate * params.layer_decay**depth)
+        for depth, part in enumerate(parts)
+        for group in _groups(part, params.weight_decay)
+    ]
+
+
+def _groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> Iterator[dict[str, object]]:
+    kept = list(parameters)
+    yield {"params": [p for p in kept if p.ndim > 1], "weight_decay": weight_decay}
+    yield {"params": [p for p in kept if p.ndim <= 1], "weight_decay": 0.0}

@@ -4,6 +4,7 @@ Source: the metric of kaggle.com/competitions/rsna-2024-lumbar-spine-degenerativ
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -49,19 +50,45 @@ def official_score(task: GradingTask, truth: pd.DataFrame, probabilities: pd.Dat
 
 def score_cells(task: GradingTask, cells: GradedCells) -> ScoreParts:
     """Scores aligned cells, see :func:`official_score`."""
+    parts = {name: float(sums.loss.sum() / sums.weight.sum()) for name, sums in score_sums(task, cells).items()}
+    return ScoreParts(total=float(np.mean(list(parts.values()))), parts=parts)
+
+
+class StudySums(NamedTuple):
+    """What each study adds to one part of the score: the part is the sum of losses over the sum of weights.
+
+    Attributes:
+        loss, weight: In the order of the study ids, (studies,).
+    """
+
+    loss: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+def score_sums(task: GradingTask, cells: GradedCells) -> dict[str, StudySums]:
+    """The parts of the score by study, so that studies can be drawn anew."""
     weight = np.array(task.grade_weights, dtype=np.float64)[cells.grade]
     likelihood = np.clip(cells.probabilities[np.arange(len(cells.grade)), cells.grade], CLIP, 1 - CLIP)
+    studies, owner = np.unique(cells.study, return_inverse=True)
     parts = {}
     for group in task.groups:
         of_group = cells.group == group
         if of_group.any():
-            parts[group] = _weighted_mean(-np.log(likelihood[of_group]), weight[of_group])
+            loss = -weight * np.log(likelihood) * of_group
+            parts[group] = StudySums(_by_study(loss, owner, studies), _by_study(weight * of_group, owner, studies))
     if task.any_severe_group in parts:
-        parts[f"any_severe_{task.any_severe_group}"] = _any_severe(cells, weight, cells.group == task.any_severe_group)
-    return ScoreParts(total=float(np.mean(list(parts.values()))), parts=parts)
+        rows = cells.group == task.any_severe_group
+        parts[f"any_severe_{task.any_severe_group}"] = _any_severe(cells, weight, rows, studies)
+    return parts
 
 
-def _any_severe(cells: GradedCells, weight: NDArray[np.float64], of_group: NDArray[np.bool_]) -> float:
+def _by_study(values: NDArray[np.float64], owner: NDArray[np.int64], studies: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(np.bincount(owner, values, len(studies)), dtype=np.float64)
+
+
+def _any_severe(
+    cells: GradedCells, weight: NDArray[np.float64], of_group: NDArray[np.bool_], studies: NDArray[np.int64]
+) -> StudySums:
     severe = cells.probabilities.shape[1] - 1
     rows = {
         "study": cells.study[of_group],
@@ -69,11 +96,18 @@ def _any_severe(cells: GradedCells, weight: NDArray[np.float64], of_group: NDArr
         "q": cells.probabilities[of_group, severe],
         "weight": weight[of_group],
     }
-    studies = pd.DataFrame(rows).groupby("study").max()
-    q = studies["q"].clip(CLIP, 1 - CLIP).to_numpy(np.float64)
-    loss = -np.where(studies["z"], np.log(q), np.log(1 - q))
-    return _weighted_mean(loss, studies["weight"].to_numpy(np.float64))
+    found = pd.DataFrame(rows).groupby("study").max()
+    q = found["q"].clip(CLIP, 1 - CLIP).to_numpy(np.float64)
+    found["loss"] = -found["weight"] * np.where(found["z"], np.log(q), np.log(1 - q))
+    found = found.reindex(studies, fill_value=0)
+    return StudySums(found["loss"].to_numpy(np.float64), found["weight"].to_numpy(np.float64))
 
 
-def _weighted_mean(loss: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    return float(np.sum(weight * loss) / np.sum(weight))
+def weigh_probabilities(task: GradingTask, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turns probabilities of the grades into those that the score rewards: it weighs cells by their true grade.
+
+    Args:
+        probabilities: (cells, grades).
+    """
+    weighted = probabilities * np.array(task.grade_weights, dtype=np.float64)
+    return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))

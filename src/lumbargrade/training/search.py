@@ -20,15 +20,17 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lumbargrade.errors import DivergedError, LumbargradeError
+from lumbargrade.files import write_text
 from lumbargrade.models.backbone import check_weights
 from lumbargrade.params import Choices, FloatRange, Params, TrainingParams, override_training
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.training.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
 from lumbargrade.training.crossval import RunFolds, run_folds
-from lumbargrade.training.metrics import Evaluation, evaluate_predictions
-from lumbargrade.training.plan import SearchOutcome, SearchPlan
+from lumbargrade.training.metrics import Evaluation
+from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan
 from lumbargrade.training.plots import confusion_figure, search_figure
-from lumbargrade.training.predict import complete_cells, truth_table
+from lumbargrade.training.predict import truth_table
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec, read_result
 from lumbargrade.training.tracking import Tracker
 
@@ -145,6 +147,9 @@ class _Search:
             self.tracker.log_figure(self.run_id, search_figure(values), "search.png")
             self.tracker.log_figure(self.run_id, confusion_figure(evaluation, self.plan.task), "confusion.png")
         self.tracker.end_run(self.run_id)
+        coverage = self.plan.params.calibration.coverage
+        calibration = fit_calibration(self.plan.task, self.truth, self._predictions(results), coverage)
+        write_text(specs[0].folder.parent / CALIBRATION, calibration.model_dump_json(indent=2))
         return SearchOutcome(
             name=self.plan.name,
             trials=len(_ended(self.study)),
@@ -152,6 +157,7 @@ class _Search:
             trial=best.number,
             training=training,
             folds=results,
+            calibration=specs[0].folder.parent / CALIBRATION,
             evaluation=evaluation,
             on_labelled=self._evaluate(results, "labelled") if self.plan.located else None,
             run_id=self.run_id,
@@ -206,11 +212,19 @@ class _Search:
         return evaluation
 
     def _evaluate(self, results: Sequence[FoldResult], points: str | None = None) -> Evaluation:
-        """The headline is of located points, as users have no others; cells that were not located count as unknown."""
+        """The headline is of located points, as users have no others; cells that were not located count as unknown.
+
+        What calibrates a fold comes from the other folds.
+        """
+        task, coverage = self.plan.task, self.plan.params.calibration.coverage
+        calibrated, sets = calibrate_across(task, self.truth, self._predictions(results, points), coverage)
+        return evaluate_calibrated(task, self.truth, calibrated, sets, coverage)
+
+    def _predictions(self, results: Sequence[FoldResult], points: str | None = None) -> pd.DataFrame:
+        """What the folds say of their validation studies, with the column ``fold``."""
         points = points or ("located" if self.plan.located else "labelled")
-        predictions = pd.concat([result.predictions() for result in results], ignore_index=True)
-        chosen = complete_cells(self.truth, predictions[predictions["points"] == points], self.plan.task)
-        return evaluate_predictions(self.plan.task, self.truth, chosen)
+        every = pd.concat([result.predictions().assign(fold=result.fold) for result in results], ignore_index=True)
+        return every[every["points"] == points].reset_index(drop=True)
 
     def _metrics(self, results: Sequence[FoldResult]) -> dict[str, float]:
         metrics = self._evaluate(results).flat()
