@@ -67,7 +67,7 @@ def main() -> None:
                 with open_study(zipped, model.config.task) as study:
                     seconds["read (unpack, headers)"].append(time.perf_counter() - started)
                     slices = sum(len(headers) for headers in study.series.values())
-                    grade.grade_study(model.graders, model.locators, study)
+                    grade.grade_study(model, study)
     steps = {step: round(median(times), 3) for step, times in seconds.items()}
     rest = steps["whole"] - sum(value for step, value in steps.items() if step != "whole")
     print(json.dumps({**steps, "crop and rest": round(rest, 3), "slices": slices, "decoded": len(decoded)}, indent=2))

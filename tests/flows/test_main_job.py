@@ -246,7 +246,7 @@ def test_names_folders_and_other_files_of_a_zip_do_not_matter(job: Job) -> None:
     answers = []
     for source in (plain, buffer.getvalue()):
         with open_study(source, loaded.config.task) as opened:
-            answers.append(grade_study(loaded.graders, loaded.locators, opened))
+            answers.append(grade_study(loaded, opened))
     same = [
         "condition",
         "level",

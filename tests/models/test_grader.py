@@ -95,3 +95,12 @@ def test_a_missing_grader_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_grader(tmp_path / "model.safetensors")
     assert str(caught.value) == f"grader {tmp_path / 'model.safetensors'} does not exist"
+
+
+def test_a_mirrored_patient_has_slices_in_reverse_in_the_midline_and_sides_as_they_are(rsna: GradingTask) -> None:
+    grader = Grader(GraderConfig(task=rsna, prepare=PREPARE, crop_mm=20.0, image_pixels=32))
+    crops = torch.arange(3 * 4 * 4, dtype=torch.uint8).reshape(1, 3, 4, 4).expand(len(rsna.cells), -1, -1, -1)
+    mirrored = grader.mirror(crops, torch.arange(len(rsna.cells)))
+    for crop, seen, cell in zip(crops, mirrored, rsna.cells, strict=True):
+        assert torch.equal(seen, crop.flip(0) if cell.condition.side is None else crop)
+    assert torch.equal(grader.mirror(mirrored, torch.arange(len(rsna.cells))), crops)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
+from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.params import Params, PrepareParams, SplitParams
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
@@ -49,7 +50,7 @@ def model(task: GradingTask, bias: tuple[float, float, float], prepare: PrepareP
     torch.nn.init.zeros_(grader.heads.bias)
     with torch.no_grad():
         grader.cell_bias.weight.copy_(torch.tensor(bias).expand_as(grader.cell_bias.weight))
-    return LoadedModel("models:/test/1", [grader], [], "")
+    return LoadedModel([grader], [], "", Calibration.identity(task))
 
 
 def plan(packed: Path, split: str = "split.csv") -> SearchPlan:

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from lumbargrade.dataset.bundle import zip_study
+from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.params import PrepareParams
+from lumbargrade.registry.models import LoadedModel
 from lumbargrade.task import GradingTask
 
 
@@ -23,6 +25,11 @@ def graders() -> list[Grader]:
         torch.nn.init.normal_(grader.cell_bias.weight)
         made.append(grader)
     return made
+
+
+@pytest.fixture
+def model(graders: list[Grader], rsna: GradingTask) -> LoadedModel:
+    return LoadedModel(graders, [], "", Calibration.identity(rsna))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.training import fit
 from lumbargrade.training.fit import fold_rows, train_fold, weighted_cross_entropy
 from lumbargrade.training.precision import choose_precision
-from lumbargrade.training.schedule import steps_per_epoch, warmup_cosine
+from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.spec import FoldSpec, read_history, read_result
 
 
@@ -57,6 +57,53 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(spec: FoldSpec) -> Non
     other = FoldSpec.model_validate({**changed(spec, "other").model_dump(), "seed": 1})
     train_fold(other)
     assert weights_hash(spec) == weights_hash(again) != weights_hash(other)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"flips": True},
+        {"erase": 2},
+        {"mixup": 0.4},
+        {"label_smoothing": 0.1},
+        {"ema": 0.9},
+        {"freeze_epochs": 1},
+        {"layer_decay": 0.5},
+        {"context": "transformer"},
+    ],
+    ids=lambda part: next(iter(part)),
+)
+def test_each_part_of_the_recipe_trains_and_is_repeatable(spec: FoldSpec, part: dict[str, Any]) -> None:
+    plain = changed(spec, "plain")
+    train_fold(plain)
+    twice = [changed(spec, name, **part) for name in ("one", "two")]
+    results = [train_fold(each) for each in twice]
+    assert weights_hash(twice[0]) == weights_hash(twice[1]) != weights_hash(plain)
+    assert np.isfinite(results[0].validation_loss)
+    predictions = results[0].predictions()[["normal_mild", "moderate", "severe"]].to_numpy()
+    np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_frozen_backbone_stays_as_it_was_loaded(spec: FoldSpec) -> None:
+    frozen = changed(spec, epochs=1, freeze_epochs=1)
+    train_fold(frozen)
+    begun = fit._Run.begin(frozen).grader
+    trained = load_grader(frozen.folder / "model.safetensors")
+    for (name, before), after in zip(begun.features.named_parameters(), trained.features.parameters(), strict=True):
+        assert torch.equal(before, after), name
+    assert not torch.equal(begun.heads.weight, trained.heads.weight)
+
+
+def test_rates_fall_from_the_heads_to_the_first_layers(spec: FoldSpec) -> None:
+    grader = fit._Run.begin(spec).grader
+    groups = layered_groups(grader, changed(spec, layer_decay=0.5).training)
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert len(rates) == len(list(grader.parameters()))
+    named = {name: rates[id(p)] / spec.training.learning_rate for name, p in grader.named_parameters()}
+    assert named["heads.weight"] == 1
+    assert named["features.norm5.weight"] == named["features.denseblock4.denselayer1.conv1.weight"] == 0.5
+    assert named["features.transition3.conv.weight"] == named["features.denseblock3.denselayer1.conv1.weight"] == 0.25
+    assert named["features.conv0.weight"] == 0.5**5
 
 
 def test_early_stopping_keeps_the_best_epochs_weights(spec: FoldSpec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from mlflow.exceptions import MlflowException
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import files_sha256
+from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
 from lumbargrade.models.locator import Locator, load_locator
 from lumbargrade.registry.package import CALIBRATION_NAME, GRADER, LOCATOR, registered_name
 from lumbargrade.task import GradingTask
-from lumbargrade.training.calibrate import Calibration
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 CHAMPION = "champion"

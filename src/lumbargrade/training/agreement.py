@@ -4,9 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-_RESAMPLES = 2000
+RESAMPLES = 2000
 _INTERVAL = (2.5, 97.5)
-_SEED = 0
 
 Interval = tuple[float, float]
 Confusion = tuple[tuple[int, ...], ...]
@@ -54,15 +53,11 @@ def agree(study: NDArray[np.int64], true: NDArray[np.int64], decided: NDArray[np
     np.add.at(by_study, (owner, true, decided), 1)
     matrix = by_study.sum(axis=0)
     point = _measures(matrix[None])
-    intervals = {}
+    intervals: dict[str, Interval] = {}
     if len(studies) > 1:
-        shares = np.full(len(studies), 1 / len(studies))
-        draws = np.random.default_rng(_SEED).multinomial(len(studies), shares, _RESAMPLES)
-        resampled = _measures(np.tensordot(draws, by_study, axes=1))
-        for name, values in resampled.items():
-            if np.isfinite(point[name][0]):
-                low, high = np.nanpercentile(values, _INTERVAL)
-                intervals[name] = (float(low), float(high))
+        resampled = _measures(np.tensordot(draw_studies(len(studies)), by_study, axes=1))
+        drawn = {name: interval(values) for name, values in resampled.items() if np.isfinite(point[name][0])}
+        intervals = {name: bounds for name, bounds in drawn.items() if bounds is not None}
     counts = matrix.sum(axis=1)
     recall = [float(matrix[grade, grade] / counts[grade]) if counts[grade] else None for grade in range(grades)]
     found = {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in point.items()}
@@ -78,6 +73,21 @@ def agree(study: NDArray[np.int64], true: NDArray[np.int64], decided: NDArray[np
         intervals=intervals,
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
     )
+
+
+def draw_studies(studies: int) -> NDArray[np.float64]:
+    """How often each study counts in each of many draws, (draws, studies); the same for the same number of studies."""
+    shares = np.full(studies, 1 / studies)
+    return np.random.default_rng(0).multinomial(studies, shares, RESAMPLES).astype(np.float64)
+
+
+def interval(drawn: NDArray[np.float64]) -> Interval | None:
+    """The 95 % interval of what draws gave; those without a number do not count."""
+    known = drawn[np.isfinite(drawn)]
+    if not len(known):
+        return None
+    low, high = np.percentile(known, _INTERVAL)
+    return float(low), float(high)
 
 
 def _measures(matrices: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -136,9 +136,7 @@ class _Run:
             packed=packed,
             cells=torch.from_numpy(cell_codes(packed.index, spec.task)).to(device),
             grades=torch.from_numpy(packed.index["grade"].fillna(0).to_numpy(np.int64)).to(device),
-            owners=torch.from_numpy(packed.index.groupby(["study_id", "folder"]).ngroup().to_numpy(np.int64)).to(
-                device
-            ),
+            owners=torch.tensor(packed.index.groupby(["study_id", "folder"]).ngroup().tolist(), device=device),
             weights=torch.tensor(params.grade_weights or spec.task.grade_weights, device=device),
             training=training,
             validation=validation,

@@ -10,16 +10,14 @@ from pydantic import BaseModel, ConfigDict
 from sklearn import metrics
 
 from lumbargrade.task import GradingTask
-from lumbargrade.training.agreement import Agreement, Interval, agree
+from lumbargrade.training.agreement import Agreement, Interval, agree, draw_studies, interval
 from lumbargrade.training.align import CELL, GradedCells, align
-from lumbargrade.training.score import CLIP, score_cells, score_sums, weigh_probabilities
+from lumbargrade.training.score import CLIP, resampled_scores, score_cells, weigh_probabilities
 
 LIKELIEST, WEIGHTED = "likeliest", "weighted"
 """Decision rules: the likeliest grade (the better one of equals); the grade of the largest probability times its weight
 in the score, which misses fewer severe ones."""
 
-_RESAMPLES = 2000
-_INTERVAL = (2.5, 97.5)
 _BINS = 10
 
 
@@ -113,8 +111,8 @@ class Evaluation(BaseModel):
             "calibration_error": self.calibration_error,
         }
         intervals = {"score": self.score_interval, **self.likeliest.intervals}
-        for name, interval in intervals.items():
-            values[f"{name}_low"], values[f"{name}_high"] = interval or (None, None)
+        for name, bounds in intervals.items():
+            values[f"{name}_low"], values[f"{name}_high"] = bounds or (None, None)
         for rule, agreement in self.rules.items():
             prefix = "" if rule == LIKELIEST else f"{rule}."
             names = ("accuracy", "balanced_accuracy", "quadratic_kappa", "macro_f1")
@@ -151,17 +149,19 @@ def evaluate_predictions(
     cells = align(task, truth, probabilities)
     grades = len(task.grades)
     weighted = weigh_probabilities(task, cells.probabilities)
-    score = score_cells(task, replace(cells, probabilities=weighted))
+    scored = replace(cells, probabilities=weighted)
+    score = score_cells(task, scored)
+    studies = len(np.unique(cells.study))
     decided = {LIKELIEST: cells.predicted, WEIGHTED: weighted.argmax(axis=1)}
     names = {"group": cells.group, "condition": cells.condition, "level": cells.level}
     for kind, of_study in (subgroups or {}).items():
         names[kind] = np.array([of_study.get(int(study), "unknown") for study in cells.study])
     reliability = _reliability(cells)
     return Evaluation(
-        studies=len(np.unique(cells.study)),
+        studies=studies,
         cells=len(cells.grade),
         score=score.total,
-        score_interval=_score_interval(task, replace(cells, probabilities=weighted)),
+        score_interval=interval(resampled_scores(task, scored, draw_studies(studies))) if studies > 1 else None,
         score_parts=score.parts,
         grades=task.grade_columns,
         rules={rule: agree(cells.study, cells.grade, chosen, grades) for rule, chosen in decided.items()},
@@ -180,26 +180,6 @@ def _by_name(cells: GradedCells, names: NDArray[np.str_], grades: int) -> dict[s
         rows = names == name
         found[str(name)] = agree(cells.study[rows], cells.grade[rows], cells.predicted[rows], grades)
     return dict(sorted(found.items()))
-
-
-def _score_interval(task: GradingTask, cells: GradedCells) -> Interval | None:
-    """Percentile bootstrap over studies; a part that a draw leaves without weight does not count in it."""
-    sums = score_sums(task, cells)
-    studies = len(next(iter(sums.values())).loss)
-    if studies < 2:
-        return None
-    draws = np.random.default_rng(0).multinomial(studies, np.full(studies, 1 / studies), _RESAMPLES)
-    weights = {name: draws @ part.weight for name, part in sums.items()}
-    losses = [
-        np.divide(draws @ part.loss, weights[name], out=np.full(_RESAMPLES, np.nan), where=weights[name] > 0)
-        for name, part in sums.items()
-    ]
-    known = np.stack(losses)
-    drawn = known[:, np.isfinite(known).all(axis=0)].mean(axis=0)
-    if not len(drawn):
-        return None
-    low, high = np.percentile(drawn, _INTERVAL)
-    return float(low), float(high)
 
 
 def _severe_auc(cells: GradedCells) -> float | None:

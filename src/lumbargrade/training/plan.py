@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class SearchPlan:
         split: Table of studies and folds.
         folder: Where searches keep their folds and their study.
         located: Folder of those where the locator looked; nothing if the task has no locator.
+        subgroups: By what else the studies are told apart when they are scored: kind, study, name.
         locators: The trained locators, which are packaged with the graders.
     """
 
@@ -41,6 +42,7 @@ class SearchPlan:
     folder: Path = Path("runs")
     located: Path | None = None
     locators: tuple[Path, ...] = ()
+    subgroups: dict[str, dict[int, str]] = field(default_factory=dict)
 
     @cached_property
     def name(self) -> str:

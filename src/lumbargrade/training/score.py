@@ -99,7 +99,7 @@ def _any_severe(
     found = pd.DataFrame(rows).groupby("study").max()
     q = found["q"].clip(CLIP, 1 - CLIP).to_numpy(np.float64)
     found["loss"] = -found["weight"] * np.where(found["z"], np.log(q), np.log(1 - q))
-    found = found.reindex(studies, fill_value=0)
+    found = found[["loss", "weight"]].reindex(studies, fill_value=0.0)
     return StudySums(found["loss"].to_numpy(np.float64), found["weight"].to_numpy(np.float64))
 
 
@@ -111,3 +111,16 @@ def weigh_probabilities(task: GradingTask, probabilities: NDArray[np.float64]) -
     """
     weighted = probabilities * np.array(task.grade_weights, dtype=np.float64)
     return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
+
+
+def resampled_scores(task: GradingTask, cells: GradedCells, draws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The score of each draw of studies, (draws,); no number where a part of it has no weight.
+
+    Args:
+        draws: How often each study counts, in the order of the study ids, (draws, studies).
+    """
+    parts = []
+    for sums in score_sums(task, cells).values():
+        weight = draws @ sums.weight
+        parts.append(np.divide(draws @ sums.loss, weight, out=np.full(len(draws), np.nan), where=weight > 0))
+    return np.asarray(np.mean(parts, axis=0))

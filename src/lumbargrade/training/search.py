@@ -15,6 +15,8 @@ import numpy as np
 import optuna
 import pandas as pd
 from filelock import FileLock, Timeout
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -31,6 +33,7 @@ from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan
 from lumbargrade.training.plots import confusion_figure, search_figure
 from lumbargrade.training.predict import truth_table
+from lumbargrade.training.report import report_html, report_pictures
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec, read_result
 from lumbargrade.training.tracking import Tracker
 
@@ -142,6 +145,14 @@ class _Search:
         evaluation = self._evaluate(results)
         self.tracker.log_metrics(self.run_id, self._metrics(results))
         self.tracker.set_tags(self.run_id, {"lumbargrade.best_trial": str(best.number)})
+        report = report_html(
+            f"Search {self.plan.name}, trial {best.number}",
+            self.plan.task,
+            evaluation,
+            self._pictures(results, evaluation),
+        )
+        self.tracker.log_text(self.run_id, report, "report.html")
+        self.tracker.log_text(self.run_id, evaluation.model_dump_json(indent=2), "evaluation.json")
         if new_trials:
             values = [trial.value for trial in _complete(self.study) if trial.value is not None]
             self.tracker.log_figure(self.run_id, search_figure(values), "search.png")
@@ -212,13 +223,21 @@ class _Search:
         return evaluation
 
     def _evaluate(self, results: Sequence[FoldResult], points: str | None = None) -> Evaluation:
-        """The headline is of located points, as users have no others; cells that were not located count as unknown.
+        """The headline is of located points, as users have no others; cells that were not located count as unknown."""
+        calibrated, sets = self._calibrated(results, points)
+        coverage = self.plan.params.calibration.coverage
+        return evaluate_calibrated(self.plan.task, self.truth, calibrated, sets, coverage, self.plan.subgroups)
 
-        What calibrates a fold comes from the other folds.
-        """
-        task, coverage = self.plan.task, self.plan.params.calibration.coverage
-        calibrated, sets = calibrate_across(task, self.truth, self._predictions(results, points), coverage)
-        return evaluate_calibrated(task, self.truth, calibrated, sets, coverage)
+    def _pictures(self, results: Sequence[FoldResult], evaluation: Evaluation) -> dict[str, Figure]:
+        packed = PackedCrops(self.plan.located or self.plan.crops)
+        return report_pictures(self.plan.task, evaluation, self.truth, self._calibrated(results)[0], packed)
+
+    def _calibrated(
+        self, results: Sequence[FoldResult], points: str | None = None
+    ) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+        """Out-of-fold predictions; what calibrates a fold comes from the other folds."""
+        coverage = self.plan.params.calibration.coverage
+        return calibrate_across(self.plan.task, self.truth, self._predictions(results, points), coverage)
 
     def _predictions(self, results: Sequence[FoldResult], points: str | None = None) -> pd.DataFrame:
         """What the folds say of their validation studies, with the column ``fold``."""
