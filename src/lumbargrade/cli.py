@@ -73,20 +73,41 @@ def evaluate(
     labelled_points: Annotated[
         bool, typer.Option("--labelled-points", help="Look at the labelled points, not where the locator looks.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Folder for report.html, evaluation.json, predictions and RSNA's submission.csv."),
+    ] = None,
+    against: Annotated[str | None, typer.Option(help="Another model to compare with, on the same cells.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score a registered model on the labelled studies of a dataset."""
     from lumbargrade.dataset.layout import open_dataset
+    from lumbargrade.dataset.subgroups import study_subgroups
     from lumbargrade.flows.watch import bar
-    from lumbargrade.registry.evaluate import evaluate_model
+    from lumbargrade.registry.evaluate import cut_for, grade_packed
     from lumbargrade.registry.models import load_model
+    from lumbargrade.registry.report import compare_model, write_report
 
     loaded = load_model(model)
+    other = load_model(against) if against else None
     dataset = open_dataset(data, loaded.config.task)
-    with bar("studies read") as progress:
-        evaluation = evaluate_model(loaded, dataset, progress=progress, labelled_points=labelled_points)
-    lines = [(name, f"{value:.4f}".rstrip("0").rstrip(".")) for name, value in evaluation.flat().items()]
-    _print(evaluation.model_dump(mode="json"), as_json, lines)
+    with (
+        bar("studies read") as progress,
+        cut_for(loaded, dataset, progress=progress, labelled_points=labelled_points) as (crops, truth),
+    ):
+        graded = grade_packed(loaded, crops, truth, study_subgroups(dataset, truth["study_id"].unique()))
+        compared = compare_model(graded, other, dataset, labelled_points) if other else None
+        if report is not None:
+            write_report(report, f"{model} on {data}", loaded, graded, crops, compared, against or "")
+    lines = [(name, f"{value:.4f}".rstrip("0").rstrip(".")) for name, value in graded.evaluation.flat().items()]
+    for name, difference in (compared or {}).items():
+        low, high = difference.interval or (float("nan"), float("nan"))
+        lines.append((f"{name} against", f"{difference.first - difference.second:+.4f} ({low:+.4f} to {high:+.4f})"))
+    result = graded.evaluation.model_dump(mode="json")
+    result["against"] = {name: difference.model_dump() for name, difference in (compared or {}).items()}
+    if report is not None:
+        lines.append(("report", str(report / "report.html")))
+    _print(result, as_json, lines)
 
 
 @app.command()

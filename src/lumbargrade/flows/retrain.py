@@ -19,6 +19,7 @@ from lumbargrade.dataset.check import check_dataset
 from lumbargrade.dataset.findings import CheckReport
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.dataset.phantom import generate
+from lumbargrade.dataset.subgroups import study_subgroups
 from lumbargrade.dataset.versions import (
     DatasetVersion,
     commit_pointers,
@@ -88,8 +89,10 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
         plan = locate(plan, outputs["views"], folder, tracker)
     if commit:
         commit_pointers(f"Version dataset {version.name} ({version.md5})")
+    dataset = open_dataset(version.folder, grading_task)
+    plan = replace(plan, subgroups=study_subgroups(dataset, dataset.labels["study_id"].tolist()))
     outcome = search(plan, tracker)
-    registration = register(plan, outcome, open_dataset(version.folder, grading_task), tracker)
+    registration = register(plan, outcome, dataset, tracker)
     answer = ask_model(plan, registration, version.folder) if registration.is_new else None
     return summarise(report, version, outcome, registration, answer)
 

@@ -1,9 +1,9 @@
 """Scores a model on labelled studies: the frozen holdout, or another dataset."""
 
 import tempfile
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +23,32 @@ from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.predict import predict_studies, truth_table
 
 
-def evaluate_model(
+def evaluate_model(model: LoadedModel, dataset: RsnaDataset, studies: Collection[int] | None = None) -> Evaluation:
+    """Scores a model on the labelled cells of a dataset, where its own locators look.
+
+    Args:
+        studies: Only these; all if not given.
+    """
+    with cut_for(model, dataset, studies) as (crops, truth):
+        return grade_packed(model, crops, truth).evaluation
+
+
+@contextmanager
+def cut_for(
     model: LoadedModel,
     dataset: RsnaDataset,
     studies: Collection[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
     labelled_points: bool = False,
-) -> Evaluation:
-    """Scores a model on the labelled cells of a dataset, where its own locators look.
-
-    The crops are cut anew, the way the model was trained to see them. The same cells are scored whatever is located:
-    those with a labelled point.
+) -> Iterator[tuple[Path, pd.DataFrame]]:
+    """Cuts crops the way a model was trained to see them, where its own locators look, into a folder for a while.
 
     Args:
         studies: Only these; all if not given.
         labelled_points: Whether to look at the labelled points, which real studies do not have.
+
+    Yields:
+        The folder, and the labelled cells: the same whatever is located, those with a labelled point.
     """
     if studies is not None:
         dataset = _only(dataset, list(studies))
@@ -46,10 +57,11 @@ def evaluate_model(
         pack_crops(dataset, folder / "labelled", model.config.prepare)
         truth = truth_table(PackedCrops(folder / "labelled").index)
         if labelled_points or not model.locators:
-            return evaluate_packed(model, folder / "labelled", truth)
+            yield folder / "labelled", truth
+            return
         points = locate_dataset(model.locators, dataset, progress)
         pack_crops(replace(dataset, points=points), folder / "located", model.config.prepare)
-        return evaluate_packed(model, folder / "located", truth)
+        yield folder / "located", truth
 
 
 def _only(dataset: RsnaDataset, studies: list[int]) -> RsnaDataset:
@@ -80,8 +92,26 @@ def locate_dataset(
     return pd.concat(tables, ignore_index=True)
 
 
-def evaluate_packed(model: LoadedModel, crops: Path, truth: pd.DataFrame) -> Evaluation:
-    """Scores a model on packed crops that were cut the way it was trained to see them.
+@dataclass(frozen=True, eq=False)
+class GradedStudies:
+    """What a model says of labelled studies.
+
+    Attributes:
+        calibrated: study_id, condition, level and the grades' probabilities, of labelled and of other cells.
+    """
+
+    evaluation: Evaluation
+    truth: pd.DataFrame
+    calibrated: pd.DataFrame
+
+
+def grade_packed(
+    model: LoadedModel,
+    crops: Path,
+    truth: pd.DataFrame,
+    subgroups: Mapping[str, Mapping[int, str]] | None = None,
+) -> GradedStudies:
+    """Grades packed crops that were cut the way a model was trained to see them, and scores what it says.
 
     Args:
         truth: The labelled cells; one without a crop counts as unknown.
@@ -91,7 +121,8 @@ def evaluate_packed(model: LoadedModel, crops: Path, truth: pd.DataFrame) -> Eva
     rows = np.flatnonzero(packed.index["study_id"].isin(truth["study_id"]))
     calibrated = model.calibration.apply(task, predict_studies(model.graders, packed, rows, task))
     sets = model.calibration.sets(task, calibrated)
-    return evaluate_calibrated(task, truth, calibrated, sets, model.calibration.coverage)
+    evaluation = evaluate_calibrated(task, truth, calibrated, sets, model.calibration.coverage, subgroups)
+    return GradedStudies(evaluation, truth, calibrated)
 
 
 def holdout_truth(crops: Path, studies: Collection[int]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.registry.evaluate import evaluate_model, evaluate_packed, holdout_truth
+from lumbargrade.registry.evaluate import evaluate_model, grade_packed, holdout_truth
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.plan import SearchPlan
@@ -43,15 +43,15 @@ def judge(candidate: LoadedModel, champion: LoadedModel | None, dataset: RsnaDat
     folds = pd.read_csv(plan.split)
     held = folds.loc[folds["fold"] == HOLDOUT, "study_id"].tolist()
     truth = holdout_truth(plan.crops, held)
-    ours = evaluate_packed(candidate, plan.located or plan.crops, truth) if len(truth) else None
-    on_labelled = evaluate_packed(candidate, plan.crops, truth) if len(truth) and plan.located else None
+    ours = grade_packed(candidate, plan.located or plan.crops, truth).evaluation if len(truth) else None
+    on_labelled = grade_packed(candidate, plan.crops, truth).evaluation if len(truth) and plan.located else None
     if champion is None:
         return GateDecision("promote", "there was no champion", ours, None, on_labelled)
     if ours is None:
         return GateDecision("keep", "without a holdout (split.holdout 0) a champion cannot be beaten", None, None)
     same_crops = champion.config.prepare == candidate.config.prepare
     if same_crops and champion.locators_sha256 == candidate.locators_sha256:
-        theirs = evaluate_packed(champion, plan.located or plan.crops, truth)
+        theirs = grade_packed(champion, plan.located or plan.crops, truth).evaluation
     else:
         theirs = evaluate_model(champion, dataset, held)
     better = ours.score < theirs.score
