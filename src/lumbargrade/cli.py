@@ -227,6 +227,15 @@ def located_stage(source: Path, folder: Path) -> None:
     say(f"packed {summary.crops} located crops of {summary.studies} studies; {summary.skipped} cells skipped")
 
 
+@stage_app.command("duplicates")
+def duplicates_stage(folder: Path) -> None:
+    """Find studies that show the same images."""
+    from lumbargrade.files import write_text
+    from lumbargrade.prepare.duplicates import DUPLICATES, find_duplicates
+
+    write_text(folder / DUPLICATES, find_duplicates(folder / "views").to_csv(index=False))
+
+
 @stage_app.command("split")
 def split_stage(folder: Path) -> None:
     """Assign studies to folds and holdout."""
@@ -234,11 +243,13 @@ def split_stage(folder: Path) -> None:
 
     from lumbargrade.files import write_text
     from lumbargrade.params_file import load_params
+    from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
     from lumbargrade.prepare.pack import INDEX
     from lumbargrade.prepare.split import split_studies
 
     params = load_params(folder / "params.yaml")
-    table = split_studies(pd.read_parquet(folder / "crops" / INDEX), params.split)
+    groups = duplicate_groups(pd.read_csv(folder / DUPLICATES))
+    table = split_studies(pd.read_parquet(folder / "crops" / INDEX), params.split, groups)
     write_text(folder / "split.csv", table.to_csv(index=False))
 
 

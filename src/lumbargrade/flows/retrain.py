@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+import pandas as pd
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -33,6 +34,8 @@ from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
 from lumbargrade.params_file import load_params, save_params
+from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
+from lumbargrade.prepare.split import check_split
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.task import GradingTask, load_task, save_task
@@ -80,11 +83,11 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     folder = PREPARED / version.name
     save_params(params, folder / "params.yaml")
     save_task(grading_task, folder / "task.yaml")
-    has_locator = column_group(grading_task) is not None
-    outputs = prepare(version.name, ["prepare", "split", *(["views"] if has_locator else [])])
+    outputs = prepare(version.name, ["prepare", "views", "duplicates", "split"])
     data = {"name": version.name, "md5": version.md5, "crops_md5": outputs["crops"], "split_md5": outputs["split.csv"]}
+    data["duplicate_groups"] = str(guard_split(folder))
     plan = SearchPlan(params, grading_task, data, folder / "crops", folder / "split.csv")
-    if has_locator:
+    if column_group(grading_task) is not None:
         plan = locate(plan, outputs["views"], folder, tracker)
     if commit:
         commit_pointers(f"Version dataset {version.name} ({version.md5})")
@@ -138,6 +141,21 @@ def prepare(name: str, stages: Sequence[str]) -> dict[str, str]:
     """Cuts crops and views and assigns folds, if data, code or parameters have changed."""
     _tell(f"preparing {name} (dvc repro: {', '.join(stages)})")
     return reproduce(name, *stages)
+
+
+@task(cache_policy=NO_CACHE)
+def guard_split(folder: Path) -> int:
+    """Stops a leak before anything is trained; returns the number of groups of near-duplicate studies."""
+    pairs = pd.read_csv(folder / DUPLICATES)
+    groups = duplicate_groups(pairs)
+    check_split(pd.read_csv(folder / "split.csv"), groups)
+    number = len(set(groups.values()))
+    if groups:
+        create_table_artifact(
+            key="near-duplicates", table=pairs.to_dict("records"), description="Series with the same images"
+        )
+    _tell(f"split: {number} groups of near-duplicate studies ({len(groups)} studies), each on one side")
+    return number
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
