@@ -52,6 +52,9 @@ def run(
     commit: Annotated[
         bool, typer.Option("--commit", help="Commit the data's pointers (.dvc, dvc.lock) to git.")
     ] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would stop the run, and what it will take.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the main job: check, version, prepare, search, register, ask. Only what is stale is done."""
@@ -60,6 +63,16 @@ def run(
     more = [] if data is None else [f"dataset.path={json.dumps(str(data))}"]
     more += [] if task is None else [f"task={json.dumps(task)}"]
     params = load_params(params_file, recipe, [*more, *(overrides or [])])
+
+    if dry:
+        from lumbargrade.flows.dry_run import dry_run
+
+        report = dry_run(params)
+        if as_json:
+            print(report.model_dump_json(indent=2))
+        else:
+            Console().print(report)
+        raise typer.Exit(1 if report.problems else 0)
     from lumbargrade.flows.retrain import retrain
 
     summary = retrain(params, commit)

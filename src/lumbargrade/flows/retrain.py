@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from lumbargrade.dataset.check import check_dataset
+from lumbargrade.dataset.counts import check_counts, count_dataset
 from lumbargrade.dataset.findings import CheckReport
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.dataset.phantom import generate
@@ -78,6 +79,8 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     check_weights(params.training.weights)
     tracker = Tracker(f"lumbargrade-{grading_task.name}")
     source = obtain(params.dataset)
+    if params.dataset.expected is not None:
+        check_counts(source, count_dataset(open_dataset(source, grading_task)), params.dataset.expected)
     report = check(source, grading_task, params.workers)
     version = version_data(source)
     folder = PREPARED / version.name
@@ -151,9 +154,8 @@ def guard_split(folder: Path) -> int:
     check_split(pd.read_csv(folder / "split.csv"), groups)
     number = len(set(groups.values()))
     if groups:
-        create_table_artifact(
-            key="near-duplicates", table=pairs.to_dict("records"), description="Series with the same images"
-        )
+        table = [{str(key): value for key, value in row.items()} for row in pairs.to_dict("records")]
+        create_table_artifact(key="near-duplicates", table=table, description="Series that show the same images")
     _tell(f"split: {number} groups of near-duplicate studies ({len(groups)} studies), each on one side")
     return number
 

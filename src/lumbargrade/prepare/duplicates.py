@@ -40,8 +40,8 @@ def find_duplicates(views: Path, limit: int = LIMIT) -> pd.DataFrame:
     middle = slices.loc[_middle_slices(slices)]
     found = [_near_series(kin, Shards(views, "views"), limit) for _, kin in middle.groupby("orientation", sort=True)]
     pairs = pd.concat(found, ignore_index=True)
-    nearest = pairs.groupby(COLUMNS[:-1], as_index=False)["distance"].min()
-    return nearest.astype(np.int64).sort_values(COLUMNS[:-1], ignore_index=True)
+    nearest = pairs.sort_values(COLUMNS, ignore_index=True).drop_duplicates(COLUMNS[:-1])
+    return nearest.reset_index(drop=True)
 
 
 def duplicate_groups(pairs: pd.DataFrame) -> dict[int, int]:

@@ -34,7 +34,7 @@ def fingerprint(images: NDArray[np.uint8]) -> Fingerprints:
 
 def shows_something(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tells which images are more than an even area; a slice that could not be read is black, and like any other."""
-    return images.std(axis=(1, 2)) > _FLAT
+    return np.asarray(images.std(axis=(1, 2)) > _FLAT)
 
 
 def near_pairs(
