@@ -156,7 +156,8 @@ def guard_split(folder: Path) -> int:
     if groups:
         table = [{str(key): value for key, value in row.items()} for row in pairs.to_dict("records")]
         create_table_artifact(key="near-duplicates", table=table, description="Series that show the same images")
-    _tell(f"split: {number} groups of near-duplicate studies ({len(groups)} studies), each on one side")
+    found = f"{number} group{'s' if number > 1 else ''} of near-duplicates ({len(groups)} studies), kept together"
+    _tell(f"split: {found if groups else 'no near-duplicate studies'}")
     return number
 
 

@@ -19,7 +19,8 @@ LIMIT = 224
 """Bits of :data:`~lumbargrade.prepare.fingerprint.BITS` in which two views of one image may differ.
 
 Measured on views of 128 pixels: an image re-windowed, noised, turned into JPEG and shifted by a pixel at once differs from
-itself by 140 bits typically (SPIDER), and no two of 64 real studies came closer than 394, no two of 60 phantoms than 281.
+itself by 140 bits typically (SPIDER), and no two of 64 real studies came closer than 394, no two of 60 phantoms than 281:
+``python benchmarks/near_duplicates.py VIEWS``.
 """
 COLUMNS = ["study_id", "series_id", "other_study_id", "other_series_id", "distance"]
 _CHUNK = 1024
@@ -37,7 +38,7 @@ def find_duplicates(views: Path, limit: int = LIMIT) -> pd.DataFrame:
         bits; by study and series.
     """
     slices = pd.read_parquet(views / "slices.parquet")
-    middle = slices.loc[_middle_slices(slices)]
+    middle = slices.loc[middle_slices(slices)]
     found = [_near_series(kin, Shards(views, "views"), limit) for _, kin in middle.groupby("orientation", sort=True)]
     pairs = pd.concat(found, ignore_index=True)
     nearest = pairs.sort_values(COLUMNS, ignore_index=True).drop_duplicates(COLUMNS[:-1])
@@ -64,8 +65,8 @@ def duplicate_groups(pairs: pd.DataFrame) -> dict[int, int]:
     return dict(zip(studies.tolist(), studies[smallest[labels]].tolist(), strict=True))
 
 
-def _middle_slices(slices: pd.DataFrame) -> NDArray[np.int64]:
-    """The slice in the middle of each stack and its neighbours: stacks of one study may count a slice more or less."""
+def middle_slices(slices: pd.DataFrame) -> NDArray[np.int64]:
+    """Places of the slice in the middle of each stack and of its neighbours: copies may count a slice more or less."""
     stacks = slices.groupby(["study_id", "series_id", "stack"])
     off = stacks.cumcount() - stacks["instance_number"].transform("size") // 2
     return np.flatnonzero(off.abs() <= 1)
