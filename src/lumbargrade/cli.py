@@ -52,6 +52,9 @@ def run(
     commit: Annotated[
         bool, typer.Option("--commit", help="Commit the data's pointers (.dvc, dvc.lock) to git.")
     ] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would stop the run, and what it will take.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run the main job: check, version, prepare, search, register, ask. Only what is stale is done."""
@@ -60,6 +63,16 @@ def run(
     more = [] if data is None else [f"dataset.path={json.dumps(str(data))}"]
     more += [] if task is None else [f"task={json.dumps(task)}"]
     params = load_params(params_file, recipe, [*more, *(overrides or [])])
+
+    if dry:
+        from lumbargrade.flows.dry_run import dry_run
+
+        report = dry_run(params)
+        if as_json:
+            print(report.model_dump_json(indent=2))
+        else:
+            Console().print(report)
+        raise typer.Exit(1 if report.problems else 0)
     from lumbargrade.flows.retrain import retrain
 
     summary = retrain(params, commit)
@@ -248,6 +261,15 @@ def located_stage(source: Path, folder: Path) -> None:
     say(f"packed {summary.crops} located crops of {summary.studies} studies; {summary.skipped} cells skipped")
 
 
+@stage_app.command("duplicates")
+def duplicates_stage(folder: Path) -> None:
+    """Find studies that show the same images."""
+    from lumbargrade.files import write_text
+    from lumbargrade.prepare.duplicates import DUPLICATES, find_duplicates
+
+    write_text(folder / DUPLICATES, find_duplicates(folder / "views").to_csv(index=False))
+
+
 @stage_app.command("split")
 def split_stage(folder: Path) -> None:
     """Assign studies to folds and holdout."""
@@ -255,11 +277,13 @@ def split_stage(folder: Path) -> None:
 
     from lumbargrade.files import write_text
     from lumbargrade.params_file import load_params
+    from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
     from lumbargrade.prepare.pack import INDEX
     from lumbargrade.prepare.split import split_studies
 
     params = load_params(folder / "params.yaml")
-    table = split_studies(pd.read_parquet(folder / "crops" / INDEX), params.split)
+    groups = duplicate_groups(pd.read_csv(folder / DUPLICATES))
+    table = split_studies(pd.read_parquet(folder / "crops" / INDEX), params.split, groups)
     write_text(folder / "split.csv", table.to_csv(index=False))
 
 

@@ -20,6 +20,22 @@ Threads = Annotated[int, Field(ge=0, le=1024)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
+class ExpectedDataset(_Section):
+    """What a whole copy of a dataset counts; what is not given is not compared.
+
+    Attributes:
+        studies: Rows of ``train.csv``.
+        series: Rows of ``train_series_descriptions.csv``, by description.
+        files: DICOM files under ``train_images``.
+        gigabytes: Size in 10^9 bytes; not compared, but used for estimates where the dataset is not there yet.
+    """
+
+    studies: int | None = Field(default=None, ge=1)
+    series: dict[str, int] = Field(default_factory=dict)
+    files: int | None = Field(default=None, ge=1)
+    gigabytes: float | None = Field(default=None, gt=0)
+
+
 class DatasetParams(_Section):
     """Where the studies come from.
 
@@ -27,11 +43,13 @@ class DatasetParams(_Section):
         path: Folder in RSNA layout, inside the project or outside it.
         phantom_studies: If ``path`` is the embedded default and is not there yet, so many synthetic studies are made.
         phantom_seed: Seed of that phantom.
+        expected: What the dataset must count, so that half a download is noticed; null is no comparison.
     """
 
     path: str = "data/phantom"
     phantom_studies: int = Field(default=48, ge=1)
     phantom_seed: int = Field(default=7, ge=0)
+    expected: ExpectedDataset | None = None
 
 
 class PrepareParams(_Section):

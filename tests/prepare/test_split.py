@@ -1,11 +1,12 @@
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lumbargrade.errors import InputError
 from lumbargrade.params import SplitParams
-from lumbargrade.prepare.split import HOLDOUT, in_holdout, split_studies
+from lumbargrade.prepare.duplicates import duplicate_groups
+from lumbargrade.prepare.split import HOLDOUT, check_split, in_holdout, split_studies
 
 
 def cells(studies: list[int]) -> pd.DataFrame:
@@ -81,3 +82,60 @@ def test_an_empty_holdout_is_told() -> None:
     studies = [study for study in range(1, 200) if not in_holdout(study, 0.05)][:8]
     with pytest.raises(InputError, match=r"none of the 8 labelled studies falls into the frozen holdout"):
         split_studies(cells(studies), SplitParams(holdout=0.05, folds=2))
+
+
+@given(ids, st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=12), st.floats(0, 0.4))
+@settings(max_examples=25, deadline=None)
+def test_a_group_is_never_divided(studies: list[int], links: list[tuple[int, int]], holdout: float) -> None:
+    pairs = pd.DataFrame([(studies[a], studies[b]) for a, b in links], columns=["study_id", "other_study_id"])
+    groups = duplicate_groups(pairs)
+    try:
+        split = split_studies(cells(studies), SplitParams(holdout=holdout, folds=3), groups)
+    except InputError as error:
+        assume("frozen holdout" not in str(error))
+        raise
+    check_split(split, groups)
+    folds = split.set_index("study_id")["fold"]
+    for study, smallest in groups.items():
+        assert folds[study] == folds[smallest]
+        assert (folds[study] == HOLDOUT) == in_holdout(smallest, holdout)
+    for study in set(studies) - set(groups):
+        assert (folds[study] == HOLDOUT) == in_holdout(study, holdout)
+
+
+@pytest.mark.parametrize(
+    ("rows", "groups", "message"),
+    [
+        (
+            [(1, 0), (2, 1), (2, HOLDOUT)],
+            {},
+            "the split leaks: study 2 in the holdout, study 2 in fold 1, which are the same study; remove split.csv and "
+            "run again, so that it is made anew",
+        ),
+        (
+            [(1, 0), (2, 1), (3, HOLDOUT)],
+            {1: 1, 3: 1},
+            "the split leaks: study 1 in fold 0, study 3 in the holdout, which are near-duplicates of each other; remove "
+            "split.csv and run again, so that it is made anew",
+        ),
+        (
+            [(1, 0), (2, 1), (3, 2), (4, 0)],
+            {1: 1, 2: 1, 3: 3, 4: 3},
+            "the split leaks: study 1 in fold 0, study 2 in fold 1, which are near-duplicates of each other (and 1 more "
+            "such group); remove split.csv and run again, so that it is made anew",
+        ),
+    ],
+)
+def test_a_leak_is_told_by_its_studies(rows: list[tuple[int, int]], groups: dict[int, int], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_split(pd.DataFrame(rows, columns=["study_id", "fold"]), groups)
+    assert str(caught.value) == message
+
+
+def test_too_few_studies_because_they_are_duplicates_are_told() -> None:
+    with pytest.raises(InputError) as caught:
+        split_studies(cells([1, 2, 3]), SplitParams(holdout=0.0, folds=3), {1: 1, 3: 1})
+    assert str(caught.value) == (
+        "2 labelled studies are left for 3 folds (0 of 3 are held out; near-duplicates count as one); add studies or "
+        "lower split.folds"
+    )

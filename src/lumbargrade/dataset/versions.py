@@ -7,6 +7,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from os import environ, pathsep
@@ -94,6 +95,19 @@ def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
         raise InputError(f"{folder} is not under DVC; version it with `lumbargrade dataset version {folder}`")
     out = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]
     return DatasetVersion(name=folder.name, md5=out["md5"], size=out["size"], files=out["nfiles"], remote=remote)
+
+
+def versioned_bytes(folder: Path) -> int:
+    """Returns the size of the dataset that a pointer records, bytes; 0 if the folder is not under DVC."""
+    return read_version(folder).size if _pointer(folder).is_file() else 0
+
+
+def default_remote() -> str | None:
+    """Returns the address of DVC's default remote as it is configured, without opening the repository."""
+    config = ConfigParser(interpolation=None)
+    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
+    name = config.get("core", "remote", fallback=None)
+    return config.get(f"'remote \"{name}\"'", "url", fallback=None) if name else None
 
 
 def fetch_dataset(folder: Path) -> bool:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+import pandas as pd
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -16,6 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from lumbargrade.dataset.check import check_dataset
+from lumbargrade.dataset.counts import check_counts, count_dataset
 from lumbargrade.dataset.findings import CheckReport
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.dataset.phantom import generate
@@ -34,6 +36,8 @@ from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
 from lumbargrade.params_file import load_params, save_params
+from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
+from lumbargrade.prepare.split import check_split
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.task import GradingTask, load_task, save_task
@@ -76,16 +80,18 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     check_weights(params.training.weights)
     tracker = Tracker(f"lumbargrade-{grading_task.name}")
     source = obtain(params.dataset)
+    if params.dataset.expected is not None:
+        check_counts(source, count_dataset(open_dataset(source, grading_task)), params.dataset.expected)
     report = check(source, grading_task, params.workers)
     version = version_data(source)
     folder = PREPARED / version.name
     save_params(params, folder / "params.yaml")
     save_task(grading_task, folder / "task.yaml")
-    has_locator = column_group(grading_task) is not None
-    outputs = prepare(version.name, ["prepare", "split", *(["views"] if has_locator else [])])
+    outputs = prepare(version.name, ["prepare", "views", "duplicates", "split"])
     data = {"name": version.name, "md5": version.md5, "crops_md5": outputs["crops"], "split_md5": outputs["split.csv"]}
+    data["duplicate_groups"] = str(guard_split(folder))
     plan = SearchPlan(params, grading_task, data, folder / "crops", folder / "split.csv")
-    if has_locator:
+    if column_group(grading_task) is not None:
         plan = locate(plan, outputs["views"], folder, tracker)
     if commit:
         commit_pointers(f"Version dataset {version.name} ({version.md5})")
@@ -141,6 +147,21 @@ def prepare(name: str, stages: Sequence[str]) -> dict[str, str]:
     """Cuts crops and views and assigns folds, if data, code or parameters have changed."""
     _tell(f"preparing {name} (dvc repro: {', '.join(stages)})")
     return reproduce(name, *stages)
+
+
+@task(cache_policy=NO_CACHE)
+def guard_split(folder: Path) -> int:
+    """Stops a leak before anything is trained; returns the number of groups of near-duplicate studies."""
+    pairs = pd.read_csv(folder / DUPLICATES)
+    groups = duplicate_groups(pairs)
+    check_split(pd.read_csv(folder / "split.csv"), groups)
+    number = len(set(groups.values()))
+    if groups:
+        table = [{str(key): value for key, value in row.items()} for row in pairs.to_dict("records")]
+        create_table_artifact(key="near-duplicates", table=table, description="Series that show the same images")
+    found = f"{number} group{'s' if number > 1 else ''} of near-duplicates ({len(groups)} studies), kept together"
+    _tell(f"split: {found if groups else 'no near-duplicate studies'}")
+    return number
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)

@@ -39,7 +39,7 @@ class Tracker:
             InputError: The tracking server or database cannot be had.
         """
         uri = tracking_uri()
-        _check_reachable(uri)
+        check_reachable(uri)
         local = uri == _own_store()
         if local:
             DEFAULT_STORE.mkdir(exist_ok=True)
@@ -110,8 +110,12 @@ def _own_store() -> str:
     return f"sqlite:///{DEFAULT_STORE.resolve()}/mlflow.db"
 
 
-def _check_reachable(uri: str) -> None:
-    """MLflow itself would try a dead server for minutes."""
+def check_reachable(uri: str) -> None:
+    """Checks that an MLflow server answers; MLflow itself would try a dead one for minutes.
+
+    Raises:
+        InputError: It does not.
+    """
     if not uri.startswith("http"):
         return
     try:

@@ -1,0 +1,243 @@
+"""A dry run: what would stop the main job, and what it will take. Nothing is trained to an end, and nothing is written."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lumbargrade.dataset.counts import DatasetCounts, check_counts, count_dataset
+from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.dataset.versions import versioned_bytes
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.flows.disk import DiskNeed, disk_needs
+from lumbargrade.models.backbone import check_weights
+from lumbargrade.models.locator import column_group
+from lumbargrade.params import DatasetParams, Params
+from lumbargrade.registry.lineage import read_code_state
+from lumbargrade.task import GradingTask, load_task
+from lumbargrade.training.devices import find_devices
+from lumbargrade.training.estimate import TrainingCost, grader_cost, locator_cost
+from lumbargrade.training.schedule import steps_per_epoch
+from lumbargrade.training.tracking import check_reachable, tracking_uri
+
+_FORWARD_SHARE = 1 / 3
+"""Cost of a validation image against a training image, which goes forward and, at about twice the cost, backward."""
+
+
+class TrainingHours(BaseModel):
+    """How long a network trains at the pace that was measured; early stopping may end it sooner.
+
+    Attributes:
+        folds: Folds to train in all.
+        fold_hours: One of them.
+        hours: All of them, on the devices that there are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str
+    folds: int
+    fold_hours: float
+    hours: float
+
+
+class DryRun(BaseModel):
+    """What a dry run found.
+
+    Attributes:
+        problems: What would stop the run, a sentence each.
+        notes: What it could not find out, or will do on its own.
+        dataset: What the dataset counts; nothing if it cannot be read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problems: list[str]
+    notes: list[str]
+    dataset: DatasetCounts | None
+    devices: list[str]
+    training: list[TrainingCost]
+    hours: list[TrainingHours]
+    disk: list[DiskNeed]
+    disk_needed: int
+    disk_free: int
+
+    def __rich__(self) -> RenderableType:
+        """Shows the result in a terminal."""
+        parts: list[RenderableType] = [Text(f"problem: {problem}", style="red") for problem in self.problems]
+        parts += [Text(f"note: {note}", style="dim") for note in self.notes]
+        if self.dataset is not None:
+            parts.append(_dataset_table(self.dataset))
+        parts += [self._training_table(), self._disk_table()]
+        return Group(*parts, "nothing stops the run" if not self.problems else f"{len(self.problems)} to mend first")
+
+    def _training_table(self) -> Table:
+        title = f"training on {', '.join(self.devices)}; pace from a few steps at the recipe's size"
+        table = Table("network", "weights", "batch", "memory", "images/s", "a fold", "folds", "all", title=title)
+        hours = {row.network: row for row in self.hours}
+        for cost in self.training:
+            batch = f"{cost.batch_size} x {cost.image_pixels}²"
+            pace = "does not fit" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
+            row = hours.get(cost.network)
+            times = ("", "", "") if row is None else (_time(row.fold_hours), str(row.folds), _time(row.hours))
+            table.add_row(cost.network, f"{cost.weights:,}", batch, _size(cost.memory_bytes), pace, *times)
+        table.caption = (
+            "memory: 16 bytes a weight, and the tensors that batches of 2 and 4 keep for the backward pass, scaled; "
+            "libraries' workspaces come on top"
+        )
+        return table
+
+    def _disk_table(self) -> Table:
+        table = Table("on the disk", "size", "counted as", title="disk, as if the run's own files were not there yet")
+        for need in self.disk:
+            table.add_row(need.what, _size(need.bytes), need.why)
+        table.add_row("in all", _size(self.disk_needed), f"free: {_size(self.disk_free)}")
+        return table
+
+
+def dry_run(params: Params) -> DryRun:
+    """Checks all that can be checked before the run, and estimates what it will take."""
+    problems: list[str] = []
+    notes: list[str] = []
+    task = load_task(params.task)
+    if not Path("dvc.yaml").is_file():
+        problems.append("there is no dvc.yaml here; run the command in the project's folder")
+    for check in (
+        read_code_state,
+        lambda: check_reachable(tracking_uri()),
+        lambda: check_weights(params.training.weights),
+    ):
+        with _noted(problems):
+            check()
+    counts = _read_counts(params, task, problems, notes)
+    costs = [grader_cost(params, task)]
+    if column_group(task) is not None:
+        costs.insert(0, locator_cost(params, task))
+    expected = params.dataset.expected
+    studies = counts.studies if counts else _studies_to_come(params)
+    size = counts.bytes if counts else int((expected.gigabytes or 0) * 1e9) if expected else 0
+    files = counts.files if counts else (expected.files or 0) if expected else 0
+    if not size:
+        notes.append("the dataset's size is not known before it is there; the disk's need leaves it out")
+    cells = counts.points if counts else (studies or 0) * len(task.cells)
+    disk = disk_needs(params, size, files, cells, costs)
+    needed, free = sum(need.bytes for need in disk), shutil.disk_usage(Path()).free
+    if needed > free:
+        problems.append(
+            f"the run needs {_size(needed)} of disk and {_size(free)} are free in {Path().resolve()}; free some, or run "
+            "where there is more"
+        )
+    hours = [_hours(params, cost, cells) for cost in costs if cost.images_per_second and cells]
+    problems += [*_too_slow(params, hours), *_too_large(costs)]
+    return DryRun(
+        problems=problems,
+        notes=notes,
+        dataset=counts,
+        devices=[device.name for device in find_devices()],
+        training=costs,
+        hours=hours,
+        disk=disk,
+        disk_needed=needed,
+        disk_free=free,
+    )
+
+
+def _read_counts(params: Params, task: GradingTask, problems: list[str], notes: list[str]) -> DatasetCounts | None:
+    source = Path(params.dataset.path)
+    if not source.is_dir():
+        if versioned_bytes(source):
+            notes.append(f"{source} is not in the workspace; the run takes it out of DVC's cache or remote")
+        elif params.dataset.path == DatasetParams().path:
+            notes.append(f"{source} is not there; the run makes {params.dataset.phantom_studies} phantom studies")
+        else:
+            problems.append(f"dataset folder {source} does not exist; give a folder in RSNA layout with --data")
+        return None
+    counts = None
+    with _noted(problems):
+        counts = count_dataset(open_dataset(source, task))
+        if not counts.points:
+            problems.append(f"{source} has no points on series that show the conditions of task {task.name}")
+        if params.dataset.expected is not None:
+            check_counts(source, counts, params.dataset.expected)
+    return counts
+
+
+def _studies_to_come(params: Params) -> int | None:
+    """Studies of a dataset that is not there yet, as far as that is known."""
+    if params.dataset.expected is not None:
+        return params.dataset.expected.studies
+    return params.dataset.phantom_studies if params.dataset.path == DatasetParams().path else None
+
+
+def _hours(params: Params, cost: TrainingCost, cells: int) -> TrainingHours:
+    """Hours of a network's training, at the pace measured."""
+    assert cost.images_per_second is not None
+    folds = params.split.folds
+    if cost.network == "locator":
+        images = float(params.locator.epochs * params.locator.epoch_slices)
+        trainings = folds
+    else:
+        kept = round(cells * (1 - params.split.holdout))
+        trained = steps_per_epoch(kept - kept // folds, params.training) * params.training.batch_size
+        images = params.training.epochs * (trained + _FORWARD_SHARE * kept / folds)
+        trainings = folds * params.search.trials
+    fold = images / cost.images_per_second / 3600
+    rounds = -(-trainings // len(find_devices()))
+    return TrainingHours(network=cost.network, folds=trainings, fold_hours=fold, hours=fold * rounds)
+
+
+def _too_slow(params: Params, hours: list[TrainingHours]) -> Iterator[str]:
+    limits = {
+        "grader": ("training", params.training.time_limit_minutes),
+        "locator": ("locator", params.locator.time_limit_minutes),
+    }
+    for row in hours:
+        section, minutes = limits[row.network]
+        if minutes and row.fold_hours * 60 > minutes:
+            yield (
+                f"a fold of the {row.network} takes about {_time(row.fold_hours)} here, more than {section}."
+                f"time_limit_minutes ({minutes:g}); raise it, set it to 0, or train on a faster device"
+            )
+
+
+def _too_large(costs: list[TrainingCost]) -> Iterator[str]:
+    sections = {"grader": "training", "locator": "locator"}
+    for cost in costs:
+        if cost.images_per_second is None:
+            yield (
+                f"a batch of the {cost.network} does not fit {cost.device} (about {_size(cost.memory_bytes)}); lower "
+                f"{sections[cost.network]}.batch_size (now {cost.batch_size})"
+            )
+
+
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Takes down what would have stopped the run."""
+    try:
+        yield
+    except LumbargradeError as error:
+        problems.append(str(error))
+
+
+def _dataset_table(counts: DatasetCounts) -> Table:
+    table = Table("dataset", "number")
+    rows = {"studies": counts.studies, **{f"series {name}": number for name, number in counts.series.items()}}
+    for name, number in {**rows, "files": counts.files, "points": counts.points}.items():
+        table.add_row(Text(name), f"{number:,}")
+    table.add_row("size", _size(counts.bytes))
+    return table
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+
+
+def _time(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:,.1f} h"
+    return f"{hours * 60:.0f} min" if hours >= 1 / 60 else f"{hours * 3600:.0f} s"
