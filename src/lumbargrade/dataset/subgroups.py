@@ -15,7 +15,9 @@ from lumbargrade.dicom.parse import parse_header
 
 UNKNOWN = "unknown"
 
-_TAGS = [Tag(keyword) for keyword in ("Manufacturer", "MagneticFieldStrength", "PatientSex", "PatientAge")]
+_TAGS = [
+    Tag(keyword) for keyword in ("Rows", "Columns", "Manufacturer", "MagneticFieldStrength", "PatientSex", "PatientAge")
+]
 
 
 def study_subgroups(dataset: RsnaDataset, studies: Iterable[int]) -> dict[str, dict[int, str]]:
