@@ -171,14 +171,12 @@ def doubtful_labels(packed: PackedViews, study: int) -> dict[tuple[int, str], st
     doubts = {}
     for point in points:
         plane = planes[str(point["series_id"])]
-        pixel = plane.to_pixel(point["position"])[:2]
-        if not ((pixel >= 0) & (pixel <= np.array(plane.shape[::-1]) - 1)).all():
+        if not plane.shows(point["position"]):
             doubts[point["series_id"], point["level"]] = "the label lies outside the image"
         for other in points:
             near = np.linalg.norm(other["position"] - point["position"]) <= 12
             if other["level"] != point["level"] and near:
-                name = f"another series has the label {other['level']} here"
-                doubts[point["series_id"], point["level"]] = name
+                doubts[point["series_id"], point["level"]] = f"another series has the label {other['level']} here"
     return doubts
 
 

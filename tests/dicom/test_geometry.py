@@ -56,3 +56,13 @@ def test_keeps_the_leading_dimensions() -> None:
     assert plane.to_patient(np.zeros((5, 7, 2))).shape == (5, 7, 3)
     assert plane.to_pixel(np.zeros((5, 7, 3))).shape == (5, 7, 3)
     assert plane.to_patient([1.0, 2.0]).shape == (3,)
+
+
+@given(planes(), st.floats(-400, 700), st.floats(-400, 700), _MM)
+def test_an_image_shows_what_lies_before_its_pixels(plane: Plane, x: float, y: float, off: float) -> None:
+    """The planes have 320 rows and 240 columns; distance from the image does not matter."""
+    assert plane.shows(plane.to_patient([120.0, 160.0]) + off * plane.normal)
+    assert not plane.shows(plane.to_patient([160.0, 320.0]))
+    if min(abs(x), abs(x - 239), abs(y), abs(y - 319)) > 1e-6:
+        point = plane.to_patient([x, y]) + off * plane.normal
+        assert bool(plane.shows(point)) is (0 < x < 239 and 0 < y < 319)

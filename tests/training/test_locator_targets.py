@@ -1,4 +1,4 @@
-"""What the locator is taught: points of one series count for the others, but labels that contradict each other do not."""
+"""What the locator is taught: points of one series count for the others; where names disagree, the proper series counts."""
 
 import shutil
 from pathlib import Path

@@ -68,3 +68,12 @@ class Plane:
         x = offset @ self.row_direction / between_columns
         y = offset @ self.column_direction / between_rows
         return np.stack([x, y, offset @ self.normal], axis=-1)
+
+    def shows(self, points: ArrayLike) -> NDArray[np.bool_]:
+        """Returns whether the image reaches to points, or to where they lie in front of it or behind it, (...).
+
+        Args:
+            points: Patient coordinates, mm, (..., 3).
+        """
+        pixels = self.to_pixel(points)[..., :2]
+        return np.asarray(((pixels >= 0) & (pixels <= np.array(self.shape[::-1]) - 1)).all(axis=-1))

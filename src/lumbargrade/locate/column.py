@@ -101,8 +101,8 @@ def find_column(
         seen, index, row, across = found.where[chosen]
         places.append(seen.place(_mark(seen, group, levels[level]), index, row, across))
     for level, position in _between(places, shape.steps):
-        seen = min(stacks, key=lambda other: other.nearest(position)[1])
-        places[level] = seen.place(_mark(seen, group, levels[level]), *seen.nearest(position)[0])
+        seen, index, row, across = _nearest(stacks, position)
+        places[level] = seen.place(_mark(seen, group, levels[level]), index, row, across)
     column = Column(tuple(places), _size(places, shape.steps), _naming(logs, chain), None)
     known = all(seen.stack.known for seen in stacks)
     return replace(column, refusal=_refusal(column, known))
@@ -149,9 +149,7 @@ def _candidates(
             for value, row, column in _peaks(masses)
         ]
         where += [place for _, place in sorted(peaks, key=lambda peak: -peak[0])[:_CANDIDATES]]
-    for hint in hints:
-        nearest = min(stacks, key=lambda seen: seen.nearest(hint)[1])
-        where.append((nearest, *nearest.nearest(hint)[0]))
+    where += [_nearest(stacks, hint) for hint in hints]
     if not where:
         return None
     positions = [seen.positions[index, row, column] for seen, index, row, column in where]
@@ -160,6 +158,13 @@ def _candidates(
         for seen, index, row, column in where
     ]
     return _Candidates(np.stack(positions), np.stack(evidence).astype(np.float64), where)
+
+
+def _nearest(stacks: Sequence[SeenStack], position: Vector) -> tuple[SeenStack, int, int, int]:
+    """The place on a map nearest to one in the patient: stack, slice, row, column."""
+    found = [(seen, *seen.nearest(position)) for seen in stacks]
+    seen, cell, _ = min(found, key=lambda candidate: candidate[2])
+    return seen, *cell
 
 
 def _peaks(masses: NDArray[np.float32]) -> Iterator[tuple[float, int, int]]:

@@ -34,6 +34,7 @@ _SEEN = 0.01
 _FLOOR = 1e-4
 _NAMES_SURE = 0.9
 _SAME_PLACE_MM = 12.0
+"""Columns of two series that are this near to each other are of one place: a third of a level."""
 _SACRUM_MM = 20.0
 """Images that show less below the lowest level do not show that a sacrum follows."""
 
@@ -246,8 +247,7 @@ def _axial_stacks(
 def _near_slices(stack: StackView, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Slices that pass near a place and show it; the nearest one at least, if it is not too far."""
     distances = stack.distances(place.position)
-    pixel = stack.slices[0].view.to_pixel(place.position)
-    if not ((pixel[:2] >= 0) & (pixel[:2] <= stack.slices[0].view.shape[0] - 1)).all():
+    if not stack.slices[0].view.shows(place.position):
         return np.zeros(0, dtype=np.int64)
     limit = max(_AXIAL_REACH_MM, float(distances.min())) if distances.min() <= _AXIAL_GAP_MM else -1.0
     return np.flatnonzero(distances <= limit)
@@ -314,14 +314,10 @@ def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, s
 
 def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:
     """Whether the image that a place is on reaches so far below it."""
-    planes = [
-        piece.source
+    below = place.position - np.array([0.0, 0.0, below_mm])
+    return any(
+        piece.source.shows(below)
         for seen in stacks
         for piece in seen.stack.slices
         if seen.stack.series == place.series and piece.instance == place.instance
-    ]
-    return any(
-        ((pixel[:2] >= 0) & (pixel[:2] <= np.array(plane.shape[::-1]) - 1)).all()
-        for plane in planes
-        for pixel in [plane.to_pixel(place.position - np.array([0.0, 0.0, below_mm]))]
     )

@@ -19,6 +19,7 @@ from lumbargrade.task import GradingTask, series_kind
 
 _SLICE_SIGMA_MM = 3.0
 _SAME_PLACE_MM = 12.0
+"""Points of two series that are this near to each other are of one place: a third of a level."""
 _WOBBLE_MM = 3.0
 """Added to the spread of vectors: few studies look more alike than many."""
 
