@@ -62,6 +62,7 @@ class _Found:
 
     rows: list[dict[str, str]] = field(default_factory=list)
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
+    points: dict[CellKey, PointCrop] = field(default_factory=dict)
     reasons: dict[CellKey, str] = field(default_factory=dict)
     places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
 
@@ -76,6 +77,13 @@ def grade_study(graders: Sequence[Grader], locators: Sequence[Locator], study: S
         One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade, reason, notes, and
         the columns of :data:`lumbargrade.registry.package.ANSWER_PLACE`; what does not apply is None.
     """
+    return grade_with_crops(graders, locators, study)[0]
+
+
+def grade_with_crops(
+    graders: Sequence[Grader], locators: Sequence[Locator], study: Study
+) -> tuple[pd.DataFrame, dict[CellKey, PointCrop]]:
+    """Grades as :func:`grade_study` does; returns its answer, and the crop of each graded cell's place."""
     config = graders[0].config
     task = config.task
     opened = _OpenStudy(study, config.prepare.percentiles)
@@ -101,7 +109,7 @@ def grade_study(graders: Sequence[Grader], locators: Sequence[Locator], study: S
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing)
         records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
-    return pd.DataFrame(records, dtype=object)
+    return pd.DataFrame(records, dtype=object), found.points
 
 
 def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:
@@ -111,6 +119,7 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
         return
     found.rows.append({"study_id": study.study_id, "condition": key[0], "level": key[1]})
     found.crops.append(point.crop)
+    found.points[key] = point
     images = opened.images(point.series_id)
     stack, index = images.find(point.instance_number)
     header = stack.slices[index]

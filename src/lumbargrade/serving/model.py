@@ -5,6 +5,7 @@ A row is a study (the zip of its DICOM files) and becomes a record a cell.
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +16,9 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from lumbargrade.errors import InputError
 from lumbargrade.models.grader import load_grader
 from lumbargrade.models.locator import load_locator
-from lumbargrade.registry.package import GRADER, LOCATOR, STUDY_COLUMN
-from lumbargrade.serving.grade import grade_study, refuse_study
+from lumbargrade.registry.package import EXPLAIN, GRADER, LOCATOR, STUDY_COLUMN
+from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
+from lumbargrade.serving.grade import CellKey, grade_study, refuse_study
 from lumbargrade.serving.study import open_study
 
 
@@ -32,16 +34,28 @@ class GradingModel(PythonModel):
         self.locators = [load_locator(path).to(device) for name, path in paths.items() if name.startswith(LOCATOR)]
         self.turn = threading.Semaphore(1)
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
-        """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason."""
-        task = self.graders[0].config.task
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, bool] | None = None
+    ) -> pd.DataFrame:
+        """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason.
+
+        Args:
+            params: ``explain`` asks for heat maps.
+        """
+        explain = bool((params or {}).get(EXPLAIN))
+        config = self.graders[0].config
         answers = []
         for study in model_input[STUDY_COLUMN]:
+            looks: dict[CellKey, Look] = {}
             try:
-                with self.turn, open_study(bytes(study), task) as opened:
-                    answers.append(grade_study(self.graders, self.locators, opened))
+                with self.turn, open_study(bytes(study), config.task) as opened:
+                    if explain:
+                        answer, looks = explain_study(self.graders, self.locators, opened)
+                    else:
+                        answer = grade_study(self.graders, self.locators, opened)
             except InputError as error:
-                answers.append(refuse_study(task, str(error)))
+                answer = refuse_study(config.task, str(error))
+            answers.append(with_heat_maps(answer, looks, config.prepare) if explain else answer)
         return pd.concat(answers, ignore_index=True)
 
 
