@@ -5,8 +5,8 @@
 
 DATASET is a phantom that the model has not seen, without faults. Each severe cell's crop is cut twice: around its
 labelled point, and around that point moved by a known offset of up to so many mm in both directions, so that the crop's
-centre is not a trivial answer; the score of always pointing there, `centre`, is printed beside. A hit lies within RADII_MM of
-the true place in the plane of the slice, and on its side of the spine. Prints JSON.
+centre is not a trivial answer; ``centre`` is the score of always pointing there. A hit lies within RADII_MM of the true
+place in the plane of the slice, and on its side of the spine. Prints JSON.
 """
 
 import argparse
@@ -161,13 +161,17 @@ def play(graders: list[Grader], shown: list[Shown]) -> dict[str, object]:
         "graded severe": int((grades == len(graders[0].config.task.grades) - 1).sum()),
         "heat map": _scores(np.array(misses)),
         "centre": _scores(np.array(centre)),
-        "heat map by group": {group: _scores(np.array(misses)[groups == group]) for group in sorted(set(groups.tolist()))},
+        "heat map by group": {
+            group: _scores(np.array(misses)[groups == group]) for group in sorted(set(groups.tolist()))
+        },
         "seconds a cell": round(seconds, 3),
     }
 
 
 def _scores(misses: NDArray[np.float64]) -> dict[str, float | None]:
-    hits: dict[str, float | None] = {f"within {radius:g} mm": round(float((misses <= radius).mean()), 3) for radius in RADII_MM}
+    hits: dict[str, float | None] = {
+        f"within {radius:g} mm": round(float((misses <= radius).mean()), 3) for radius in RADII_MM
+    }
     median = float(np.median(misses))
     return {**hits, "median mm": round(median, 2) if np.isfinite(median) else None}
 
