@@ -150,22 +150,25 @@ def play(graders: list[Grader], shown: list[Shown]) -> dict[str, object]:
     heats = explain_crops(graders, crops, codes, grades)
     seconds = (time.perf_counter() - started) / len(shown)
     side = crops.shape[-1]
-    misses = []
-    for each, heat in zip(shown, heats, strict=True):
-        upright = heat[:, ::-1] if each.reflected else heat
-        misses.append(each.miss(*map(float, np.unravel_index(upright.argmax(), upright.shape))))
-    centre = [each.miss((side - 1) / 2, (side - 1) / 2) for each in shown]
+    misses = np.array([each.miss(*_peak(heat, each.reflected)) for each, heat in zip(shown, heats, strict=True)])
+    centre = np.array([each.miss((side - 1) / 2, (side - 1) / 2) for each in shown])
+    severe = grades == len(graders[0].config.task.grades) - 1
     groups = np.array([each.cell.condition.group for each in shown])
     return {
         "severe cells": len(shown),
-        "graded severe": int((grades == len(graders[0].config.task.grades) - 1).sum()),
-        "heat map": _scores(np.array(misses)),
-        "centre": _scores(np.array(centre)),
-        "heat map by group": {
-            group: _scores(np.array(misses)[groups == group]) for group in sorted(set(groups.tolist()))
-        },
+        "graded severe": int(severe.sum()),
+        "heat map": _scores(misses),
+        "centre": _scores(centre),
+        "heat map where graded severe": _scores(misses[severe]) if severe.any() else None,
+        "heat map by group": {str(group): _scores(misses[groups == group]) for group in np.unique(groups)},
         "seconds a cell": round(seconds, 3),
     }
+
+
+def _peak(heat: NDArray[np.float32], reflected: bool) -> tuple[float, float]:
+    """Row and column of the strongest place, in the window as it is displayed."""
+    row, column = np.unravel_index((heat[:, ::-1] if reflected else heat).argmax(), heat.shape)
+    return float(row), float(column)
 
 
 def _scores(misses: NDArray[np.float64]) -> dict[str, float | None]:
