@@ -127,6 +127,9 @@ def evaluate(
 def grade(
     study: Annotated[Path, typer.Argument(help="Folder or zip of one study's DICOM files.")],
     model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
+    explain: Annotated[
+        Path | None, typer.Option(help="Folder for a picture a graded cell: what spoke for its grade. Takes longer.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Grade one study without a server."""
@@ -136,7 +139,17 @@ def grade(
 
     loaded = load_model(model)
     with open_study(study, loaded.config.task) as opened:
-        records = grade_study(loaded, opened).to_dict("records")
+        if explain is None:
+            answer = grade_study(loaded, opened)
+        else:
+            from lumbargrade.flows.watch import say
+            from lumbargrade.serving.explain import explain_study
+            from lumbargrade.serving.pictures import save_looks
+
+            answer, looks = explain_study(loaded, opened)
+            pictures = save_looks(looks, answer, loaded.config.task, explain)
+            say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
+    records = answer.to_dict("records")
     if as_json:
         print(json.dumps(records, indent=2))
         return

@@ -68,6 +68,11 @@ def display_axes(plane: Plane, orientation: str) -> tuple[Vector, Vector]:
     return columns, rows
 
 
+def reflects(orientation: str, mirrored: bool) -> bool:
+    """Whether a crop's columns run against those of the displayed slice; a sagittal crop mirrors its channels instead."""
+    return mirrored and orientation != "sagittal"
+
+
 def window_around(centre: Vector, axes: tuple[Vector, Vector], pixels: int, pixel_mm: float) -> Plane:
     """A square of so many pixels around a point of the patient.
 
@@ -97,11 +102,9 @@ def resample(image: NDArray[np.float32], source: Plane, target: Plane) -> NDArra
 
 def _axes(plane: Plane, orientation: str, mirrored: bool) -> _Axes:
     columns, rows = display_axes(plane, orientation)
-    if not mirrored:
-        return _Axes(columns, rows, NEIGHBOURS)
-    if orientation == "sagittal":
-        return _Axes(columns, rows, NEIGHBOURS[::-1])
-    return _Axes(-columns, rows, NEIGHBOURS)
+    if reflects(orientation, mirrored):
+        return _Axes(-columns, rows, NEIGHBOURS)
+    return _Axes(columns, rows, NEIGHBOURS[::-1] if mirrored else NEIGHBOURS)
 
 
 def _aligned(plane: Plane, direction: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lumbargrade.errors import InputError
 from lumbargrade.params import PrepareParams
-from lumbargrade.prepare.crop import cut_crop
+from lumbargrade.prepare.crop import cut_crop, reflects
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.task import Condition, GradingTask
 
@@ -20,6 +20,7 @@ class PointCrop:
 
     Attributes:
         crop: (channels, rows, columns), or nothing if ``reason`` says why.
+        reflected: Whether the crop's columns run against those of the displayed slice.
     """
 
     series_id: int | str
@@ -30,6 +31,7 @@ class PointCrop:
     y: float
     crop: NDArray[np.uint8] | None
     reason: str | None = None
+    reflected: bool = False
 
 
 def cut_points(
@@ -58,12 +60,13 @@ def _cut_point(
     x, y = float(str(row["x"])), float(str(row["y"]))
     series_id = row["series_id"] if isinstance(row["series_id"], str) else int(str(row["series_id"]))
     instance = int(str(row["instance_number"]))
-    crop, reason = None, None
+    crop, reason, reflected = None, None, False
     try:
         if isinstance(images, str):
             raise InputError(images)
         stack, index = images.find(instance)
         crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)
+        reflected = reflects(stack.orientation, condition.mirrored)
     except InputError as error:
         reason = str(error)
-    return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason)
+    return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason, reflected)

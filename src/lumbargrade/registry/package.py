@@ -11,7 +11,7 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.utils.logging_utils import disable_logging, enable_logging
 
 from lumbargrade.registry.lineage import PACKAGE
@@ -20,12 +20,14 @@ from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 SERVING_REQUIREMENTS = (
-    "mlflow", "numpy", "pandas", "pandera", "pydantic", "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg",
-    "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml", "safetensors", "scipy", "torch", "torchvision",
+    "captum", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydicom", "pyjpegls", "pylibjpeg",
+    "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml", "safetensors", "scipy", "torch", "torchvision",
 )  # fmt: skip
 """What the served model imports; the versions of this environment are pinned with it."""
 
 STUDY_COLUMN = "study"
+EXPLAIN = "explain"
+"""The parameter that asks for heat maps; without it there are none, and an answer stays quick."""
 
 GRADER, LOCATOR, CALIBRATION_NAME = "grader-", "locator-", "calibration"
 """How the files of a packaged model begin."""
@@ -37,6 +39,8 @@ ANSWER_PLACE = {
 }  # fmt: skip
 ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes")
 """Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""
+ANSWER_HEAT = {"heat_map": "string", "heat_map_mm": "double"}
+"""Columns of an answer if :data:`EXPLAIN` is asked for; absent if not."""
 
 
 def registered_name(task: GradingTask) -> str:
@@ -45,14 +49,18 @@ def registered_name(task: GradingTask) -> str:
 
 
 def signature(task: GradingTask) -> ModelSignature:
-    """A binary column in (a zip of the study's DICOM files); a record for each cell out."""
+    """A binary column in (a zip of the study's DICOM files), and a switch; a record for each cell out."""
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec("string", name, required=name != "study_id") for name in ANSWER_TEXTS
     ]
     outputs += [ColSpec("double", name, required=False) for name in task.grade_columns]
     outputs += [ColSpec("string", name, required=False) for name in ANSWER_WORDS]
-    outputs += [ColSpec(kind, name, required=False) for name, kind in ANSWER_PLACE.items()]
-    return ModelSignature(inputs=Schema([ColSpec("binary", STUDY_COLUMN)]), outputs=Schema(outputs))
+    outputs += [ColSpec(kind, name, required=False) for name, kind in (ANSWER_PLACE | ANSWER_HEAT).items()]
+    return ModelSignature(
+        inputs=Schema([ColSpec("binary", STUDY_COLUMN)]),
+        outputs=Schema(outputs),
+        params=ParamSchema([ParamSpec(EXPLAIN, "boolean", False)]),
+    )
 
 
 def register_model(

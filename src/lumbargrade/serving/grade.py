@@ -63,6 +63,7 @@ class _Found:
 
     rows: list[dict[str, str]] = field(default_factory=list)
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
+    points: dict[CellKey, PointCrop] = field(default_factory=dict)
     reasons: dict[CellKey, str] = field(default_factory=dict)
     places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
 
@@ -79,6 +80,14 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
         possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
         the columns of :data:`lumbargrade.registry.package.ANSWER_PLACE`; what does not apply is None.
     """
+    answer, _ = grade_with_crops(model, study, abstain_above)
+    return answer
+
+
+def grade_with_crops(
+    model: LoadedModel, study: Study, abstain_above: int = 0
+) -> tuple[pd.DataFrame, dict[CellKey, PointCrop]]:
+    """Grades as :func:`grade_study` does; returns its answer, and the crop of each graded cell's place."""
     config, locators = model.config, model.locators
     task = config.task
     opened = _OpenStudy(study, config.prepare.percentiles)
@@ -108,7 +117,7 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
         records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
-    return pd.DataFrame(records, dtype=object)
+    return pd.DataFrame(records, dtype=object), found.points
 
 
 def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:
@@ -118,6 +127,7 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
         return
     found.rows.append({"study_id": study.study_id, "condition": key[0], "level": key[1]})
     found.crops.append(point.crop)
+    found.points[key] = point
     images = opened.images(point.series_id)
     stack, index = images.find(point.instance_number)
     header = stack.slices[index]

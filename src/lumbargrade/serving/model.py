@@ -5,6 +5,7 @@ A row is a study (the zip of its DICOM files) and becomes a record a cell.
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +15,9 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.errors import InputError
 from lumbargrade.registry.models import read_model
-from lumbargrade.registry.package import STUDY_COLUMN
-from lumbargrade.serving.grade import grade_study, refuse_study
+from lumbargrade.registry.package import EXPLAIN, STUDY_COLUMN
+from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
+from lumbargrade.serving.grade import CellKey, grade_study, refuse_study
 from lumbargrade.serving.study import open_study
 
 
@@ -30,16 +32,28 @@ class GradingModel(PythonModel):
         self.abstain_above = int(context.model_config.get("abstain_above", 0))
         self.turn = threading.Semaphore(1)
 
-    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: object = None) -> pd.DataFrame:
-        """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason."""
-        task = self.model.config.task
+    def predict(
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, bool] | None = None
+    ) -> pd.DataFrame:
+        """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason.
+
+        Args:
+            params: ``explain`` asks for heat maps.
+        """
+        explain = bool((params or {}).get(EXPLAIN))
+        config = self.model.config
         answers = []
         for study in model_input[STUDY_COLUMN]:
+            looks: dict[CellKey, Look] = {}
             try:
-                with self.turn, open_study(bytes(study), task) as opened:
-                    answers.append(grade_study(self.model, opened, self.abstain_above))
+                with self.turn, open_study(bytes(study), config.task) as opened:
+                    if explain:
+                        answer, looks = explain_study(self.model, opened, self.abstain_above)
+                    else:
+                        answer = grade_study(self.model, opened, self.abstain_above)
             except InputError as error:
-                answers.append(refuse_study(task, str(error)))
+                answer = refuse_study(config.task, str(error))
+            answers.append(with_heat_maps(answer, looks, config.prepare) if explain else answer)
         return pd.concat(answers, ignore_index=True)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.registry.package import STUDY_COLUMN
+from lumbargrade.registry.package import EXPLAIN, STUDY_COLUMN
 from lumbargrade.training.tracking import tracking_uri
 
 _START_SECONDS = 180
@@ -60,13 +60,17 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
             _stop(process)
 
 
-def ask(address: str, study: bytes) -> list[dict[str, Any]]:
-    """Sends a study's zip to a scoring server and returns a record for each cell.
+def ask(address: str, study: bytes, explain: bool = False) -> list[dict[str, Any]]:
+    """Sends a study's zip to a scoring server and returns a record for each cell, with a heat map if it is to explain.
 
     Raises:
         LumbargradeError: The server answered with an error. Its body echoes what was sent, so it is not repeated.
     """
-    payload = {"dataframe_split": {"columns": [STUDY_COLUMN], "data": [[base64.b64encode(study).decode()]]}}
+    payload: dict[str, Any] = {
+        "dataframe_split": {"columns": [STUDY_COLUMN], "data": [[base64.b64encode(study).decode()]]}
+    }
+    if explain:
+        payload["params"] = {EXPLAIN: True}
     try:
         answer = requests.post(f"{address}/invocations", json=payload, timeout=_ANSWER_SECONDS)
     except requests.RequestException as error:
