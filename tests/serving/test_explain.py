@@ -37,9 +37,11 @@ from lumbargrade.task import GradingTask
 class LeftEdge(Grader):
     """Says Severe by what it sees at the left of its input."""
 
-    def forward(self, images: Tensor, cells: Tensor, studies: Tensor | None = None) -> Tensor:
-        seen = images[:, :, :, :4].square().mean((1, 2, 3))
-        return torch.stack([-seen, torch.zeros_like(seen), seen], dim=1)
+    def describe(self, images: Tensor) -> Tensor:
+        return images[:, :, :, :4].square().mean((1, 2, 3))
+
+    def judge(self, described: Tensor, cells: Tensor, studies: Tensor | None = None) -> Tensor:
+        return torch.stack([-described, torch.zeros_like(described), described], dim=1)
 
 
 @pytest.fixture
