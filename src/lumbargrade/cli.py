@@ -88,7 +88,9 @@ def evaluate(
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(help="Folder for report.html, evaluation.json, predictions and RSNA's submission.csv."),
+        typer.Option(
+            help="Folder for report.html, evaluation.json, predictions, submission.csv (RSNA's), suspects.csv (labels)."
+        ),
     ] = None,
     against: Annotated[str | None, typer.Option(help="Another model to compare with, on the same cells.")] = None,
     as_json: Json = False,

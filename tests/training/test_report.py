@@ -8,12 +8,14 @@ import pytest
 
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.task import GradingTask
+from lumbargrade.training.align import CELL
 from lumbargrade.training.compare import compare_predictions
 from lumbargrade.training.metrics import evaluate_predictions
 from lumbargrade.training.predict import truth_table
 from lumbargrade.training.report import report_html, report_pictures
 from lumbargrade.training.score import official_score
 from lumbargrade.training.submission import submission_table
+from lumbargrade.training.suspects import label_suspects
 
 
 @pytest.fixture
@@ -86,3 +88,21 @@ def test_the_submission_has_a_row_for_every_cell_in_alphabetical_order(rsna: Gra
     weighted = told.assign(**{name: row[name] for name in rsna.grade_columns})
     expected = official_score(rsna, truth, weighted).total
     assert evaluate_predictions(rsna, truth, told).score == pytest.approx(expected)
+
+
+def test_labels_that_are_held_unlikely_are_listed_and_no_others(rsna: GradingTask) -> None:
+    keys = pd.DataFrame([(7, "spinal_canal_stenosis", level) for level in rsna.levels], columns=list(CELL))
+    truth = keys.assign(grade=[0, 0, 2, 1, 2])
+    likely = np.array([[0.9, 0.05, 0.05], [0.04, 0.16, 0.8], [0.05, 0.05, 0.9], [0.98, 0.01, 0.01], [0.2, 0.74, 0.06]])
+    calibrated = keys.iloc[:4].assign(**dict(zip(rsna.grade_columns, likely[:4].T, strict=True)))
+    listed = label_suspects(rsna, truth, calibrated)
+    assert listed.to_dict("records") == [
+        {
+            "study_id": 7, "condition": "spinal_canal_stenosis", "level": "L4/L5",
+            "labelled": "Moderate", "likeliest": "Normal/Mild", "probability": 0.01,
+        },
+        {
+            "study_id": 7, "condition": "spinal_canal_stenosis", "level": "L2/L3",
+            "labelled": "Normal/Mild", "likeliest": "Severe", "probability": 0.04,
+        },
+    ]  # fmt: skip

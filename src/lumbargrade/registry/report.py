@@ -13,8 +13,10 @@ from lumbargrade.training.compare import Difference, compare_predictions
 from lumbargrade.training.predict import complete_cells
 from lumbargrade.training.report import report_html, report_pictures
 from lumbargrade.training.submission import submission_table
+from lumbargrade.training.suspects import label_suspects
 
-REPORT, EVALUATION, SUBMISSION, PREDICTIONS = "report.html", "evaluation.json", "submission.csv", "predictions.parquet"
+REPORT, EVALUATION, PREDICTIONS = "report.html", "evaluation.json", "predictions.parquet"
+SUBMISSION, SUSPECTS = "submission.csv", "suspects.csv"
 
 
 def compare_model(
@@ -37,7 +39,7 @@ def write_report(
     against: dict[str, Difference] | None,
     against_name: str,
 ) -> None:
-    """Writes the page, the evaluation as JSON, the predictions, and RSNA's submission.
+    """Writes the page, the evaluation as JSON, the predictions, RSNA's submission, and labels to look at again.
 
     Args:
         name: How the page calls the model.
@@ -50,5 +52,6 @@ def write_report(
     write_text(folder / EVALUATION, graded.evaluation.model_dump_json(indent=2))
     studies = sorted(set(graded.truth["study_id"]) | set(graded.calibrated["study_id"]))
     write_text(folder / SUBMISSION, submission_table(task, graded.calibrated, studies).to_csv(index=False))
+    write_text(folder / SUSPECTS, label_suspects(task, graded.truth, graded.calibrated).to_csv(index=False))
     with replaced_file(folder / PREDICTIONS) as temporary:
         pd.DataFrame(graded.calibrated).to_parquet(temporary, index=False)

@@ -35,6 +35,7 @@ from lumbargrade.training.plots import confusion_figure, search_figure
 from lumbargrade.training.predict import truth_table
 from lumbargrade.training.report import report_html, report_pictures
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec, read_result
+from lumbargrade.training.suspects import label_suspects
 from lumbargrade.training.tracking import Tracker
 
 
@@ -143,6 +144,7 @@ class _Search:
         kept = [result for spec in specs if (result := read_result(spec.folder))]
         results = kept if len(kept) == len(specs) else self.train(specs, lambda spec, epoch: None)
         evaluation = self._evaluate(results)
+        suspects = label_suspects(self.plan.task, self.truth, self._calibrated(results)[0])
         self.tracker.log_metrics(self.run_id, self._metrics(results))
         self.tracker.set_tags(self.run_id, {"lumbargrade.best_trial": str(best.number)})
         report = report_html(
@@ -153,6 +155,7 @@ class _Search:
         )
         self.tracker.log_text(self.run_id, report, "report.html")
         self.tracker.log_text(self.run_id, evaluation.model_dump_json(indent=2), "evaluation.json")
+        self.tracker.log_text(self.run_id, suspects.to_csv(index=False), "suspects.csv")
         if new_trials:
             values = [trial.value for trial in _complete(self.study) if trial.value is not None]
             self.tracker.log_figure(self.run_id, search_figure(values), "search.png")
