@@ -44,7 +44,7 @@ def test_answers_are_calibrated_and_say_what_else_is_possible(
     zipped: bytes, model: LoadedModel, rsna: GradingTask
 ) -> None:
     """The calibration makes all cells moderate with 0.7; what is at least that likely is possible."""
-    sure = GroupCalibration(scale=0.0, bias=tuple(np.log([0.2, 0.7, 0.1])), threshold=0.15)
+    sure = GroupCalibration(scale=0.0, bias=tuple(np.log([0.2, 0.7, 0.1])), thresholds=(0.15, 0.8, 0.15))
     calibration = Calibration(coverage=0.9, cells=1, groups=dict.fromkeys(rsna.groups, sure))
     with open_study(zipped, rsna) as study:
         answer = grade_study(replace(model, calibration=calibration), study)

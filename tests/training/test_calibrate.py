@@ -38,14 +38,17 @@ def test_calibrated_probabilities_fit_studies_that_did_not_calibrate(disc: Gradi
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
-def test_sets_hold_the_true_grade_as_often_as_promised(disc: GradingTask, coverage: float) -> None:
-    calibration = fit_calibration(disc, *drawn(disc, 300, 3, 2.0), coverage)
-    truth, raw = drawn(disc, 600, 4, 2.0)
+def test_sets_hold_the_true_grade_as_often_as_promised_whichever_it_is(disc: GradingTask, coverage: float) -> None:
+    calibration = fit_calibration(disc, *drawn(disc, 1500, 3, 2.0), coverage)
+    truth, raw = drawn(disc, 1500, 4, 2.0)
     calibrated = calibration.apply(disc, raw)
     sets = calibration.sets(disc, calibrated)
     found = evaluate_calibrated(disc, truth, calibrated, sets, coverage).sets
     assert found is not None
-    assert found.coverage == pytest.approx(coverage, abs=0.025)
+    held = [share or 0 for share in found.by_grade]
+    assert min(held) > coverage - 0.03
+    assert max(held) < coverage + 0.06  # the likeliest grade is always among them
+    assert min(truth["grade"].value_counts()) > 500
     assert 1 <= found.mean_size < 3
     assert sets.any(axis=1).all()
 
@@ -71,7 +74,7 @@ def test_few_labels_change_little_and_none_nothing(disc: GradingTask) -> None:
     np.testing.assert_allclose(calibrated.sum(axis=1), 1)
     assert np.isfinite(calibrated).all()
     assert (calibrated > 0).all()
-    assert one.groups["disc"].threshold == 0.0
+    assert one.groups["disc"].thresholds == (0.0, 0.0, 0.0)
     same = Calibration.identity(disc).apply(disc, predictions)
     np.testing.assert_allclose(same[columns], predictions[columns], atol=1e-6)
 

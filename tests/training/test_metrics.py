@@ -178,5 +178,11 @@ def test_subgroups_and_sets_are_told() -> None:
     assert found.sets is not None
     # Sets: 01, 12, 12, 0, 01, 0; the true grades 0, 2, 2, 0, 1, 0 are all in them.
     assert (found.sets.promised, found.sets.coverage) == (0.9, 1.0)
+    assert found.sets.by_grade == (1.0, 1.0, 1.0)
     assert found.sets.mean_size == pytest.approx(10 / 6)
     assert found.sets.single == pytest.approx(2 / 6)
+    narrow = evaluate_predictions(
+        RSNA, truth, probabilities, probabilities[list(RSNA.grade_columns)].to_numpy() >= 0.5, 0.9
+    )
+    assert narrow.sets is not None
+    assert narrow.sets.by_grade == (1.0, 0.0, 0.5)

@@ -21,21 +21,22 @@ class GroupCalibration(BaseModel):
     Source: temperature and bias-corrected scaling, Guo et al. 2017, Alexandari et al. 2020.
 
     Attributes:
-        threshold: Grades at least as likely belong to the set of grades that holds the true one as often as promised.
+        thresholds: A grade belongs to the set of possible ones if it is at least as likely as its own threshold: cells of
+            that true grade reach it as often as promised.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scale: float
     bias: tuple[float, ...]
-    threshold: float
+    thresholds: tuple[float, ...]
 
 
 class Calibration(BaseModel):
     """How a model's probabilities are made to fit, by group of conditions.
 
     Attributes:
-        coverage: How often a cell's set of grades holds the true one.
+        coverage: How often a cell's set of grades holds the true one, whichever it is.
         cells: Out-of-fold cells that it was fitted to.
     """
 
@@ -48,7 +49,8 @@ class Calibration(BaseModel):
     @classmethod
     def identity(cls, task: GradingTask) -> Self:
         """Changes nothing, and holds every grade possible."""
-        same = GroupCalibration(scale=1.0, bias=(0.0,) * len(task.grades), threshold=0.0)
+        none = (0.0,) * len(task.grades)
+        same = GroupCalibration(scale=1.0, bias=none, thresholds=none)
         return cls(coverage=1.0, cells=0, groups=dict.fromkeys(task.groups, same))
 
     def apply(self, task: GradingTask, predictions: pd.DataFrame) -> pd.DataFrame:
@@ -64,10 +66,11 @@ class Calibration(BaseModel):
     def sets(self, task: GradingTask, calibrated: pd.DataFrame) -> NDArray[np.bool_]:
         """Which grades each cell may have, (cells, grades): conformal sets, of the likeliest grade at least."""
         values = calibrated[list(task.grade_columns)].to_numpy(np.float64)
-        thresholds = {name: group.threshold for name, group in self.groups.items()}
-        least = np.array([thresholds.get(name, 0.0) for name in _groups_of(task, calibrated)])
-        likeliest = values.max(axis=1, keepdims=True)
-        return np.asarray((values >= least[:, None]) | (values == likeliest))
+        least = np.zeros_like(values)
+        groups = _groups_of(task, calibrated)
+        for name, group in self.groups.items():
+            least[groups == name] = group.thresholds
+        return np.asarray((values >= least) | (values == values.max(axis=1, keepdims=True)))
 
 
 def logarithms(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

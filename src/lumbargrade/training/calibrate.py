@@ -38,7 +38,8 @@ def fit_calibration(task: GradingTask, truth: pd.DataFrame, predictions: pd.Data
         logs = logarithms(cells.probabilities[rows])
         scale, bias = _fit(logs, cells.grade[rows])
         likelihood = scaled(logs, scale, bias)[np.arange(rows.sum()), cells.grade[rows]]
-        fitted[name] = GroupCalibration(scale=scale, bias=tuple(bias), threshold=_threshold(likelihood, coverage))
+        thresholds = [_threshold(likelihood[cells.grade[rows] == grade], coverage) for grade in range(len(task.grades))]
+        fitted[name] = GroupCalibration(scale=scale, bias=tuple(bias), thresholds=tuple(thresholds))
     return Calibration(coverage=coverage, cells=len(cells.grade), groups=fitted)
 
 
@@ -87,9 +88,10 @@ def _fit(logs: NDArray[np.float64], grades: NDArray[np.int64]) -> tuple[float, N
 
 
 def _threshold(likelihood: NDArray[np.float64], coverage: float) -> float:
-    """The probability that the true grades of this share of new cells reach.
+    """The probability that this share of new cells of a grade give that grade; 0 if there are too few to tell.
 
-    Source: split conformal prediction, Angelopoulos and Bates 2021: the finite sample's rank, not the quantile.
+    Source: split conformal prediction within each grade (Sadinle, Lei and Wasserman 2019), by the finite sample's rank. Over
+    all grades together the many mild cells would hide that sets miss the severe grade.
     """
     rank = int(np.floor((len(likelihood) + 1) * (1 - coverage)))
     return float(np.sort(likelihood)[rank - 1]) if rank >= 1 else 0.0

@@ -70,6 +70,7 @@ def grader_cost(params: Params, task: GradingTask) -> TrainingCost:
         crop_mm=training.crop_mm,
         image_pixels=training.image_pixels,
         drop_rate=training.drop_rate,
+        context=training.context,
     )
     grader = Grader(config)
     generator = torch.Generator().manual_seed(0)

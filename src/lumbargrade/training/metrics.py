@@ -40,7 +40,9 @@ class GradeSets(BaseModel):
     """How sets of possible grades did.
 
     Attributes:
-        promised: How often a set shall hold the true grade; ``coverage`` how often it did.
+        promised: How often a set shall hold the true grade, whichever it is.
+        coverage: How often it did; more than promised where the likeliest grade alone is right as often.
+        by_grade: The same by true grade, from the best to the worst; None for a grade that does not occur.
         mean_size: Grades in a set; ``single`` is the share of sets with one.
     """
 
@@ -48,6 +50,7 @@ class GradeSets(BaseModel):
 
     promised: float
     coverage: float
+    by_grade: tuple[float | None, ...]
     mean_size: float
     single: float
 
@@ -122,7 +125,9 @@ class Evaluation(BaseModel):
         values["accuracy_majority"] = self.accuracy_majority
         values |= {f"accuracy_{name}": part.accuracy for name, part in self.parts["condition"].items()}
         if self.sets is not None:
-            values |= {f"sets_{name}": value for name, value in self.sets.model_dump().items()}
+            values |= {f"sets_{name}": value for name, value in self.sets.model_dump(exclude={"by_grade"}).items()}
+            held = zip(self.grades, self.sets.by_grade, strict=True)
+            values |= {f"sets_coverage_{grade}": share for grade, share in held}
         return {name: float(value) for name, value in values.items() if value is not None}
 
 
@@ -213,9 +218,11 @@ def _sets(cells: GradedCells, probabilities: pd.DataFrame, sets: NDArray[np.bool
     ours = sets[rows.to_numpy(np.int64)]
     sizes = ours.sum(axis=1)
     holds = ours[np.arange(len(ours)), cells.grade]
+    of_grade = [cells.grade == grade for grade in range(ours.shape[1])]
     return GradeSets(
         promised=promised,
         coverage=float(holds.mean()),
+        by_grade=tuple(float(holds[true].mean()) if true.any() else None for true in of_grade),
         mean_size=float(sizes.mean()),
         single=float((sizes == 1).mean()),
     )
