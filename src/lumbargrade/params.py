@@ -249,7 +249,7 @@ class CalibrationParams(_Section):
     """How sure answers are.
 
     Attributes:
-        coverage: How often a cell's set of possible grades shall hold the true one.
+        coverage: How often a cell's set of possible grades shall hold the true one, whichever that is.
     """
 
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
