@@ -1,0 +1,135 @@
+"""The key that signs: made at first use, or the organisation's. Who checks needs its public half only."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from filelock import FileLock
+
+from lumbargrade.errors import InputError
+from lumbargrade.files import write_text
+
+KEYS = Path("audit/keys")
+SIGNING_KEY = "LUMBARGRADE_SIGNING_KEY"
+"""Environment variable with the path of the organisation's private key (PEM, elliptic curve P-256, P-384 or P-521)."""
+
+_PRIVATE, _PUBLIC = "private.pem", "public.pem"
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """The half that checks signatures.
+
+    Attributes:
+        path: Its PEM file.
+        sha256: Fingerprint: hash of the key's DER bytes.
+    """
+
+    path: Path
+    sha256: str
+    key: ec.EllipticCurvePublicKey
+
+    def has_signed(self, message: bytes, signature: bytes) -> bool:
+        """Tells whether the private half has signed a message."""
+        try:
+            self.key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """Both halves.
+
+    Attributes:
+        path: PEM file of the private half.
+    """
+
+    path: Path
+    key: ec.EllipticCurvePrivateKey
+    public: PublicKey
+
+    def sign(self, message: bytes) -> bytes:
+        """Signs a message (ECDSA over SHA-256, DER)."""
+        return self.key.sign(message, ec.ECDSA(hashes.SHA256()))
+
+
+def open_signing_key(folder: Path = KEYS) -> SigningKey:
+    """Opens the private key, and makes a pair if there is none yet.
+
+    Raises:
+        InputError: The key cannot be used, or is not the one whose public half is in the folder.
+    """
+    told = os.environ.get(SIGNING_KEY)
+    path = Path(told) if told else folder / _PRIVATE
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if not told and not path.exists():
+            if (folder / _PUBLIC).exists():
+                raise InputError(
+                    f"{path} is missing beside {folder / _PUBLIC}; put it back, name it in {SIGNING_KEY}, or move "
+                    f"{folder.parent} away to begin a new log with a new key"
+                )
+            _write_private(path)
+        key = _read_private(path)
+        if not (folder / _PUBLIC).exists():
+            write_text(folder / _PUBLIC, _public_pem(key.public_key()).decode())
+    public = open_public_key(folder)
+    if public.sha256 != _fingerprint(key.public_key()):
+        raise InputError(f"{path} is not the key whose public half is {public.path}; sign with that one")
+    return SigningKey(path, key, public)
+
+
+def open_public_key(folder: Path = KEYS) -> PublicKey:
+    """Opens the public key.
+
+    Raises:
+        InputError: There is none, or it is no key of a kind that is used.
+    """
+    path = folder / _PUBLIC
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"there is no public key {path}; nothing was signed here yet") from error
+    except ValueError as error:
+        raise InputError(f"{path} is no public key in PEM form; put back the one that was there") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _CURVES:
+        raise InputError(f"{path} is no elliptic curve key of P-256, P-384 or P-521")
+    return PublicKey(path, _fingerprint(key), key)
+
+
+def _read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"signing key {path} cannot be read as an unencrypted private key in PEM form") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
+        raise InputError(f"signing key {path} is no elliptic curve key of P-256, P-384 or P-521")
+    return key
+
+
+def _write_private(path: Path) -> None:
+    """Writes a new key that nobody else may read, whole or not at all."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(pem)
+    temporary.replace(path)
+
+
+def _public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _fingerprint(key: ec.EllipticCurvePublicKey) -> str:
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(der).hexdigest()
