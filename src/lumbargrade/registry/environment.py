@@ -1,0 +1,76 @@
+"""What a model was made with: the installed distributions and the machine."""
+
+import hashlib
+import os
+import platform
+from importlib.metadata import distributions
+
+import psutil
+import torch
+from pydantic import BaseModel, ConfigDict
+
+
+class Package(BaseModel):
+    """An installed distribution.
+
+    Attributes:
+        sha256: Hash of its RECORD, which holds the hashes of its files; empty for one that has none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: str
+    sha256: str
+
+
+class Machine(BaseModel):
+    """Where something was computed.
+
+    Attributes:
+        threads: Threads that torch uses in one process.
+        devices: Names of the GPUs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    system: str
+    python: str
+    processor: str
+    cores: int
+    threads: int
+    memory_bytes: int
+    devices: tuple[str, ...]
+
+
+def installed_packages() -> list[Package]:
+    """The distributions of this environment, by name."""
+    found = {}
+    for distribution in distributions():
+        name = distribution.metadata["Name"]
+        told = distribution.read_text("RECORD")
+        sha256 = hashlib.sha256(told.encode()).hexdigest() if told else ""
+        found.setdefault(name.lower(), Package(name=name, version=distribution.version, sha256=sha256))
+    return [found[name] for name in sorted(found)]
+
+
+def this_machine() -> Machine:
+    """Describes the machine; its name and its owner are not told."""
+    return Machine(
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        processor=_processor(),
+        cores=len(os.sched_getaffinity(0)),
+        threads=torch.get_num_threads(),
+        memory_bytes=psutil.virtual_memory().total,
+        devices=tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())),
+    )
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor()
