@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 from importlib.metadata import distributions
+from pathlib import Path
 
 import psutil
 import torch
@@ -45,7 +46,7 @@ class Machine(BaseModel):
 
 def installed_packages() -> list[Package]:
     """The distributions of this environment, by name."""
-    found = {}
+    found: dict[str, Package] = {}
     for distribution in distributions():
         name = distribution.metadata["Name"]
         told = distribution.read_text("RECORD")
@@ -69,8 +70,8 @@ def this_machine() -> Machine:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        names = []
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()

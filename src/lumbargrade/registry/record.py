@@ -20,7 +20,6 @@ from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.registry.environment import installed_packages, this_machine
 from lumbargrade.registry.lineage import CodeState
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
-from lumbargrade.training.search import TrialSummary
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
@@ -34,7 +33,6 @@ class Made:
 
     Attributes:
         name: Registered name.
-        trials: All trials of the search, those that were lost too.
         flow_run_id: Prefect's id; empty outside of a flow.
         previous_champion: Version that was champion before; nothing if there was none.
     """
@@ -44,7 +42,6 @@ class Made:
     code: CodeState
     name: str
     version: str
-    trials: list[TrialSummary]
     flow_run_id: str
     previous_champion: str | None
 
@@ -104,7 +101,7 @@ def _story(made: Made) -> Json:
             "bestTrial": outcome.trial,
             "trialRunId": outcome.trial_run_id,
             "foldRunIds": outcome.fold_run_ids,
-            "trials": [trial.model_dump(mode="json") for trial in made.trials],
+            "trials": [trial.model_dump(mode="json") for trial in outcome.tried],
         },
         "evaluation": outcome.evaluation.model_dump(mode="json"),
         "split": {
@@ -162,13 +159,19 @@ def _packages() -> Iterable[Json]:
 
 def _fold(path: Path, told: Json) -> Json:
     facts = {key: value for key, value in told.items() if key != "folder"}
-    return {"name": f"{path.parent.parent.name}/{path.parent.name}", "digest": {"sha256": _sha256(path)}, "annotations": facts}
+    return {
+        "name": f"{path.parent.parent.name}/{path.parent.name}",
+        "digest": {"sha256": _sha256(path)},
+        "annotations": facts,
+    }
 
 
 def _left_out(folders: Iterable[Path]) -> dict[str, dict[str, int]]:
     """How many crops could not be cut, by reason; which they are stands in ``skipped.parquet``."""
     reasons = {folder.name: pd.read_parquet(folder / SKIPPED)["reason"] for folder in folders}
-    return {name: {str(why): int(number) for why, number in told.value_counts().items()} for name, told in reasons.items()}
+    return {
+        name: {str(why): int(number) for why, number in told.value_counts().items()} for name, told in reasons.items()
+    }
 
 
 def _sha256(path: Path) -> str:

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 import lumbargrade
 from lumbargrade.files import folder_sha256
 from lumbargrade.params import Params, TrainingParams
@@ -65,12 +67,32 @@ class SearchPlan:
         return sections
 
 
+class TriedTrial(BaseModel):
+    """A trial of a search, kept or lost.
+
+    Attributes:
+        state: ``complete``, ``pruned`` (given up because its training diverged) or ``fail`` (cut off, and tried again).
+        score: Nothing if it did not end.
+        training: Its parameters, as far as they were searched.
+        run_id: MLflow's; empty if it did not end.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    state: str
+    score: float | None
+    training: dict[str, Any]
+    run_id: str
+
+
 @dataclass(frozen=True)
 class SearchOutcome:
     """The best of a search.
 
     Attributes:
         new_trials: Trials that this call had to run; 0 if all were there.
+        tried: All trials, in their order.
         trial: Number of the best trial.
         training: Its parameters.
         folds: Its trained folds.
@@ -82,6 +104,7 @@ class SearchOutcome:
 
     name: str
     trials: int
+    tried: list[TriedTrial]
     new_trials: int
     trial: int
     training: TrainingParams

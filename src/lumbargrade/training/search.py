@@ -30,7 +30,7 @@ from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
 from lumbargrade.training.crossval import RunFolds, run_folds
 from lumbargrade.training.metrics import Evaluation
-from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan
+from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan, TriedTrial
 from lumbargrade.training.plots import confusion_figure, search_figure
 from lumbargrade.training.predict import truth_table
 from lumbargrade.training.report import report_html, report_pictures
@@ -167,6 +167,7 @@ class _Search:
         return SearchOutcome(
             name=self.plan.name,
             trials=len(_ended(self.study)),
+            tried=[_tried(trial) for trial in self.study.get_trials(deepcopy=False)],
             new_trials=new_trials,
             trial=best.number,
             training=training,
@@ -277,6 +278,16 @@ def _first_trial(params: Params) -> dict[str, Any]:
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+
+
+def _tried(trial: FrozenTrial) -> TriedTrial:
+    return TriedTrial(
+        number=trial.number,
+        state=trial.state.name.lower(),
+        score=trial.value,
+        training=trial.user_attrs.get("training", trial.params),
+        run_id=trial.user_attrs.get("run_id", ""),
+    )
 
 
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
