@@ -75,21 +75,19 @@ def decide(
         has_champion: If there is none, the candidate is promoted.
         look: Which look at this holdout it is, from 1.
     """
-    if grades is None:
-        if has_champion:
-            reason = "without a holdout (split.holdout 0) a champion cannot be beaten"
-            return GateDecision(decision=KEEP, reasons=(reason,), rules=rules)
-        decision, reasons = _by_whom(PROMOTE, ["there was no champion"], rules)
-        return GateDecision(decision=decision, reasons=tuple(reasons), rules=rules)
+    if grades is None and has_champion:
+        reason = "without a holdout (split.holdout 0) a champion cannot be beaten"
+        return GateDecision(decision=KEEP, reasons=(reason,), rules=rules)
     score: Check | None = None
     rails: list[Check] = []
-    decision: Decision = PROMOTE
-    reasons = ["there was no champion"]
-    if grades.champion is not None:
+    decision, reasons = _first()
+    if grades is not None and grades.champion is not None:
         ours, theirs = (_aligned(task, grades, said) for said in (grades.candidate, grades.champion))
         score, rails = compare_on_holdout(task, ours, theirs, rules, grades.subgroups)
         decision, reasons = _weigh(score, rails, rules)
     decision, reasons = _by_whom(decision, reasons, rules)
+    if grades is None:
+        return GateDecision(decision=decision, reasons=tuple(reasons), rules=rules)
     if look > rules.holdout_looks:
         reasons.append(
             f"this was look {look} at this holdout, and after {rules.holdout_looks} (gate.holdout_looks) it wears out: what "
@@ -107,6 +105,10 @@ def decide(
         champion=grades.champion.evaluation if grades.champion else None,
         on_labelled=grades.on_labelled,
     )
+
+
+def _first() -> tuple[Decision, list[str]]:
+    return PROMOTE, ["there was no champion"]
 
 
 def _aligned(task: GradingTask, grades: HoldoutGrades, said: GradedStudies) -> GradedCells:

@@ -65,4 +65,5 @@ def _shares(
     """The sum of ``part`` over the sum of ``whole``, both (cells,), in each draw."""
     _, owner = np.unique(cells.study, return_inverse=True)
     below = draws @ np.bincount(owner, whole)
-    return np.divide(draws @ np.bincount(owner, part), below, out=np.full(len(draws), np.nan), where=below > 0)
+    above = draws @ np.bincount(owner, part)
+    return np.asarray(np.divide(above, below, out=np.full(len(draws), np.nan), where=below > 0))
