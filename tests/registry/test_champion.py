@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.approval import approve, rollback
@@ -207,6 +208,22 @@ def test_a_previous_champion_that_was_deleted_is_not_brought_back(
         "version 1, the champion before, is no longer registered; make another one champion with "
         "`lumbargrade models approve`"
     )
+
+
+def test_a_store_that_fails_is_not_taken_for_one_without_champion(
+    tracker: Tracker, register: Register, open_champion: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register()
+    open_champion().move("1", "the first one")
+
+    def fail(*asked: str) -> None:
+        raise MlflowException("the database is locked")
+
+    monkeypatch.setattr(tracker.client, "get_model_version_by_alias", fail)
+    with pytest.raises(LumbargradeError) as told:
+        open_champion()
+    assert str(told.value) == "the store cannot say which version is champion (the database is locked); run again"
+    assert len(AuditLog().entries()) == 1
 
 
 def test_git_does_not_see_the_log() -> None:
