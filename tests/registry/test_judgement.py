@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.params import GateParams, Params, PrepareParams, SplitParams
@@ -238,3 +238,27 @@ def test_looks_at_other_holdouts_do_not_count(
     models[register(None)] = model(GOOD)
     AuditLog().append("gate", f"models:/{NAME}/1", {"holdout_sha256": "another"})
     assert judge_new(open_champion(), "1", dataset, plan(packed)).look == 1
+
+
+def test_a_champion_that_a_person_makes_meanwhile_is_not_replaced(
+    register: Register,
+    open_champion: Open,
+    models: dict[str, LoadedModel],
+    dataset: RsnaDataset,
+    packed: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models |= {register("promote"): model(BAD), register("keep"): model(BAD), register(None): model(GOOD)}
+    open_champion().move("1", "the first one")
+
+    def meanwhile(task: GradingTask, version: str) -> LoadedModel:
+        if version == "1":
+            open_champion().move("2", "meanwhile", "Ada")
+        return models[version]
+
+    monkeypatch.setattr(judgement, "_load", meanwhile)
+    with pytest.raises(
+        LumbargradeError, match="the champion changed from version 1 to version 2 while version 3 was judged"
+    ):
+        judge_new(open_champion(), "3", dataset, plan(packed))
+    assert open_champion().version == "2"

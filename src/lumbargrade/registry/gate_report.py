@@ -63,7 +63,7 @@ def gate_figure(decision: GateDecision) -> Figure:
         axes.plot([worse], [place], "o", color=colour)
         axes.plot([check.allowed], [place], "|", color="black", markersize=12)
     axes.set_yticks(range(len(checks)), [check.name for check in checks])
-    axes.set_xlabel(f"Candidate worse by ({decision.rules.confidence:.0%} interval); | is allowed; pale may be chance")
+    axes.set_xlabel(f"Worse by ({decision.rules.confidence:.0%} interval); | allowed; pale: may be chance")
     axes.set_title(decision.decision if checks else f"{decision.decision}: nothing to compare with", fontsize=10)
     return figure
 
