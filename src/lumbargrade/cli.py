@@ -5,22 +5,23 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from lumbargrade.cli_models import models_app
+from lumbargrade.cli_output import Json, TaskName, print_result
 from lumbargrade.errors import LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 dataset_app = typer.Typer(no_args_is_help=True, help="Check and version datasets.")
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
 app.add_typer(dataset_app, name="dataset")
+app.add_typer(models_app, name="models")
 app.add_typer(stage_app, name="stage", hidden=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
 
 
@@ -76,7 +77,7 @@ def run(
     from lumbargrade.flows.retrain import retrain
 
     summary = retrain(params, commit)
-    _print(summary.model_dump(mode="json"), as_json, summary.lines())
+    print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
 
 @app.command()
@@ -122,7 +123,7 @@ def evaluate(
     result["against"] = {name: difference.model_dump() for name, difference in (compared or {}).items()}
     if report is not None:
         lines.append(("report", str(report / "report.html")))
-    _print(result, as_json, lines)
+    print_result(result, as_json, lines)
 
 
 @app.command()
@@ -186,7 +187,7 @@ def phantom(
         summary = asdict(generate(directory, studies, seed, faults, workers, progress))
     if montage is not None:
         save_montage(montage, seed)
-    _print(summary, as_json, [(key, str(value)) for key, value in summary.items()])
+    print_result(summary, as_json, [(key, str(value)) for key, value in summary.items()])
 
 
 @dataset_app.command("check")
@@ -220,7 +221,7 @@ def version_command(
     from lumbargrade.flows.version_dataset import version_dataset_flow
 
     summary = version_dataset_flow(directory, commit)
-    _print(summary.model_dump(mode="json"), as_json, summary.lines())
+    print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
 
 @stage_app.command("prepare")
@@ -300,15 +301,6 @@ def split_stage(folder: Path) -> None:
     groups = duplicate_groups(pd.read_csv(folder / DUPLICATES))
     table = split_studies(pd.read_parquet(folder / "crops" / INDEX), params.split, groups)
     write_text(folder / "split.csv", table.to_csv(index=False))
-
-
-def _print(result: dict[str, Any], as_json: bool, lines: list[tuple[str, str]]) -> None:
-    if as_json:
-        print(json.dumps(result, indent=2))
-        return
-    width = max(len(name) for name, _ in lines)
-    for name, value in lines:
-        print(f"{name:<{width}}  {value}")
 
 
 def _quiet_libraries() -> None:

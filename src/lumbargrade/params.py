@@ -255,6 +255,32 @@ class CalibrationParams(_Section):
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
 
 
+class GateParams(_Section):
+    """When a candidate takes the champion's place; both are graded on the frozen holdout.
+
+    Attributes:
+        promotion: ``automatic`` promotes a candidate that is better beyond chance and breaks no rail; ``approval`` leaves
+            every promotion to a person.
+        confidence: Share of resampled studies that an interval of a difference holds; what reaches beyond it is not held
+            to be chance.
+        severe_recall_drop: How much less of the severe cells may be found, as a share of them.
+        calibration_error_rise: How much larger the calibration error may be.
+        condition_loss_rise: How much larger the loss of any condition may be, in units of the score.
+        subgroup_loss_rise: The same for the studies of any scanner, field strength, sex or age.
+        min_cells: Labelled cells that a condition or a subgroup must have to be looked at.
+        holdout_looks: After so many looks at one holdout its results count for less, and the gate says so.
+    """
+
+    promotion: Literal["automatic", "approval"] = "automatic"
+    confidence: float = Field(default=0.9, ge=0.5, lt=1)
+    severe_recall_drop: Fraction = 0.05
+    calibration_error_rise: Fraction = 0.03
+    condition_loss_rise: float = Field(default=0.05, ge=0)
+    subgroup_loss_rise: float = Field(default=0.1, ge=0)
+    min_cells: int = Field(default=100, ge=1)
+    holdout_looks: int = Field(default=20, ge=1)
+
+
 class ServingParams(_Section):
     """How gradings are made.
 
@@ -287,6 +313,7 @@ class Params(_Section):
     training: TrainingParams = TrainingParams()
     search: SearchParams = SearchParams()
     calibration: CalibrationParams = CalibrationParams()
+    gate: GateParams = GateParams()
     serving: ServingParams = ServingParams()
 
     @model_validator(mode="after")

@@ -38,6 +38,8 @@ from lumbargrade.params import DatasetParams, Params
 from lumbargrade.params_file import load_params, save_params
 from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
 from lumbargrade.prepare.split import check_split
+from lumbargrade.registry.audit_log import AuditLog
+from lumbargrade.registry.gate_report import gate_table, gate_text
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.task import GradingTask, load_task, save_task
@@ -100,7 +102,7 @@ def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
     outcome = search(plan, tracker)
     registration = register(plan, outcome, dataset, tracker)
     answer = ask_model(plan, registration, version.folder) if registration.is_new else None
-    return summarise(report, version, outcome, registration, answer)
+    return summarise(report, version, outcome, registration, answer, params.task)
 
 
 @task(cache_policy=NO_CACHE)
@@ -223,11 +225,15 @@ def _train_folds(what: str, specs: Sequence[AnySpec], on_epoch: OnEpoch) -> list
 def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker) -> Registration:
     """Registers the best trial, unless it is registered, and lets the gate decide on the champion."""
     flow_run = str(runtime.flow_run.id or "")
-    registration = register_best(plan, outcome, dataset, tracker, flow_run)
-    create_markdown_artifact(
-        key="registration",
-        markdown=f"**{registration.name}** version {registration.version}: {registration.decision} - {registration.reason}",
-    )
+    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog())
+    name = f"{registration.name} version {registration.version}"
+    markdown = f"**{name}**: {registration.decision} - {registration.reason}"
+    if registration.gate is not None:
+        markdown = gate_text(name, registration.gate)
+        table = gate_table(registration.gate)
+        if table:
+            create_table_artifact(key="gate", table=table, description=f"The gate's checks of {name}")
+    create_markdown_artifact(key="registration", markdown=markdown)
     return registration
 
 

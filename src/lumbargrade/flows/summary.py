@@ -1,9 +1,12 @@
 """What a run tells at its end: what it did, how good the result is, and what to do next."""
 
+import shlex
+
 from pydantic import BaseModel
 
 from lumbargrade.dataset.findings import CheckReport
 from lumbargrade.dataset.versions import DatasetVersion, uncommitted_pointers
+from lumbargrade.params import Params
 from lumbargrade.registry.register import Registration
 from lumbargrade.serving.answer import Answer
 from lumbargrade.training.plan import SearchOutcome
@@ -19,6 +22,7 @@ class RunSummary(BaseModel):
         score_labelled_points: The score at the labelled points; nothing if there is no locator.
         champion: The version that is champion now.
         answer: What the new version said over HTTP; nothing if no version is new.
+        approve: The command that makes the version champion; nothing unless the gate leaves that to a person.
         uncommitted: The data's pointers that git does not have yet.
     """
 
@@ -40,6 +44,7 @@ class RunSummary(BaseModel):
     champion: str | None
     holdout_score: float | None
     answer: Answer | None
+    approve: str | None
     uncommitted: list[str]
     tracking_uri: str
 
@@ -62,6 +67,8 @@ class RunSummary(BaseModel):
         ]
         if self.holdout_score is not None:
             pairs.append(("holdout", f"score {self.holdout_score:.4f}"))
+        if self.approve is not None:
+            pairs.append(("to make it champion", self.approve))
         if self.answer is not None:
             graded = f"{self.answer.graded} of {self.answer.cells} cells graded"
             pairs.append(("over HTTP", f"study {self.answer.study_id}: {graded}"))
@@ -85,8 +92,13 @@ def summarise(
     outcome: SearchOutcome,
     registration: Registration,
     answer: Answer | None,
+    task: str,
 ) -> RunSummary:
-    """Collects what a person wants to know at the end."""
+    """Collects what a person wants to know at the end.
+
+    Args:
+        task: As the parameters name it.
+    """
     evaluation = outcome.evaluation
     return RunSummary(
         dataset=version.name,
@@ -107,6 +119,13 @@ def summarise(
         champion=registration.champion,
         holdout_score=registration.holdout_score,
         answer=answer,
+        approve=approve_command(registration.version, task) if registration.waits else None,
         uncommitted=uncommitted_pointers(),
         tracking_uri=tracking_uri(),
     )
+
+
+def approve_command(version: str, task: str) -> str:
+    """The command by which a person makes a version champion; name and reason are to be filled in."""
+    other = "" if task == Params().task else f" --task {shlex.quote(task)}"
+    return f"lumbargrade models approve {version}{other} --by NAME --why TEXT"

@@ -9,7 +9,7 @@ import mlflow
 import torch
 from mlflow.exceptions import MlflowException
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import files_sha256
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
@@ -19,6 +19,8 @@ from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 CHAMPION = "champion"
+_NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow says where there is no such model, and where the model has no such alias."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,18 @@ def champion_uri(task: GradingTask) -> str:
 
 
 def champion_version(tracker: Tracker, task: GradingTask) -> str | None:
-    """Returns the version that is champion, if there is one."""
+    """Returns the version that is champion, if there is one.
+
+    Raises:
+        LumbargradeError: The store cannot tell; that is not the same as no champion.
+    """
     try:
         return str(tracker.client.get_model_version_by_alias(registered_name(task), CHAMPION).version)
-    except MlflowException:
-        return None
+    except MlflowException as error:
+        if error.error_code in _NO_CHAMPION:
+            return None
+        reason = str(error).splitlines()[0][:200]
+        raise LumbargradeError(f"the store cannot say which version is champion ({reason}); run again") from error
 
 
 def load_model(uri: str) -> LoadedModel:

@@ -1,14 +1,16 @@
-"""Registers a search's best trial with its lineage, and moves the champion alias as the gate decides."""
+"""Registers a search's best trial with its lineage, and lets the gate decide whether it becomes champion."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.files import files_sha256
+from lumbargrade.registry.audit_log import AuditLog
+from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.example import example_study
-from lumbargrade.registry.gate import GateDecision, judge
+from lumbargrade.registry.gate import NEEDS_APPROVAL, GateDecision
+from lumbargrade.registry.judgement import judge_new
 from lumbargrade.registry.lineage import read_code_state
-from lumbargrade.registry.models import CHAMPION, champion_uri, champion_version, load_model
 from lumbargrade.registry.package import find_version, register_model, registered_name
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker
@@ -22,6 +24,8 @@ class Registration:
         is_new: Whether it was registered by this call.
         champion: The version that is champion now.
         holdout_score: Official score on the frozen holdout.
+        approved_by: Who made it champion, if a person did.
+        gate: What the gate compared, if this call asked it.
     """
 
     name: str
@@ -31,52 +35,57 @@ class Registration:
     reason: str
     champion: str | None
     holdout_score: float | None
+    approved_by: str | None = None
+    gate: GateDecision | None = None
 
     @property
     def uri(self) -> str:
         """Address of the version."""
         return f"models:/{self.name}/{self.version}"
 
+    @property
+    def waits(self) -> bool:
+        """Whether a person has yet to decide about it."""
+        return self.decision == NEEDS_APPROVAL and self.champion != self.version and self.approved_by is None
+
 
 def register_best(
-    plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker, flow_run_id: str
+    plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker, flow_run_id: str, log: AuditLog
 ) -> Registration:
-    """Registers the best trial unless it is registered already; the first model, or a better one, becomes champion.
+    """Registers the best trial unless it is registered already, and makes it champion if the gate promotes it.
 
     A call that is cut off registers again when it is repeated: only a version with its gate's decision counts.
     """
     name = registered_name(plan.task)
+    champion = Champion(tracker, plan.task, log)
     known = find_version(tracker, plan.task, outcome.trial_run_id)
     if known is not None:
         tags = tracker.client.get_model_version(name, known).tags
         score = tags.get("holdout.score")
-        champion = champion_version(tracker, plan.task)
         return Registration(
-            name, known, False, tags["gate.decision"], tags["gate.reason"], champion, float(score) if score else None
+            name=name,
+            version=known,
+            is_new=False,
+            decision=tags["gate.decision"],
+            reason=tags["gate.reason"],
+            champion=champion.version,
+            holdout_score=float(score) if score else None,
+            approved_by=tags.get("approval.by"),
         )
     tags = _tags(plan, outcome, flow_run_id)
     version = register_model(tracker, plan, outcome, example_study(), tags)
-    decision = _gate(plan, dataset, tracker, version)
-    if decision.decision == "promote":
-        tracker.client.set_registered_model_alias(name, CHAMPION, version)
-    for key, value in _gate_tags(decision).items():
-        tracker.client.set_model_version_tag(name, version, key, value)
+    log.append("registered", f"models:/{name}/{version}", tags)
+    gate = judge_new(champion, version, dataset, plan)
     return Registration(
         name=name,
         version=version,
         is_new=True,
-        decision=decision.decision,
-        reason=decision.reason,
-        champion=champion_version(tracker, plan.task),
-        holdout_score=decision.candidate.score if decision.candidate else None,
+        decision=gate.decision,
+        reason=gate.reason,
+        champion=champion.version,
+        holdout_score=gate.candidate.score if gate.candidate else None,
+        gate=gate,
     )
-
-
-def _gate(plan: SearchPlan, dataset: RsnaDataset, tracker: Tracker, version: str) -> GateDecision:
-    candidate = load_model(f"models:/{registered_name(plan.task)}/{version}")
-    has_champion = champion_version(tracker, plan.task) is not None
-    champion = load_model(champion_uri(plan.task)) if has_champion else None
-    return judge(candidate, champion, dataset, plan)
 
 
 def _tags(plan: SearchPlan, outcome: SearchOutcome, flow_run_id: str) -> dict[str, str]:
@@ -105,17 +114,3 @@ def _tags(plan: SearchPlan, outcome: SearchOutcome, flow_run_id: str) -> dict[st
     if outcome.on_labelled is not None:
         tags["cv.score_labelled_points"] = outcome.on_labelled.score
     return {key: str(value) for key, value in tags.items() if value != ""}
-
-
-def _gate_tags(decision: GateDecision) -> dict[str, str]:
-    tags = {"gate.reason": decision.reason}
-    if decision.candidate is not None:
-        tags |= {
-            "holdout.score": str(decision.candidate.score),
-            "holdout.accuracy": str(decision.candidate.accuracy),
-        }
-    if decision.on_labelled is not None:
-        tags["holdout.score_labelled_points"] = str(decision.on_labelled.score)
-    if decision.champion is not None:
-        tags["gate.champion_score"] = str(decision.champion.score)
-    return {**tags, "gate.decision": decision.decision}

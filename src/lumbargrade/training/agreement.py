@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 RESAMPLES = 2000
-_INTERVAL = (2.5, 97.5)
 
 Interval = tuple[float, float]
 Confusion = tuple[tuple[int, ...], ...]
@@ -81,12 +80,12 @@ def draw_studies(studies: int) -> NDArray[np.float64]:
     return np.random.default_rng(0).multinomial(studies, shares, RESAMPLES).astype(np.float64)
 
 
-def interval(drawn: NDArray[np.float64]) -> Interval | None:
-    """The 95 % interval of what draws gave; those without a number do not count."""
+def interval(drawn: NDArray[np.float64], width: float = 0.95) -> Interval | None:
+    """The interval that holds this share of what draws gave; those without a number do not count."""
     known = drawn[np.isfinite(drawn)]
     if not len(known):
         return None
-    low, high = np.percentile(known, _INTERVAL)
+    low, high = np.quantile(known, ((1 - width) / 2, (1 + width) / 2))
     return float(low), float(high)
 
 

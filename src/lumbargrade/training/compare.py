@@ -1,23 +1,20 @@
 """Two models on the same cells: how much better one is, and whether that may be chance."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.task import GradingTask
 from lumbargrade.training.agreement import Interval, draw_studies, interval
 from lumbargrade.training.align import GradedCells, align
-from lumbargrade.training.score import resampled_scores, weigh_probabilities
+from lumbargrade.training.measures import Measure, accuracies, scores
 
 
 class Difference(BaseModel):
     """A metric of two models; the interval is of their difference, from resampled studies.
 
     Attributes:
-        interval: 95 %; nothing for a single study.
+        interval: 95 %, unless another was asked for; nothing for a single study.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,22 +38,23 @@ def compare_predictions(
         InputError: A labelled cell has no prediction, or a value is not possible.
     """
     ours, theirs = (align(task, truth, table) for table in (first, second))
+    measures = {"score": scores, "accuracy": accuracies}
+    return {name: compare_cells(task, ours, theirs, measure) for name, measure in measures.items()}
+
+
+def compare_cells(
+    task: GradingTask, ours: GradedCells, theirs: GradedCells, measure: Measure, width: float = 0.95
+) -> Difference:
+    """Compares one measure of the same cells, in the same draws of studies (paired bootstrap).
+
+    Args:
+        width: Of the interval, as a share.
+
+    Returns:
+        Its values are no numbers if the cells do not define the measure.
+    """
     studies = len(np.unique(ours.study))
-    found = {}
-    for name, measure in {"score": _scores, "accuracy": _accuracies}.items():
-        (one,), (other,) = (measure(task, cells, np.ones((1, studies))) for cells in (ours, theirs))
-        draws = draw_studies(studies)
-        drawn = measure(task, ours, draws) - measure(task, theirs, draws)
-        found[name] = Difference(first=one, second=other, interval=interval(drawn) if studies > 1 else None)
-    return found
-
-
-def _scores(task: GradingTask, cells: GradedCells, draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    weighted = weigh_probabilities(task, cells.probabilities)
-    return resampled_scores(task, replace(cells, probabilities=weighted), draws)
-
-
-def _accuracies(task: GradingTask, cells: GradedCells, draws: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, owner = np.unique(cells.study, return_inverse=True)
-    right = np.bincount(owner, cells.predicted == cells.grade)
-    return np.asarray((draws @ right) / (draws @ np.bincount(owner)))
+    (one,), (other,) = (measure(task, cells, np.ones((1, studies))) for cells in (ours, theirs))
+    draws = draw_studies(studies)
+    drawn = measure(task, ours, draws) - measure(task, theirs, draws)
+    return Difference(first=one, second=other, interval=interval(drawn, width) if studies > 1 else None)

@@ -12,13 +12,12 @@ from sklearn import metrics
 from lumbargrade.task import GradingTask
 from lumbargrade.training.agreement import Agreement, Interval, agree, draw_studies, interval
 from lumbargrade.training.align import CELL, GradedCells, align
+from lumbargrade.training.measures import confidence_bins
 from lumbargrade.training.score import CLIP, resampled_scores, score_cells, weigh_probabilities
 
 LIKELIEST, WEIGHTED = "likeliest", "weighted"
 """Decision rules: the likeliest grade (the better one of equals); the grade of the largest probability times its weight
 in the score, which misses fewer severe ones."""
-
-_BINS = 10
 
 
 class Reliability(BaseModel):
@@ -204,8 +203,7 @@ def _reliability(cells: GradedCells) -> tuple[Reliability, ...]:
     """Bins of equal width; empty ones are left out."""
     confidence = cells.probabilities.max(axis=1)
     right = cells.predicted == cells.grade
-    place = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    table = pd.DataFrame({"bin": place, "confidence": confidence, "right": right}).groupby("bin")
+    table = pd.DataFrame({"bin": confidence_bins(confidence), "confidence": confidence, "right": right}).groupby("bin")
     return tuple(
         Reliability(cells=len(rows), confidence=float(rows["confidence"].mean()), accuracy=float(rows["right"].mean()))
         for _, rows in table

@@ -29,6 +29,11 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or _own_store()
 
 
+def has_store() -> bool:
+    """Whether the project's own database is there, or another store is given."""
+    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (DEFAULT_STORE / "mlflow.db").is_file()
+
+
 class Tracker:
     """Writes runs of one experiment. Runs are found again by a key, so that work that goes on keeps its run."""
 

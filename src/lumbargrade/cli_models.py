@@ -1,0 +1,136 @@
+"""``lumbargrade models``: which versions there are, which is champion and was, and what people decide about it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lumbargrade.cli_output import Json, TaskName, print_result
+
+if TYPE_CHECKING:
+    from lumbargrade.registry.champion import Champion, Move
+    from lumbargrade.registry.gate import GateDecision
+
+models_app = typer.Typer(no_args_is_help=True, help="Registered versions: list, judge, approve, roll back.")
+
+Version = Annotated[str, typer.Argument(help="Number of a registered version.")]
+
+
+@models_app.command("list")
+def list_command(task: TaskName = "rsna2024", as_json: Json = False) -> None:
+    """List the registered versions and what the gate decided about them."""
+    from lumbargrade.registry.versions import list_versions
+
+    champion = _open(task)
+    versions = list_versions(champion.tracker, champion.task)
+    if as_json:
+        print(json.dumps([version.model_dump(mode="json") for version in versions], indent=2))
+        return
+    table = Table("version", "registered", "champion", "score", "holdout", "gate", "approved by")
+    for version in versions:
+        numbers = ["" if value is None else f"{value:.4f}" for value in (version.cv_score, version.holdout_score)]
+        is_champion = "champion" if version.is_champion else ""
+        decision, by = version.decision or "cut off", version.approved_by or ""
+        table.add_row(version.version, version.time, is_champion, *numbers, decision, by)
+    Console().print(table)
+
+
+@models_app.command("gate")
+def gate_command(
+    version: Version,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Do not write the decision on the version.")] = False,
+    params_file: Annotated[Path, typer.Option("--params", help="The parameter file, for its gate section.")] = Path(
+        "params.yaml"
+    ),
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Judge a version against the champion again. Moves nothing, but counts as a look at the holdout."""
+    from lumbargrade.dataset.versions import DATASETS
+    from lumbargrade.flows.retrain import PREPARED
+    from lumbargrade.flows.summary import approve_command
+    from lumbargrade.params_file import load_params
+    from lumbargrade.registry.gate import KEEP
+    from lumbargrade.registry.judgement import judge_again
+
+    rules = load_params(params_file).gate
+    champion = _open(task)
+    decision = judge_again(champion, version, rules, DATASETS.parent, PREPARED, dry)
+    if as_json:
+        print(decision.model_dump_json(indent=2))
+        return
+    _print_checks(decision)
+    lines = [("decision", decision.decision), *[("because", reason) for reason in decision.reasons]]
+    if decision.decision != KEEP:
+        lines.append(("to make it champion", approve_command(version, task)))
+    print_result(None, False, lines)
+
+
+@models_app.command("approve")
+def approve_version(
+    version: Version,
+    by: Annotated[str, typer.Option(help="Who approves.")],
+    why: Annotated[str, typer.Option(help="For what reason.")],
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Make a version champion, whatever the gate decided; name and reason are kept."""
+    from lumbargrade.registry.approval import approve
+
+    _print_move(approve(_open(task), version, by, why), as_json)
+
+
+@models_app.command("rollback")
+def rollback_champion(
+    by: Annotated[str, typer.Option(help="Who rolls back.")] = "",
+    why: Annotated[str, typer.Option(help="For what reason.")] = "",
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Make the previous champion champion again."""
+    from lumbargrade.registry.approval import rollback
+
+    _print_move(rollback(_open(task), by, why), as_json)
+
+
+@models_app.command("history")
+def history_command(task: TaskName = "rsna2024", as_json: Json = False) -> None:
+    """Print every move of the champion alias: when, from where, to where, why, and by whom."""
+    moves = _open(task).moves()
+    if as_json:
+        print(json.dumps([move.model_dump(mode="json") for move in moves], indent=2))
+        return
+    table = Table("when", "what", "from", "to", "by", "why")
+    for move in moves:
+        table.add_row(move.time, move.kind, move.from_version, move.to_version, move.by, move.why)
+    Console().print(table)
+
+
+def _open(task: str) -> "Champion":
+    from lumbargrade.registry.audit_log import AuditLog
+    from lumbargrade.registry.champion import Champion
+    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.task import load_task
+
+    grading_task = load_task(task)
+    return Champion(open_registry(grading_task), grading_task, AuditLog())
+
+
+def _print_move(move: "Move", as_json: bool) -> None:
+    told = f"version {move.to_version} (before: {move.from_version or 'none'})"
+    print_result(move.model_dump(mode="json"), as_json, [("champion", told), ("why", move.why or "no reason given")])
+
+
+def _print_checks(decision: "GateDecision") -> None:
+    from lumbargrade.registry.gate_report import gate_table
+
+    rows = gate_table(decision)
+    if not rows:
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)

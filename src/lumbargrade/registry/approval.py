@@ -1,0 +1,81 @@
+"""What people decide about the champion: who makes a version champion, or goes back to the one before, and why."""
+
+from mlflow.entities.model_registry import ModelVersion
+
+from lumbargrade.errors import InputError
+from lumbargrade.registry.champion import ROLLED_BACK, Champion, Move
+from lumbargrade.registry.package import registered_name
+from lumbargrade.registry.versions import get_version
+
+_LONGEST = 5000
+"""Characters that MLflow keeps of a tag."""
+
+
+def approve(champion: Champion, version: str, by: str, why: str) -> Move:
+    """Makes a version champion, whatever the gate decided; the approval is kept in the log and as tags of the version.
+
+    Raises:
+        InputError: There is no such version, the gate has not seen it, it is champion already, or a name or a reason is
+            missing.
+    """
+    by, why = _said("--by", by, "the person who approves"), _said("--why", why, "the reason")
+    found = get_version(champion.tracker, champion.task, version)
+    _refuse_champion(champion.version, version)
+    decision = _decision(found)
+    name = registered_name(champion.task)
+    details = {"why": why, "gate_decision": decision, "gate_reason": found.tags.get("gate.reason", "")}
+    entry = champion.log.append("approved", f"models:/{name}/{version}", details, by)
+    for key, value in {"by": by, "why": why, "time": entry.time}.items():
+        champion.tracker.client.set_model_version_tag(name, version, f"approval.{key}", value)
+    return champion.move(version, why, by, check=lambda now: _refuse_champion(now, version))
+
+
+def rollback(champion: Champion, by: str = "", why: str = "") -> Move:
+    """Makes the previous champion champion again; a second rollback goes back one further.
+
+    Raises:
+        InputError: There was no champion before, or its version is gone.
+    """
+    line, now = champion.line(), champion.version
+    before = line[:-1] if line and line[-1] == now else line
+    if not before:
+        raise InputError(
+            f"there is nothing to roll back to: {registered_name(champion.task)} has had "
+            f"{'one champion, version ' + now if now else 'no champion'}; see `lumbargrade models history`"
+        )
+    try:
+        get_version(champion.tracker, champion.task, before[-1])
+    except InputError as error:
+        raise InputError(
+            f"version {before[-1]}, the champion before, is no longer registered; make another one champion with "
+            "`lumbargrade models approve`"
+        ) from error
+
+    def unchanged(latest: str | None) -> None:
+        if latest != now:
+            raise InputError("the champion has changed meanwhile; see `lumbargrade models history` and roll back again")
+
+    return champion.move(before[-1], why.strip()[:_LONGEST], by.strip(), ROLLED_BACK, unchanged)
+
+
+def _said(option: str, text: str, what: str) -> str:
+    if not text.strip():
+        raise InputError(f"{option} is empty; give {what}")
+    if len(text) > _LONGEST:
+        raise InputError(f"{option} has {len(text):,} characters; give at most {_LONGEST:,}")
+    return text.strip()
+
+
+def _refuse_champion(champion: str | None, version: str) -> None:
+    if champion == version:
+        raise InputError(f"version {version} is champion already; there is nothing to approve")
+
+
+def _decision(found: ModelVersion) -> str:
+    decision: str | None = found.tags.get("gate.decision")
+    if decision is None:
+        raise InputError(
+            f"version {found.version} has not passed by the gate, as its registration was cut off; judge it with "
+            f"`lumbargrade models gate {found.version}`"
+        )
+    return decision

@@ -1,0 +1,143 @@
+"""The champion alias, and every move of it: MLflow keeps where it is, the audit log where it was, when and why.
+
+The alias moves first and is logged then. Whoever opens :class:`Champion` finds out whether something moved it that did not
+log it, a process that was killed or a hand in the store, and logs that it was found so.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.registry.audit_log import AuditLog, Entry
+from lumbargrade.registry.models import CHAMPION, champion_uri, champion_version
+from lumbargrade.registry.package import registered_name
+from lumbargrade.task import GradingTask
+from lumbargrade.training.tracking import Tracker
+
+MOVED, ROLLED_BACK, FOUND_MOVED = "alias moved", "rolled back", "alias found moved"
+LOCK = Path("audit/champion.lock")
+"""Held while the alias moves and is logged, so that no other command finds it moved in between."""
+
+
+class Move(BaseModel):
+    """A move of the champion alias.
+
+    Attributes:
+        kind: ``alias moved``, ``rolled back``, or ``alias found moved``.
+        from_version: Champion before; nothing if there was none.
+        to_version: Champion since; nothing if the alias was taken away.
+        by: Who moved it; empty for the gate, and where nobody knows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time: str
+    kind: str
+    from_version: str | None
+    to_version: str | None
+    why: str
+    by: str
+
+
+class Champion:
+    """Which version of a task is champion, and was.
+
+    Args:
+        log: Where moves are written.
+    """
+
+    def __init__(self, tracker: Tracker, task: GradingTask, log: AuditLog) -> None:
+        self.tracker = tracker
+        self.task = task
+        self.log = log
+        with self._alone():
+            self._notice()
+
+    @property
+    def version(self) -> str | None:
+        """The version that is champion, if there is one."""
+        return champion_version(self.tracker, self.task)
+
+    def moves(self) -> list[Move]:
+        """Every move, the first one first."""
+        kinds = (MOVED, ROLLED_BACK, FOUND_MOVED)
+        ours = [entry for entry in self.log.entries() if entry.subject == champion_uri(self.task)]
+        return [_move(entry) for entry in ours if entry.kind in kinds]
+
+    def line(self) -> list[str]:
+        """The champions that followed each other, without those that were rolled back; the last one is champion."""
+        line: list[str] = []
+        for move in self.moves():
+            returns = len(line) > 1 and move.to_version == line[-2]
+            if returns and move.kind in (ROLLED_BACK, FOUND_MOVED):
+                line.pop()
+            elif move.to_version is not None and move.to_version not in line[-1:]:
+                line.append(move.to_version)
+        return line
+
+    def move(
+        self, to: str, why: str, by: str = "", kind: str = MOVED, check: Callable[[str | None], None] | None = None
+    ) -> Move:
+        """Makes a version champion and logs it.
+
+        Args:
+            check: Told the champion at the last moment; raises if the move is not right any more.
+        """
+        with self._alone():
+            self._notice()
+            before = self.version
+            if check is not None:
+                check(before)
+            self.tracker.client.set_registered_model_alias(registered_name(self.task), CHAMPION, to)
+            return self._write(kind, before, to, why, by)
+
+    def _notice(self) -> None:
+        """Logs it if the alias is not where the log left it."""
+        moves = self.moves()
+        left, now = moves[-1].to_version if moves else None, self.version
+        if now != left:
+            why = f"the log left the alias at {_words(left)}; it was found at {_words(now)}"
+            self._write(FOUND_MOVED, left, now, why, "")
+
+    def _write(self, kind: str, before: str | None, to: str | None, why: str, by: str) -> Move:
+        details = {"from": before, "to": to, "why": why}
+        return _move(self.log.append(kind, champion_uri(self.task), details, by))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        LOCK.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(LOCK):
+            yield
+
+
+def still(judged_against: str | None, version: str) -> Callable[[str | None], None]:
+    """A check for :meth:`Champion.move`: the champion is the one that a version was judged against."""
+
+    def check(now: str | None) -> None:
+        if now != judged_against:
+            raise LumbargradeError(
+                f"the champion changed from {_words(judged_against)} to {_words(now)} while version {version} was judged; "
+                f"judge it again with `lumbargrade models gate {version}`"
+            )
+
+    return check
+
+
+def _move(entry: Entry) -> Move:
+    told = entry.details
+    return Move(
+        time=entry.time,
+        kind=entry.kind,
+        from_version=told["from"],
+        to_version=told["to"],
+        why=told["why"],
+        by=entry.by,
+    )
+
+
+def _words(version: str | None) -> str:
+    return f"version {version}" if version else "no version"

@@ -1,0 +1,100 @@
+"""A task's registered versions, and one of them by its number."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from mlflow.entities.model_registry import ModelVersion
+from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.errors import InputError
+from lumbargrade.registry.models import champion_version
+from lumbargrade.registry.package import registered_name
+from lumbargrade.task import GradingTask
+from lumbargrade.training.tracking import Tracker, has_store, tracking_uri
+
+
+class VersionSummary(BaseModel):
+    """A registered version in short.
+
+    Attributes:
+        time: When it was registered; UTC, ISO 8601.
+        decision: The gate's; nothing if its registration was cut off.
+        approved_by: Who made it champion; nothing if no person did.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    time: str
+    is_champion: bool
+    decision: str | None
+    reason: str | None
+    cv_score: float | None
+    holdout_score: float | None
+    approved_by: str | None
+
+
+def open_registry(task: GradingTask) -> Tracker:
+    """Opens the store that is there; none is made.
+
+    Raises:
+        InputError: There is none, or it holds no model of the task.
+    """
+    name = registered_name(task)
+    if not has_store():
+        raise InputError("there is no store of models here; run in the project's folder, or give MLFLOW_TRACKING_URI")
+    tracker = Tracker(f"lumbargrade-{task.name}")
+    if not _versions(tracker, task):
+        raise InputError(
+            f"{tracking_uri()} holds no version of {name}; make one with `lumbargrade run`, or give --task"
+        )
+    return tracker
+
+
+def get_version(tracker: Tracker, task: GradingTask, version: str) -> ModelVersion:
+    """Returns a registered version.
+
+    Raises:
+        InputError: There is none of this number; the sentence names those that there are.
+    """
+    known = {str(found.version): found for found in _versions(tracker, task)}
+    if version not in known:
+        numbers = ", ".join(sorted(known, key=int)) or "none"
+        raise InputError(f"{registered_name(task)} has no version {version}; registered: {numbers}")
+    return known[version]
+
+
+def list_versions(tracker: Tracker, task: GradingTask) -> list[VersionSummary]:
+    """The registered versions, the first one first."""
+    champion = champion_version(tracker, task)
+    found = sorted(_versions(tracker, task), key=lambda one: int(one.version))
+    return [_summary(one, str(one.version) == champion) for one in found]
+
+
+def _versions(tracker: Tracker, task: GradingTask) -> list[ModelVersion]:
+    found: list[ModelVersion] = []
+    token: str | None = None
+    while True:
+        page: Any = tracker.client.search_model_versions(f"name='{registered_name(task)}'", page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _summary(found: ModelVersion, is_champion: bool) -> VersionSummary:
+    tags = found.tags
+    return VersionSummary(
+        version=str(found.version),
+        time=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+        is_champion=is_champion,
+        decision=tags.get("gate.decision"),
+        reason=tags.get("gate.reason"),
+        cv_score=_number(tags.get("cv.score")),
+        holdout_score=_number(tags.get("holdout.score")),
+        approved_by=tags.get("approval.by"),
+    )
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None

@@ -1,0 +1,138 @@
+"""Registration with packaging and networks left out: what is logged, what a second call finds, what waits for a person."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lumbargrade.dataset.versions import DatasetVersion
+from lumbargrade.flows import retrain
+from lumbargrade.params import GateParams, Params
+from lumbargrade.registry import register as registering
+from lumbargrade.registry.approval import approve
+from lumbargrade.registry.audit_log import AuditLog
+from lumbargrade.registry.champion import Champion
+from lumbargrade.registry.gate import GateDecision, decide
+from lumbargrade.registry.lineage import CodeState
+from lumbargrade.registry.register import Registration, register_best
+from lumbargrade.task import load_task
+from lumbargrade.training.plan import SearchOutcome, SearchPlan
+from lumbargrade.training.tracking import Tracker
+
+from .conftest import NAME, Register
+from .said import both, cells, right, says
+
+TASK = load_task("rsna2024")
+TRUTH = cells(TASK, 8)
+Open = Callable[[], Champion]
+
+
+@pytest.fixture
+def call(tracker: Tracker, register: Register, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registration]:
+    """Registers a trial; the gate, if asked, decides as it is told to."""
+    evaluation = says(TASK, TRUTH, right(TRUTH, 0.8)).evaluation
+    plan = SearchPlan(Params(), TASK, {"name": "phantom", "md5": "abc.dir"}, Path("crops"), Path("split.csv"))
+    monkeypatch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", False, "d", "p"))
+    monkeypatch.setattr(registering, "example_study", lambda: b"")
+    monkeypatch.setattr(
+        registering, "register_model", lambda tracker, plan, outcome, example, tags: register(None, **tags)
+    )
+
+    def judge(decision: GateDecision) -> Callable[..., GateDecision]:
+        def judged(champion: Champion, version: str, *more: object) -> GateDecision:
+            for key, value in {"reason": decision.reason, "decision": decision.decision}.items():
+                tracker.client.set_model_version_tag(NAME, version, f"gate.{key}", value)
+            return decision
+
+        return judged
+
+    def run(trial: str, decision: GateDecision) -> Registration:
+        monkeypatch.setattr(registering, "judge_new", judge(decision))
+        folds = SearchOutcome(
+            name="s",
+            trials=1,
+            new_trials=1,
+            trial=0,
+            training=Params().training,
+            folds=[],
+            calibration=Path("c"),
+            evaluation=evaluation,
+            on_labelled=None,
+            run_id="r",
+            trial_run_id=trial,
+            fold_run_ids=["f"],
+        )
+        return register_best(plan, folds, None, tracker, "flow", AuditLog())
+
+    return run
+
+
+def waiting() -> GateDecision:
+    return decide(TASK, both(TASK, TRUTH, right(TRUTH, 0.8), None), False, GateParams(promotion="approval"), 1)
+
+
+def test_a_registration_is_logged_and_waits_until_a_person_approves(
+    call: Callable[..., Registration], open_champion: Open
+) -> None:
+    made = call("t1", waiting())
+    assert (made.is_new, made.waits, made.champion, made.decision) == (True, True, None, "needs approval")
+    (entry,) = AuditLog().entries("registered")
+    assert entry.subject == f"models:/{NAME}/1"
+    assert entry.details["search.trial_run_id"] == "t1"
+    assert entry.details["dataset.md5"] == "abc.dir"
+    again = call("t1", waiting())
+    assert (again.is_new, again.version, again.waits, again.gate) == (False, "1", True, None)
+    assert len(AuditLog().entries("registered")) == 1
+    approve(open_champion(), "1", "Ada", "checked")
+    after = call("t1", waiting())
+    assert (after.waits, after.champion, after.approved_by) == (False, "1", "Ada")
+
+
+def test_a_version_that_is_kept_back_does_not_wait(call: Callable[..., Registration]) -> None:
+    assert not call("t1", decide(TASK, None, True, GateParams(), 0)).waits
+
+
+def test_the_flow_shows_table_and_reasons(call: Callable[..., Registration], monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, dict] = {}
+    for kind in ("table", "markdown"):
+        monkeypatch.setattr(retrain, f"create_{kind}_artifact", lambda **told: shown.update({told["key"]: told}))
+    found = decide(TASK, both(TASK, TRUTH, right(TRUTH, 0.9), right(TRUTH, 0.6)), True, GateParams(), 3)
+    monkeypatch.setattr(retrain, "register_best", lambda *told: call("t1", found))
+    retrain.register.fn(None, None, None, None)
+    assert shown["registration"]["markdown"].startswith(f"**{NAME} version 1: {found.decision}**\n\n- score ")
+    assert "Look 3 at holdout" in shown["registration"]["markdown"]
+    assert [row["check"] for row in shown["gate"]["table"]] == [check.name for check in found.checks]
+    shown.clear()
+    monkeypatch.setattr(retrain, "register_best", lambda *told: call("t2", waiting()))
+    retrain.register.fn(None, None, None, None)
+    assert list(shown) == ["registration"]
+
+
+def test_the_summary_ends_with_the_command_to_approve(
+    call: Callable[..., Registration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lumbargrade.dataset.findings import CheckReport
+    from lumbargrade.flows import summary
+
+    monkeypatch.setattr(summary, "uncommitted_pointers", list)
+    report = CheckReport.model_construct(studies=8, findings=[])
+    outcome = SearchOutcome(
+        "s",
+        1,
+        1,
+        0,
+        Params().training,
+        [],
+        Path("c"),
+        says(TASK, TRUTH, right(TRUTH, 0.8)).evaluation,
+        None,
+        "r",
+        "t",
+        [],
+    )
+    told = summary.summarise(
+        report, DatasetVersion("phantom", "abc", 1, 1, None), outcome, call("t1", waiting()), None, "rsna2024"
+    )
+    assert ("to make it champion", "lumbargrade models approve 1 --by NAME --why TEXT") in told.lines()
+    assert told.approve == "lumbargrade models approve 1 --by NAME --why TEXT"
+    assert told.champion is None
