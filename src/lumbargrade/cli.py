@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_output import Json, TaskName, print_result
 from lumbargrade.errors import LumbargradeError
@@ -20,6 +21,7 @@ dataset_app = typer.Typer(no_args_is_help=True, help="Check and version datasets
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(models_app, name="models")
+app.add_typer(audit_app, name="audit")
 app.add_typer(stage_app, name="stage", hidden=True)
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
@@ -53,6 +55,9 @@ def run(
     commit: Annotated[
         bool, typer.Option("--commit", help="Commit the data's pointers (.dvc, dvc.lock) to git.")
     ] = False,
+    allow_dirty: Annotated[
+        bool, typer.Option("--allow-dirty", help="Run with changes that git does not have; they are kept as a patch.")
+    ] = False,
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would stop the run, and what it will take.")
     ] = False,
@@ -68,7 +73,7 @@ def run(
     if dry:
         from lumbargrade.flows.dry_run import dry_run
 
-        report = dry_run(params)
+        report = dry_run(params, allow_dirty)
         if as_json:
             print(report.model_dump_json(indent=2))
         else:
@@ -76,7 +81,7 @@ def run(
         raise typer.Exit(1 if report.problems else 0)
     from lumbargrade.flows.retrain import retrain
 
-    summary = retrain(params, commit)
+    summary = retrain(params, commit, allow_dirty)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
 
@@ -117,8 +122,10 @@ def evaluate(
             write_report(report, f"{model} on {data}", loaded, graded, crops, compared, against or "")
     lines = [(name, f"{value:.4f}".rstrip("0").rstrip(".")) for name, value in graded.evaluation.flat().items()]
     for name, difference in (compared or {}).items():
-        low, high = difference.interval or (float("nan"), float("nan"))
-        lines.append((f"{name} against", f"{difference.first - difference.second:+.4f} ({low:+.4f} to {high:+.4f})"))
+        told = f"{difference.first - difference.second:+.4f}"
+        if difference.interval is not None:
+            told += " ({:+.4f} to {:+.4f})".format(*difference.interval)
+        lines.append((f"{name} against", told))
     result = graded.evaluation.model_dump(mode="json")
     result["against"] = {name: difference.model_dump() for name, difference in (compared or {}).items()}
     if report is not None:

@@ -12,7 +12,7 @@ from lumbargrade.cli_output import Json, TaskName, print_result
 
 if TYPE_CHECKING:
     from lumbargrade.registry.champion import Champion, Move
-    from lumbargrade.registry.gate import GateDecision
+    from lumbargrade.registry.gate.decision import GateDecision
 
 models_app = typer.Typer(no_args_is_help=True, help="Registered versions: list, judge, approve, roll back.")
 
@@ -53,8 +53,8 @@ def gate_command(
     from lumbargrade.flows.retrain import PREPARED
     from lumbargrade.flows.summary import approve_command
     from lumbargrade.params_file import load_params
-    from lumbargrade.registry.gate import KEEP
-    from lumbargrade.registry.judgement import judge_again
+    from lumbargrade.registry.gate.decision import KEEP
+    from lumbargrade.registry.gate.judgement import judge_again
 
     rules = load_params(params_file).gate
     champion = _open(task)
@@ -97,9 +97,20 @@ def rollback_champion(
 
 
 @models_app.command("history")
-def history_command(task: TaskName = "rsna2024", as_json: Json = False) -> None:
+def history_command(
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="Only the move that made the champion of this day or time (ISO 8601, UTC)."),
+    ] = None,
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
     """Print every move of the champion alias: when, from where, to where, why, and by whom."""
+    from lumbargrade.registry.champion import moves_at
+
     moves = _open(task).moves()
+    if at is not None:
+        moves = moves_at(moves, at)
     if as_json:
         print(json.dumps([move.model_dump(mode="json") for move in moves], indent=2))
         return
@@ -110,7 +121,7 @@ def history_command(task: TaskName = "rsna2024", as_json: Json = False) -> None:
 
 
 def _open(task: str) -> "Champion":
-    from lumbargrade.registry.audit_log import AuditLog
+    from lumbargrade.audit.log import AuditLog
     from lumbargrade.registry.champion import Champion
     from lumbargrade.registry.versions import open_registry
     from lumbargrade.task import load_task
@@ -125,7 +136,7 @@ def _print_move(move: "Move", as_json: bool) -> None:
 
 
 def _print_checks(decision: "GateDecision") -> None:
-    from lumbargrade.registry.gate_report import gate_table
+    from lumbargrade.registry.gate.report import gate_table
 
     rows = gate_table(decision)
     if not rows:

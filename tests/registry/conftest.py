@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from lumbargrade.registry.audit_log import AuditLog
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.registry.champion import Champion
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.registry.evaluate import GradedStudies
-from lumbargrade.registry.holdout import HoldoutGrades
+from lumbargrade.registry.gate.holdout import HoldoutGrades
 from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import evaluate_predictions
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.approval import approve, rollback
-from lumbargrade.registry.audit_log import AuditLog
 from lumbargrade.registry.champion import Champion, Move, still
 from lumbargrade.task import load_task
 from lumbargrade.training.tracking import Tracker

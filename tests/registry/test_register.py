@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.versions import DatasetVersion
 from lumbargrade.flows import retrain
 from lumbargrade.params import GateParams, Params
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.approval import approve
-from lumbargrade.registry.audit_log import AuditLog
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.gate import GateDecision, decide
-from lumbargrade.registry.lineage import CodeState
+from lumbargrade.registry.evidence.code import CodeState
+from lumbargrade.registry.gate.decision import GateDecision, decide
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.task import load_task
 from lumbargrade.training.plan import SearchOutcome, SearchPlan

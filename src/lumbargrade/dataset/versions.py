@@ -66,15 +66,15 @@ def version_dataset(source: Path) -> DatasetVersion:
     with _repository(f"version {source}") as repo:
         if folder.resolve() == source.resolve():
             repo.add([str(folder)])
-        elif not _pointer(folder).is_file():
+        elif not pointer_of(folder).is_file():
             repo.imp_url(str(source.resolve()), out=str(folder))
         else:
             _check_origin(folder, source)
-            repo.update([str(_pointer(folder))])
-            repo.checkout([str(_pointer(folder))])
+            repo.update([str(pointer_of(folder))])
+            repo.checkout([str(pointer_of(folder))])
         remote = repo.config["core"].get("remote")
         if remote:
-            repo.push([str(_pointer(folder))])
+            repo.push([str(pointer_of(folder))])
     _register(folder.name)
     return read_version(folder, remote)
 
@@ -90,7 +90,7 @@ def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
     Raises:
         InputError: The folder is not under DVC.
     """
-    pointer = _pointer(folder)
+    pointer = pointer_of(folder)
     if not pointer.is_file():
         raise InputError(f"{folder} is not under DVC; version it with `lumbargrade dataset version {folder}`")
     out = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]
@@ -99,23 +99,27 @@ def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
 
 def versioned_bytes(folder: Path) -> int:
     """Returns the size of the dataset that a pointer records, bytes; 0 if the folder is not under DVC."""
-    return read_version(folder).size if _pointer(folder).is_file() else 0
+    return read_version(folder).size if pointer_of(folder).is_file() else 0
+
+
+def cache_folder() -> Path:
+    """Returns where DVC keeps its objects, as it is configured, without opening the repository."""
+    return Path(".dvc") / _config().get("cache", "dir", fallback="cache")
 
 
 def default_remote() -> str | None:
     """Returns the address of DVC's default remote as it is configured, without opening the repository."""
-    config = ConfigParser(interpolation=None)
-    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
+    config = _config()
     name = config.get("core", "remote", fallback=None)
     return config.get(f"'remote \"{name}\"'", "url", fallback=None) if name else None
 
 
 def fetch_dataset(folder: Path) -> bool:
     """Brings a tracked dataset that is not in the workspace out of DVC's cache or remote; tells whether it could."""
-    if folder.exists() or not _pointer(folder).is_file():
+    if folder.exists() or not pointer_of(folder).is_file():
         return folder.exists()
     with _repository(f"pull {folder}") as repo:
-        repo.pull([str(_pointer(folder))])
+        repo.pull([str(pointer_of(folder))])
     return folder.exists()
 
 
@@ -153,15 +157,22 @@ def commit_pointers(message: str) -> str | None:
     return _git("rev-parse", "HEAD").strip()
 
 
-def _pointer(folder: Path) -> Path:
+def pointer_of(folder: Path) -> Path:
+    """The file by which DVC records a dataset."""
     return folder.with_name(f"{folder.name}.dvc")
+
+
+def _config() -> ConfigParser:
+    config = ConfigParser(interpolation=None)
+    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
+    return config
 
 
 def _check_origin(folder: Path, source: Path) -> None:
     """Two datasets of one name must not take each other's place unseen."""
-    pointer = yaml.safe_load(_pointer(folder).read_text(encoding="utf-8"))
+    pointer = yaml.safe_load(pointer_of(folder).read_text(encoding="utf-8"))
     origin = pointer.get("deps", [{}])[0].get("path")
-    known = (_pointer(folder).parent / origin).resolve() if origin else folder.resolve()
+    known = (pointer_of(folder).parent / origin).resolve() if origin else folder.resolve()
     if known != source.resolve():
         raise InputError(f"{folder} already holds a dataset from elsewhere; rename {source.name} and run again")
 

@@ -18,7 +18,7 @@ from lumbargrade.flows.disk import DiskNeed, disk_needs
 from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
-from lumbargrade.registry.lineage import read_code_state
+from lumbargrade.registry.evidence.code import read_code_state, refuse_changes
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.estimate import TrainingCost, grader_cost, locator_cost
@@ -100,15 +100,19 @@ class DryRun(BaseModel):
         return table
 
 
-def dry_run(params: Params) -> DryRun:
-    """Checks all that can be checked before the run, and estimates what it will take."""
+def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
+    """Checks all that can be checked before the run, and estimates what it will take.
+
+    Args:
+        allow_dirty: Whether the run would take a project whose files differ from the commit.
+    """
     problems: list[str] = []
     notes: list[str] = []
     task = load_task(params.task)
     if not Path("dvc.yaml").is_file():
         problems.append("there is no dvc.yaml here; run the command in the project's folder")
     for check in (
-        read_code_state,
+        read_code_state if allow_dirty else refuse_changes,
         lambda: check_reachable(tracking_uri()),
         lambda: check_weights(params.training.weights),
     ):

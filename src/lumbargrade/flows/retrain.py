@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.check import check_dataset
 from lumbargrade.dataset.counts import check_counts, count_dataset
 from lumbargrade.dataset.findings import CheckReport
@@ -27,10 +28,10 @@ from lumbargrade.dataset.versions import (
     commit_pointers,
     fetch_dataset,
     reproduce,
-    version_dataset,
 )
 from lumbargrade.errors import DivergedError, InputError
 from lumbargrade.flows.summary import RunSummary, summarise
+from lumbargrade.flows.version_dataset import version_and_log
 from lumbargrade.flows.watch import bar, say
 from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
@@ -38,8 +39,8 @@ from lumbargrade.params import DatasetParams, Params
 from lumbargrade.params_file import load_params, save_params
 from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
 from lumbargrade.prepare.split import check_split
-from lumbargrade.registry.audit_log import AuditLog
-from lumbargrade.registry.gate_report import gate_table, gate_text
+from lumbargrade.registry.evidence.code import refuse_changes
+from lumbargrade.registry.gate.report import gate_table, gate_text
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.task import GradingTask, load_task, save_task
@@ -70,14 +71,17 @@ _RUNNER: ThreadPoolTaskRunner[FoldResult] = ThreadPoolTaskRunner(max_workers=16)
 
 
 @flow(name="retrain", task_runner=_RUNNER)  # type: ignore[arg-type]
-def retrain(params: Params | None = None, commit: bool = False) -> RunSummary:
+def retrain(params: Params | None = None, commit: bool = False, allow_dirty: bool = False) -> RunSummary:
     """Runs every stage that is stale, and ends with a registered model that has answered over HTTP.
 
     Args:
         params: All parameters; those of ``params.yaml`` if not given.
         commit: Whether to commit the data's pointers to git.
+        allow_dirty: Whether the project's files may differ from the commit; what differs is kept with the version.
     """
     params = params or load_params(Path("params.yaml"))
+    if not allow_dirty:
+        refuse_changes()
     grading_task = load_task(params.task)
     check_weights(params.training.weights)
     tracker = Tracker(f"lumbargrade-{grading_task.name}")
@@ -136,12 +140,7 @@ def check(source: Path, grading_task: GradingTask, workers: int) -> CheckReport:
 def version_data(source: Path) -> DatasetVersion:
     """Puts the dataset under DVC."""
     _tell(f"versioning {source} with DVC")
-    version = version_dataset(source)
-    create_markdown_artifact(
-        key="dataset-version",
-        markdown=f"**{version.name}** `{version.md5}`: {version.files} files, {version.size / 1e6:,.0f} MB",
-    )
-    return version
+    return version_and_log(source)
 
 
 @task(cache_policy=NO_CACHE)
@@ -187,6 +186,7 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
         data={**data, "located_md5": located_md5},
         located=folder / "located",
         locators=tuple(fold.model for fold in outcome.folds),
+        locator_runs=outcome.run_ids,
     )
 
 
@@ -225,7 +225,7 @@ def _train_folds(what: str, specs: Sequence[AnySpec], on_epoch: OnEpoch) -> list
 def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker) -> Registration:
     """Registers the best trial, unless it is registered, and lets the gate decide on the champion."""
     flow_run = str(runtime.flow_run.id or "")
-    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog())
+    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog(), _tell)
     name = f"{registration.name} version {registration.version}"
     markdown = f"**{name}**: {registration.decision} - {registration.reason}"
     if registration.gate is not None:

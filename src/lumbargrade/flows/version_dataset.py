@@ -6,7 +6,11 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
-from lumbargrade.dataset.versions import commit_pointers, uncommitted_pointers, version_dataset
+from lumbargrade.audit.log import AuditLog
+from lumbargrade.dataset.versions import DatasetVersion, commit_pointers, uncommitted_pointers, version_dataset
+
+VERSIONED = "dataset version"
+"""Kind of an entry in the audit log."""
 
 
 class VersionSummary(BaseModel):
@@ -39,15 +43,25 @@ class VersionSummary(BaseModel):
         return pairs
 
 
-@flow(name="version-dataset")
-def version_dataset_flow(directory: Path, commit: bool = False) -> VersionSummary:
-    """Versions a dataset folder and records its hash, size and number of files."""
+def version_and_log(directory: Path) -> DatasetVersion:
+    """Versions a dataset; a version that the audit log does not have as the dataset's latest is written there."""
     version = version_dataset(directory)
-    made = commit_pointers(f"Version dataset {version.name} ({version.md5})") if commit else None
+    log = AuditLog()
+    known = [entry for entry in log.entries(VERSIONED) if entry.subject == version.name]
+    if not known or known[-1].details["md5"] != version.md5:
+        log.append(VERSIONED, version.name, {"md5": version.md5, "files": version.files, "bytes": version.size})
     create_markdown_artifact(
         key="dataset-version",
         markdown=f"**{version.name}** `{version.md5}`: {version.files} files, {version.size / 1e6:,.1f} MB",
     )
+    return version
+
+
+@flow(name="version-dataset")
+def version_dataset_flow(directory: Path, commit: bool = False) -> VersionSummary:
+    """Versions a dataset folder and records its hash, size and number of files."""
+    version = version_and_log(directory)
+    made = commit_pointers(f"Version dataset {version.name} ({version.md5})") if commit else None
     return VersionSummary(
         name=version.name,
         md5=version.md5,

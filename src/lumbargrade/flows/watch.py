@@ -12,6 +12,13 @@ console = Console(stderr=True)
 @contextmanager
 def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Shows a progress bar in a terminal; yields a function that is told what is done and what there is to do."""
+    with bars() as show:
+        yield show(what)
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Shows progress bars, one below the other; yields a function that adds one and returns what :func:`bar` yields."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -21,8 +28,12 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+        def add(what: str) -> Callable[[int, int], None]:
+            task = progress.add_task(what, total=None)
+            return lambda done, total: progress.update(task, completed=done, total=total)
+
+        yield add
 
 
 def say(line: str) -> None:

@@ -5,7 +5,7 @@ normalisation. Nothing else decides what the network is shown, in training or in
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,7 @@ from torchvision.models import densenet121
 
 from lumbargrade.models.context import StudyContext
 from lumbargrade.models.storage import load_network, save_network
-from lumbargrade.params import PrepareParams
+from lumbargrade.params import PrepareParams, TrainingParams
 from lumbargrade.task import Condition, GradingTask
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -56,6 +56,19 @@ class GraderConfig(BaseModel):
     context: Literal["none", "transformer"] = "none"
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+
+    @classmethod
+    def of(cls, task: GradingTask, prepare: PrepareParams, training: TrainingParams) -> Self:
+        """What is built for a training."""
+        return cls(
+            task=task,
+            prepare=prepare,
+            crop_mm=training.crop_mm,
+            image_pixels=training.image_pixels,
+            drop_rate=training.drop_rate,
+            flips=training.flips,
+            context=training.context,
+        )
 
 
 class Grader(nn.Module):

@@ -2,11 +2,13 @@
 
 from mlflow.entities.model_registry import ModelVersion
 
+from lumbargrade.audit.log import Entry
 from lumbargrade.errors import InputError
 from lumbargrade.registry.champion import ROLLED_BACK, Champion, Move
 from lumbargrade.registry.package import registered_name
 from lumbargrade.registry.versions import get_version
 
+APPROVED = "approved"
 _LONGEST = 5000
 """Characters that MLflow keeps of a tag."""
 
@@ -24,10 +26,15 @@ def approve(champion: Champion, version: str, by: str, why: str) -> Move:
     decision = _decision(found)
     name = registered_name(champion.task)
     details = {"why": why, "gate_decision": decision, "gate_reason": found.tags.get("gate.reason", "")}
-    entry = champion.log.append("approved", f"models:/{name}/{version}", details, by)
-    for key, value in {"by": by, "why": why, "time": entry.time}.items():
-        champion.tracker.client.set_model_version_tag(name, version, f"approval.{key}", value)
+    entry = champion.log.append(APPROVED, f"models:/{name}/{version}", details, by)
+    for key, value in approval_tags(entry).items():
+        champion.tracker.client.set_model_version_tag(name, version, key, value)
     return champion.move(version, why, by, check=lambda now: _refuse_champion(now, version))
+
+
+def approval_tags(entry: Entry) -> dict[str, str]:
+    """What an approval that was logged says on its version."""
+    return {"approval.by": entry.by, "approval.why": entry.details["why"], "approval.time": entry.time}
 
 
 def rollback(champion: Champion, by: str = "", why: str = "") -> Move:

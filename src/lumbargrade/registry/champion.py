@@ -4,15 +4,16 @@ The alias moves first and is logged then. Whoever opens :class:`Champion` finds 
 log it, a process that was killed or a hand in the store, and logs that it was found so.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
-from lumbargrade.errors import LumbargradeError
-from lumbargrade.registry.audit_log import AuditLog, Entry
+from lumbargrade.audit.log import AuditLog, Entry
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.models import CHAMPION, champion_uri, champion_version
 from lumbargrade.registry.package import registered_name
 from lumbargrade.task import GradingTask
@@ -64,9 +65,7 @@ class Champion:
 
     def moves(self) -> list[Move]:
         """Every move, the first one first."""
-        kinds = (MOVED, ROLLED_BACK, FOUND_MOVED)
-        ours = [entry for entry in self.log.entries() if entry.subject == champion_uri(self.task)]
-        return [_move(entry) for entry in ours if entry.kind in kinds]
+        return logged_moves(self.log, self.task)
 
     def line(self) -> list[str]:
         """The champions that followed each other, without those that were rolled back; the last one is champion."""
@@ -112,6 +111,32 @@ class Champion:
         LOCK.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(LOCK):
             yield
+
+
+def logged_moves(log: AuditLog, task: GradingTask) -> list[Move]:
+    """Every move of a task's champion alias that a log tells, the first one first."""
+    kinds = (MOVED, ROLLED_BACK, FOUND_MOVED)
+    ours = [entry for entry in log.entries() if entry.subject == champion_uri(task)]
+    return [_move(entry) for entry in ours if entry.kind in kinds]
+
+
+def moves_at(moves: Sequence[Move], when: str) -> list[Move]:
+    """The moves that made the champions of a day, or that of a moment.
+
+    Args:
+        when: ISO 8601, UTC; a date is the whole day, on which there may have been several.
+
+    Raises:
+        InputError: It is no date or time.
+    """
+    try:
+        first = datetime.fromisoformat(when)
+    except ValueError as error:
+        raise InputError(f"{when} is no date or time; give one like 2026-03-31 or 2026-03-31T12:00") from error
+    first = first if first.tzinfo else first.replace(tzinfo=UTC)
+    last = first + timedelta(days=1) if len(when) <= len("2026-03-31") else first
+    before = [move for move in moves if datetime.fromisoformat(move.time) <= first]
+    return before[-1:] + [move for move in moves if first < datetime.fromisoformat(move.time) < last]
 
 
 def still(judged_against: str | None, version: str) -> Callable[[str | None], None]:

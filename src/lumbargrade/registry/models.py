@@ -8,6 +8,7 @@ from typing import Self
 import mlflow
 import torch
 from mlflow.exceptions import MlflowException
+from pydantic import ValidationError
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import files_sha256
@@ -19,6 +20,12 @@ from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 CHAMPION = "champion"
+
+
+class UnreadableModelError(InputError):
+    """A registered model has another form than this version of Lumbargrade reads."""
+
+
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow says where there is no such model, and where the model has no such alias."""
 
@@ -93,17 +100,27 @@ def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
     """Reads a model from its packaged files.
 
     Raises:
-        InputError: Some are missing, or are of another version of Lumbargrade.
+        UnreadableModelError: Some are missing, or are of another version of Lumbargrade.
     """
     by_name = {file.stem: file for file in sorted(files)}
     graders, locators = (
         [file for stem, file in by_name.items() if stem.startswith(kind)] for kind in (GRADER, LOCATOR)
     )
     if not graders or CALIBRATION_NAME not in by_name:
-        raise InputError(f"{name} holds no graders or no calibration; it was not made by this version of Lumbargrade")
-    return LoadedModel(
-        graders=[load_grader(file) for file in graders],
-        locators=[load_locator(file) for file in locators],
-        locators_sha256=files_sha256(locators),
-        calibration=Calibration.model_validate_json(by_name[CALIBRATION_NAME].read_text(encoding="utf-8")),
+        raise UnreadableModelError(_unreadable(name, "it holds no graders or no calibration"))
+    try:
+        return LoadedModel(
+            graders=[load_grader(file) for file in graders],
+            locators=[load_locator(file) for file in locators],
+            locators_sha256=files_sha256(locators),
+            calibration=Calibration.model_validate_json(by_name[CALIBRATION_NAME].read_text(encoding="utf-8")),
+        )
+    except (InputError, ValidationError) as error:
+        raise UnreadableModelError(_unreadable(name, "a file of it has another form")) from error
+
+
+def _unreadable(name: str, reason: str) -> str:
+    return (
+        f"{name} was made by another version of Lumbargrade ({reason}); use it with that version (tag git.commit), "
+        "or train a new one with `lumbargrade run`"
     )

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.utils.logging_utils import disable_logging, enable_logging
 
-from lumbargrade.registry.lineage import PACKAGE
+from lumbargrade.registry.evidence.code import PACKAGE
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker, tracking_uri
@@ -97,11 +97,11 @@ def register_model(
     return str(made.version)
 
 
-def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str) -> str | None:
-    """Returns the version that was registered from a trial, if there is one and it is complete."""
+def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str, complete: Collection[str]) -> str | None:
+    """Returns the version that was registered from a trial, if it is among the complete ones."""
     found = tracker.client.search_model_versions(f"name='{registered_name(task)}'")
     for candidate in found:
-        if candidate.tags.get("search.trial_run_id") == trial_run_id and "gate.decision" in candidate.tags:
+        if candidate.tags.get("search.trial_run_id") == trial_run_id and str(candidate.version) in complete:
             return str(candidate.version)
     return None
 

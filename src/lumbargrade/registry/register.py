@@ -1,19 +1,27 @@
 """Registers a search's best trial with its lineage, and lets the gate decide whether it becomes champion."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lumbargrade.audit.keys import open_signing_key
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.files import files_sha256
-from lumbargrade.registry.audit_log import AuditLog
 from lumbargrade.registry.champion import Champion
+from lumbargrade.registry.evidence.bundle import write_evidence
+from lumbargrade.registry.evidence.code import CodeState, read_code_state
+from lumbargrade.registry.evidence.record import Made
 from lumbargrade.registry.example import example_study
-from lumbargrade.registry.gate import NEEDS_APPROVAL, GateDecision
-from lumbargrade.registry.judgement import judge_new
-from lumbargrade.registry.lineage import read_code_state
+from lumbargrade.registry.gate.decision import NEEDS_APPROVAL, GateDecision
+from lumbargrade.registry.gate.judgement import NOBODY, judge_new, settle
 from lumbargrade.registry.package import find_version, register_model, registered_name
+from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker
+
+REGISTERED, SIGNED = "registered", "evidence signed"
+"""Kinds of entries in the audit log."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +58,29 @@ class Registration:
 
 
 def register_best(
-    plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker, flow_run_id: str, log: AuditLog
+    plan: SearchPlan,
+    outcome: SearchOutcome,
+    dataset: RsnaDataset,
+    tracker: Tracker,
+    flow_run_id: str,
+    log: AuditLog,
+    tell: Callable[[str], None] = print,
 ) -> Registration:
     """Registers the best trial unless it is registered already, and makes it champion if the gate promotes it.
 
-    A call that is cut off registers again when it is repeated: only a version with its gate's decision counts.
+    The evidence is signed before the alias moves, so that no version serves without. A call that is cut off before that
+    registers again when it is repeated; one that is cut off after it goes on.
+
+    Args:
+        tell: Told what takes a while.
     """
     name = registered_name(plan.task)
     champion = Champion(tracker, plan.task, log)
-    known = find_version(tracker, plan.task, outcome.trial_run_id)
+    known = find_version(tracker, plan.task, outcome.trial_run_id, signed_versions(log, plan.task))
     if known is not None:
         tags = tracker.client.get_model_version(name, known).tags
+        if (champion.version or NOBODY) == tags["gate.champion"]:
+            settle(champion, known)
         score = tags.get("holdout.score")
         return Registration(
             name=name,
@@ -72,10 +92,16 @@ def register_best(
             holdout_score=float(score) if score else None,
             approved_by=tags.get("approval.by"),
         )
-    tags = _tags(plan, outcome, flow_run_id)
+    code = read_code_state()
+    tags = _tags(plan, outcome, code, flow_run_id)
     version = register_model(tracker, plan, outcome, example_study(), tags)
-    log.append("registered", f"models:/{name}/{version}", tags)
-    gate = judge_new(champion, version, dataset, plan)
+    log.append(REGISTERED, f"models:/{name}/{version}", {"tags": tags})
+    judgement = judge_new(champion, version, dataset, plan)
+    gate = judgement.decision
+    made = Made(plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id)
+    signatures = write_evidence(tracker, made, open_signing_key(log.keys), tell)
+    log.append(SIGNED, f"models:/{name}/{version}", {"sha256": signatures})
+    settle(champion, version)
     return Registration(
         name=name,
         version=version,
@@ -88,9 +114,15 @@ def register_best(
     )
 
 
-def _tags(plan: SearchPlan, outcome: SearchOutcome, flow_run_id: str) -> dict[str, str]:
+def signed_versions(log: AuditLog, task: GradingTask) -> set[str]:
+    """The versions of a task whose registration is complete."""
+    prefix = f"models:/{registered_name(task)}/"
+    told = [entry.subject for entry in log.entries(SIGNED)]
+    return {subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)}
+
+
+def _tags(plan: SearchPlan, outcome: SearchOutcome, code: CodeState, flow_run_id: str) -> dict[str, str]:
     """What the version came from; each can be checked against git, DVC and the files."""
-    code = read_code_state()
     evaluation = outcome.evaluation
     tags: dict[str, Any] = {
         "task": plan.task.name,

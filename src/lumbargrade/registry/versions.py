@@ -44,7 +44,7 @@ def open_registry(task: GradingTask) -> Tracker:
     if not has_store():
         raise InputError("there is no store of models here; run in the project's folder, or give MLFLOW_TRACKING_URI")
     tracker = Tracker(f"lumbargrade-{task.name}")
-    if not _versions(tracker, task):
+    if not all_versions(tracker, task):
         raise InputError(
             f"{tracking_uri()} holds no version of {name}; make one with `lumbargrade run`, or give --task"
         )
@@ -57,7 +57,7 @@ def get_version(tracker: Tracker, task: GradingTask, version: str) -> ModelVersi
     Raises:
         InputError: There is none of this number; the sentence names those that there are.
     """
-    known = {str(found.version): found for found in _versions(tracker, task)}
+    known = {str(found.version): found for found in all_versions(tracker, task)}
     if version not in known:
         numbers = ", ".join(sorted(known, key=int)) or "none"
         raise InputError(f"{registered_name(task)} has no version {version}; registered: {numbers}")
@@ -67,11 +67,12 @@ def get_version(tracker: Tracker, task: GradingTask, version: str) -> ModelVersi
 def list_versions(tracker: Tracker, task: GradingTask) -> list[VersionSummary]:
     """The registered versions, the first one first."""
     champion = champion_version(tracker, task)
-    found = sorted(_versions(tracker, task), key=lambda one: int(one.version))
+    found = sorted(all_versions(tracker, task), key=lambda one: int(one.version))
     return [_summary(one, str(one.version) == champion) for one in found]
 
 
-def _versions(tracker: Tracker, task: GradingTask) -> list[ModelVersion]:
+def all_versions(tracker: Tracker, task: GradingTask) -> list[ModelVersion]:
+    """A task's registered versions as MLflow has them."""
     found: list[ModelVersion] = []
     token: str | None = None
     while True:

@@ -64,15 +64,7 @@ class _Network:
 def grader_cost(params: Params, task: GradingTask) -> TrainingCost:
     """Estimates the training of the grader at its batch size and image size."""
     training = params.training
-    config = GraderConfig(
-        task=task,
-        prepare=params.prepare,
-        crop_mm=training.crop_mm,
-        image_pixels=training.image_pixels,
-        drop_rate=training.drop_rate,
-        context=training.context,
-    )
-    grader = Grader(config)
+    grader = Grader(GraderConfig.of(task, params.prepare, training))
     generator = torch.Generator().manual_seed(0)
     side = params.prepare.crop_pixels
 

@@ -109,16 +109,7 @@ class _Run:
         device, seed = begin_training(spec.seed, spec.fold, params.deterministic)
         packed = PackedCrops(spec.crops, *([spec.located] if spec.located else []))
         training, validation = fold_rows(packed.index, pd.read_csv(spec.split), spec.fold)
-        config = GraderConfig(
-            task=spec.task,
-            prepare=spec.prepare,
-            crop_mm=params.crop_mm,
-            image_pixels=params.image_pixels,
-            drop_rate=params.drop_rate,
-            flips=params.flips,
-            context=params.context,
-        )
-        grader = Grader(config)
+        grader = Grader(GraderConfig.of(spec.task, spec.prepare, params))
         load_backbone(grader, params.weights)
         grader = grader.to(device).to(memory_format=torch.channels_last)
         averaging = get_ema_multi_avg_fn(params.ema)  # type: ignore[no-untyped-call]

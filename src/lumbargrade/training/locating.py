@@ -81,14 +81,14 @@ class LocatorOutcome:
     Attributes:
         located: The points of all studies, as :mod:`lumbargrade.locate` gives them, with ``error_mm``.
         metrics: How far they are off, for the studies outside the holdout.
-        run_id: MLflow's id of the training.
+        run_ids: MLflow's ids of the training and of its folds.
     """
 
     name: str
     folds: list[FoldResult]
     located: pd.DataFrame
     metrics: dict[str, float]
-    run_id: str
+    run_ids: tuple[str, ...]
 
 
 def train_locators(
@@ -140,7 +140,7 @@ def train_locators(
         f"locator: typically {metrics['error_mm.median']:.1f} mm from the label, {metrics['within_5_mm']:.1%} within 5 mm, "
         f"all levels right in {metrics['studies_right']:.1%} of the studies"
     )
-    return LocatorOutcome(plan.name, results, located, metrics, run_id)
+    return LocatorOutcome(plan.name, results, located, metrics, (run_id, *fold_runs))
 
 
 def save_located(located: pd.DataFrame, path: Path) -> None:

@@ -34,6 +34,7 @@ class SearchPlan:
         located: Folder of those where the locator looked; nothing if the task has no locator.
         subgroups: By what else the studies are told apart when they are scored: kind, study, name.
         locators: The trained locators, which are packaged with the graders.
+        locator_runs: MLflow's ids of their training.
     """
 
     params: Params
@@ -44,6 +45,7 @@ class SearchPlan:
     folder: Path = Path("runs")
     located: Path | None = None
     locators: tuple[Path, ...] = ()
+    locator_runs: tuple[str, ...] = ()
     subgroups: dict[str, dict[int, str]] = field(default_factory=dict)
 
     @cached_property
@@ -99,6 +101,7 @@ class SearchOutcome:
         calibration: File with what its out-of-fold predictions tell of how sure it may be.
         evaluation: Its out-of-fold predictions against the labels, where the locator looked.
         on_labelled: The same at the labelled points; nothing if there is no locator.
+        report: The evaluation as a page.
         run_id: MLflow's id of the search; trial_run_id and fold_run_ids those of the best trial.
     """
 
@@ -112,6 +115,7 @@ class SearchOutcome:
     calibration: Path
     evaluation: Evaluation
     on_labelled: Evaluation | None
+    report: str
     run_id: str
     trial_run_id: str
     fold_run_ids: list[str]

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,6 @@ import numpy as np
 import optuna
 import pandas as pd
 from filelock import FileLock, Timeout
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -83,6 +82,19 @@ def open_study(plan: SearchPlan) -> optuna.Study:
     return study
 
 
+@dataclass(frozen=True)
+class _Scored:
+    """A trial's out-of-fold predictions, calibrated, and how good they are."""
+
+    calibrated: pd.DataFrame
+    evaluation: Evaluation
+    on_labelled: Evaluation | None
+
+    def metrics(self) -> dict[str, float]:
+        told = self.on_labelled.flat() if self.on_labelled else {}
+        return {**self.evaluation.flat(), **{f"labelled_points.{name}": value for name, value in told.items()}}
+
+
 class _Search:
     def __init__(self, plan: SearchPlan, tracker: Tracker, train: RunFolds, study: optuna.Study, folder: Path) -> None:
         self.plan = plan
@@ -143,23 +155,24 @@ class _Search:
         specs = self._specs(training)
         kept = [result for spec in specs if (result := read_result(spec.folder))]
         results = kept if len(kept) == len(specs) else self.train(specs, lambda spec, epoch: None)
-        evaluation = self._evaluate(results)
-        suspects = label_suspects(self.plan.task, self.truth, self._calibrated(results)[0])
-        self.tracker.log_metrics(self.run_id, self._metrics(results))
+        scored = self._score(results)
+        suspects = label_suspects(self.plan.task, self.truth, scored.calibrated)
+        self.tracker.log_metrics(self.run_id, scored.metrics())
         self.tracker.set_tags(self.run_id, {"lumbargrade.best_trial": str(best.number)})
+        packed = PackedCrops(self.plan.located or self.plan.crops)
         report = report_html(
             f"Search {self.plan.name}, trial {best.number}",
             self.plan.task,
-            evaluation,
-            self._pictures(results, evaluation),
+            scored.evaluation,
+            report_pictures(self.plan.task, scored.evaluation, self.truth, scored.calibrated, packed),
         )
         self.tracker.log_text(self.run_id, report, "report.html")
-        self.tracker.log_text(self.run_id, evaluation.model_dump_json(indent=2), "evaluation.json")
+        self.tracker.log_text(self.run_id, scored.evaluation.model_dump_json(indent=2), "evaluation.json")
         self.tracker.log_text(self.run_id, suspects.to_csv(index=False), "suspects.csv")
         if new_trials:
             values = [trial.value for trial in _complete(self.study) if trial.value is not None]
             self.tracker.log_figure(self.run_id, search_figure(values), "search.png")
-            self.tracker.log_figure(self.run_id, confusion_figure(evaluation, self.plan.task), "confusion.png")
+            self.tracker.log_figure(self.run_id, confusion_figure(scored.evaluation, self.plan.task), "confusion.png")
         self.tracker.end_run(self.run_id)
         coverage = self.plan.params.calibration.coverage
         calibration = fit_calibration(self.plan.task, self.truth, self._predictions(results), coverage)
@@ -173,8 +186,9 @@ class _Search:
             training=training,
             folds=results,
             calibration=specs[0].folder.parent / CALIBRATION,
-            evaluation=evaluation,
-            on_labelled=self._evaluate(results, "labelled") if self.plan.located else None,
+            evaluation=scored.evaluation,
+            on_labelled=scored.on_labelled,
+            report=report,
             run_id=self.run_id,
             trial_run_id=best.user_attrs["run_id"],
             fold_run_ids=best.user_attrs["fold_run_ids"],
@@ -220,40 +234,29 @@ class _Search:
             self.tracker.log_params(fold_run, {**facts, "fold": result.fold})
             self.tracker.log_metrics(fold_run, {"images_per_second": result.images_per_second})
             self.tracker.end_run(fold_run)
-        evaluation = self._evaluate(results)
-        self.tracker.log_metrics(run_id, self._metrics(results))
-        self.tracker.log_figure(run_id, confusion_figure(evaluation, self.plan.task), "confusion.png")
+        scored = self._score(results)
+        self.tracker.log_metrics(run_id, scored.metrics())
+        self.tracker.log_figure(run_id, confusion_figure(scored.evaluation, self.plan.task), "confusion.png")
         self.tracker.end_run(run_id)
-        return evaluation
+        return scored.evaluation
 
-    def _evaluate(self, results: Sequence[FoldResult], points: str | None = None) -> Evaluation:
+    def _score(self, results: Sequence[FoldResult]) -> "_Scored":
         """The headline is of located points, as users have no others; cells that were not located count as unknown."""
-        calibrated, sets = self._calibrated(results, points)
-        coverage = self.plan.params.calibration.coverage
-        return evaluate_calibrated(self.plan.task, self.truth, calibrated, sets, coverage, self.plan.subgroups)
+        calibrated, evaluation = self._evaluate(results, "located" if self.plan.located else "labelled")
+        on_labelled = self._evaluate(results, "labelled")[1] if self.plan.located else None
+        return _Scored(calibrated, evaluation, on_labelled)
 
-    def _pictures(self, results: Sequence[FoldResult], evaluation: Evaluation) -> dict[str, Figure]:
-        packed = PackedCrops(self.plan.located or self.plan.crops)
-        return report_pictures(self.plan.task, evaluation, self.truth, self._calibrated(results)[0], packed)
-
-    def _calibrated(
-        self, results: Sequence[FoldResult], points: str | None = None
-    ) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
-        """Out-of-fold predictions; what calibrates a fold comes from the other folds."""
-        coverage = self.plan.params.calibration.coverage
-        return calibrate_across(self.plan.task, self.truth, self._predictions(results, points), coverage)
+    def _evaluate(self, results: Sequence[FoldResult], points: str) -> tuple[pd.DataFrame, Evaluation]:
+        """Out-of-fold predictions, what calibrates a fold from the other folds, and how good they are."""
+        task, coverage = self.plan.task, self.plan.params.calibration.coverage
+        calibrated, sets = calibrate_across(task, self.truth, self._predictions(results, points), coverage)
+        return calibrated, evaluate_calibrated(task, self.truth, calibrated, sets, coverage, self.plan.subgroups)
 
     def _predictions(self, results: Sequence[FoldResult], points: str | None = None) -> pd.DataFrame:
         """What the folds say of their validation studies, with the column ``fold``."""
         points = points or ("located" if self.plan.located else "labelled")
         every = pd.concat([result.predictions().assign(fold=result.fold) for result in results], ignore_index=True)
         return every[every["points"] == points].reset_index(drop=True)
-
-    def _metrics(self, results: Sequence[FoldResult]) -> dict[str, float]:
-        metrics = self._evaluate(results).flat()
-        if self.plan.located:
-            metrics |= {f"labelled_points.{k}": v for k, v in self._evaluate(results, "labelled").flat().items()}
-        return metrics
 
 
 def _sampler(seed: int, trials: int) -> optuna.samplers.TPESampler:

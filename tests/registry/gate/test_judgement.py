@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.models.calibration import Calibration
@@ -19,12 +20,11 @@ from lumbargrade.params import GateParams, Params, PrepareParams, SplitParams
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
 from lumbargrade.prepare.split import split_studies
 from lumbargrade.registry import judgement
-from lumbargrade.registry.audit_log import AuditLog
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.evaluate import evaluate_model
-from lumbargrade.registry.gate import GateDecision
-from lumbargrade.registry.holdout import grade_planned, held_out
-from lumbargrade.registry.judgement import judge_again, judge_new
+from lumbargrade.registry.gate.decision import GateDecision
+from lumbargrade.registry.gate.holdout import grade_planned, held_out
+from lumbargrade.registry.gate.judgement import judge_again, judge_new
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.plan import SearchPlan

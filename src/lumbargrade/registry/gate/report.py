@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from lumbargrade.registry.gate import GateDecision
-from lumbargrade.registry.gate_checks import Check
+from lumbargrade.registry.gate.checks import Check
+from lumbargrade.registry.gate.decision import GateDecision
 
 _ROW_INCHES = 0.32
 _COLOURS = {True: "tab:green", False: "tab:red", None: "lightgrey"}

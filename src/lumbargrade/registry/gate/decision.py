@@ -3,7 +3,8 @@
 - ``keep``: its official score on the holdout is not better than the champion's.
 - ``promote``: its score is better beyond chance, no rail is broken beyond chance, and the recall of severe cells does not
   fall below what is allowed, by chance or not: a missed severe stenosis is what the gate is there for.
-- ``needs approval``: its score is better, but that may be chance, or a rail is broken, or severe recall cannot be judged.
+- ``needs approval``: its score is better, but that may be chance, or a rail is broken, or severe recall cannot be judged;
+  or the champion was made by another version of Lumbargrade and cannot be read.
 
 On a small holdout few differences are beyond chance, so that a person decides there. A rail that may be broken by chance
 is told, and stops nothing but severe recall: among many rails one is broken by chance often.
@@ -15,8 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.params import GateParams
 from lumbargrade.registry.evaluate import GradedStudies
-from lumbargrade.registry.gate_checks import SEVERE_RECALL, Check, compare_on_holdout
-from lumbargrade.registry.holdout import HoldoutGrades
+from lumbargrade.registry.gate.checks import SEVERE_RECALL, Check, compare_on_holdout
+from lumbargrade.registry.gate.holdout import HoldoutGrades
 from lumbargrade.task import GradingTask
 from lumbargrade.training.align import GradedCells, align
 from lumbargrade.training.metrics import Evaluation
@@ -66,7 +67,12 @@ class GateDecision(BaseModel):
 
 
 def decide(
-    task: GradingTask, grades: HoldoutGrades | None, has_champion: bool, rules: GateParams, look: int
+    task: GradingTask,
+    grades: HoldoutGrades | None,
+    has_champion: bool,
+    rules: GateParams,
+    look: int,
+    unreadable: str | None = None,
 ) -> GateDecision:
     """Decides by what candidate and champion say of the holdout.
 
@@ -74,13 +80,14 @@ def decide(
         grades: Nothing if nothing is held out.
         has_champion: If there is none, the candidate is promoted.
         look: Which look at this holdout it is, from 1.
+        unreadable: Why the champion cannot be compared with; then a person decides.
     """
     if grades is None and has_champion:
         reason = "without a holdout (split.holdout 0) a champion cannot be beaten"
         return GateDecision(decision=KEEP, reasons=(reason,), rules=rules)
     score: Check | None = None
     rails: list[Check] = []
-    decision, reasons = _first()
+    decision, reasons = _alone(unreadable)
     if grades is not None and grades.champion is not None:
         ours, theirs = (_aligned(task, grades, said) for said in (grades.candidate, grades.champion))
         score, rails = compare_on_holdout(task, ours, theirs, rules, grades.subgroups)
@@ -107,7 +114,9 @@ def decide(
     )
 
 
-def _first() -> tuple[Decision, list[str]]:
+def _alone(unreadable: str | None) -> tuple[Decision, list[str]]:
+    if unreadable is not None:
+        return NEEDS_APPROVAL, [f"the champion cannot be compared with: {unreadable}"]
     return PROMOTE, ["there was no champion"]
 
 

@@ -6,10 +6,10 @@ import pytest
 from numpy.typing import NDArray
 
 from lumbargrade.params import GateParams
-from lumbargrade.registry.gate import GateDecision, decide
-from lumbargrade.registry.gate_checks import Check
-from lumbargrade.registry.gate_report import gate_figure, gate_table, gate_text
-from lumbargrade.registry.holdout import HoldoutGrades
+from lumbargrade.registry.gate.checks import Check
+from lumbargrade.registry.gate.decision import GateDecision, decide
+from lumbargrade.registry.gate.holdout import HoldoutGrades
+from lumbargrade.registry.gate.report import gate_figure, gate_table, gate_text
 from lumbargrade.task import GradingTask, load_task
 
 from .said import both, cells, right, says

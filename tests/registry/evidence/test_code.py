@@ -6,7 +6,7 @@ import pytest
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import folder_sha256
-from lumbargrade.registry.lineage import read_code_state
+from lumbargrade.registry.evidence.code import read_code_state
 
 
 @pytest.fixture

@@ -1,38 +1,62 @@
 """Lets the gate judge a version, and keeps what it decided: in the audit log, on the version, and in its search's run."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.dataset.subgroups import study_subgroups
 from lumbargrade.errors import InputError
 from lumbargrade.params import GateParams
-from lumbargrade.registry.audit_log import AuditLog
 from lumbargrade.registry.champion import Champion, still
-from lumbargrade.registry.gate import PROMOTE, GateDecision, decide
-from lumbargrade.registry.gate_report import gate_figure
-from lumbargrade.registry.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
-from lumbargrade.registry.models import LoadedModel, load_model
+from lumbargrade.registry.gate.decision import PROMOTE, GateDecision, decide
+from lumbargrade.registry.gate.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
+from lumbargrade.registry.gate.report import gate_figure
+from lumbargrade.registry.models import LoadedModel, UnreadableModelError, load_model
 from lumbargrade.registry.package import registered_name
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchPlan
 
+NOBODY = "none"
+"""What a version says of the champion that it was judged against if there was none."""
+
 _LONGEST = 5000
 """Characters that MLflow keeps of a tag."""
 
 
-def judge_new(champion: Champion, version: str, dataset: RsnaDataset, plan: SearchPlan) -> GateDecision:
-    """Judges a version that was registered just now, and does what the gate decides."""
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate decided about a version.
+
+    Attributes:
+        against: The champion that it was judged against; nothing if there was none.
+        tags: What the version says of it.
+    """
+
+    version: str
+    against: str | None
+    decision: GateDecision
+    tags: dict[str, str]
+
+
+def judge_new(champion: Champion, version: str, dataset: RsnaDataset, plan: SearchPlan) -> Judgement:
+    """Judges a version that was registered just now, and writes the decision on it; :func:`settle` does what it says."""
     judged_against = champion.version
-    candidate, theirs = _load(champion.task, version), _load_champion(champion.task, judged_against)
+    candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
     grades = grade_planned(candidate, theirs, dataset, plan)
-    decision = _decide(champion, version, judged_against, grades, plan.params.gate)
-    tags = _keep(champion, version, judged_against, decision)
-    if decision.decision == PROMOTE:
-        champion.move(version, decision.reason, check=still(judged_against, version))
-    _tag(champion, version, tags)
-    return decision
+    judgement = _decide(champion, version, judged_against, grades, plan.params.gate, unreadable)
+    _tag(champion, judgement)
+    return judgement
+
+
+def settle(champion: Champion, version: str) -> None:
+    """Makes a version champion if the gate promotes it, unless that was done."""
+    tags = get_version(champion.tracker, champion.task, version).tags
+    if tags["gate.decision"] == PROMOTE and not any(move.to_version == version for move in champion.moves()):
+        against = tags["gate.champion"]
+        champion.move(version, tags["gate.reason"], check=still(None if against == NOBODY else against, version))
 
 
 def judge_again(
@@ -56,12 +80,12 @@ def judge_again(
         raise InputError(f"version {version} is champion; there is nothing to judge it against")
     held = _held_as_then(version, tags, prepared)
     dataset = open_dataset(data / tags["dataset.name"], champion.task)
-    candidate, theirs = _load(champion.task, version), _load_champion(champion.task, judged_against)
+    candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
     grades = grade_anew(candidate, theirs, dataset, held, study_subgroups(dataset, held))
-    decision = _decide(champion, version, judged_against, grades, rules, again=True, dry=dry)
+    judgement = _decide(champion, version, judged_against, grades, rules, unreadable, again=True, dry=dry)
     if not dry:
-        _tag(champion, version, _keep(champion, version, judged_against, decision))
-    return decision
+        _tag(champion, judgement)
+    return judgement.decision
 
 
 def looks_at(log: AuditLog, holdout_sha256: str) -> int:
@@ -75,12 +99,14 @@ def _decide(
     judged_against: str | None,
     grades: HoldoutGrades | None,
     rules: GateParams,
+    unreadable: str | None,
     again: bool = False,
     dry: bool = False,
-) -> GateDecision:
+) -> Judgement:
     """Decides, and counts the look by logging it before anybody is told."""
     look = looks_at(champion.log, grades.sha256) + 1 if grades else 0
-    decision = decide(champion.task, grades, judged_against is not None, rules, look)
+    decision = decide(champion.task, grades, judged_against is not None, rules, look, unreadable)
+    tags = {} if dry else _tags(champion, version, judged_against, decision)
     details = {
         "decision": decision.decision,
         "reasons": decision.reasons,
@@ -91,13 +117,14 @@ def _decide(
         "look": decision.look,
         "rules": rules.model_dump(mode="json"),
         "checks": [check.model_dump(mode="json") for check in decision.checks],
+        "tags": tags,
     }
     champion.log.append("gate", f"models:/{registered_name(champion.task)}/{version}", details)
-    return decision
+    return Judgement(version, judged_against, decision, tags)
 
 
-def _keep(champion: Champion, version: str, judged_against: str | None, decision: GateDecision) -> dict[str, str]:
-    """Logs table and picture in the search's run, in a folder of the version, as a search may give several.
+def _tags(champion: Champion, version: str, judged_against: str | None, decision: GateDecision) -> dict[str, str]:
+    """Keeps table and picture in the search's run, in a folder of the version, as a search may give several.
 
     Returns:
         Tags for the version.
@@ -105,7 +132,7 @@ def _keep(champion: Champion, version: str, judged_against: str | None, decision
     found = get_version(champion.tracker, champion.task, version)
     folder = f"gate/{version}"
     text = decision.model_dump_json(indent=2)
-    tags = {"gate.reason": decision.reason, "gate.champion": judged_against or "none"}
+    tags = {"gate.reason": decision.reason, "gate.champion": judged_against or NOBODY}
     if found.run_id:
         champion.tracker.log_text(found.run_id, text, f"{folder}/gate.json")
         champion.tracker.log_figure(found.run_id, gate_figure(decision), f"{folder}/gate.png")
@@ -121,13 +148,14 @@ def _keep(champion: Champion, version: str, judged_against: str | None, decision
         tags["holdout.score_labelled_points"] = str(decision.on_labelled.score)
     if decision.champion is not None:
         tags["gate.champion_score"] = str(decision.champion.score)
-    return {**tags, "gate.decision": decision.decision}
+    tags["gate.decision"] = decision.decision
+    return {key: value[:_LONGEST] for key, value in tags.items()}
 
 
-def _tag(champion: Champion, version: str, tags: dict[str, str]) -> None:
-    """The decision is last: a version without it does not count as registered."""
-    for key, value in tags.items():
-        champion.tracker.client.set_model_version_tag(registered_name(champion.task), version, key, value[:_LONGEST])
+def _tag(champion: Champion, judgement: Judgement) -> None:
+    name = registered_name(champion.task)
+    for key, value in judgement.tags.items():
+        champion.tracker.client.set_model_version_tag(name, judgement.version, key, value)
 
 
 def _held_as_then(version: str, tags: dict[str, str], prepared: Path) -> list[int]:
@@ -151,5 +179,11 @@ def _load(task: GradingTask, version: str) -> LoadedModel:
     return load_model(f"models:/{registered_name(task)}/{version}")
 
 
-def _load_champion(task: GradingTask, version: str | None) -> LoadedModel | None:
-    return None if version is None else _load(task, version)
+def _load_champion(task: GradingTask, version: str | None) -> tuple[LoadedModel | None, str | None]:
+    """The champion, if there is one that can be read; if not, why not."""
+    if version is None:
+        return None, None
+    try:
+        return _load(task, version), None
+    except UnreadableModelError as error:
+        return None, str(error)

@@ -8,7 +8,7 @@ from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
-from lumbargrade.registry.environment import Package
+from lumbargrade.registry.evidence.environment import Package
 
 
 def sbom_json(name: str, version: str, packages: Iterable[Package]) -> str:

@@ -14,15 +14,17 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from lumbargrade.dataset.versions import DATASETS, read_version
-from lumbargrade.prepare.pack import SKIPPED
+from lumbargrade.dataset.versions import read_version
 from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.registry.environment import installed_packages, this_machine
-from lumbargrade.registry.lineage import CodeState
+from lumbargrade.registry.evidence.code import CodeState
+from lumbargrade.registry.evidence.environment import installed_packages, this_machine
+from lumbargrade.registry.gate.decision import GateDecision
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
+MODEL_META = "registered_model_meta"
+"""A file that MLflow writes into a model's folder when somebody downloads it; it is no part of the model."""
 
 Json = dict[str, Any]
 
@@ -32,29 +34,40 @@ class Made:
     """What a version was made of, as the flow knows it.
 
     Attributes:
+        dataset: Folder of the dataset.
         name: Registered name.
+        judged_against: Version that was champion before; nothing if there was none.
         flow_run_id: Prefect's id; empty outside of a flow.
-        previous_champion: Version that was champion before; nothing if there was none.
     """
 
     plan: SearchPlan
     outcome: SearchOutcome
+    dataset: Path
     code: CodeState
     name: str
     version: str
+    gate: GateDecision
+    judged_against: str | None
     flow_run_id: str
-    previous_champion: str | None
+
+    @property
+    def run_ids(self) -> list[str]:
+        """MLflow's runs of the search, of all that was tried, of the model's folds and of its locators."""
+        tried = [trial.run_id for trial in self.outcome.tried if trial.run_id]
+        return [self.outcome.run_id, *tried, *self.outcome.fold_run_ids, *self.plan.locator_runs]
 
 
-def make_record(made: Made, model: Path) -> Json:
+def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str], left_out: pd.DataFrame) -> Json:
     """Writes down where a model came from.
 
     Args:
-        model: Folder that MLflow wrote.
+        model: SHA-256 of the model's files, by their path.
+        dataset: The same of the dataset.
+        left_out: Cells that could not be used, with ``reason``.
     """
     return {
         "_type": STATEMENT,
-        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in file_digests(model).items()],
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in model.items()],
         "predicateType": PROVENANCE,
         "predicate": {
             "buildDefinition": {
@@ -64,7 +77,7 @@ def make_record(made: Made, model: Path) -> Json:
                     "task": made.plan.task.model_dump(mode="json"),
                 },
                 "internalParameters": {"machine": this_machine().model_dump(mode="json")},
-                "resolvedDependencies": [_code(made.code), *_data(made.plan), *_packages()],
+                "resolvedDependencies": [_code(made.code), *_data(made, dataset), *_packages()],
             },
             "runDetails": {
                 "builder": {"id": "lumbargrade"},
@@ -76,40 +89,54 @@ def make_record(made: Made, model: Path) -> Json:
                 + [_fold(path, {}) for path in made.plan.locators],
             },
         },
-        "lumbargrade": _story(made),
+        "lumbargrade": _story(made, left_out),
     }
 
 
 def file_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of a folder, by its path in it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MODEL_META)
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-def _story(made: Made) -> Json:
-    """What SLSA has no place for: what was tried, how good it is, who was left out."""
+def manifest(digests: Mapping[str, str]) -> str:
+    """A list of files that ``sha256sum --check`` reads."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _story(made: Made, left_out: pd.DataFrame) -> Json:
+    """What SLSA has no place for: what was tried, how good it is, who was left out, what the gate said."""
     outcome = made.outcome
     split = pd.read_csv(made.plan.split)
     held = sorted(split.loc[split["fold"] == HOLDOUT, "study_id"].tolist())
+    reasons = left_out.value_counts(["points", "reason"], sort=False).rename("cells").reset_index()
     return {
         "model": made.name,
         "version": made.version,
-        "previousChampion": made.previous_champion,
+        "championBefore": made.judged_against,
         "search": {
             "name": outcome.name,
             "runId": outcome.run_id,
             "bestTrial": outcome.trial,
             "trialRunId": outcome.trial_run_id,
             "foldRunIds": outcome.fold_run_ids,
+            "training": outcome.training.model_dump(mode="json"),
             "trials": [trial.model_dump(mode="json") for trial in outcome.tried],
         },
         "evaluation": outcome.evaluation.model_dump(mode="json"),
+        "gate": made.gate.model_dump(mode="json"),
         "split": {
-            "sha256": _sha256(made.plan.split),
-            "studies": split.groupby("fold").size().to_dict(),
+            "sha256": file_sha256(made.plan.split),
+            "studies": {str(fold): int(number) for fold, number in split.groupby("fold").size().items()},
             "holdoutSha256": hashlib.sha256("\n".join(map(str, held)).encode()).hexdigest(),
         },
-        "leftOut": _left_out([made.plan.crops, *([made.plan.located] if made.plan.located else [])]),
+        "leftOut": reasons.to_dict("records"),
     }
 
 
@@ -121,23 +148,17 @@ def _code(code: CodeState) -> Json:
     }
 
 
-def _data(plan: SearchPlan) -> list[Json]:
+def _data(made: Made, listing: Mapping[str, str]) -> list[Json]:
     """The dataset's version, a digest of its files, and every stage of dvc.lock that made something of it."""
-    version = read_version(DATASETS.parent / plan.data["name"])
-    listing = file_digests(version.folder)
+    version = read_version(made.dataset)
     dataset = {
         "name": f"dataset {version.name}",
-        "digest": {"md5": version.md5, "sha256": manifest_sha256(listing)},
+        "digest": {"md5": version.md5, "sha256": hashlib.sha256(manifest(listing).encode()).hexdigest()},
         "annotations": {"files": version.files, "bytes": version.size},
     }
     stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
     ours = {name: stage for name, stage in stages.items() if name.endswith(f"@{version.name}")}
     return [dataset, *(_stage(name, stage) for name, stage in sorted(ours.items()))]
-
-
-def manifest_sha256(digests: Mapping[str, str]) -> str:
-    """One hash of the hashes of many files and their names."""
-    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in digests.items()).encode()).hexdigest()
 
 
 def _stage(name: str, stage: Mapping[str, Any]) -> Json:
@@ -161,19 +182,6 @@ def _fold(path: Path, told: Json) -> Json:
     facts = {key: value for key, value in told.items() if key != "folder"}
     return {
         "name": f"{path.parent.parent.name}/{path.parent.name}",
-        "digest": {"sha256": _sha256(path)},
+        "digest": {"sha256": file_sha256(path)},
         "annotations": facts,
     }
-
-
-def _left_out(folders: Iterable[Path]) -> dict[str, dict[str, int]]:
-    """How many crops could not be cut, by reason; which they are stands in ``skipped.parquet``."""
-    reasons = {folder.name: pd.read_parquet(folder / SKIPPED)["reason"] for folder in folders}
-    return {
-        name: {str(why): int(number) for why, number in told.value_counts().items()} for name, told in reasons.items()
-    }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

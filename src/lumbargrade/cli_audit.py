@@ -1,0 +1,112 @@
+"""``lumbargrade audit``: what an auditor asks of the registry, each by one command."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lumbargrade.cli_output import Json, TaskName, print_result
+
+audit_app = typer.Typer(no_args_is_help=True, help="Where models came from, and whether anything was altered since.")
+
+Version = Annotated[str, typer.Argument(help="Number of a registered version.")]
+
+
+@audit_app.command("verify")
+def verify_command(
+    version: Annotated[str | None, typer.Argument(help="Number of a registered version; all if not given.")] = None,
+    key: Annotated[str | None, typer.Option(help="Fingerprint (SHA-256) that the key must have.")] = None,
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Check log, alias, models, MLflow's rows and data against what was signed; exit with 1 if anything was altered."""
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.flows.watch import bars
+    from lumbargrade.registry.evidence.verify import verify
+    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.task import load_task
+
+    grading_task = load_task(task)
+    with bars() as watch:
+        found = verify(open_registry(grading_task), grading_task, AuditLog(), version, watch, key)
+    lines = [(problem.part, problem.problem) for problem in found.problems]
+    if not lines:
+        versions = ", ".join(found.versions) or "none"
+        lines = [("nothing was altered", f"versions {versions}; {found.entries} entries of the audit log")]
+    if found.cut_off:
+        lines.append(("not registered to the end", f"versions {', '.join(found.cut_off)}"))
+    lines.append(("key", found.key_sha256 or "none"))
+    print_result(found.model_dump(mode="json"), as_json, lines)
+    raise typer.Exit(1 if found.problems else 0)
+
+
+@audit_app.command("show")
+def show_command(
+    version: Version,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all of the evidence: record, page, card, SBOM, report, tables.")
+    ] = None,
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Show what a version was made of; with --out, write everything that was signed about it."""
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.registry.evidence.show import show_evidence, summarise_record
+    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.task import load_task
+
+    grading_task = load_task(task)
+    record, history = show_evidence(open_registry(grading_task), grading_task, AuditLog(), version, out)
+    lines = summarise_record(record, history)
+    if out is not None:
+        lines.append(("written", str(out)))
+    print_result(record, as_json, lines)
+
+
+@audit_app.command("trials")
+def trials_command(version: Version, task: TaskName = "rsna2024", as_json: Json = False) -> None:
+    """List everything that was tried in the search that gave a version."""
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.registry.evidence.show import show_evidence
+    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.task import load_task
+
+    grading_task = load_task(task)
+    record, _ = show_evidence(open_registry(grading_task), grading_task, AuditLog(), version)
+    trials = record["lumbargrade"]["search"]["trials"]
+    if as_json:
+        print(json.dumps(trials, indent=2))
+        return
+    table = Table("trial", "state", "score", "MLflow run")
+    for trial in trials:
+        score = "" if trial["score"] is None else f"{trial['score']:.4f}"
+        table.add_row(str(trial["number"]), trial["state"], score, trial["run_id"])
+    Console().print(table)
+
+
+@audit_app.command("log")
+def log_command(
+    kind: Annotated[str | None, typer.Option(help="Only entries of this kind, such as gate or approved.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only entries about this version.")] = None,
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Print the audit log: what was done to models and data, when, by whom and why."""
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.registry.package import registered_name
+    from lumbargrade.task import load_task
+
+    subject = None if version is None else f"models:/{registered_name(load_task(task))}/{version}"
+    entries = [entry for entry in AuditLog().entries(kind) if subject in (None, entry.subject)]
+    if as_json:
+        print(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
+        return
+    table = Table("entry", "when", "what", "to what", "by", "why")
+    for entry in entries:
+        told = entry.details
+        why = told.get("why") or "; ".join(told.get("reasons", [])) or told.get("md5", "")
+        table.add_row(str(entry.number), entry.time, entry.kind, entry.subject, entry.by, why)
+    Console().print(table)

@@ -1,0 +1,152 @@
+"""The evidence of a version: a signed folder beside its model, in MLflow's run of the search that gave it."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import yaml
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from pydantic import TypeAdapter
+
+from lumbargrade.audit.keys import SigningKey
+from lumbargrade.audit.signature import sign_folder
+from lumbargrade.prepare.pack import SKIPPED
+from lumbargrade.registry.evidence.card import card_html
+from lumbargrade.registry.evidence.environment import installed_packages
+from lumbargrade.registry.evidence.page import record_html
+from lumbargrade.registry.evidence.record import (
+    MODEL_META,
+    Json,
+    Made,
+    file_digests,
+    file_sha256,
+    make_record,
+    manifest,
+)
+from lumbargrade.registry.evidence.runs import RunFacts, read_runs
+from lumbargrade.registry.evidence.sbom import sbom_json
+from lumbargrade.training.tracking import Tracker, tracking_uri
+
+RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"
+PARAMS, TASK, LOCK, SPLIT, PATCH = "params.yaml", "task.yaml", "dvc.lock", "split.csv", "code.patch"
+FILES, LEFT_OUT, REPORT = "dataset.sha256", "left_out.csv", "report.html"
+
+FOLDER, EVIDENCE_SIGNATURE, MODEL_SIGNATURE = "files", "evidence.sig", "model.sig"
+
+_RUNS = TypeAdapter(dict[str, RunFacts])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A version's evidence and model, brought here to be read.
+
+    Attributes:
+        folder: The signed files.
+        signature: Of these files.
+        model: The model's files, as MLflow has them now.
+        model_signature: Of the model's files, made when it was registered.
+    """
+
+    folder: Path
+    signature: Path
+    model: Path
+    model_signature: Path
+
+    @property
+    def record(self) -> Json:
+        """The lineage record."""
+        record: Json = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
+        return record
+
+    @property
+    def runs(self) -> dict[str, RunFacts]:
+        """MLflow's rows as they were."""
+        return _RUNS.validate_json((self.folder / RUNS).read_text(encoding="utf-8"))
+
+
+def write_evidence(tracker: Tracker, made: Made, key: SigningKey, tell: Callable[[str], None]) -> dict[str, str]:
+    """Writes down where a version came from, signs that and the model, and stores both signatures.
+
+    Returns:
+        SHA-256 of the signatures, for the audit log.
+    """
+    tell(f"writing the evidence of {made.name} version {made.version}")
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
+        place = Path(name)
+        model = fetch_model(f"models:/{made.name}/{made.version}")
+        _write_files(place / FOLDER, tracker, made, model)
+        sign_folder(place / FOLDER, place / EVIDENCE_SIGNATURE, key)
+        sign_folder(model, place / MODEL_SIGNATURE, key, but=[MODEL_META])
+        tracker.client.log_artifacts(made.outcome.run_id, str(place), _place(made.version))
+        return {file: file_sha256(place / file) for file in (EVIDENCE_SIGNATURE, MODEL_SIGNATURE)}
+
+
+@contextmanager
+def fetched_evidence(found: ModelVersion) -> Iterator[Evidence | None]:
+    """Brings a version's evidence here for a while; nothing if it has none.
+
+    Raises:
+        MlflowException: The store cannot be read.
+    """
+    mlflow.set_tracking_uri(tracking_uri())
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
+        try:
+            place = mlflow.artifacts.download_artifacts(
+                run_id=found.run_id, artifact_path=_place(str(found.version)), dst_path=name
+            )
+        except (MlflowException, OSError):
+            yield None
+            return
+        model = fetch_model(f"models:/{found.name}/{found.version}")
+        folder = Path(place)
+        yield Evidence(folder / FOLDER, folder / EVIDENCE_SIGNATURE, model, folder / MODEL_SIGNATURE)
+
+
+def fetch_model(uri: str) -> Path:
+    """The folder of a registered model as MLflow has it now; a copy, if the store is elsewhere."""
+    mlflow.set_tracking_uri(tracking_uri())
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+
+
+def _place(version: str) -> str:
+    return f"evidence/{version}"
+
+
+def _write_files(folder: Path, tracker: Tracker, made: Made, model: Path) -> None:
+    folder.mkdir()
+    plan, packages = made.plan, installed_packages()
+    listing = file_digests(made.dataset)
+    left_out = _left_out(made)
+    record = make_record(made, file_digests(model), listing, left_out)
+    texts = {
+        RECORD: json.dumps(record, indent=2),
+        PAGE: record_html(record, []),
+        CARD: card_html(record),
+        SBOM: sbom_json(made.name, made.version, packages),
+        RUNS: _RUNS.dump_json(read_runs(tracker, made.run_ids), indent=2).decode(),
+        REPORT: made.outcome.report,
+        PARAMS: yaml.safe_dump(plan.params.model_dump(mode="json"), sort_keys=False),
+        TASK: yaml.safe_dump(plan.task.model_dump(mode="json"), sort_keys=False),
+        FILES: manifest(listing),
+        LEFT_OUT: left_out.to_csv(index=False),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    shutil.copyfile(plan.split, folder / SPLIT)
+    shutil.copyfile(LOCK, folder / LOCK)
+    if made.code.diff:
+        (folder / PATCH).write_bytes(made.code.diff)
+
+
+def _left_out(made: Made) -> pd.DataFrame:
+    """The cells without a crop, at the labelled points and where the locator looked."""
+    folders = {"labelled": made.plan.crops, "located": made.plan.located}
+    parts = [pd.read_parquet(folder / SKIPPED).assign(points=points) for points, folder in folders.items() if folder]
+    return pd.concat(parts, ignore_index=True)

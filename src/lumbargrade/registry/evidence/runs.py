@@ -1,0 +1,77 @@
+"""What MLflow holds of a version's runs, written down when it is registered, and compared with it later."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.training.tracking import Tracker
+
+_OURS = "lumbargrade."
+
+
+class RunFacts(BaseModel):
+    """A run's rows.
+
+    Attributes:
+        metrics: By name and step, as Python writes the number: no number is one too, and none is rounded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, dict[int, str]]
+
+
+def read_runs(tracker: Tracker, run_ids: Iterable[str]) -> dict[str, RunFacts]:
+    """Reads the rows of some runs."""
+    return {run_id: _facts(tracker, tracker.client.get_run(run_id)) for run_id in run_ids}
+
+
+def run_problems(tracker: Tracker, known: dict[str, RunFacts]) -> Iterator[str]:
+    """Names each row that is not as it was, a sentence each."""
+    for run_id, then in known.items():
+        where = f"MLflow run {run_id}"
+        try:
+            run = tracker.client.get_run(run_id)
+        except MlflowException:
+            yield f"{where} is gone"
+            continue
+        now = _facts(tracker, run)
+        yield from _differences(where, "parameter", then.params, now.params)
+        yield from _differences(where, "tag", then.tags, now.tags)
+        for name in sorted({*then.metrics, *now.metrics}):
+            steps, changed = then.metrics.get(name, {}), now.metrics.get(name, {})
+            before, after = (
+                {f"{name} of step {step}": value for step, value in told.items()} for told in (steps, changed)
+            )
+            yield from _differences(where, "metric", before, after)
+        for name, steps in then.metrics.items():
+            shown = repr(run.data.metrics.get(name))
+            if shown != steps[max(steps)]:
+                yield f"{where}: the latest {name} is shown as {shown}; it was {steps[max(steps)]}"
+
+
+def _facts(tracker: Tracker, run: Run) -> RunFacts:
+    told: dict[str, Any] = run.data.metrics
+    return RunFacts(
+        params=dict(run.data.params),
+        tags={name: value for name, value in run.data.tags.items() if name.startswith(_OURS)},
+        metrics={
+            name: {point.step: repr(point.value) for point in tracker.client.get_metric_history(run.info.run_id, name)}
+            for name in told
+        },
+    )
+
+
+def _differences(where: str, what: str, then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    for name in sorted({*then, *now}):
+        if name not in now:
+            yield f"{where}: {what} {name} is gone; it was {then[name]}"
+        elif name not in then:
+            yield f"{where}: {what} {name} was added: {now[name]}"
+        elif then[name] != now[name]:
+            yield f"{where}: {what} {name} is {now[name]}; it was {then[name]}"

@@ -1,0 +1,295 @@
+"""Checks that nothing was altered since it was signed: the log, the alias, the models, MLflow's rows, the data.
+
+Nothing is believed here that is not signed: the key signs the log, the log holds the hashes of each version's evidence,
+and the evidence those of everything else. Who holds the private key can sign anew; keep the key's fingerprint elsewhere.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import mlflow
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.audit.keys import PublicKey, open_public_key
+from lumbargrade.audit.log import AuditLog, Entry
+from lumbargrade.audit.signature import signature_problem
+from lumbargrade.dataset.integrity import object_problems, workspace_problems
+from lumbargrade.errors import InputError
+from lumbargrade.registry.approval import APPROVED, approval_tags
+from lumbargrade.registry.champion import FOUND_MOVED, logged_moves
+from lumbargrade.registry.evidence.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
+from lumbargrade.registry.evidence.record import MODEL_META, file_digests, file_sha256
+from lumbargrade.registry.evidence.runs import run_problems
+from lumbargrade.registry.models import champion_version
+from lumbargrade.registry.package import registered_name
+from lumbargrade.registry.register import REGISTERED, SIGNED, signed_versions
+from lumbargrade.registry.versions import all_versions
+from lumbargrade.task import GradingTask
+from lumbargrade.training.tracking import Tracker
+
+Watch = Callable[[str], Callable[[int, int], None]]
+"""Given what is read, returns what is told how far it is."""
+
+
+class Problem(BaseModel):
+    """Something that is not as it was signed.
+
+    Attributes:
+        part: ``log``, ``champion``, ``version 3``, or ``data``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part: str
+    problem: str
+
+
+class Verification(BaseModel):
+    """What was checked, and what did not agree.
+
+    Attributes:
+        key_sha256: Fingerprint of the key that signed; empty if there is none.
+        entries: Of the audit log.
+        versions: That were checked.
+        cut_off: Versions whose registration was cut off; they have no evidence, and were never champion.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key_sha256: str
+    entries: int
+    versions: tuple[str, ...]
+    cut_off: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True)
+class _Registry:
+    """What is compared: MLflow's account and the log's."""
+
+    tracker: Tracker
+    task: GradingTask
+    log: AuditLog
+
+    def entries(self, version: str) -> list[Entry]:
+        uri = f"models:/{registered_name(self.task)}/{version}"
+        return [entry for entry in self.log.entries() if entry.subject == uri]
+
+
+def verify(
+    tracker: Tracker,
+    task: GradingTask,
+    log: AuditLog,
+    version: str | None = None,
+    watch: Watch = lambda what: lambda done, of: None,
+    key_sha256: str | None = None,
+) -> Verification:
+    """Checks the log, the champion, the versions, and the data that they were made of.
+
+    Args:
+        version: Only this one; all if not given.
+        watch: Makes a progress bar.
+        key_sha256: Fingerprint that the key must have, as it was noted elsewhere.
+
+    Raises:
+        InputError: There is no such version, in MLflow or in the log.
+    """
+    registry = _Registry(tracker, task, log)
+    found = {str(each.version): each for each in all_versions(tracker, task)}
+    logged = _logged_versions(registry)
+    names = sorted({*found, *logged}, key=int)
+    if version is not None:
+        if version not in names:
+            raise InputError(
+                f"{registered_name(task)} has no version {version}; registered: {', '.join(names) or 'none'}"
+            )
+        names = [version]
+    fingerprint, problems = _log_problems(log, key_sha256)
+    problems += [Problem(part="champion", problem=problem) for problem in _champion_problems(registry)]
+    objects: dict[str, str] = {}
+    cut_off = set(logged) - signed_versions(log, task) - {move.to_version for move in logged_moves(log, task)}
+    for name in names:
+        if name in cut_off:
+            continue
+        told = _version_problems(registry, found.get(name), name, objects)
+        problems += [Problem(part=f"version {name}", problem=problem) for problem in told]
+    for md5, what in objects.items():
+        problems += [Problem(part="data", problem=problem) for problem in object_problems(md5, what, watch(what))]
+    here = workspace_problems(watch("files of the project"))
+    problems += [Problem(part="data", problem=problem) for problem in here]
+    return Verification(
+        key_sha256=fingerprint,
+        entries=len(log.entries()),
+        versions=tuple(name for name in names if name not in cut_off),
+        cut_off=tuple(name for name in names if name in cut_off),
+        problems=tuple(problems),
+    )
+
+
+def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: str) -> None:
+    """Checks what a model is served by: the log, the alias, and the version's signatures and tags.
+
+    Raises:
+        InputError: Something was altered; the sentence names the first of it.
+    """
+    registry = _Registry(tracker, task, log)
+    found = {str(each.version): each for each in all_versions(tracker, task)}.get(version)
+    problems = [problem.problem for problem in _log_problems(log, None)[1]]
+    problems += _champion_problems(registry)
+    problems += _version_problems(registry, found, version, None)
+    if problems:
+        raise InputError(
+            f"version {version} of {registered_name(task)} is not served, as it is not what was signed: {problems[0]}; "
+            "`lumbargrade audit verify` names all that was altered, `lumbargrade models rollback` serves the one before"
+        )
+
+
+def _log_problems(log: AuditLog, wanted: str | None) -> tuple[str, list[Problem]]:
+    try:
+        key = open_public_key(log.keys)
+        problems = log.problems()
+    except InputError as error:
+        return "", [Problem(part="log", problem=str(error))]
+    if wanted is not None and wanted != key.sha256:
+        problems.append(f"{key.path} has the fingerprint {key.sha256}, not {wanted}")
+    return key.sha256, [Problem(part="log", problem=problem) for problem in problems]
+
+
+def _logged_versions(registry: _Registry) -> list[str]:
+    prefix = f"models:/{registered_name(registry.task)}/"
+    told = [entry.subject for entry in registry.log.entries(REGISTERED)]
+    return [subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)]
+
+
+def _champion_problems(registry: _Registry) -> list[str]:
+    moves = logged_moves(registry.log, registry.task)
+    left, now = moves[-1].to_version if moves else None, champion_version(registry.tracker, registry.task)
+    if now != left:
+        return [f"the alias is at {_words(now)}; the log left it at {_words(left)}"]
+    if moves and moves[-1].kind == FOUND_MOVED:
+        return [
+            f"the alias was moved to {_words(now)} by something that did not log it (found at {moves[-1].time}); "
+            "approve that version or roll back"
+        ]
+    return []
+
+
+def _words(version: str | None) -> str:
+    return f"version {version}" if version else "no version"
+
+
+def _version_problems(
+    registry: _Registry, found: ModelVersion | None, version: str, objects: dict[str, str] | None
+) -> Iterator[str]:
+    """What is wrong with a version.
+
+    Args:
+        objects: Takes what DVC must hold for it; without it, neither data nor MLflow's runs are looked at.
+    """
+    entries = registry.entries(version)
+    if found is None:
+        yield "it was registered, and MLflow does not have it any more"
+        return
+    if not any(entry.kind == REGISTERED for entry in entries):
+        yield "MLflow has it, and the log does not say that it was registered"
+        return
+    yield from _tag_problems(found, entries)
+    signed = [entry for entry in entries if entry.kind == SIGNED]
+    if not signed:
+        yield "it has no signed evidence; `lumbargrade run` makes a version that has"
+        return
+    try:
+        key = open_public_key(registry.log.keys)
+    except InputError:
+        return  # told with the log
+    with fetched_evidence(found) as evidence:
+        if evidence is None:
+            yield "its evidence is gone from MLflow"
+            return
+        problems = [*_evidence_problems(evidence, signed[-1], key)]
+        yield from problems
+        if not problems and objects is not None:
+            yield from _gate_problems(registry.tracker, found)
+            yield from _run_problems(registry, evidence, version)
+            _note_objects(evidence, objects)
+
+
+def _tag_problems(found: ModelVersion, entries: Sequence[Entry]) -> Iterator[str]:
+    """Each tag was written down in the log before it was set."""
+    then: dict[str, str] = {}
+    for entry in entries:
+        then |= approval_tags(entry) if entry.kind == APPROVED else entry.details.get("tags", {})
+    for name in sorted({*then, *found.tags}):
+        if name.startswith("mlflow."):
+            continue
+        if name not in found.tags:
+            yield f"its tag {name} is gone; it was {then[name]}"
+        elif name not in then:
+            yield f"its tag {name} was added: {found.tags[name]}"
+        elif then[name] != found.tags[name]:
+            yield f"its tag {name} is {found.tags[name]}; it was {then[name]}"
+
+
+def _evidence_problems(evidence: Evidence, signed: Entry, key: PublicKey) -> Iterator[str]:
+    told: dict[str, str] = signed.details["sha256"]
+    for name, path in {EVIDENCE_SIGNATURE: evidence.signature, MODEL_SIGNATURE: evidence.model_signature}.items():
+        if not path.is_file():
+            yield f"its {name} is missing"
+        elif file_sha256(path) != told[name]:
+            yield f"its {name} is not the one that the log names"
+    problem = signature_problem(evidence.folder, evidence.signature, key)
+    if problem:
+        yield f"its evidence was altered: {problem}"
+        return
+    model = {each["name"]: each["digest"]["sha256"] for each in evidence.record["subject"]}
+    now = file_digests(evidence.model)
+    for name in sorted({*model, *now}):
+        if name not in now:
+            yield f"the model's file {name} is gone"
+        elif name not in model:
+            yield f"the model's file {name} was added"
+        elif model[name] != now[name]:
+            yield f"the model's file {name} was altered"
+    if model == now and signature_problem(evidence.model, evidence.model_signature, key, but=[MODEL_META]):
+        yield f"its {MODEL_SIGNATURE} is not of the model"
+
+
+def _gate_problems(tracker: Tracker, found: ModelVersion) -> Iterator[str]:
+    """The gate's own account in MLflow is the one whose hash stands on the version."""
+    wanted = found.tags.get("gate.sha256")
+    if wanted is None:
+        return
+    path = f"{found.tags['gate.artifacts']}/gate.json"
+    text = ""
+    with suppress(MlflowException, OSError):
+        text = mlflow.artifacts.load_text(f"runs:/{found.run_id}/{path}")
+    if hashlib.sha256(text.encode()).hexdigest() != wanted:
+        yield f"{path} of run {found.run_id} was altered or is gone"
+
+
+def _run_problems(registry: _Registry, evidence: Evidence, version: str) -> Iterator[str]:
+    """A search that goes on changes the rows of its own run; those of what has ended stay."""
+    known = evidence.runs
+    search = evidence.record["lumbargrade"]["search"]["runId"]
+    later = [
+        each
+        for each in all_versions(registry.tracker, registry.task)
+        if int(each.version) > int(version) and each.tags.get("search.run_id") == search
+    ]
+    if later:
+        known.pop(search, None)
+    yield from run_problems(registry.tracker, known)
+
+
+def _note_objects(evidence: Evidence, objects: dict[str, str]) -> None:
+    parts = evidence.record["predicate"]["buildDefinition"]["resolvedDependencies"]
+    for part in parts:
+        if part["name"].startswith("dataset "):
+            objects.setdefault(part["digest"]["md5"], part["name"])
+        elif part["name"].startswith("dvc stage "):
+            for path, md5 in part["annotations"]["outputs"].items():
+                objects.setdefault(md5, path)

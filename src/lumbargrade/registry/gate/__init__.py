@@ -1,0 +1,1 @@
+"""Whether a candidate becomes champion: the frozen holdout, the rules, and what was decided."""
