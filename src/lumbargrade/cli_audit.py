@@ -87,6 +87,38 @@ def trials_command(version: Version, task: TaskName = "rsna2024", as_json: Json 
     Console().print(table)
 
 
+@audit_app.command("trace")
+def trace_command(
+    request_id: Annotated[str, typer.Argument(help="As the answer gave it.")],
+    log: Annotated[Path | None, typer.Option(help="The model server's log; served/answers.jsonl if not given.")] = None,
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Go back from an answer to the model, the data, the code and the people behind it."""
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.registry.evidence.show import show_evidence, summarise_record
+    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.serving.log import SERVED, ServingLog
+    from lumbargrade.task import load_task
+
+    grading_task = load_task(task)
+    answered = ServingLog(log or SERVED).get(request_id)
+    version = answered.version_of(grading_task)
+    record, history = show_evidence(open_registry(grading_task), grading_task, AuditLog(), version)
+    severe = [f"{cell.condition} {cell.level}" for cell in answered.cells if cell.grade == grading_task.grades[-1]]
+    graded = sum(cell.grade is not None for cell in answered.cells)
+    lines = [
+        ("answer", f"{answered.request_id} of {answered.time}"),
+        ("study", answered.study or "could not be opened"),
+        (
+            "said",
+            f"{graded} of {len(answered.cells)} cells graded; {grading_task.grades[-1]}: {', '.join(severe) or 'none'}",
+        ),
+    ]
+    result = {"answer": answered.model_dump(mode="json"), "lineage": record}
+    print_result(result, as_json, lines + summarise_record(record, history))
+
+
 @audit_app.command("log")
 def log_command(
     kind: Annotated[str | None, typer.Option(help="Only entries of this kind, such as gate or approved.")] = None,

@@ -96,6 +96,38 @@ def rollback_champion(
     _print_move(rollback(_open(task), by, why), as_json)
 
 
+@models_app.command("serve")
+def serve_command(
+    version: Annotated[
+        str | None, typer.Argument(help="Number of a version; the champion, as it moves, if not given.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at. There is no access control: keep others out.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 5001,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Between two looks at who is champion.")] = 10.0,
+    task: TaskName = "rsna2024",
+) -> None:
+    """Serve the champion over HTTP, once its signatures are verified; a new champion takes over without a request lost."""
+    from lumbargrade.flows.watch import say
+    from lumbargrade.serving.front import Front, serve_front
+    from lumbargrade.serving.verified import champion_to_serve, served_version
+    from lumbargrade.task import load_task
+
+    grading_task = load_task(task)
+    say(f"http://{host}:{port}/invocations answers as soon as the model is verified and loaded")
+
+    def begin() -> Front:
+        return Front(
+            wanted=(lambda: version) if version else (lambda: champion_to_serve(grading_task)),
+            serve=lambda wanted: served_version(grading_task, wanted),
+            tell=say,
+            seconds=seconds,
+        )
+
+    serve_front(begin, host, port)
+
+
 @models_app.command("history")
 def history_command(
     at: Annotated[

@@ -241,4 +241,4 @@ def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tra
 def ask_model(plan: SearchPlan, registration: Registration, folder: Path) -> Answer:
     """Serves the new version for a moment and asks it for a study of the frozen holdout."""
     _tell(f"asking {registration.name} version {registration.version} over HTTP")
-    return answer_over_http(registration.uri, folder, plan.task, plan.split)
+    return answer_over_http(registration.version, folder, plan.task, plan.split)

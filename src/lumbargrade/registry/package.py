@@ -20,7 +20,7 @@ from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 SERVING_REQUIREMENTS = (
-    "captum", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydicom", "pyjpegls", "pylibjpeg",
+    "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydicom", "pyjpegls", "pylibjpeg",
     "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml", "safetensors", "scipy", "torch", "torchvision",
 )  # fmt: skip
 """What the served model imports; the versions of this environment are pinned with it."""
@@ -39,8 +39,14 @@ ANSWER_PLACE = {
 }  # fmt: skip
 ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes")
 """Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""
+ANSWER_ORIGIN = ("request_id", "model")
+"""Columns of an answer by which it is traced: a number of its own, and the registered name and version."""
 ANSWER_HEAT = {"heat_map": "string", "heat_map_mm": "double"}
 """Columns of an answer if :data:`EXPLAIN` is asked for; absent if not."""
+
+
+MODEL_META = "registered_model_meta"
+"""A file that MLflow writes into a model's folder when somebody fetches it; it is no part of the model."""
 
 
 def registered_name(task: GradingTask) -> str:
@@ -55,6 +61,7 @@ def signature(task: GradingTask) -> ModelSignature:
     ]
     outputs += [ColSpec("double", name, required=False) for name in task.grade_columns]
     outputs += [ColSpec("string", name, required=False) for name in ANSWER_WORDS]
+    outputs += [ColSpec("string", name) for name in ANSWER_ORIGIN]
     outputs += [ColSpec(kind, name, required=False) for name, kind in (ANSWER_PLACE | ANSWER_HEAT).items()]
     return ModelSignature(
         inputs=Schema([ColSpec("binary", STUDY_COLUMN)]),

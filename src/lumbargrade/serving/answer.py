@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from lumbargrade.dataset.bundle import zip_study
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.serving.server import ask, served_model
+from lumbargrade.serving.server import ask
+from lumbargrade.serving.verified import served_version
 from lumbargrade.task import GradingTask
 
 
@@ -26,8 +27,8 @@ class Answer(BaseModel):
     graded: int
 
 
-def answer_over_http(uri: str, dataset: Path, task: GradingTask, split: Path) -> Answer:
-    """Serves a model on this machine and asks it for the first study of the holdout (or of all, if there is none).
+def answer_over_http(version: str, dataset: Path, task: GradingTask, split: Path) -> Answer:
+    """Serves a registered version on this machine and asks it for the first study of the holdout (or of all, if there is none).
 
     Raises:
         LumbargradeError: The server did not start or did not answer every cell.
@@ -35,11 +36,11 @@ def answer_over_http(uri: str, dataset: Path, task: GradingTask, split: Path) ->
     folds = pd.read_csv(split).sort_values("study_id")
     held = folds[folds["fold"] == HOLDOUT]
     study_id = int((held if len(held) else folds)["study_id"].iloc[0])
-    with served_model(uri) as address:
+    with served_version(task, version) as address:
         records = ask(address, zip_study(dataset, study_id, with_points=False))
     if len(records) != len(task.cells):
         raise LumbargradeError(
-            f"{uri} answered {len(records)} cells for study {study_id}; the task has {len(task.cells)}"
+            f"version {version} answered {len(records)} cells for study {study_id}; the task has {len(task.cells)}"
         )
     return Answer(
         study_id=str(study_id), cells=len(records), graded=sum(record["grade"] is not None for record in records)

@@ -5,19 +5,22 @@ A row is a study (the zip of its DICOM files) and becomes a record a cell.
 
 import os
 import threading
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import torch
+import yaml
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.errors import InputError
 from lumbargrade.registry.models import read_model
-from lumbargrade.registry.package import EXPLAIN, STUDY_COLUMN
+from lumbargrade.registry.package import ANSWER_ORIGIN, EXPLAIN, MODEL_META, STUDY_COLUMN
 from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
 from lumbargrade.serving.grade import CellKey, grade_study, refuse_study
+from lumbargrade.serving.log import SERVING_LOG, ServingLog
 from lumbargrade.serving.study import open_study
 
 
@@ -29,6 +32,9 @@ class GradingModel(PythonModel):
         torch.set_num_threads(int(context.model_config.get("threads", 0)) or len(os.sched_getaffinity(0)))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = read_model(Path(path) for path in context.artifacts.values()).to(device)
+        self.name = _name(Path(next(iter(context.artifacts.values()))).parent.parent)
+        log = os.environ.get(SERVING_LOG)
+        self.log = ServingLog(Path(log)) if log else None
         self.abstain_above = int(context.model_config.get("abstain_above", 0))
         self.turn = threading.Semaphore(1)
 
@@ -36,6 +42,8 @@ class GradingModel(PythonModel):
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, bool] | None = None
     ) -> pd.DataFrame:
         """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason.
+
+        Each study's answer has a request id, under which the serving log has it.
 
         Args:
             params: ``explain`` asks for heat maps.
@@ -53,8 +61,21 @@ class GradingModel(PythonModel):
                         answer = grade_study(self.model, opened, self.abstain_above)
             except InputError as error:
                 answer = refuse_study(config.task, str(error))
-            answers.append(with_heat_maps(answer, looks, config.prepare) if explain else answer)
+            request_id = uuid.uuid4().hex
+            if self.log is not None:
+                self.log.append(request_id, self.name, bytes(study), answer, config.task)
+            told = with_heat_maps(answer, looks, config.prepare) if explain else answer
+            answers.append(told.assign(**dict(zip(ANSWER_ORIGIN, (request_id, self.name), strict=True))))
         return pd.concat(answers, ignore_index=True)
+
+
+def _name(folder: Path) -> str:
+    """Registered name and version, which MLflow writes beside a model that it fetches; its own id where it did not."""
+    told = folder / MODEL_META
+    if told.is_file():
+        meta = yaml.safe_load(told.read_text(encoding="utf-8"))
+        return f"{meta['model_name']}/{meta['model_version']}"
+    return str(yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8")).get("model_id", ""))
 
 
 set_model(GradingModel())

@@ -17,6 +17,7 @@ import requests
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.registry.package import EXPLAIN, STUDY_COLUMN
+from lumbargrade.serving.log import SERVED, SERVING_LOG
 from lumbargrade.training.tracking import tracking_uri
 
 _START_SECONDS = 180
@@ -83,7 +84,12 @@ def ask(address: str, study: bytes, explain: bool = False) -> list[dict[str, Any
 
 def _environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ours = {"MLFLOW_TRACKING_URI": tracking_uri(), "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PATH": path}
+    ours = {
+        "MLFLOW_TRACKING_URI": tracking_uri(),
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "PATH": path,
+        SERVING_LOG: os.environ.get(SERVING_LOG) or str(SERVED.resolve()),
+    }
     return {**os.environ, **ours}
 
 

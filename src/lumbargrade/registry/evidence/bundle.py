@@ -22,7 +22,6 @@ from lumbargrade.registry.evidence.card import card_html
 from lumbargrade.registry.evidence.environment import installed_packages
 from lumbargrade.registry.evidence.page import record_html
 from lumbargrade.registry.evidence.record import (
-    MODEL_META,
     Json,
     Made,
     file_digests,
@@ -32,6 +31,7 @@ from lumbargrade.registry.evidence.record import (
 )
 from lumbargrade.registry.evidence.runs import RunFacts, read_runs
 from lumbargrade.registry.evidence.sbom import sbom_json
+from lumbargrade.registry.package import MODEL_META
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"

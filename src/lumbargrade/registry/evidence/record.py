@@ -19,12 +19,11 @@ from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.evidence.environment import installed_packages, this_machine
 from lumbargrade.registry.gate.decision import GateDecision
+from lumbargrade.registry.package import MODEL_META
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
-MODEL_META = "registered_model_meta"
-"""A file that MLflow writes into a model's folder when somebody downloads it; it is no part of the model."""
 
 Json = dict[str, Any]
 

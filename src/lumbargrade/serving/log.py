@@ -1,0 +1,159 @@
+"""The serving log: a line for each answer, by which an answer is traced to the model that gave it.
+
+It holds no pixels, and no identifiers but a salted hash of the study: the same study has the same hash, and nobody who
+does not hold the salt can tell which study it is.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lumbargrade.errors import InputError
+from lumbargrade.registry.package import registered_name
+from lumbargrade.task import GradingTask
+
+SERVED = Path("served/answers.jsonl")
+SERVING_LOG = "LUMBARGRADE_SERVING_LOG"
+"""Environment variable with the path of the log; a model server without it writes none."""
+
+_SALT = "salt"
+
+
+class AnsweredCell(BaseModel):
+    """What was said of a cell.
+
+    Attributes:
+        probabilities: Of the task's grades; empty if there is no grade.
+        confidence: The locator's; nothing if it was not asked.
+        reason: Why there is no grade.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    condition: str
+    level: str
+    grade: str | None
+    probabilities: tuple[float, ...]
+    confidence: float | None
+    reason: str | None
+
+
+class Answered(BaseModel):
+    """An answer.
+
+    Attributes:
+        time: UTC, ISO 8601.
+        model: Registered name and version.
+        study: Salted hash of the study's UID; empty if it could not be opened.
+        input_sha256: Salted hash of the bytes that were sent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time: str
+    request_id: str
+    model: str
+    study: str
+    input_sha256: str
+    cells: tuple[AnsweredCell, ...]
+
+    def version_of(self, task: GradingTask) -> str:
+        """The version of a task's model that gave the answer.
+
+        Raises:
+            InputError: It was another model, or none that is registered.
+        """
+        name, _, version = self.model.partition("/")
+        if name != registered_name(task) or not version:
+            raise InputError(
+                f"answer {self.request_id} was given by {self.model or 'a model without a name'}; give its --task"
+            )
+        return version
+
+
+class ServingLog:
+    """The log of a model server.
+
+    Args:
+        path: Its file; the salt lies beside it, for its owner only.
+    """
+
+    def __init__(self, path: Path = SERVED) -> None:
+        self.path = path
+
+    def append(self, request_id: str, model: str, study: bytes, answer: pd.DataFrame, task: GradingTask) -> None:
+        """Adds an answer; once this returns, it is on the disk.
+
+        Args:
+            study: The zip that was sent.
+            answer: As :func:`lumbargrade.serving.grade.grade_study` gives it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            salt = self._salt()
+            uid = answer["study_id"].iloc[0]
+            answered = Answered(
+                time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                request_id=request_id,
+                model=model,
+                study="" if uid is None else salted(salt, str(uid).encode()),
+                input_sha256=salted(salt, study),
+                cells=tuple(_cell(row, task) for row in answer.to_dict("records")),
+            )
+            with self.path.open("ab") as file:
+                file.write(answered.model_dump_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def answers(self) -> Iterator[Answered]:
+        """The answers in their order; a line that a killed server had begun is left out."""
+        if not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            for line in file:
+                try:
+                    yield Answered.model_validate_json(line)
+                except ValidationError:
+                    continue
+
+    def get(self, request_id: str) -> Answered:
+        """Returns an answer by its request id.
+
+        Raises:
+            InputError: The log does not have it.
+        """
+        for answered in self.answers():
+            if answered.request_id == request_id:
+                return answered
+        raise InputError(f"{self.path} has no answer {request_id}; name the log of the server that gave it with --log")
+
+    def _salt(self) -> bytes:
+        path = self.path.with_name(_SALT)
+        if not path.exists():
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_hex(32).encode())
+        return path.read_bytes()
+
+
+def salted(salt: bytes, told: bytes) -> str:
+    """Hash that tells nothing to whoever does not hold the salt (HMAC with SHA-256)."""
+    return hmac.new(salt, told, hashlib.sha256).hexdigest()
+
+
+def _cell(row: dict[object, object], task: GradingTask) -> AnsweredCell:
+    probabilities = tuple(row[column] for column in task.grade_columns if row[column] is not None)
+    return AnsweredCell.model_validate(
+        {
+            **{name: row[name] for name in ("condition", "level", "grade", "confidence", "reason")},
+            "probabilities": probabilities,
+        }
+    )
