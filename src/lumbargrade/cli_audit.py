@@ -128,7 +128,7 @@ def log_command(
 ) -> None:
     """Print the audit log: what was done to models and data, when, by whom and why."""
     from lumbargrade.audit.log import AuditLog
-    from lumbargrade.registry.package import registered_name
+    from lumbargrade.registry.contract import registered_name
     from lumbargrade.task import load_task
 
     subject = None if version is None else f"models:/{registered_name(load_task(task))}/{version}"

@@ -9,10 +9,11 @@ from lumbargrade.dataset.bundle import zip_study
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, save_grader
 from lumbargrade.params import PrepareParams
-from lumbargrade.registry.evidence.code import PACKAGE
+from lumbargrade.registry.contract import CALIBRATION_NAME, GRADER
 from lumbargrade.registry.models import LoadedModel
-from lumbargrade.registry.package import CALIBRATION_NAME, GRADER, signature
+from lumbargrade.registry.package import signature
 from lumbargrade.task import GradingTask
+from lumbargrade.training.plan import PACKAGE
 
 
 @pytest.fixture(scope="session")

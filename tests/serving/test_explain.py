@@ -23,8 +23,8 @@ from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.crop import cut_crop
 from lumbargrade.prepare.series import SeriesImages
+from lumbargrade.registry.contract import ANSWER_HEAT, STUDY_COLUMN
 from lumbargrade.registry.models import LoadedModel
-from lumbargrade.registry.package import ANSWER_HEAT, STUDY_COLUMN
 from lumbargrade.serving import explain
 from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
 from lumbargrade.serving.grade import grade_study, refuse_study

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.models import CHAMPION, champion_uri, champion_version
-from lumbargrade.registry.package import registered_name
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker
 

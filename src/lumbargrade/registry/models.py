@@ -15,7 +15,7 @@ from lumbargrade.files import files_sha256
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
 from lumbargrade.models.locator import Locator, load_locator
-from lumbargrade.registry.package import CALIBRATION_NAME, GRADER, LOCATOR, registered_name
+from lumbargrade.registry.contract import CALIBRATION_NAME, GRADER, LOCATOR, registered_name
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker, tracking_uri
 

@@ -9,13 +9,14 @@ from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.champion import Champion
+from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.evidence.bundle import write_evidence
 from lumbargrade.registry.evidence.code import CodeState, read_code_state
 from lumbargrade.registry.evidence.record import Made
 from lumbargrade.registry.example import example_study
 from lumbargrade.registry.gate.decision import NEEDS_APPROVAL, GateDecision
 from lumbargrade.registry.gate.judgement import NOBODY, judge_new, settle
-from lumbargrade.registry.package import find_version, register_model, registered_name
+from lumbargrade.registry.package import find_version, register_model
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker

@@ -7,8 +7,8 @@ from mlflow.entities.model_registry import ModelVersion
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.errors import InputError
+from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.models import champion_version
-from lumbargrade.registry.package import registered_name
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker, has_store, tracking_uri
 

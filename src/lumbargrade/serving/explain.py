@@ -13,8 +13,8 @@ from PIL import Image
 from lumbargrade.models.explain import explain_crops
 from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.crop import NEIGHBOURS
+from lumbargrade.registry.contract import ANSWER_HEAT
 from lumbargrade.registry.models import LoadedModel
-from lumbargrade.registry.package import ANSWER_HEAT
 from lumbargrade.serving.grade import CellKey, grade_with_crops
 from lumbargrade.serving.study import Study
 from lumbargrade.training.predict import cell_codes
@@ -59,7 +59,7 @@ def explain_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> t
 
 
 def with_heat_maps(answer: pd.DataFrame, looks: Mapping[CellKey, Look], params: PrepareParams) -> pd.DataFrame:
-    """Adds the columns of :data:`lumbargrade.registry.package.ANSWER_HEAT` to an answer; None where there is no grade."""
+    """Adds the columns of :data:`lumbargrade.registry.contract.ANSWER_HEAT` to an answer; None where there is no grade."""
     found = [looks.get(key) for key in zip(answer["condition"], answer["level"], strict=True)]
     side = params.crop_pixels * params.pixel_mm
     values = [(None, None) if look is None else (_png(look.heat), side) for look in found]

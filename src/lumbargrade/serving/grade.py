@@ -18,8 +18,8 @@ from lumbargrade.models.locator import Locator
 from lumbargrade.prepare.points import PointCrop, cut_points
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.prepare.views import StackView, view_series
+from lumbargrade.registry.contract import ANSWER_PLACE
 from lumbargrade.registry.models import LoadedModel
-from lumbargrade.registry.package import ANSWER_PLACE
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
 from lumbargrade.training.predict import cell_codes, grade_crops, pool_cells
@@ -78,7 +78,7 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
     Returns:
         One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade,
         possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
-        the columns of :data:`lumbargrade.registry.package.ANSWER_PLACE`; what does not apply is None.
+        the columns of :data:`lumbargrade.registry.contract.ANSWER_PLACE`; what does not apply is None.
     """
     answer, _ = grade_with_crops(model, study, abstain_above)
     return answer

@@ -17,7 +17,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lumbargrade.errors import InputError
-from lumbargrade.registry.package import registered_name
+from lumbargrade.registry.contract import registered_name
 from lumbargrade.task import GradingTask
 
 SERVED = Path("served/answers.jsonl")

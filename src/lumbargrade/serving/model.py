@@ -16,8 +16,8 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.errors import InputError
+from lumbargrade.registry.contract import ANSWER_ORIGIN, EXPLAIN, MODEL_META, STUDY_COLUMN
 from lumbargrade.registry.models import read_model
-from lumbargrade.registry.package import ANSWER_ORIGIN, EXPLAIN, MODEL_META, STUDY_COLUMN
 from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
 from lumbargrade.serving.grade import CellKey, grade_study, refuse_study
 from lumbargrade.serving.log import SERVING_LOG, ServingLog

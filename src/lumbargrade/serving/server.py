@@ -16,7 +16,7 @@ from typing import Any
 import requests
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.registry.package import EXPLAIN, STUDY_COLUMN
+from lumbargrade.registry.contract import EXPLAIN, STUDY_COLUMN
 from lumbargrade.serving.log import SERVED, SERVING_LOG
 from lumbargrade.training.tracking import tracking_uri
 

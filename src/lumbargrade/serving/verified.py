@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.errors import InputError
+from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.evidence.verify import check_servable
 from lumbargrade.registry.models import champion_version
-from lumbargrade.registry.package import registered_name
 from lumbargrade.registry.versions import open_registry
 from lumbargrade.serving.server import served_model
 from lumbargrade.task import GradingTask

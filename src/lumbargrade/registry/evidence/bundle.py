@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from lumbargrade.audit.keys import SigningKey
 from lumbargrade.audit.signature import sign_folder
 from lumbargrade.prepare.pack import SKIPPED
+from lumbargrade.registry.contract import MODEL_META
 from lumbargrade.registry.evidence.card import card_html
 from lumbargrade.registry.evidence.environment import installed_packages
 from lumbargrade.registry.evidence.page import record_html
@@ -31,7 +32,6 @@ from lumbargrade.registry.evidence.record import (
 )
 from lumbargrade.registry.evidence.runs import RunFacts, read_runs
 from lumbargrade.registry.evidence.sbom import sbom_json
-from lumbargrade.registry.package import MODEL_META
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
 RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"

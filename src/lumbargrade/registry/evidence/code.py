@@ -7,12 +7,10 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import lumbargrade
 from lumbargrade.dataset.versions import POINTERS
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
-
-PACKAGE = Path(lumbargrade.__file__).parent
+from lumbargrade.training.plan import PACKAGE
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import yaml
 
 from lumbargrade.dataset.versions import read_version
 from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.registry.contract import MODEL_META
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.evidence.environment import installed_packages, this_machine
 from lumbargrade.registry.gate.decision import GateDecision
-from lumbargrade.registry.package import MODEL_META
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"

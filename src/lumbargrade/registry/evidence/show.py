@@ -7,11 +7,11 @@ from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.errors import InputError
 from lumbargrade.files import replaced_folder, write_text
 from lumbargrade.registry.approval import APPROVED
+from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.evidence.bundle import fetched_evidence
 from lumbargrade.registry.evidence.page import record_html
 from lumbargrade.registry.evidence.record import Json
 from lumbargrade.registry.models import champion_uri
-from lumbargrade.registry.package import registered_name
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker

@@ -21,11 +21,11 @@ from lumbargrade.dataset.integrity import object_problems, workspace_problems
 from lumbargrade.errors import InputError
 from lumbargrade.registry.approval import APPROVED, approval_tags
 from lumbargrade.registry.champion import FOUND_MOVED, logged_moves
+from lumbargrade.registry.contract import MODEL_META, registered_name
 from lumbargrade.registry.evidence.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
 from lumbargrade.registry.evidence.record import file_digests, file_sha256
 from lumbargrade.registry.evidence.runs import run_problems
 from lumbargrade.registry.models import champion_version
-from lumbargrade.registry.package import MODEL_META, registered_name
 from lumbargrade.registry.register import REGISTERED, SIGNED, signed_versions
 from lumbargrade.registry.versions import all_versions
 from lumbargrade.task import GradingTask

@@ -10,11 +10,11 @@ from lumbargrade.dataset.subgroups import study_subgroups
 from lumbargrade.errors import InputError
 from lumbargrade.params import GateParams
 from lumbargrade.registry.champion import Champion, still
+from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.gate.decision import PROMOTE, GateDecision, decide
 from lumbargrade.registry.gate.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
 from lumbargrade.registry.gate.report import gate_figure
 from lumbargrade.registry.models import LoadedModel, UnreadableModelError, load_model
-from lumbargrade.registry.package import registered_name
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchPlan

@@ -1,0 +1,31 @@
+"""What a served model is called, is asked and answers. What a model server imports stands here, and no more."""
+
+from lumbargrade.task import GradingTask
+
+STUDY_COLUMN = "study"
+EXPLAIN = "explain"
+"""The parameter that asks for heat maps; without it there are none, and an answer stays quick."""
+
+GRADER, LOCATOR, CALIBRATION_NAME = "grader-", "locator-", "calibration"
+"""How the files of a packaged model begin."""
+
+ANSWER_TEXTS = ("study_id", "condition", "level")
+ANSWER_PLACE = {
+    "series": "string", "instance_number": "long", "sop_instance_uid": "string", "x": "double", "y": "double",
+    "x_mm": "double", "y_mm": "double", "z_mm": "double", "confidence": "double",
+}  # fmt: skip
+ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes")
+"""Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""
+ANSWER_ORIGIN = ("request_id", "model")
+"""Columns of an answer by which it is traced: a number of its own, and the registered name and version."""
+ANSWER_HEAT = {"heat_map": "string", "heat_map_mm": "double"}
+"""Columns of an answer if :data:`EXPLAIN` is asked for; absent if not."""
+
+
+MODEL_META = "registered_model_meta"
+"""A file that MLflow writes into a model's folder when somebody fetches it; it is no part of the model."""
+
+
+def registered_name(task: GradingTask) -> str:
+    """Name under which a task's models are registered."""
+    return f"lumbargrade-{task.name.replace('_', '-')}"
