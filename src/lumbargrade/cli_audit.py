@@ -87,6 +87,38 @@ def trials_command(version: Version, task: TaskName = "rsna2024", as_json: Json 
     Console().print(table)
 
 
+@audit_app.command("reproduce")
+def reproduce_command(
+    version: Version,
+    folds: Annotated[
+        int | None, typer.Option(min=1, help="Only so many folds of the grader, from the recorded crops: a spot check.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(min=0, help="How far the score may be off where bits differ.")] = 0.02,
+    out: Annotated[Path | None, typer.Option(help="File for the report, JSON.")] = None,
+    task: TaskName = "rsna2024",
+    as_json: Json = False,
+) -> None:
+    """Make a version again from its commit, data and parameters, and compare; exit with 1 if it comes out different."""
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.files import write_text
+    from lumbargrade.flows.watch import say
+    from lumbargrade.registry.evidence.reproduce import reproduce
+    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.task import load_task
+
+    grading_task = load_task(task)
+    found = reproduce(open_registry(grading_task), grading_task, AuditLog(), version, folds, tolerance, say)
+    if out is not None:
+        write_text(out, found.model_dump_json(indent=2))
+    lines: list[tuple[str, str]] = [("verdict", found.verdict)]
+    if found.score_difference is not None:
+        lines.append(("score", f"{found.score_difference:+.6f} against the recorded one"))
+    lines += [(each.what, each.words) for each in found.compared]
+    lines += [("environment", difference) for difference in found.environment]
+    print_result(found.model_dump(mode="json"), as_json, lines)
+    raise typer.Exit(1 if found.verdict == "different" else 0)
+
+
 @audit_app.command("trace")
 def trace_command(
     request_id: Annotated[str, typer.Argument(help="As the answer gave it.")],

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 
 from lumbargrade.dataset.versions import DATASETS, cache_folder, pointer_of
+from lumbargrade.errors import InputError
 
 Progress = Callable[[int, int], None]
 _DIRECTORY = ".dir"
@@ -45,7 +47,12 @@ def workspace_problems(progress: Progress | None = None) -> Iterator[str]:
         progress: Told the number of files read, and of all.
     """
     wanted: dict[Path, str] = {}
-    for path, md5 in _recorded().items():
+    try:
+        recorded, parameters = _recorded(), list(_parameter_problems())
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        yield "dvc.lock, data/datasets.yaml or a .dvc file is not as DVC writes it; take it from git, or run again"
+        return
+    for path, md5 in recorded.items():
         listing, problem = _listing(md5)
         if problem:
             yield f"{path}: {problem}"
@@ -63,7 +70,7 @@ def workspace_problems(progress: Progress | None = None) -> Iterator[str]:
             yield f"{path} is not what DVC recorded; `dvc checkout` brings that back, a run makes a new version of this"
         if progress is not None:
             progress(done, len(wanted))
-    yield from _parameter_problems()
+    yield from parameters
 
 
 def file_md5(path: Path) -> str:
@@ -84,7 +91,7 @@ def _recorded() -> dict[Path, str]:
             path = Path(part["path"])
             if path.parts[0] == "prepared" and path.exists():
                 found.setdefault(path, part["md5"])
-    return found
+    return {path: str(md5) for path, md5 in found.items()}
 
 
 def _parameter_problems() -> Iterator[str]:
@@ -128,3 +135,19 @@ def _listing(md5: str) -> tuple[dict[str, str] | None, str | None]:
 
 def _object(md5: str) -> Path:
     return cache_folder() / "files" / "md5" / md5[:2] / md5[2:]
+
+
+def restore_object(md5: str, target: Path) -> None:
+    """Writes a file or a folder out of DVC's cache, byte by byte what its hash says.
+
+    Raises:
+        InputError: The cache does not have it, or it was altered there.
+    """
+    problems = list(object_problems(md5, target.name))
+    if problems:
+        raise InputError(problems[0])
+    listing, _ = _listing(md5)
+    for name, digest in (listing or {"": md5}).items():
+        file = target / name if name else target
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_object(digest), file)
