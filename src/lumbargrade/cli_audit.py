@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from lumbargrade.cli_output import Json, TaskName, print_result
+from lumbargrade.cli_output import Json, TaskName, print_result, print_table, short_time
 
 audit_app = typer.Typer(no_args_is_help=True, help="Where models came from, and whether anything was altered since.")
 
@@ -80,11 +78,10 @@ def trials_command(version: Version, task: TaskName = "rsna2024", as_json: Json 
     if as_json:
         print(json.dumps(trials, indent=2))
         return
-    table = Table("trial", "state", "score", "MLflow run")
-    for trial in trials:
-        score = "" if trial["score"] is None else f"{trial['score']:.4f}"
-        table.add_row(str(trial["number"]), trial["state"], score, trial["run_id"])
-    Console().print(table)
+    rows = [
+        [str(t["number"]), t["state"], "" if t["score"] is None else f"{t['score']:.4f}", t["run_id"]] for t in trials
+    ]
+    print_table(("trial", "state", "score", "MLflow run"), rows)
 
 
 @audit_app.command("reproduce")
@@ -168,9 +165,9 @@ def log_command(
     if as_json:
         print(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))
         return
-    table = Table("entry", "when", "what", "to what", "by", "why")
+    rows = []
     for entry in entries:
         told = entry.details
         why = told.get("why") or "; ".join(told.get("reasons", [])) or told.get("md5", "")
-        table.add_row(str(entry.number), entry.time, entry.kind, entry.subject, entry.by, why)
-    Console().print(table)
+        rows.append([str(entry.number), short_time(entry.time), entry.kind, entry.subject, entry.by, why])
+    print_table(("entry", "when", "what", "to what", "by", "why"), rows)

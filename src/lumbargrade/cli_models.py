@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from lumbargrade.cli_output import Json, TaskName, print_result
+from lumbargrade.cli_output import Json, TaskName, print_result, print_table, short_time
 
 if TYPE_CHECKING:
     from lumbargrade.registry.champion import Champion, Move
@@ -29,13 +27,13 @@ def list_command(task: TaskName = "rsna2024", as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([version.model_dump(mode="json") for version in versions], indent=2))
         return
-    table = Table("version", "registered", "champion", "score", "holdout", "gate", "approved by")
+    rows = []
     for version in versions:
         numbers = ["" if value is None else f"{value:.4f}" for value in (version.cv_score, version.holdout_score)]
         is_champion = "champion" if version.is_champion else ""
         decision, by = version.decision or "cut off", version.approved_by or ""
-        table.add_row(version.version, version.time, is_champion, *numbers, decision, by)
-    Console().print(table)
+        rows.append([version.version, short_time(version.time), is_champion, *numbers, decision, by])
+    print_table(("version", "registered", "champion", "score", "holdout", "gate", "approved by"), rows)
 
 
 @models_app.command("gate")
@@ -146,10 +144,8 @@ def history_command(
     if as_json:
         print(json.dumps([move.model_dump(mode="json") for move in moves], indent=2))
         return
-    table = Table("when", "what", "from", "to", "by", "why")
-    for move in moves:
-        table.add_row(move.time, move.kind, move.from_version, move.to_version, move.by, move.why)
-    Console().print(table)
+    rows = [[short_time(m.time), m.kind, m.from_version, m.to_version, m.by, m.why] for m in moves]
+    print_table(("when", "what", "from", "to", "by", "why"), rows)
 
 
 def _open(task: str) -> "Champion":
@@ -171,9 +167,5 @@ def _print_checks(decision: "GateDecision") -> None:
     from lumbargrade.registry.gate.report import gate_table
 
     rows = gate_table(decision)
-    if not rows:
-        return
-    table = Table(*rows[0])
-    for row in rows:
-        table.add_row(*row.values())
-    Console().print(table)
+    if rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])

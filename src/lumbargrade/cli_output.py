@@ -1,12 +1,18 @@
 """What the commands share: options of the same meaning, and how a result is printed."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
+
+_WIDE = 200
+"""Columns of a table that goes into a file."""
 
 
 def print_result(result: Any, as_json: bool, lines: list[tuple[str, str]]) -> None:
@@ -17,3 +23,19 @@ def print_result(result: Any, as_json: bool, lines: list[tuple[str, str]]) -> No
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
         print(f"{name:<{width}}  {value}")
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+    """Prints a table; nothing is cut off."""
+    console = Console()
+    table = Table(*heads)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*row)
+    console.print(table, width=None if console.is_terminal else _WIDE)
+
+
+def short_time(time: str) -> str:
+    """A time of the log without its fractions: 2026-03-31 12:00:00."""
+    return time[:19].replace("T", " ")

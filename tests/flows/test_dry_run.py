@@ -114,8 +114,12 @@ def test_all_problems_are_told_at_once(project: Path, data: Path, monkeypatch: p
     (project / "dvc.yaml").unlink()
     done = run(data, overrides=("training.weights=nothing.pth", "locator.time_limit_minutes=0.0001"))
     assert done.exit_code == 1
-    first, second, third, fourth = json.loads(done.stdout)["problems"]
+    first, dirty, second, third, fourth = json.loads(done.stdout)["problems"]
     assert first == "there is no dvc.yaml here; run the command in the project's folder"
+    assert dirty == (
+        "git does not have dvc.yaml as here, so that no commit would tell what a version was made of; commit the changes, "
+        "or use --allow-dirty, which keeps them beside the version"
+    )
     assert second.startswith("training.weights nothing.pth is neither imagenet, none nor a file; set training.weights")
     assert third.startswith("train.csv has column 'disc_degeneration_l1_l2', which task rsna2024 does not know")
     assert fourth.endswith(f"1 MB are free in {project}; free some, or run where there is more")

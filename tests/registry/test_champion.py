@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from lumbargrade.audit.log import AuditLog
+from lumbargrade.audit.log import BEGUN, AuditLog
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion, Move, still
@@ -30,7 +30,7 @@ def test_moves_are_kept_with_reason_and_name(register: Register, open_champion: 
     assert champion.version == "2"
     assert steps(champion.moves()) == [("alias moved", None, "1"), ("alias moved", "1", "2")]
     assert [(move.why, move.by) for move in champion.moves()] == [("the first one", ""), ("a better one", "Ada")]
-    assert [entry.subject for entry in AuditLog().entries()] == [f"models:/{NAME}@champion"] * 2
+    assert [entry.subject for entry in AuditLog().entries()[1:]] == [f"models:/{NAME}@champion"] * 2
 
 
 def test_an_alias_that_was_moved_by_hand_is_found_once(
@@ -223,7 +223,7 @@ def test_a_store_that_fails_is_not_taken_for_one_without_champion(
     with pytest.raises(LumbargradeError) as told:
         open_champion()
     assert str(told.value) == "the store cannot say which version is champion (the database is locked); run again"
-    assert len(AuditLog().entries()) == 1
+    assert [entry.kind for entry in AuditLog().entries()] == [BEGUN, "alias moved"]
 
 
 def test_git_does_not_see_the_log() -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.dataset.versions import DatasetVersion
 from lumbargrade.flows import retrain
 from lumbargrade.params import GateParams, Params
@@ -14,6 +16,8 @@ from lumbargrade.registry.approval import approve
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.gate.decision import GateDecision, decide
+from lumbargrade.registry.gate.judgement import Judgement
+from lumbargrade.registry.models import champion_version
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.task import load_task
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
@@ -27,42 +31,49 @@ TRUTH = cells(TASK, 8)
 Open = Callable[[], Champion]
 
 
+def made_search(trial: str) -> SearchOutcome:
+    return SearchOutcome(
+        name="s",
+        trials=1,
+        tried=[],
+        new_trials=1,
+        trial=0,
+        training=Params().training,
+        folds=[],
+        calibration=Path("c"),
+        evaluation=says(TASK, TRUTH, right(TRUTH, 0.8)).evaluation,
+        on_labelled=None,
+        report="",
+        run_id="r",
+        trial_run_id=trial,
+        fold_run_ids=["f"],
+    )
+
+
 @pytest.fixture
 def call(tracker: Tracker, register: Register, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registration]:
     """Registers a trial; the gate, if asked, decides as it is told to."""
-    evaluation = says(TASK, TRUTH, right(TRUTH, 0.8)).evaluation
+    dataset = RsnaDataset(Path("data/phantom"), TASK, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     plan = SearchPlan(Params(), TASK, {"name": "phantom", "md5": "abc.dir"}, Path("crops"), Path("split.csv"))
-    monkeypatch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", False, "d", "p"))
+    monkeypatch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", "p"))
     monkeypatch.setattr(registering, "example_study", lambda: b"")
     monkeypatch.setattr(
         registering, "register_model", lambda tracker, plan, outcome, example, tags: register(None, **tags)
     )
+    monkeypatch.setattr(registering, "write_evidence", lambda tracker, made, key, tell: {"evidence.sig": "abc"})
 
-    def judge(decision: GateDecision) -> Callable[..., GateDecision]:
-        def judged(champion: Champion, version: str, *more: object) -> GateDecision:
-            for key, value in {"reason": decision.reason, "decision": decision.decision}.items():
-                tracker.client.set_model_version_tag(NAME, version, f"gate.{key}", value)
-            return decision
+    def judge(decision: GateDecision) -> Callable[..., Judgement]:
+        def judged(champion: Champion, version: str, *more: object) -> Judgement:
+            tags = {"gate.reason": decision.reason, "gate.champion": "none", "gate.decision": decision.decision}
+            for key, value in tags.items():
+                tracker.client.set_model_version_tag(NAME, version, key, value)
+            return Judgement(version, None, decision, tags)
 
         return judged
 
     def run(trial: str, decision: GateDecision) -> Registration:
         monkeypatch.setattr(registering, "judge_new", judge(decision))
-        folds = SearchOutcome(
-            name="s",
-            trials=1,
-            new_trials=1,
-            trial=0,
-            training=Params().training,
-            folds=[],
-            calibration=Path("c"),
-            evaluation=evaluation,
-            on_labelled=None,
-            run_id="r",
-            trial_run_id=trial,
-            fold_run_ids=["f"],
-        )
-        return register_best(plan, folds, None, tracker, "flow", AuditLog())
+        return register_best(plan, made_search(trial), dataset, tracker, "flow", AuditLog())
 
     return run
 
@@ -78,8 +89,8 @@ def test_a_registration_is_logged_and_waits_until_a_person_approves(
     assert (made.is_new, made.waits, made.champion, made.decision) == (True, True, None, "needs approval")
     (entry,) = AuditLog().entries("registered")
     assert entry.subject == f"models:/{NAME}/1"
-    assert entry.details["search.trial_run_id"] == "t1"
-    assert entry.details["dataset.md5"] == "abc.dir"
+    assert entry.details["tags"]["search.trial_run_id"] == "t1"
+    assert entry.details["tags"]["dataset.md5"] == "abc.dir"
     again = call("t1", waiting())
     assert (again.is_new, again.version, again.waits, again.gate) == (False, "1", True, None)
     assert len(AuditLog().entries("registered")) == 1
@@ -116,23 +127,41 @@ def test_the_summary_ends_with_the_command_to_approve(
 
     monkeypatch.setattr(summary, "uncommitted_pointers", list)
     report = CheckReport.model_construct(studies=8, findings=[])
-    outcome = SearchOutcome(
-        "s",
-        1,
-        1,
-        0,
-        Params().training,
-        [],
-        Path("c"),
-        says(TASK, TRUTH, right(TRUTH, 0.8)).evaluation,
-        None,
-        "r",
-        "t",
-        [],
-    )
+    outcome = made_search("t")
     told = summary.summarise(
         report, DatasetVersion("phantom", "abc", 1, 1, None), outcome, call("t1", waiting()), None, "rsna2024"
     )
     assert ("to make it champion", "lumbargrade models approve 1 --by NAME --why TEXT") in told.lines()
     assert told.approve == "lumbargrade models approve 1 --by NAME --why TEXT"
     assert told.champion is None
+
+
+def test_a_registration_that_was_cut_off_before_the_alias_moved_goes_on(
+    call: Callable[..., Registration], tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted = decide(TASK, both(TASK, TRUTH, right(TRUTH, 0.8), None), False, GateParams(), 1)
+
+    def killed(champion: Champion, version: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(registering, "settle", killed)
+        call("t1", promoted)
+    assert champion_version(tracker, TASK) is None
+    again = call("t1", promoted)
+    assert (again.version, again.is_new, again.champion) == ("1", False, "1")
+
+
+def test_a_registration_that_was_cut_off_before_it_was_signed_is_made_anew(
+    call: Callable[..., Registration], tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoted = decide(TASK, both(TASK, TRUTH, right(TRUTH, 0.8), None), False, GateParams(), 1)
+
+    def killed(*told: object) -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(registering, "write_evidence", killed)
+        call("t1", promoted)
+    again = call("t1", promoted)
+    assert (again.version, again.is_new, again.champion) == ("2", True, "2")

@@ -12,7 +12,7 @@ from lumbargrade.registry.gate.holdout import HoldoutGrades
 from lumbargrade.registry.gate.report import gate_figure, gate_table, gate_text
 from lumbargrade.task import GradingTask, load_task
 
-from .said import both, cells, right, says
+from ..said import both, cells, right, says
 
 RULES = GateParams()
 TASK = load_task("rsna2024")

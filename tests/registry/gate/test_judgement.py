@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lumbargrade.audit.log import AuditLog
+from lumbargrade.audit.log import BEGUN, AuditLog
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.models.calibration import Calibration
@@ -19,24 +19,31 @@ from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.params import GateParams, Params, PrepareParams, SplitParams
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
 from lumbargrade.prepare.split import split_studies
-from lumbargrade.registry import judgement
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.evaluate import evaluate_model
+from lumbargrade.registry.gate import judgement
 from lumbargrade.registry.gate.decision import GateDecision
 from lumbargrade.registry.gate.holdout import grade_planned, held_out
-from lumbargrade.registry.gate.judgement import judge_again, judge_new
+from lumbargrade.registry.gate.judgement import judge_again, judge_new, settle
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.plan import SearchPlan
 from lumbargrade.training.tracking import Tracker
 
-from .conftest import NAME, Register
+from ..conftest import NAME, Register
 
 TASK = load_task("rsna2024")
 GOOD, BAD = (0.6, 0.0, 0.0), (-4.0, 4.0, -4.0)
 """Neither finds a severe cell."""
 RULES = GateParams()
 Open = Callable[[], Champion]
+
+
+def judged(champion: Champion, version: str, dataset: RsnaDataset, plan: SearchPlan) -> GateDecision:
+    """What the gate decides about a version, once that is done."""
+    told = judge_new(champion, version, dataset, plan)
+    settle(champion, version)
+    return told.decision
 
 
 def model(bias: tuple[float, float, float], prepare: PrepareParams | None = None) -> LoadedModel:
@@ -112,9 +119,9 @@ def test_the_first_model_becomes_champion_and_a_better_one_takes_its_place(
     packed: Path,
 ) -> None:
     models |= {register(None): model(BAD), register(None): model(GOOD)}
-    first = judge_new(open_champion(), "1", dataset, plan(packed))
+    first = judged(open_champion(), "1", dataset, plan(packed))
     assert (first.decision, first.reason, open_champion().version) == ("promote", "there was no champion", "1")
-    second = judge_new(open_champion(), "2", dataset, plan(packed))
+    second = judged(open_champion(), "2", dataset, plan(packed))
     assert (second.decision, open_champion().version) == ("promote", "2")
     assert (first.look, second.look) == (1, 2)
     tags = tracker.client.get_model_version(NAME, "2").tags
@@ -127,7 +134,7 @@ def test_the_first_model_becomes_champion_and_a_better_one_takes_its_place(
     assert GateDecision.model_validate_json(text) == second
     assert tags["gate.sha256"] == hashlib.sha256(text.encode()).hexdigest()
     assert artifact(tracker, "2", "gate.png").read_bytes().startswith(b"\x89PNG")
-    assert [entry.kind for entry in AuditLog().entries()] == ["gate", "alias moved", "gate", "alias moved"]
+    assert [entry.kind for entry in AuditLog().entries()] == [BEGUN, "gate", "alias moved", "gate", "alias moved"]
     told = AuditLog().entries("gate")[1].details
     assert (told["decision"], told["champion"], told["dry_run"]) == ("promote", "1", False)
     assert [check["name"] for check in told["checks"]] == [check.name for check in second.checks]
@@ -137,8 +144,8 @@ def test_a_worse_model_leaves_the_champion_where_it_is(
     register: Register, open_champion: Open, models: dict[str, LoadedModel], dataset: RsnaDataset, packed: Path
 ) -> None:
     models |= {register(None): model(GOOD), register(None): model(BAD)}
-    judge_new(open_champion(), "1", dataset, plan(packed))
-    assert judge_new(open_champion(), "2", dataset, plan(packed)).decision == "keep"
+    judged(open_champion(), "1", dataset, plan(packed))
+    assert judged(open_champion(), "2", dataset, plan(packed)).decision == "keep"
     assert open_champion().version == "1"
     assert len(open_champion().moves()) == 1
 
@@ -148,7 +155,7 @@ def test_a_model_that_waits_for_approval_is_no_champion(
 ) -> None:
     models[register(None)] = model(GOOD)
     by_approval = replace(plan(packed), params=Params.model_validate({"gate": {"promotion": "approval"}}))
-    assert judge_new(open_champion(), "1", dataset, by_approval).decision == "needs approval"
+    assert judged(open_champion(), "1", dataset, by_approval).decision == "needs approval"
     assert open_champion().version is None
 
 
@@ -156,9 +163,9 @@ def test_without_a_holdout_nothing_is_looked_at(
     register: Register, open_champion: Open, models: dict[str, LoadedModel], dataset: RsnaDataset, packed: Path
 ) -> None:
     models |= {register(None): model(BAD), register(None): model(GOOD)}
-    first = judge_new(open_champion(), "1", dataset, plan(packed, "no_holdout.csv"))
+    first = judged(open_champion(), "1", dataset, plan(packed, "no_holdout.csv"))
     assert (first.decision, first.candidate, first.look) == ("promote", None, 0)
-    second = judge_new(open_champion(), "2", dataset, plan(packed, "no_holdout.csv"))
+    second = judged(open_champion(), "2", dataset, plan(packed, "no_holdout.csv"))
     assert second.reason == "without a holdout (split.holdout 0) a champion cannot be beaten"
     assert open_champion().version == "1"
 
@@ -237,7 +244,7 @@ def test_looks_at_other_holdouts_do_not_count(
 ) -> None:
     models[register(None)] = model(GOOD)
     AuditLog().append("gate", f"models:/{NAME}/1", {"holdout_sha256": "another"})
-    assert judge_new(open_champion(), "1", dataset, plan(packed)).look == 1
+    assert judged(open_champion(), "1", dataset, plan(packed)).look == 1
 
 
 def test_a_champion_that_a_person_makes_meanwhile_is_not_replaced(
@@ -260,5 +267,5 @@ def test_a_champion_that_a_person_makes_meanwhile_is_not_replaced(
     with pytest.raises(
         LumbargradeError, match="the champion changed from version 1 to version 2 while version 3 was judged"
     ):
-        judge_new(open_champion(), "3", dataset, plan(packed))
+        judged(open_champion(), "3", dataset, plan(packed))
     assert open_champion().version == "2"
