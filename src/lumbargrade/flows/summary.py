@@ -23,6 +23,7 @@ class RunSummary(BaseModel):
         champion: The version that is champion now.
         answer: What the new version said over HTTP; nothing if no version is new.
         approve: The command that makes the version champion; nothing unless the gate leaves that to a person.
+        task_option: What commands about the task need; nothing for the default one.
         uncommitted: The data's pointers that git does not have yet.
     """
 
@@ -45,6 +46,7 @@ class RunSummary(BaseModel):
     holdout_score: float | None
     answer: Answer | None
     approve: str | None
+    task_option: str
     uncommitted: list[str]
     tracking_uri: str
 
@@ -78,11 +80,8 @@ class RunSummary(BaseModel):
             *pairs,
             ("look at runs", f"mlflow ui --backend-store-uri {self.tracking_uri}"),
             ("look at the flow", "prefect server start"),
-            (
-                "serve",
-                f"MLFLOW_TRACKING_URI={self.tracking_uri} mlflow models serve -m models:/{self.model}@champion"
-                " --env-manager local --port 5001",
-            ),
+            ("what it came from", f"lumbargrade audit show {self.version}{self.task_option}"),
+            ("serve", f"lumbargrade models serve{self.task_option}"),
         ]
 
 
@@ -120,6 +119,7 @@ def summarise(
         holdout_score=registration.holdout_score,
         answer=answer,
         approve=approve_command(registration.version, task) if registration.waits else None,
+        task_option=task_option(task),
         uncommitted=uncommitted_pointers(),
         tracking_uri=tracking_uri(),
     )
@@ -127,5 +127,9 @@ def summarise(
 
 def approve_command(version: str, task: str) -> str:
     """The command by which a person makes a version champion; name and reason are to be filled in."""
-    other = "" if task == Params().task else f" --task {shlex.quote(task)}"
-    return f"lumbargrade models approve {version}{other} --by NAME --why TEXT"
+    return f"lumbargrade models approve {version}{task_option(task)} --by NAME --why TEXT"
+
+
+def task_option(task: str) -> str:
+    """What a command needs so that it is about a task; nothing for the default one."""
+    return "" if task == Params().task else f" --task {shlex.quote(task)}"

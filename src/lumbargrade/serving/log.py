@@ -108,8 +108,9 @@ class ServingLog:
                 input_sha256=salted(salt, study),
                 cells=tuple(_cell(row, task) for row in answer.to_dict("records")),
             )
-            with self.path.open("ab") as file:
-                file.write(answered.model_dump_json().encode() + b"\n")
+            with self.path.open("a+b") as file:
+                begun = file.tell() and file.seek(-1, os.SEEK_END) is not None and file.read(1) != b"\n"
+                file.write((b"\n" if begun else b"") + answered.model_dump_json().encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
 

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from lumbargrade.training.tracking import tracking_uri
 
 _START_SECONDS = 180
 _ANSWER_SECONDS = 300
+_ERROR = re.compile(r"[\w.]+(Error|Exception): ")
 
 
 @contextmanager
@@ -54,8 +56,7 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
         try:
             if not _answers(address, process):
                 log.seek(0)
-                last = (log.read().strip().splitlines() or ["it said nothing"])[-1]
-                raise LumbargradeError(f"the model server for {uri} did not start: {last[:300]}")
+                raise LumbargradeError(f"the model server for {uri} did not start: {_last_words(log.read())}")
             yield address
         finally:
             _stop(process)
@@ -91,6 +92,13 @@ def _environment() -> dict[str, str]:
         SERVING_LOG: os.environ.get(SERVING_LOG) or str(SERVED.resolve()),
     }
     return {**os.environ, **ours}
+
+
+def _last_words(text: str) -> str:
+    """The last error that a server's log names, but for MLflow's own that the server ended."""
+    lines = text.strip().splitlines() or ["it said nothing"]
+    errors = [line for line in lines if _ERROR.match(line) and "returned non zero return code" not in line]
+    return (errors or lines)[-1][:300]
 
 
 def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:

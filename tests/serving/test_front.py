@@ -1,0 +1,179 @@
+"""One address while the model behind it changes: nothing is lost, and what cannot be served is not."""
+
+import http.server
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+import uvicorn
+
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.serving.front import Front, serve_front
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers with its version, slowly; refuses a body that says so and repeats it, as MLflow does."""
+
+    version = ""
+
+    def do_GET(self) -> None:
+        self.answer(200, b"")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        time.sleep(0.05)
+        self.answer(400 if body == b"PATIENT^NAME" else 200, body + self.version.encode())
+
+    def answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *told: object) -> None:
+        pass
+
+
+class Models:
+    """Model servers that are real HTTP servers, and who is champion."""
+
+    def __init__(self) -> None:
+        self.champion = "1"
+        self.running: set[str] = set()
+        self.said: list[str] = []
+
+    @contextmanager
+    def serve(self, version: str) -> Iterator[str]:
+        if version == "altered":
+            raise InputError("its weights were altered")
+        kind = type("Versioned", (Handler,), {"version": version})
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        self.running.add(version)
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            self.running.remove(version)
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def front(self, wanted: Callable[[], str] | None = None) -> Front:
+        return Front(wanted or (lambda: self.champion), self.serve, self.said.append, seconds=0.05)
+
+
+@pytest.fixture
+def models() -> Models:
+    return Models()
+
+
+@contextmanager
+def served(front: Front) -> Iterator[str]:
+    """The front behind a real server, on a port of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(front.app(), log_level="critical"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            until(lambda: server.started)
+            yield "http://127.0.0.1:{1}".format(*listener.getsockname())
+        finally:
+            server.should_exit = True
+            thread.join()
+            front.close()
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_new_champion_takes_over_and_no_request_is_lost(models: Models) -> None:
+    answers: list[tuple[int, bytes, str]] = []
+    with served(models.front()) as address:
+        stop = threading.Event()
+
+        def load() -> None:
+            while not stop.is_set():
+                told = requests.post(f"{address}/invocations", data=b"study ", timeout=60)
+                answers.append((told.status_code, told.content, told.headers["x-model-version"]))
+
+        threads = [threading.Thread(target=load) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        until(lambda: len(answers) > 8)
+        models.champion = "2"
+        until(lambda: models.running == {"2"})
+        after = len(answers)
+        until(lambda: len(answers) > after + 8)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert {status for status, _, _ in answers} == {200}
+    assert {(body, version) for _, body, version in answers} == {(b"study 1", "1"), (b"study 2", "2")}
+    assert models.said == ["version 1 answers", "version 2 has taken over from version 1"]
+    assert models.running == set()
+
+
+def test_a_champion_that_cannot_be_served_leaves_the_one_before(models: Models) -> None:
+    with served(models.front()) as address:
+        models.champion = "altered"
+        until(lambda: len(models.said) > 1)
+        assert requests.post(f"{address}/invocations", data=b"study ", timeout=60).content == b"study 1"
+        models.champion = "3"
+        until(lambda: models.running == {"3"})
+        assert requests.get(f"{address}/ping", timeout=60).status_code == 200
+    assert models.said[1:] == [
+        "version altered cannot be served, and version 1 goes on: its weights were altered",
+        "version 3 has taken over from version 1",
+    ]
+
+
+def test_a_store_that_is_away_for_a_while_stops_nothing(models: Models) -> None:
+    away = threading.Event()
+
+    def wanted() -> str:
+        if away.is_set():
+            raise LumbargradeError("the store does not answer")
+        return models.champion
+
+    with served(models.front(wanted)) as address:
+        away.set()
+        until(lambda: len(models.said) > 1)
+        assert requests.post(f"{address}/invocations", data=b"study ", timeout=60).content == b"study 1"
+    assert models.said[1] == "cannot tell which version to serve, and go on with the same: the store does not answer"
+
+
+def test_what_was_sent_is_never_repeated(models: Models) -> None:
+    with served(models.front()) as address:
+        told = requests.post(f"{address}/invocations", data=b"PATIENT^NAME", timeout=60)
+    assert told.status_code == 400
+    assert told.json() == {"error": "the model server refused the request; send one column `study` with a study's zip"}
+
+
+def test_only_what_a_model_server_answers_is_forwarded(models: Models) -> None:
+    with served(models.front()) as address:
+        assert requests.get(f"{address}/anything", timeout=60).status_code == 404
+        assert requests.get(f"{address}/invocations", timeout=60).status_code == 405
+
+
+def test_a_first_version_that_cannot_be_served_is_an_error(models: Models) -> None:
+    with pytest.raises(InputError, match=r"^its weights were altered$"):
+        models.front(lambda: "altered")
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_started(models: Models) -> None:
+    with models.serve("1") as address:
+        port = int(address.rsplit(":", 1)[1])
+        with pytest.raises(
+            InputError, match=rf"^127\.0\.0\.1:{port} cannot be listened at \(.+\); give another --port$"
+        ):
+            serve_front(lambda: pytest.fail("begun"), "127.0.0.1", port)
