@@ -27,13 +27,13 @@ def print_result(result: Any, as_json: bool, lines: list[tuple[str, str]]) -> No
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
     """Prints a table; nothing is cut off."""
-    console = Console()
     table = Table(*heads)
     for column in table.columns:
         column.overflow = "fold"
     for row in rows:
         table.add_row(*row)
-    console.print(table, width=None if console.is_terminal else _WIDE)
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
 
 
 def short_time(time: str) -> str:

@@ -27,6 +27,7 @@ from lumbargrade.models.locator import load_locator
 from lumbargrade.prepare.split import HOLDOUT, in_holdout
 from lumbargrade.registry.models import load_model
 from lumbargrade.serving.grade import grade_study
+from lumbargrade.serving.log import ServingLog
 from lumbargrade.serving.server import ask, served_model
 from lumbargrade.serving.study import open_study
 
@@ -261,6 +262,43 @@ def test_names_folders_and_other_files_of_a_zip_do_not_matter(job: Job) -> None:
     ]
     pd.testing.assert_frame_equal(answers[0][same], answers[1][same])
     assert answers[0]["grade"].notna().any()
+
+
+def test_nothing_was_altered_and_an_answer_is_traced_back(job: Job) -> None:
+    verified = lumbargrade(job.folder, "audit", "verify", "--json")
+    assert verified.returncode == 0, verified.stdout
+    assert json.loads(verified.stdout)["versions"] == ["1"]
+    first = next(ServingLog().answers())
+    traced = lumbargrade(job.folder, "audit", "trace", first.request_id, "--json")
+    assert traced.returncode == 0, traced.stderr
+    told = json.loads(traced.stdout)
+    assert told["answer"]["model"] == f"{MODEL}/1"
+    code = next(
+        part
+        for part in told["lineage"]["predicate"]["buildDefinition"]["resolvedDependencies"]
+        if part["name"] == "code"
+    )
+    assert code["digest"]["gitCommit"] == git(job.folder, "rev-parse", "HEAD")
+    for study in pd.read_csv("prepared/phantom/split.csv")["study_id"]:
+        assert str(study) not in ServingLog().path.read_text()
+
+
+def test_a_fold_comes_out_again_bit_for_bit(job: Job) -> None:
+    again = lumbargrade(job.folder, "audit", "reproduce", "1", "--folds", "1", "--json")
+    assert again.returncode == 0, again.stderr
+    told = json.loads(again.stdout)
+    assert (told["verdict"], [each["what"] for each in told["compared"]]) == ("identical", ["fold 0"])
+    assert told["environment"] == []
+    assert len(git(job.folder, "worktree", "list").splitlines()) == 1
+
+
+def test_a_tree_that_git_does_not_have_is_refused(job: Job, cohort: Path) -> None:
+    Path("params.yaml").write_text(Path("params.yaml").read_text() + "# changed\n")
+    done = run_small(job.folder, cohort)
+    git(job.folder, "checkout", "params.yaml")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: git does not have params.yaml as here, so that no commit would tell what")
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_evaluate_and_grade_agree_with_the_run(job: Job) -> None:

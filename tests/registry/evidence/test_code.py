@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.errors import LumbargradeError
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
-from lumbargrade.registry.evidence.code import read_code_state
+from lumbargrade.registry.evidence.code import read_code_state, refuse_changes
 
 
 @pytest.fixture
@@ -46,6 +46,32 @@ def test_changed_and_untracked_files_make_it_dirty(repository: Path, name: str) 
 def test_the_datas_pointers_do_not_make_it_dirty(repository: Path, name: str) -> None:
     (repository / name).write_text("md5: 0\n")
     assert not read_code_state(repository).dirty
+
+
+def test_the_patch_makes_a_clone_the_same_and_leaves_the_index_alone(repository: Path, tmp_path: Path) -> None:
+    (repository / "code.py").write_text("print(2)\n")
+    (repository / "new").mkdir()
+    (repository / "new/weights.bin").write_bytes(bytes(range(256)))
+    staged = git(repository, "status", "--porcelain")
+    state = read_code_state(repository)
+    assert git(repository, "status", "--porcelain") == staged
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(repository), str(clone))
+    subprocess.run(["git", "-C", str(clone), "apply", "-"], input=state.diff, check=True)
+    for name in ("code.py", "new/weights.bin"):
+        assert (clone / name).read_bytes() == (repository / name).read_bytes()
+
+
+def test_changes_are_refused_by_name(repository: Path) -> None:
+    refuse_changes(repository)
+    for name in ("code.py", "a", "b", "c"):
+        (repository / name).write_text("changed")
+    with pytest.raises(InputError) as told:
+        refuse_changes(repository)
+    assert str(told.value) == (
+        "git does not have code.py, a, b and 1 more as here, so that no commit would tell what a version was made of; commit "
+        "the changes, or use --allow-dirty, which keeps them beside the version"
+    )
 
 
 def test_without_git_it_says_what_to_do(tmp_path: Path) -> None:
