@@ -130,8 +130,11 @@ def verify(
     )
 
 
-def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: str) -> None:
-    """Checks what a model is served by: the log, the alias, and the version's signatures and tags.
+def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: str, as_champion: bool = False) -> None:
+    """Checks what a model is served by: the log, and the version's signatures and tags.
+
+    Args:
+        as_champion: Whether it serves because it is champion; then the alias is checked too.
 
     Raises:
         InputError: Something was altered; the sentence names the first of it.
@@ -139,7 +142,7 @@ def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: 
     registry = _Registry(tracker, task, log)
     found = {str(each.version): each for each in all_versions(tracker, task)}.get(version)
     problems = [problem.problem for problem in _log_problems(log, None)[1]]
-    problems += _champion_problems(registry)
+    problems += _champion_problems(registry) if as_champion else []
     problems += _version_problems(registry, found, version, None)
     if problems:
         raise InputError(
