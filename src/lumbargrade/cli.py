@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from lumbargrade.cli_serve import serve
 from lumbargrade.errors import LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -18,6 +19,7 @@ dataset_app = typer.Typer(no_args_is_help=True, help="Check and version datasets
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(stage_app, name="stage", hidden=True)
+app.command("serve")(serve)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
