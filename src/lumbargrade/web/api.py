@@ -180,7 +180,7 @@ class SliceGeometry(_Json):
 
 
 class Series(_Json):
-    """A stack of parallel slices.
+    """Slices that are scrolled through together; blocks angled to the discs are not parallel.
 
     Attributes:
         pixel_mm: Row spacing, column spacing.

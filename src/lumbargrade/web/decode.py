@@ -5,7 +5,7 @@ import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from pydicom import dcmread
 
 from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile
-from lumbargrade.dicom.stacks import Stack
+from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.errors import InputError
 from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.series import SeriesImages
@@ -130,12 +130,19 @@ def _zip_files(target: Path, headers: Sequence[SliceHeader]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Pictures:
-    """A stack with the slices that can be decoded."""
+class _Scroll:
+    """Slices of a series that are scrolled through together: one orientation, shape and spacing.
 
-    stack: Stack
-    slices: list[tuple[SliceHeader, NDArray[np.float32]]]
+    Blocks that are angled to the discs are one scroll, though their slices are not parallel.
+
+    Attributes:
+        pictures: Slices that can be decoded, by place: toward the patient's left, head or back.
+    """
+
+    orientation: Orientation
+    pictures: list[tuple[SliceHeader, NDArray[np.float32]]]
     window: tuple[float, float]
+    unreadable: int
 
 
 def _write_all(series: dict[str, list[SliceHeader]], folder: Path, tell: OnProgress) -> list[SeriesIndex]:
@@ -143,38 +150,55 @@ def _write_all(series: dict[str, list[SliceHeader]], folder: Path, tell: OnProgr
     written: list[SeriesIndex] = []
     for headers in series.values():
         images = SeriesImages(headers, PrepareParams().percentiles)
-        for stack in images.stacks:
-            slices = []
-            for header in stack.slices:
-                try:
-                    slices.append((header, images.pixels(header)))
-                except UnreadableFile:
-                    continue
-                finally:
-                    done += 1
-                    tell(min(done, total), total)
-            if slices:
-                pictures = _Pictures(stack, slices, images.window)
-                written.append(_write_stack(pictures, f"s{len(written)}", folder))
+        for orientation, slices in _scrolls(images.stacks):
+            pictures = []
+            for header in slices:
+                done += 1
+                tell(done, total)
+                with suppress(UnreadableFile):
+                    pictures.append((header, images.pixels(header)))
+            if pictures:
+                scroll = _Scroll(orientation, pictures, images.window, len(slices) - len(pictures))
+                written.append(_write_scroll(scroll, f"s{len(written)}", folder))
     return _titled(written)
 
 
-def _write_stack(pictures: _Pictures, name: str, folder: Path) -> SeriesIndex:
-    stack, slices = pictures.stack, pictures.slices
-    low = min(float(pixels.min()) for _, pixels in slices)
-    high = max(float(pixels.max()) for _, pixels in slices)
-    whole = all((pixels == np.round(pixels)).all() for _, pixels in slices)
+def _scrolls(stacks: Sequence[Stack]) -> Iterator[tuple[Orientation, list[SliceHeader]]]:
+    groups: dict[tuple[object, ...], list[SliceHeader]] = {}
+    orientations: dict[tuple[object, ...], Orientation] = {}
+    for stack in stacks:
+        plane = stack.slices[0].plane
+        spacing = tuple(f"{value:.3g}" for value in plane.spacing)
+        key = (stack.orientation, plane.shape, spacing, stack.slices[0].plane_known)
+        orientations[key] = stack.orientation
+        groups.setdefault(key, []).extend(stack.slices)
+    for key, slices in groups.items():
+        yield orientations[key], sorted(slices, key=_along)
+
+
+def _along(header: SliceHeader) -> float:
+    """Where a slice's middle lies on the axis of the patient that it is nearest to be across, mm."""
+    plane = header.plane
+    middle = plane.to_patient((np.array(plane.shape[::-1]) - 1) / 2)
+    return float(middle[int(np.abs(plane.normal).argmax())])
+
+
+def _write_scroll(scroll: _Scroll, name: str, folder: Path) -> SeriesIndex:
+    pictures = scroll.pictures
+    low = min(float(pixels.min()) for _, pixels in pictures)
+    high = max(float(pixels.max()) for _, pixels in pictures)
+    whole = all((pixels == np.round(pixels)).all() for _, pixels in pictures)
     scale = 1.0 if whole and high - low <= _HIGHEST else (high - low) / _HIGHEST or 1.0
     with (folder / f"{name}.u16").open("wb") as file:
-        for _, pixels in slices:
+        for _, pixels in pictures:
             file.write(np.round((pixels.astype(np.float64) - low) / scale).astype("<u2").tobytes())
-    black, white = ((value - low) / scale for value in pictures.window)
-    first = slices[0][0]
+    black, white = ((value - low) / scale for value in scroll.window)
+    first = pictures[0][0]
     rows, columns = first.plane.shape
     return SeriesIndex(
         id=name,
         title="",
-        plane=stack.orientation,
+        plane=scroll.orientation,
         weighting=_weighting(first),
         rows=rows,
         columns=columns,
@@ -183,8 +207,8 @@ def _write_stack(pictures: _Pictures, name: str, folder: Path) -> SeriesIndex:
         offset=low,
         scale=scale,
         geometry_known=first.plane_known,
-        unreadable=len(stack.slices) - len(slices),
-        slices=tuple(map(_slice, (header for header, _ in slices))),
+        unreadable=scroll.unreadable,
+        slices=tuple(map(_slice, (header for header, _ in pictures))),
     )
 
 

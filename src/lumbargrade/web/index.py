@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Vector3 = tuple[float, float, float]
-Plane = Literal["sagittal", "axial", "coronal", "other"]
+Plane = Literal["sagittal", "axial", "coronal"]
 Weighting = Literal["T1", "T2", "STIR", "other"]
 
 
@@ -32,7 +32,7 @@ class SliceIndex(_Part):
 
 
 class SeriesIndex(_Part):
-    """Parallel slices of one series, all of one shape.
+    """Slices of one series that are scrolled through together, all of one orientation and shape.
 
     Attributes:
         id: Also the name of its file in the spool.

@@ -27,6 +27,9 @@ _INK, _SOFT, _LINE, _STRIP = HexColor("#1b1f24"), HexColor("#5b6470"), HexColor(
 _SHADES = ("#eef3f7", "#f3d58a", "#c8612b")
 """From the best grade to the worst; they differ in lightness, so that they do in grey and to colour-blind eyes."""
 _MARGIN = 16 * mm
+_PADDING = 6
+"""Points that reportlab keeps free within a page's frame."""
+_WIDTH = A4[0] - 2 * _MARGIN - 2 * _PADDING
 
 
 def pdf_report(report: StudyReport, task: GradingTask) -> bytes:
@@ -80,9 +83,9 @@ def _frame(canvas: Canvas, report: StudyReport) -> None:
     canvas.setFillColor(_SOFT)
     canvas.setFont(_FONT, 7)
     canvas.drawString(
-        _MARGIN, 9 * mm, f"{report.model.name} version {report.model.version} · request {report.request_id}"
+        _MARGIN + _PADDING, 9 * mm, f"{report.model.name} version {report.model.version} · request {report.request_id}"
     )
-    canvas.drawRightString(width - _MARGIN, 9 * mm, f"page {canvas.getPageNumber()}")
+    canvas.drawRightString(width - _MARGIN - _PADDING, 9 * mm, f"page {canvas.getPageNumber()}")
 
 
 def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
@@ -116,7 +119,7 @@ def _flags(report: StudyReport) -> list[Flowable]:
     lines += [
         Paragraph(f"• {escape(flag)}", _style(8.5, leftIndent=3 * mm, firstLineIndent=-3 * mm)) for flag in report.flags
     ]
-    table = Table([[lines]], colWidths=[A4[0] - 2 * _MARGIN])
+    table = Table([[lines]], colWidths=[_WIDTH])
     table.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 0.8, HexColor("#b58900")),
                                ("BACKGROUND", (0, 0), (-1, -1), HexColor("#fff8e1"))]))  # fmt: skip
     return [table, Spacer(1, 3 * mm)]
@@ -143,7 +146,8 @@ def _grid(report: StudyReport, task: GradingTask) -> list[Flowable]:
     marks: list[tuple[Any, ...]] = [
         ("GRID", (1, 1), (-1, -1), 0.6, _LINE),
         ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 2),
+        ("LEFTPADDING", (0, 0), (0, -1), 0),
+        ("LEFTPADDING", (1, 0), (-1, -1), 2),
         ("RIGHTPADDING", (0, 0), (-1, -1), 2),
         ("TOPPADDING", (0, 1), (-1, -1), 2.5),
         ("BOTTOMPADDING", (0, 1), (-1, -1), 2.5),
@@ -156,8 +160,8 @@ def _grid(report: StudyReport, task: GradingTask) -> list[Flowable]:
             if cell.grade is not None:
                 marks.append(("BACKGROUND", (column, number), (column, number), HexColor(_shade(cell.grade, task))))
         rows.append(row)
-    width = (A4[0] - 2 * _MARGIN - 16 * mm) / len(task.conditions)
-    table = Table(rows, colWidths=[16 * mm, *[width] * len(task.conditions)], repeatRows=1)
+    width = (_WIDTH - 14 * mm) / len(task.conditions)
+    table = Table(rows, colWidths=[14 * mm, *[width] * len(task.conditions)], repeatRows=1)
     table.setStyle(TableStyle(marks))
     return [KeepTogether([table, Spacer(1, 3 * mm)])]
 

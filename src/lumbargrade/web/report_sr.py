@@ -105,7 +105,8 @@ def build_report(
     texts = [(codes.DCM.Comment, report.research_strip)] if report.research_strip else []
     texts += [(codes.DCM.Comment, flag) for flag in report.flags]
     texts += [(codes.DCM.Finding, sentence.text) for sentence in report.sentences]
-    root.ContentSequence.extend(_text(name, text) for name, text in texts)
+    for place, (name, text) in enumerate(texts, start=len(root.ContentSequence) - 1):  # read before the measurements
+        root.ContentSequence.insert(place, _text(name, text))
     strip = f" ({report.research_strip.lower()})" if report.research_strip else ""
     told = report.model_dump_json()
     document = hd.sr.ComprehensiveSR(

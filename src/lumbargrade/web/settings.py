@@ -85,7 +85,7 @@ class WebSettings(BaseModel):
     research_strip: str | None = RESEARCH_STRIP
     requests_a_minute: int = Field(default=6000, gt=0)
     uploads_a_minute: int = Field(default=60, gt=0)
-    access: Access = Access()
+    access: Access = Field(default_factory=Access)
 
 
 def is_loopback(host: str) -> bool:
