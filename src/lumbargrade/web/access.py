@@ -4,12 +4,13 @@ import hmac
 import secrets
 import time
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from lumbargrade.web.problems import Refusal
-from lumbargrade.web.settings import Access
+from lumbargrade.web.settings import Access, is_loopback
 
 SESSION_COOKIE, CSRF_COOKIE = "lumbargrade_session", "lumbargrade_csrf"
 CSRF_HEADER = "X-CSRF-Token"
@@ -53,12 +54,12 @@ def guard_app(app: Flask, access: Access) -> None:
     """Lets in only who may, and adds security headers to every answer."""
     sessions = Sessions()
     app.extensions["lumbargrade_sessions"] = sessions
-    if access.open:  # a page elsewhere must not reach this machine by a name of its own (DNS rebinding)
-        app.config["TRUSTED_HOSTS"] = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
     @app.before_request
     def let_in() -> BaseResponse | None:
         g.user = "reader"
+        if access.open and not _names_this_machine(request.host):
+            raise Refusal(400, "The reading room is not known by this name.", "Open it as http://127.0.0.1.")
         if request.path in _OPEN_PATHS:
             return None
         by_header = _enter(access, sessions)
@@ -99,6 +100,14 @@ def set_cookie(response: BaseResponse, name: str, value: str) -> None:
     response.set_cookie(
         name, value, httponly=True, samesite="Strict", secure=request.is_secure, max_age=_SESSION_SECONDS
     )
+
+
+def _names_this_machine(host: str) -> bool:
+    """Whether a Host header is this machine's own: a page elsewhere may reach it by another name (DNS rebinding)."""
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _enter(access: Access, sessions: Sessions) -> bool | None:
