@@ -1,0 +1,105 @@
+"""The ``lumbargrade serve`` command: the reading room."""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lumbargrade.cli_output import TaskName
+from lumbargrade.errors import InputError
+
+
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Option(help="models:/<name>@champion or models:/<name>/<version>. Default: the task's champion."),
+    ] = None,
+    task: TaskName = "rsna2024",
+    with_model_url: Annotated[
+        str | None, typer.Option(help="Address of a model server that runs elsewhere; none is started.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to bind. Beyond this machine a token or a proxy is needed.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 8080,
+    model_port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the model server; any.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File (mode 0600) with the secret that clients send.")] = None,
+    proxy_user_header: Annotated[
+        str | None, typer.Option(help="Header in which a reverse proxy names its user, such as X-Remote-User.")
+    ] = None,
+    proxy_address: Annotated[str | None, typer.Option(help="The proxy's own address; only it is believed.")] = None,
+    data: Annotated[Path, typer.Option(help="Folder for corrections and the salt; it outlives uploads.")] = Path(
+        "served"
+    ),
+    spool: Annotated[Path | None, typer.Option(help="Folder for uploads; a temporary one if not given.")] = None,
+    keep_minutes: Annotated[float, typer.Option(min=0.1, help="How long an upload is kept.")] = 60,
+    max_megabytes: Annotated[int, typer.Option(min=1, help="Of one upload.")] = 1000,
+    max_studies: Annotated[int, typer.Option(min=1, help="Kept at a time.")] = 64,
+    show_identifiers: Annotated[
+        bool, typer.Option("--show-identifiers", help="Show patient name, id and dates as long as a study is kept.")
+    ] = False,
+    for_clinical_use: Annotated[
+        bool,
+        typer.Option(
+            "--without-research-strip",
+            help="Leave out 'Not for clinical use': only for an organisation that answers for that.",
+        ),
+    ] = False,
+) -> None:
+    """Serve the reading room: model server and page, together, until Ctrl-C."""
+    from lumbargrade.flows.watch import say
+    from lumbargrade.registry.models import champion_uri
+    from lumbargrade.serving.verified import served_version
+    from lumbargrade.task import load_task
+    from lumbargrade.web.api import ModelPage
+    from lumbargrade.web.app import create_app
+    from lumbargrade.web.serve import running, stop_signals, wait_until_ready
+    from lumbargrade.web.served import RegisteredModel, find_model
+    from lumbargrade.web.settings import RESEARCH_STRIP, Access, WebSettings, read_token
+
+    access = Access(
+        host=host,
+        token=read_token(token_file) if token_file else None,
+        proxy_user_header=proxy_user_header,
+        proxy_address=proxy_address,
+    )
+    grading_task = load_task(task)
+    if model is None and with_model_url is not None:
+        found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
+    else:
+        found = find_model(model or champion_uri(grading_task))
+        say(f"loading {found.uri}")
+        grading_task = found.load_task()
+    with ExitStack() as stack:
+        stopped = stack.enter_context(stop_signals())
+        folder = spool or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumbargrade-spool-")))
+        if with_model_url is None:
+            by_alias = model is None or "@" in model
+            address = stack.enter_context(served_version(grading_task, found.page.version, by_alias, model_port))
+        else:
+            address = with_model_url.rstrip("/")
+            if not address.startswith(("http://", "https://")):
+                raise InputError(f"--with-model-url {with_model_url} is no address; give http://host:port")
+        settings = WebSettings(
+            task=grading_task,
+            model_url=address,
+            data=data,
+            spool=folder,
+            keep_seconds=keep_minutes * 60,
+            max_bytes=max_megabytes * 1_000_000,
+            max_studies=max_studies,
+            show_identifiers=show_identifiers,
+            research_strip=None if for_clinical_use else RESEARCH_STRIP,
+            access=access,
+        )
+        app = create_app(settings, found.page, found.pages)
+        page = stack.enter_context(running(app, access, port))
+        wait_until_ready(app, stopped)
+        if not stopped(0):
+            print(page, flush=True)
+            say("ready; Ctrl-C ends it")
+        while not stopped(3600):
+            pass
+        say("stopping")
