@@ -8,7 +8,7 @@ run: .venv/installed
 	$(BIN)/lumbargrade run
 
 test: .venv/installed lint
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check

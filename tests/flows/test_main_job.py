@@ -42,8 +42,6 @@ STUDIES = 14
 STORE = "sqlite:///mlruns/mlflow.db"
 MODEL = "lumbargrade-rsna2024"
 
-pytestmark = pytest.mark.xdist_group("main_job")
-
 
 @dataclass(frozen=True)
 class Job:

@@ -41,7 +41,7 @@ REPRODUCED = "reproduced"
 
 _OWN = "lumbargrade"
 _COMMAND = "from lumbargrade.cli import main; main()"
-_WEIGHTS = ("grader-", "locator-", "calibration")
+_WEIGHTS = "artifacts/"
 
 
 class Compared(BaseModel):
@@ -200,9 +200,8 @@ def _results(record: Json) -> dict[str, str]:
         elif part["name"].startswith("dataset "):
             found[part["name"]] = part["digest"]["sha256"]
     for file in record["subject"]:
-        name = Path(file["name"]).name
-        if name.startswith(_WEIGHTS):
-            found[name] = file["digest"]["sha256"]
+        if file["name"].startswith(_WEIGHTS):
+            found[file["name"]] = file["digest"]["sha256"]
     found["cross-validated evaluation"] = json.dumps(story["evaluation"], sort_keys=True)
     if story["gate"]["candidate"] is not None:
         found["evaluation on the holdout"] = json.dumps(story["gate"]["candidate"], sort_keys=True)
