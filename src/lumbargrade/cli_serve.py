@@ -39,7 +39,7 @@ def serve(
     show_identifiers: Annotated[
         bool, typer.Option("--show-identifiers", help="Show patient name, id and dates as long as a study is kept.")
     ] = False,
-    for_clinical_use: Annotated[
+    without_research_strip: Annotated[
         bool,
         typer.Option(
             "--without-research-strip",
@@ -48,14 +48,6 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the reading room: model server and page, together, until Ctrl-C."""
-    from lumbargrade.flows.watch import say
-    from lumbargrade.registry.models import champion_uri
-    from lumbargrade.serving.server import served_model
-    from lumbargrade.task import load_task
-    from lumbargrade.web.api import ModelPage
-    from lumbargrade.web.app import create_app
-    from lumbargrade.web.serve import running, stop_signals, wait_until_ready
-    from lumbargrade.web.served import RegisteredModel, find_model
     from lumbargrade.web.settings import RESEARCH_STRIP, Access, WebSettings, read_token
 
     access = Access(
@@ -64,39 +56,49 @@ def serve(
         proxy_user_header=proxy_user_header,
         proxy_address=proxy_address,
     )
-    grading_task = load_task(task)
-    if model is None and with_model_url is not None:
-        found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
-    else:
-        found = find_model(model or champion_uri(grading_task))
-        say(f"loading {found.uri}")
-        grading_task = found.load_task()
+    if with_model_url is not None and not with_model_url.startswith(("http://", "https://")):
+        raise InputError(f"--with-model-url {with_model_url} is no address; give http://host:port")
+
+    from lumbargrade.flows.watch import say
+    from lumbargrade.registry.models import champion_uri
+    from lumbargrade.serving.server import served_model
+    from lumbargrade.task import load_task
+    from lumbargrade.web.api import ModelPage
+    from lumbargrade.web.app import create_app
+    from lumbargrade.web.serve import listening, running, stop_signals, wait_until_ready
+    from lumbargrade.web.served import RegisteredModel, find_model
+
     with ExitStack() as stack:
         stopped = stack.enter_context(stop_signals())
-        folder = spool or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumbargrade-spool-")))
-        if with_model_url is None:
-            address = stack.enter_context(served_model(found.uri, model_port))
+        listener = stack.enter_context(listening(host, port))
+        grading_task = load_task(task)
+        if model is None and with_model_url is not None:
+            found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
         else:
-            address = with_model_url.rstrip("/")
-            if not address.startswith(("http://", "https://")):
-                raise InputError(f"--with-model-url {with_model_url} is no address; give http://host:port")
+            found = find_model(model or champion_uri(grading_task))
+            say(f"loading {found.uri}")
+            grading_task = found.load_task()
         settings = WebSettings(
             task=grading_task,
-            model_url=address,
+            model_url=(
+                stack.enter_context(served_model(found.uri, model_port))
+                if with_model_url is None
+                else with_model_url.rstrip("/")
+            ),
             data=data,
-            spool=folder,
+            spool=spool or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumbargrade-spool-"))),
             keep_seconds=keep_minutes * 60,
             max_bytes=max_megabytes * 1_000_000,
             max_studies=max_studies,
             show_identifiers=show_identifiers,
-            research_strip=None if for_clinical_use else RESEARCH_STRIP,
+            research_strip=None if without_research_strip else RESEARCH_STRIP,
             access=access,
         )
         app = create_app(settings, found.page, found.pages)
-        page = stack.enter_context(running(app, access, port))
+        address = stack.enter_context(running(app, access, listener))
         wait_until_ready(app, stopped)
         if not stopped(0):
-            print(page, flush=True)
+            print(address, flush=True)
             say("ready; Ctrl-C ends it")
         while not stopped(3600):
             pass

@@ -1,6 +1,7 @@
 """Starts the model server and the page together, and stops both."""
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,33 +20,40 @@ _CONNECTIONS = 500
 
 
 @contextmanager
-def running(app: Flask, access: Access, port: int) -> Iterator[str]:
-    """Answers HTTP as long as the context lasts; yields the address.
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Holds a port as long as the context lasts.
 
     Raises:
         InputError: Nothing can listen there.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise InputError(f"{host}:{port} cannot be listened at ({error.strerror}); give another --port") from error
+        yield listener
+
+
+@contextmanager
+def running(app: Flask, access: Access, listener: socket.socket) -> Iterator[str]:
+    """Answers HTTP as long as the context lasts; yields the address."""
     room: ReadingRoom = app.extensions["reading_room"]
-    try:
-        server = waitress.create_server(
-            app,
-            host=access.host,
-            port=port,
-            threads=_THREADS,
-            connection_limit=_CONNECTIONS,
-            max_request_body_size=room.settings.max_bytes + MULTIPART_OVERHEAD,
-            ident="lumbargrade",
-            **_proxy(access),
-        )
-    except OSError as error:
-        raise InputError(
-            f"{access.host}:{port} cannot be listened at ({error.strerror}); give another --port"
-        ) from error
+    server = waitress.create_server(
+        app,
+        sockets=[listener],
+        threads=_THREADS,
+        connection_limit=_CONNECTIONS,
+        max_request_body_size=room.settings.max_bytes + MULTIPART_OVERHEAD,
+        ident="lumbargrade",
+        **_proxy(access),
+    )
     thread = threading.Thread(target=server.run, name="http", daemon=True)
     thread.start()
     host = f"[{access.host}]" if ":" in access.host else access.host
     try:
-        yield f"http://{host}:{port}"
+        yield f"http://{host}:{listener.getsockname()[1]}"
     finally:
         room.close()
         server.close()
