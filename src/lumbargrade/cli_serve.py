@@ -1,6 +1,7 @@
 """The ``lumbargrade serve`` command: the reading room."""
 
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,19 @@ def serve(
             help="Leave out 'Not for clinical use': only for an organisation that answers for that.",
         ),
     ] = False,
+    dicom_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Also take studies by C-STORE at this port; off if not given.")
+    ] = None,
+    report_to: Annotated[
+        str | None, typer.Option(help="TITLE@host:port of the DICOM node that reports are sent to.")
+    ] = None,
+    dicom_peer: Annotated[
+        list[str] | None, typer.Option(help="AE title that may send; may be repeated. Needed beyond this machine.")
+    ] = None,
+    dicom_title: Annotated[str, typer.Option(help="AE title of the reading room.")] = "LUMBARGRADE",
+    dicom_quiet_seconds: Annotated[
+        float, typer.Option(min=1, help="A study is complete when nothing of it has come for so long.")
+    ] = 10,
 ) -> None:
     """Serve the reading room: model server and page, together, until Ctrl-C."""
     from lumbargrade.web.settings import RESEARCH_STRIP, Access, WebSettings, read_token
@@ -59,17 +73,20 @@ def serve(
     if with_model_url is not None and not with_model_url.startswith(("http://", "https://")):
         raise InputError(f"--with-model-url {with_model_url} is no address; give http://host:port")
 
+    if (dicom_port is None) != (report_to is None):
+        raise InputError("--dicom-port and --report-to belong together; give both or neither")
+
     from lumbargrade.flows.watch import say
     from lumbargrade.registry.models import champion_uri
     from lumbargrade.serving.server import served_model
     from lumbargrade.task import load_task
     from lumbargrade.web.api import ModelPage
     from lumbargrade.web.app import create_app
-    from lumbargrade.web.serve import listening, running, stop_signals, wait_until_ready
+    from lumbargrade.web.dimse import DimseSettings, dicom_node, read_node
+    from lumbargrade.web.serve import listening, running, until_stopped, wait_until_ready
     from lumbargrade.web.served import RegisteredModel, find_model
 
-    with ExitStack() as stack:
-        stopped = stack.enter_context(stop_signals())
+    with until_stopped(), ExitStack() as stack:
         listener = stack.enter_context(listening(host, port))
         grading_task = load_task(task)
         if model is None and with_model_url is not None:
@@ -96,10 +113,18 @@ def serve(
         )
         app = create_app(settings, found.page, found.pages)
         address = stack.enter_context(running(app, access, listener))
-        wait_until_ready(app, stopped)
-        if not stopped(0):
-            print(address, flush=True)
-            say("ready; Ctrl-C ends it")
-        while not stopped(3600):
-            pass
-        say("stopping")
+        if dicom_port is not None and report_to is not None:
+            dimse = DimseSettings(
+                host=host,
+                port=dicom_port,
+                title=dicom_title,
+                report_to=read_node(report_to),
+                peers=tuple(dicom_peer or ()),
+                quiet_seconds=dicom_quiet_seconds,
+            )
+            stack.enter_context(dicom_node(app.extensions["reading_room"], dimse))
+        wait_until_ready(app)
+        print(address, flush=True)
+        say("ready; Ctrl-C ends it")
+        while True:
+            time.sleep(3600)

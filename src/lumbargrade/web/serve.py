@@ -3,7 +3,8 @@
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,6 +18,7 @@ from lumbargrade.web.settings import Access
 
 _THREADS = MOST_STREAMS + 16
 _CONNECTIONS = 500
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -61,32 +63,36 @@ def running(app: Flask, access: Access, listener: socket.socket) -> Iterator[str
 
 
 @contextmanager
-def stop_signals() -> Iterator[Callable[[float], bool]]:
-    """Yields a function that waits, so many seconds at most, for Ctrl-C or SIGTERM, and tells whether one came."""
-    stop = threading.Event()
+def until_stopped() -> Iterator[None]:
+    """Ends the block at Ctrl-C or SIGTERM, whatever it waits for; what it opened is closed without being cut off."""
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in _STOPS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in _STOPS}
     try:
-        yield stop.wait
+        yield
+    except KeyboardInterrupt:
+        pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def wait_until_ready(app: Flask, stopped: Callable[[float], bool], seconds: float = 30) -> None:
+def wait_until_ready(app: Flask, seconds: float = 30) -> None:
     """Waits until the model server answers.
 
     Raises:
         LumbargradeError: It does not.
     """
     room: ReadingRoom = app.extensions["reading_room"]
-    for _ in range(int(seconds / 0.5)):
-        if room.model_is_ready() or stopped(0.5):
-            return
-    raise LumbargradeError(f"the model server at {room.settings.model_url} does not answer; check its address")
+    give_up = time.monotonic() + seconds
+    while not room.model_is_ready():
+        if time.monotonic() > give_up:
+            raise LumbargradeError(f"the model server at {room.settings.model_url} does not answer; check its address")
+        time.sleep(0.5)
 
 
 def _proxy(access: Access) -> dict[str, object]:
