@@ -1,6 +1,7 @@
 """The ``lumbargrade serve`` command: the reading room."""
 
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -40,23 +41,28 @@ def serve(
     show_identifiers: Annotated[
         bool, typer.Option("--show-identifiers", help="Show patient name, id and dates as long as a study is kept.")
     ] = False,
-    for_clinical_use: Annotated[
+    without_research_strip: Annotated[
         bool,
         typer.Option(
             "--without-research-strip",
             help="Leave out 'Not for clinical use': only for an organisation that answers for that.",
         ),
     ] = False,
+    dicom_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Also take studies by C-STORE at this port; off if not given.")
+    ] = None,
+    report_to: Annotated[
+        str | None, typer.Option(help="TITLE@host:port of the DICOM node that reports are sent to.")
+    ] = None,
+    dicom_peer: Annotated[
+        list[str] | None, typer.Option(help="AE title that may send; may be repeated. Needed beyond this machine.")
+    ] = None,
+    dicom_title: Annotated[str, typer.Option(help="AE title of the reading room.")] = "LUMBARGRADE",
+    dicom_quiet_seconds: Annotated[
+        float, typer.Option(min=1, help="A study is complete when nothing of it has come for so long.")
+    ] = 10,
 ) -> None:
     """Serve the reading room: model server and page, together, until Ctrl-C."""
-    from lumbargrade.flows.watch import say
-    from lumbargrade.registry.models import champion_uri
-    from lumbargrade.serving.verified import served_version
-    from lumbargrade.task import load_task
-    from lumbargrade.web.api import ModelPage
-    from lumbargrade.web.app import create_app
-    from lumbargrade.web.serve import running, stop_signals, wait_until_ready
-    from lumbargrade.web.served import RegisteredModel, find_model
     from lumbargrade.web.settings import RESEARCH_STRIP, Access, WebSettings, read_token
 
     access = Access(
@@ -65,41 +71,62 @@ def serve(
         proxy_user_header=proxy_user_header,
         proxy_address=proxy_address,
     )
-    grading_task = load_task(task)
-    if model is None and with_model_url is not None:
-        found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
-    else:
-        found = find_model(model or champion_uri(grading_task))
-        say(f"loading {found.uri}")
-        grading_task = found.load_task()
-    with ExitStack() as stack:
-        stopped = stack.enter_context(stop_signals())
-        folder = spool or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumbargrade-spool-")))
-        if with_model_url is None:
-            by_alias = model is None or "@" in model
-            address = stack.enter_context(served_version(grading_task, found.page.version, by_alias, model_port))
+    if with_model_url is not None and not with_model_url.startswith(("http://", "https://")):
+        raise InputError(f"--with-model-url {with_model_url} is no address; give http://host:port")
+
+    if (dicom_port is None) != (report_to is None):
+        raise InputError("--dicom-port and --report-to belong together; give both or neither")
+
+    from lumbargrade.flows.watch import say
+    from lumbargrade.registry.models import champion_uri
+    from lumbargrade.serving.verified import served_version
+    from lumbargrade.task import load_task
+    from lumbargrade.web.api import ModelPage
+    from lumbargrade.web.app import create_app
+    from lumbargrade.web.dimse import DimseSettings, dicom_node, read_node
+    from lumbargrade.web.serve import listening, running, until_stopped, wait_until_ready
+    from lumbargrade.web.served import RegisteredModel, find_model
+
+    with until_stopped(), ExitStack() as stack:
+        listener = stack.enter_context(listening(host, port))
+        grading_task = load_task(task)
+        if model is None and with_model_url is not None:
+            found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
         else:
-            address = with_model_url.rstrip("/")
-            if not address.startswith(("http://", "https://")):
-                raise InputError(f"--with-model-url {with_model_url} is no address; give http://host:port")
+            found = find_model(model or champion_uri(grading_task))
+            say(f"loading {found.uri}")
+            grading_task = found.load_task()
+        by_alias = model is None or "@" in model
         settings = WebSettings(
             task=grading_task,
-            model_url=address,
+            model_url=(
+                stack.enter_context(served_version(grading_task, found.page.version, by_alias, model_port))
+                if with_model_url is None
+                else with_model_url.rstrip("/")
+            ),
             data=data,
-            spool=folder,
+            spool=spool or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumbargrade-spool-"))),
             keep_seconds=keep_minutes * 60,
             max_bytes=max_megabytes * 1_000_000,
             max_studies=max_studies,
             show_identifiers=show_identifiers,
-            research_strip=None if for_clinical_use else RESEARCH_STRIP,
+            research_strip=None if without_research_strip else RESEARCH_STRIP,
             access=access,
         )
         app = create_app(settings, found.page, found.pages)
-        page = stack.enter_context(running(app, access, port))
-        wait_until_ready(app, stopped)
-        if not stopped(0):
-            print(page, flush=True)
-            say("ready; Ctrl-C ends it")
-        while not stopped(3600):
-            pass
-        say("stopping")
+        address = stack.enter_context(running(app, access, listener))
+        if dicom_port is not None and report_to is not None:
+            dimse = DimseSettings(
+                host=host,
+                port=dicom_port,
+                title=dicom_title,
+                report_to=read_node(report_to),
+                peers=tuple(dicom_peer or ()),
+                quiet_seconds=dicom_quiet_seconds,
+            )
+            stack.enter_context(dicom_node(app.extensions["reading_room"], dimse))
+        wait_until_ready(app)
+        print(address, flush=True)
+        say("ready; Ctrl-C ends it")
+        while True:
+            time.sleep(3600)

@@ -71,7 +71,8 @@ def test_the_structured_report_says_what_the_answer_says(
             assert region.value[0] == pytest.approx([cell["place"]["x"] + 0.5, cell["place"]["y"] + 0.5])
     corrected = groups["Spinal Canal Stenosis L4/L5"].get_qualitative_evaluations()
     assert [item.value.meaning for item in corrected if item.name.meaning == "Grade by a reader"] == ["Severe"]
-    texts = [item.value for item in document.content[0].ContentSequence if item.ValueType == "TEXT"]
+    items = document.content[0].ContentSequence
+    texts = [item.value for item in items if (item.ValueType, item.RelationshipType) == ("TEXT", "CONTAINS")]
     assert texts[0] == "Not for clinical use"
     assert texts[-5:] == [sentence["text"] for sentence in answer["sentences"]]
     assert answer["request_id"] in document.to_json()

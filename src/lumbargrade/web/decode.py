@@ -164,16 +164,14 @@ def _write_all(series: dict[str, list[SliceHeader]], folder: Path, tell: OnProgr
 
 
 def _scrolls(stacks: Sequence[Stack]) -> Iterator[tuple[Orientation, list[SliceHeader]]]:
-    groups: dict[tuple[object, ...], list[SliceHeader]] = {}
-    orientations: dict[tuple[object, ...], Orientation] = {}
+    groups: dict[tuple[Orientation, *tuple[object, ...]], list[SliceHeader]] = {}
     for stack in stacks:
         plane = stack.slices[0].plane
         spacing = tuple(f"{value:.3g}" for value in plane.spacing)
         key = (stack.orientation, plane.shape, spacing, stack.slices[0].plane_known)
-        orientations[key] = stack.orientation
         groups.setdefault(key, []).extend(stack.slices)
-    for key, slices in groups.items():
-        yield orientations[key], sorted(slices, key=_along)
+    for (orientation, *_), slices in groups.items():
+        yield orientation, sorted(slices, key=_along)
 
 
 def _along(header: SliceHeader) -> float:

@@ -1,8 +1,10 @@
 """Starts the model server and the page together, and stops both."""
 
 import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -16,36 +18,44 @@ from lumbargrade.web.settings import Access
 
 _THREADS = MOST_STREAMS + 16
 _CONNECTIONS = 500
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def running(app: Flask, access: Access, port: int) -> Iterator[str]:
-    """Answers HTTP as long as the context lasts; yields the address.
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Holds a port as long as the context lasts.
 
     Raises:
         InputError: Nothing can listen there.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise InputError(f"{host}:{port} cannot be listened at ({error.strerror}); give another --port") from error
+        yield listener
+
+
+@contextmanager
+def running(app: Flask, access: Access, listener: socket.socket) -> Iterator[str]:
+    """Answers HTTP as long as the context lasts; yields the address."""
     room: ReadingRoom = app.extensions["reading_room"]
-    try:
-        server = waitress.create_server(
-            app,
-            host=access.host,
-            port=port,
-            threads=_THREADS,
-            connection_limit=_CONNECTIONS,
-            max_request_body_size=room.settings.max_bytes + MULTIPART_OVERHEAD,
-            ident="lumbargrade",
-            **_proxy(access),
-        )
-    except OSError as error:
-        raise InputError(
-            f"{access.host}:{port} cannot be listened at ({error.strerror}); give another --port"
-        ) from error
+    server = waitress.create_server(
+        app,
+        sockets=[listener],
+        threads=_THREADS,
+        connection_limit=_CONNECTIONS,
+        max_request_body_size=room.settings.max_bytes + MULTIPART_OVERHEAD,
+        ident="lumbargrade",
+        **_proxy(access),
+    )
     thread = threading.Thread(target=server.run, name="http", daemon=True)
     thread.start()
     host = f"[{access.host}]" if ":" in access.host else access.host
     try:
-        yield f"http://{host}:{port}"
+        yield f"http://{host}:{listener.getsockname()[1]}"
     finally:
         room.close()
         server.close()
@@ -53,32 +63,36 @@ def running(app: Flask, access: Access, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def stop_signals() -> Iterator[Callable[[float], bool]]:
-    """Yields a function that waits, so many seconds at most, for Ctrl-C or SIGTERM, and tells whether one came."""
-    stop = threading.Event()
+def until_stopped() -> Iterator[None]:
+    """Ends the block at Ctrl-C or SIGTERM, whatever it waits for; what it opened is closed without being cut off."""
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in _STOPS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in _STOPS}
     try:
-        yield stop.wait
+        yield
+    except KeyboardInterrupt:
+        pass
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def wait_until_ready(app: Flask, stopped: Callable[[float], bool], seconds: float = 30) -> None:
+def wait_until_ready(app: Flask, seconds: float = 30) -> None:
     """Waits until the model server answers.
 
     Raises:
         LumbargradeError: It does not.
     """
     room: ReadingRoom = app.extensions["reading_room"]
-    for _ in range(int(seconds / 0.5)):
-        if room.model_is_ready() or stopped(0.5):
-            return
-    raise LumbargradeError(f"the model server at {room.settings.model_url} does not answer; check its address")
+    give_up = time.monotonic() + seconds
+    while not room.model_is_ready():
+        if time.monotonic() > give_up:
+            raise LumbargradeError(f"the model server at {room.settings.model_url} does not answer; check its address")
+        time.sleep(0.5)
 
 
 def _proxy(access: Access) -> dict[str, object]:
