@@ -1,0 +1,18 @@
+/** jsdom lays nothing out and paints nothing. To be imported first by tests of components. */
+
+import { cleanup } from '@testing-library/react';
+import { afterEach } from 'vitest';
+
+class NoLayout {
+  observe(): void {
+    return;
+  }
+  disconnect(): void {
+    return;
+  }
+}
+
+HTMLCanvasElement.prototype.getContext = () => null;
+Object.assign(window, { ResizeObserver: NoLayout, matchMedia: () => ({ matches: false }) });
+
+afterEach(cleanup);
