@@ -14,5 +14,5 @@ export default defineConfig(({ mode }) => ({
     modulePreload: { polyfill: false },
   },
   server: mode === 'mock' ? {} : { proxy: { '/api': 'http://127.0.0.1:8080' } },
-  test: { include: ['src/**/*.test.{ts,tsx}'], pool: 'threads', maxWorkers: 2 },
+  test: { include: ['src/**/*.test.{ts,tsx}'], pool: 'threads', maxWorkers: 2, testTimeout: 60_000 },
 }));

@@ -1,6 +1,6 @@
 /** jsdom lays nothing out and paints nothing. To be imported first by tests of components. */
 
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach } from 'vitest';
 
 class NoLayout {
@@ -15,4 +15,5 @@ class NoLayout {
 HTMLCanvasElement.prototype.getContext = () => null;
 Object.assign(window, { ResizeObserver: NoLayout, matchMedia: () => ({ matches: false }) });
 
+configure({ defaultHidden: true }); // there is no style sheet that could hide anything, and looking for one takes long
 afterEach(cleanup);
