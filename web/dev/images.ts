@@ -2,9 +2,9 @@
 
 import { crc32, deflateSync } from 'node:zlib';
 
-import type { Plane, Series, Vector3, Weighting } from '../src/api';
-import { toPatient } from '../src/geometry';
-import { tissue } from './spine';
+import type { Plane, Series, Vector3, Weighting } from '../src/api.ts';
+import { toPatient } from '../src/geometry.ts';
+import { tissue } from './spine.ts';
 
 const WHITE = 1200;
 

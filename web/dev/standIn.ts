@@ -5,9 +5,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Connect, Plugin } from 'vite';
 
-import type { Correction, CorrectionRequest, ModelFacts, Problem, Stage } from '../src/api';
-import { blobPng } from './images';
-import { SESSION, makeStudy, type StandInStudy } from './study';
+import type { Correction, CorrectionRequest, ModelFacts, Problem, Stage } from '../src/api.ts';
+import { blobPng } from './images.ts';
+import { SESSION, makeStudy, type StandInStudy } from './study.ts';
 
 const CSP =
   "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";

@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Cell, Condition, Place, Series, Session, Study, Task } from '../src/api';
-import { nearestFrame, runsOf } from '../src/views';
-import { toPixel } from '../src/geometry';
-import { DISC_Z, canalY } from './spine';
-import { drawSlice, makeSeries } from './images';
+import type { Cell, Condition, Place, Series, Session, Study, Task } from '../src/api.ts';
+import { nearestFrame, runsOf } from '../src/views.ts';
+import { toPixel } from '../src/geometry.ts';
+import { DISC_Z, canalY } from './spine.ts';
+import { drawSlice, makeSeries } from './images.ts';
 
 const LEVELS = ['L1/L2', 'L2/L3', 'L3/L4', 'L4/L5', 'L5/S1'];
 const GRADES = ['Normal/Mild', 'Moderate', 'Severe'];
@@ -48,9 +48,9 @@ export interface StandInStudy {
 
 /** STANDIN_STACK=40x512 makes stacks of 40 slices of 512 x 512; STANDIN_STUDY reads study.json and SERIES.u16 from a folder. */
 export function makeStudy(id: string): StandInStudy {
-  const folder = process.env['STANDIN_STUDY'];
+  const folder = process.env.STANDIN_STUDY;
   if (folder !== undefined) return readStudy(folder, id);
-  const [slices, size] = (process.env['STANDIN_STACK'] ?? '15x320').split('x').map(Number) as [number, number];
+  const [slices, size] = (process.env.STANDIN_STACK ?? '15x320').split('x').map(Number) as [number, number];
   const series = [
     makeSeries({ id: 's0', title: 'Sagittal T2', plane: 'sagittal', weighting: 'T2', slices, size }),
     makeSeries({ id: 's1', title: 'Sagittal T1', plane: 'sagittal', weighting: 'T1', slices, size }),

@@ -184,6 +184,8 @@ export interface ModelFacts extends ServedModel {
   accuracy_majority: number | null;
   severe_auc?: number | null;
   calibration_error?: number | null;
+  holdout_score?: number | null;
+  holdout_accuracy?: number | null;
   studies?: number | null;
   cells?: number | null;
   card_html: string | null;

@@ -9,8 +9,8 @@ import type {
   Session,
   Study,
   StudyEvent,
-} from './api';
-import { connection } from './connection';
+} from './api.ts';
+import { connection } from './connection.ts';
 
 export class Refusal extends Error {
   constructor(
@@ -38,6 +38,11 @@ export class Unreachable extends Error {
 export function problemOf(error: unknown): Problem {
   if (error instanceof Refusal || error instanceof Unreachable) return error.problem;
   return { what: 'Something went wrong in the page.', do: 'Reload it and try again.' };
+}
+
+/** Whether the same request may succeed later. */
+export function isPassing(error: unknown): boolean {
+  return !(error instanceof Refusal) || error.status >= 500 || error.status === 429 || error.status === 403;
 }
 
 /** The refusal that an answer's body tells; without one, the plain words for its status. */

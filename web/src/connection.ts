@@ -15,7 +15,7 @@ function become(next: Connection): void {
 
 export const connection = {
   get: (): Connection => state,
-  subscribe(listener: () => void): () => void {
+  subscribe: (listener: () => void): (() => void) => {
     listeners.add(listener);
     return () => listeners.delete(listener);
   },

@@ -1,6 +1,6 @@
 /** Patient coordinates (DICOM, mm; +x left, +y back, +z head) and pixels of slices. */
 
-import type { Series, SliceGeometry, Vector3 } from './api';
+import type { Series, SliceGeometry, Vector3 } from './api.ts';
 
 export interface Point {
   x: number;

@@ -1,6 +1,6 @@
 /** Mouse, wheel and touch on a view, told as what they mean. */
 
-import type { Point } from './geometry';
+import type { Point } from './geometry.ts';
 
 export const TOOLS = ['window', 'scroll', 'pan', 'zoom'] as const;
 export type Tool = (typeof TOOLS)[number];

@@ -1,6 +1,6 @@
 /** Reading a study's cells: how severe, how sure, which is worst. */
 
-import type { Cell, Study, Task } from './api';
+import type { Cell, Study, Task } from './api.ts';
 
 /** How a grade looks: 0 the best, 2 the worst, 1 all between; null where nothing was graded. */
 export type Severity = 0 | 1 | 2 | null;

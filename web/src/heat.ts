@@ -2,9 +2,9 @@
 
 import { useCallback, useState } from 'react';
 
-import type { Heat, Problem } from './api';
-import { getHeat, problemOf } from './client';
-import { keyText, type CellKey } from './grades';
+import type { Heat, Problem } from './api.ts';
+import { getHeat, problemOf } from './client.ts';
+import { keyText, type CellKey } from './grades.ts';
 
 export interface HeatState {
   heat: Heat | null;

@@ -1,8 +1,8 @@
 /** How an image lies in its view: zoom, pan, window. Pure. */
 
-import type { Series, Window } from './api';
-import type { Point } from './geometry';
-import { clamp } from './window';
+import type { Series, Window } from './api.ts';
+import type { Point } from './geometry.ts';
+import { clamp } from './window.ts';
 
 export interface Size {
   width: number;

@@ -6,7 +6,7 @@ import './styles/viewer.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { App } from './components/App';
+import { App } from './components/App.tsx';
 
 const root = document.getElementById('root');
 if (root !== null) {

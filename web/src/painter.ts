@@ -1,8 +1,8 @@
 /** Paints 16-bit slices on a canvas through a lookup table, at most once a frame of the display. */
 
-import type { Window } from './api';
-import type { Pixels } from './client';
-import { fillLookup, newLookup } from './window';
+import type { Window } from './api.ts';
+import type { Pixels } from './client.ts';
+import { fillLookup, newLookup } from './window.ts';
 
 export interface Picture {
   pixels: Pixels | null;
@@ -69,7 +69,7 @@ export class Painter {
     const { lookup, words } = this;
     const { values } = pixels;
     if (words === null) return;
-    for (let index = 0; index < values.length; index++) words[index] = lookup[values[index] as number] as number;
+    for (let index = 0; index < values.length; index++) words[index] = lookup[values[index] ?? 0] ?? 0;
     this.buffer.getContext('2d')?.putImageData(this.image, 0, 0);
     this.shown = { pixels, window };
   }

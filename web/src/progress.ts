@@ -1,7 +1,7 @@
 /** Watches a study at work: server-sent events, and polling where they do not come through. */
 
-import type { Study, StudyEvent } from './api';
-import { Refusal, address, getStudy, isStudy, problemOf } from './client';
+import type { Study, StudyEvent } from './api.ts';
+import { Refusal, address, getStudy, isStudy, problemOf } from './client.ts';
 
 const POLL_MS = 2000;
 

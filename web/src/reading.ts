@@ -2,12 +2,12 @@
 
 import { useEffect, useMemo, useReducer, useState } from 'react';
 
-import type { Study, Task } from './api';
-import { toPixel } from './geometry';
-import { firstTool, type Tool } from './gestures';
-import { findCell, nextFinding, type CellKey } from './grades';
-import { PLAIN, centerOn, type Look } from './look';
-import { SliceStore } from './slices';
+import type { Study, Task } from './api.ts';
+import { toPixel } from './geometry.ts';
+import { firstTool, type Tool } from './gestures.ts';
+import { findCell, nextFinding, type CellKey } from './grades.ts';
+import { PLAIN, centerOn, type Look } from './look.ts';
+import { SliceStore } from './slices.ts';
 import {
   SLOTS,
   changeViews,
@@ -18,7 +18,7 @@ import {
   type Slot,
   type Views,
   type ViewsAction,
-} from './views';
+} from './views.ts';
 
 export interface ViewSettings {
   tool: Tool;

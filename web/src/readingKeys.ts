@@ -1,9 +1,9 @@
 /** What the keys of `keys.ts` do in the reading view; those of a focused view or grid are handled there. */
 
-import type { Study, Task } from './api';
-import { TOOLS } from './gestures';
-import { nextFinding } from './grades';
-import type { Reading } from './reading';
+import type { Study, Task } from './api.ts';
+import { TOOLS } from './gestures.ts';
+import { nextFinding } from './grades.ts';
+import type { Reading } from './reading.ts';
 
 interface Context {
   task: Task;

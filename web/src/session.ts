@@ -2,9 +2,9 @@
 
 import { useEffect, useState, useSyncExternalStore } from 'react';
 
-import type { Session } from './api';
-import { getSession } from './client';
-import { connection, type Connection } from './connection';
+import type { Session } from './api.ts';
+import { getSession } from './client.ts';
+import { connection, type Connection } from './connection.ts';
 
 const FIRST_WAIT_MS: Record<Connection, number> = { starting: 0, up: 0, down: 1000, 'no-model': 4000 };
 const LONGEST_WAIT_MS = 8000;

@@ -1,8 +1,8 @@
 /** The slices of a study: fetched before they are asked for, nearest first, and kept within a bound of memory. */
 
-import type { Pixels } from './client';
-import { getSlice } from './client';
-import type { Frame } from './views';
+import type { Pixels } from './client.ts';
+import { getSlice } from './client.ts';
+import type { Frame } from './views.ts';
 
 const AT_ONCE = 4;
 const AHEAD = 40;

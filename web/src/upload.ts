@@ -1,8 +1,8 @@
 /** Collects the files of a study that was dropped or chosen, checks them against the limits, and sends them. */
 
-import type { Problem, Session } from './api';
-import { Refusal, Unreachable, csrfToken, getSession, refusalOf } from './client';
-import { connection } from './connection';
+import type { Problem, Session } from './api.ts';
+import { Refusal, Unreachable, csrfToken, getSession, refusalOf } from './client.ts';
+import { connection } from './connection.ts';
 
 export interface Sending {
   /** Sends the files; the study's id. */

@@ -1,8 +1,8 @@
 /** Which run of slices each of the three views shows, and at which slice; pure, so that jumps can be tested. */
 
-import type { Place, Series, Vector3 } from './api';
-import { distance, dot } from './geometry';
-import { clamp } from './window';
+import type { Place, Series, Vector3 } from './api.ts';
+import { distance, dot } from './geometry.ts';
+import { clamp } from './window.ts';
 
 export const SLOTS = ['sagittal-t2', 'sagittal-t1', 'axial-t2'] as const;
 export type Slot = (typeof SLOTS)[number];

@@ -1,6 +1,6 @@
 /** Window and level: which values are black, which are white. */
 
-import type { Window } from './api';
+import type { Window } from './api.ts';
 
 const VALUES = 1 << 16;
 const OPAQUE = 0xff000000;

@@ -1,12 +1,12 @@
 import { useState } from 'react';
 
-import { routeHash, useRoute } from '../route';
-import { useSession } from '../session';
-import { ConnectionBanner } from './ConnectionBanner';
-import { Help } from './Help';
-import { Home } from './Home';
-import { ModelPage } from './ModelPage';
-import { StudyPage } from './StudyPage';
+import { routeHash, useRoute } from '../route.ts';
+import { useSession } from '../session.ts';
+import { ConnectionBanner } from './ConnectionBanner.tsx';
+import { Help } from './Help.tsx';
+import { Home } from './Home.tsx';
+import { ModelPage } from './ModelPage.tsx';
+import { StudyPage } from './StudyPage.tsx';
 
 const STRIP = 'Not for clinical use';
 

@@ -1,9 +1,9 @@
-import type { Cell, Correction, CorrectionRequest, Problem, Task } from '../api';
-import type { HeatState } from '../heat';
-import { conditionTitle, gradeTitle, levelTitle, orList, percent, severityClass, severityOf } from '../grades';
-import { CorrectionForm, type Draft } from './CorrectionForm';
-import { GradeMark } from './GradeMark';
-import { ProblemCard } from './ProblemCard';
+import type { Cell, Correction, CorrectionRequest, Problem, Task } from '../api.ts';
+import type { HeatState } from '../heat.ts';
+import { conditionTitle, gradeTitle, levelTitle, orList, percent, severityClass, severityOf } from '../grades.ts';
+import { CorrectionForm, type Draft } from './CorrectionForm.tsx';
+import { GradeMark } from './GradeMark.tsx';
+import { ProblemCard } from './ProblemCard.tsx';
 
 interface Props {
   cell: Cell;
@@ -29,20 +29,23 @@ export function CellDetail({ cell, task, heat, onHeat, draft, onDraft, onCorrect
         </p>
       </header>
       {cell.grade === null ? (
-        <p className="reason">{asSentence(cell.reason ?? 'The model gave no reason')}</p>
+        <p>{asSentence(cell.reason ?? 'The model gave no reason')}</p>
       ) : (
-        <Probabilities cell={cell} task={task} />
-      )}
-      {cell.grade !== null && cell.place !== null && (
-        <div className="heat">
-          <button type="button" aria-pressed={heat.shown} disabled={heat.loading} onClick={onHeat}>
-            {heat.shown ? 'Hide the heat map' : heat.loading ? 'Asking the model…' : 'Show the heat map'}
-          </button>
-          <p role="status">
+        <>
+          <Probabilities cell={cell} task={task} />
+          <div className="sureness">
+            <Sureness cell={cell} task={task} />
+            {cell.place !== null && (
+              <button type="button" aria-pressed={heat.shown} disabled={heat.loading} onClick={onHeat}>
+                {heat.shown ? 'Hide the heat map' : heat.loading ? 'Asking the model…' : 'Show the heat map'}
+              </button>
+            )}
+          </div>
+          <p role="status" className="heat-words">
             {heat.heat !== null && heat.shown ? heat.heat.words : heat.loading ? 'This may take a minute.' : ''}
           </p>
           {heat.problem !== null && <ProblemCard problem={heat.problem} />}
-        </div>
+        </>
       )}
       {cell.correction !== null && <Corrected correction={cell.correction} task={task} />}
       <CorrectionForm cell={cell} task={task} draft={draft} onDraft={onDraft} onCorrect={onCorrect} />
@@ -51,32 +54,34 @@ export function CellDetail({ cell, task, heat, onHeat, draft, onDraft, onCorrect
 }
 
 function Probabilities({ cell, task }: { cell: Cell; task: Task }) {
+  return (
+    <dl className="chances">
+      {task.grades.map(({ name, title }) => {
+        const chance = cell.probabilities?.[name] ?? 0;
+        return (
+          <div key={name} className={severityClass(severityOf(task, name))}>
+            <dt>{title}</dt>
+            <dd>
+              <span className="track" aria-hidden="true">
+                <span style={{ width: `${chance * 100}%` }} />
+              </span>
+              {percent(chance)}
+            </dd>
+          </div>
+        );
+      })}
+    </dl>
+  );
+}
+
+function Sureness({ cell, task }: { cell: Cell; task: Task }) {
   const possible = cell.possible_grades.map((grade) => gradeTitle(task, grade));
   return (
-    <>
-      <dl className="chances">
-        {task.grades.map(({ name, title }) => {
-          const chance = cell.probabilities?.[name] ?? 0;
-          return (
-            <div key={name} className={severityClass(severityOf(task, name))}>
-              <dt>{title}</dt>
-              <dd>
-                <span className="track" aria-hidden="true">
-                  <span style={{ width: `${chance * 100}%` }} />
-                </span>
-                {percent(chance)}
-              </dd>
-            </div>
-          );
-        })}
-      </dl>
-      <p className="sureness">
-        {possible.length === 1 ? 'Sure: only ' : 'Unsure: '}
-        <strong>{orList(possible)}</strong>
-        {possible.length === 1 ? ' is possible.' : ' is possible.'}
-        {cell.place?.confidence != null && ` Place found with ${percent(cell.place.confidence)} confidence.`}
-      </p>
-    </>
+    <p>
+      {possible.length === 1 ? 'Sure: only ' : 'Unsure: '}
+      <strong>{orList(possible)}</strong> is possible.
+      {cell.place?.confidence != null && ` Place found with ${percent(cell.place.confidence)} confidence.`}
+    </p>
   );
 }
 
@@ -85,7 +90,7 @@ function Corrected({ correction, task }: { correction: Correction; task: Task })
   return (
     <p className="reader">
       Reader{correction.by === 'reader' ? '' : ` ${correction.by}`}:{' '}
-      <strong>{correction.grade === null ? 'Cannot be graded' : gradeTitle(task, correction.grade)}</strong>
+      <strong>{correction.grade === null ? 'Not gradable' : gradeTitle(task, correction.grade)}</strong>
       {correction.comment ? ` – ${correction.comment}` : ''}
       <time dateTime={correction.at}>
         {' '}

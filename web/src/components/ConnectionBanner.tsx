@@ -1,4 +1,4 @@
-import type { Connection } from '../connection';
+import type { Connection } from '../connection.ts';
 
 const WORDS: Partial<Record<Connection, { what: string; do: string }>> = {
   down: {

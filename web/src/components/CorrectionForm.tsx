@@ -1,9 +1,9 @@
 import { useId, useState } from 'react';
 
-import type { Cell, CorrectionRequest, Problem, Task } from '../api';
-import { severityClass, severityOf } from '../grades';
-import { GradeMark } from './GradeMark';
-import { ProblemCard } from './ProblemCard';
+import type { Cell, CorrectionRequest, Problem, Task } from '../api.ts';
+import { severityClass, severityOf } from '../grades.ts';
+import { GradeMark } from './GradeMark.tsx';
+import { ProblemCard } from './ProblemCard.tsx';
 
 /** What a reader has chosen but not saved; grade null: cannot be graded. */
 export interface Draft {
@@ -26,7 +26,7 @@ export function CorrectionForm({ cell, task, draft, onDraft, onCorrect }: Props)
   const id = useId();
   const [saving, setSaving] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const choices = [...task.grades, { name: null, title: 'Cannot be graded' }];
+  const choices = [...task.grades, { name: null, title: 'Not gradable' }];
 
   const save = async (): Promise<void> => {
     if (draft === null) return;
@@ -46,8 +46,8 @@ export function CorrectionForm({ cell, task, draft, onDraft, onCorrect }: Props)
         void save();
       }}
     >
-      <fieldset>
-        <legend>{cell.correction === null ? 'You see it differently?' : 'Change it again'}</legend>
+      <div className="yours" role="group" aria-labelledby={`${id}-title`}>
+        <span id={`${id}-title`}>Your grade</span>
         <div className="choices">
           {choices.map(({ name, title }) => {
             const severity = severityOf(task, name);
@@ -67,7 +67,7 @@ export function CorrectionForm({ cell, task, draft, onDraft, onCorrect }: Props)
             );
           })}
         </div>
-      </fieldset>
+      </div>
       {draft !== null && (
         <div className="comment">
           <input

@@ -1,9 +1,9 @@
 import { useRef, useState, type DragEvent } from 'react';
 
-import { problemOf } from '../client';
-import { droppedFiles } from '../upload';
-import { ProblemCard } from './ProblemCard';
-import type { Problem } from '../api';
+import { problemOf } from '../client.ts';
+import { droppedFiles } from '../upload.ts';
+import { ProblemCard } from './ProblemCard.tsx';
+import type { Problem } from '../api.ts';
 
 /** Takes a zip, a folder or many files, dropped or chosen. */
 export function DropZone({ onFiles }: { onFiles: (files: readonly File[]) => void }) {

@@ -1,8 +1,8 @@
-import type { Study, Task } from '../api';
-import { severityClass, severityOf, type CellKey } from '../grades';
-import { GradeGrid } from './GradeGrid';
-import { GradeMark } from './GradeMark';
-import { Sentences } from './Sentences';
+import type { Study, Task } from '../api.ts';
+import { severityClass, severityOf, type CellKey } from '../grades.ts';
+import { GradeGrid } from './GradeGrid.tsx';
+import { GradeMark } from './GradeMark.tsx';
+import { Sentences } from './Sentences.tsx';
 
 interface Props {
   study: Study;

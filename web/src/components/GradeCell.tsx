@@ -1,4 +1,4 @@
-import type { Cell, Task } from '../api';
+import type { Cell, Task } from '../api.ts';
 import {
   LETTERS,
   conditionTitle,
@@ -8,9 +8,9 @@ import {
   severityClass,
   severityOf,
   type CellKey,
-} from '../grades';
-import { GradeMark } from './GradeMark';
-import { ProbabilityBar } from './ProbabilityBar';
+} from '../grades.ts';
+import { GradeMark } from './GradeMark.tsx';
+import { ProbabilityBar } from './ProbabilityBar.tsx';
 
 interface Props {
   cell: Cell;
@@ -52,7 +52,7 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
       )}
       {cell.correction !== null && (
         <div className="corrected">
-          Reader: {cell.correction.grade === null ? 'no grade' : shortTitle(gradeTitle(task, cell.correction.grade))}
+          → {cell.correction.grade === null ? 'No grade' : shortTitle(gradeTitle(task, cell.correction.grade))}
         </div>
       )}
     </td>

@@ -1,9 +1,9 @@
 import { useRef, type KeyboardEvent } from 'react';
 
-import type { Study, Task } from '../api';
-import { findCell, levelTitle, sameCell, type CellKey } from '../grades';
-import { clamp } from '../window';
-import { GradeCell } from './GradeCell';
+import type { Study, Task } from '../api.ts';
+import { findCell, levelTitle, sameCell, type CellKey } from '../grades.ts';
+import { clamp } from '../window.ts';
+import { GradeCell } from './GradeCell.tsx';
 
 interface Props {
   study: Study;

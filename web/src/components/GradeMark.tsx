@@ -1,4 +1,4 @@
-import { severityClass, type Severity } from '../grades';
+import { severityClass, type Severity } from '../grades.ts';
 
 /** A grade's shape: circle, diamond, triangle; a dash where nothing was graded. */
 export function GradeMark({ severity }: { severity: Severity }) {

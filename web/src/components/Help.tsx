@@ -1,12 +1,12 @@
 import { useEffect, useRef } from 'react';
 
-import { KEYS } from '../keys';
+import { KEYS } from '../keys.ts';
 
 const GESTURES = [
   { keys: 'Wheel', words: 'Scroll through the slices' },
   { keys: 'Drag', words: 'The chosen tool; at first window: right is wider, up is brighter' },
-  { keys: 'Shift or middle button', words: 'Pan' },
-  { keys: 'Right button, or Ctrl + wheel', words: 'Zoom' },
+  { keys: 'Shift + drag', words: 'Pan; so does the middle button' },
+  { keys: 'Right drag', words: 'Zoom; so does Ctrl with the wheel' },
   { keys: 'Double click', words: 'Enlarge an image' },
   { keys: 'One finger', words: 'The chosen tool; at first scroll' },
   { keys: 'Two fingers', words: 'Zoom and pan' },

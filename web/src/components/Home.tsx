@@ -1,19 +1,21 @@
 import { useEffect, useRef, useState } from 'react';
 
-import type { Problem, Session } from '../api';
-import { problemOf } from '../client';
-import { isForField } from '../keys';
-import { go, routeHash } from '../route';
-import { checkFiles, sendStudy, type Sending } from '../upload';
-import { DropZone } from './DropZone';
-import { ProblemCard } from './ProblemCard';
-import { TopBar } from './TopBar';
-import { UploadProgress } from './UploadProgress';
+import type { Problem, Session } from '../api.ts';
+import { isPassing, problemOf } from '../client.ts';
+import { isForField } from '../keys.ts';
+import { go, routeHash } from '../route.ts';
+import { checkFiles, sendStudy, type Sending } from '../upload.ts';
+import { DropZone } from './DropZone.tsx';
+import { ProblemCard } from './ProblemCard.tsx';
+import { TopBar } from './TopBar.tsx';
+import { UploadProgress } from './UploadProgress.tsx';
 
 interface Attempt {
   files: readonly File[];
   share: number;
   problem: Problem | null;
+  /** Whether the same files may be accepted at another time. */
+  again: boolean;
 }
 
 /** Where a study is dropped and sent. What was chosen is kept until it has arrived. */
@@ -32,15 +34,15 @@ export function Home({ session, onHelp }: { session: Session; onHelp: () => void
 
   const send = async (files: readonly File[]): Promise<void> => {
     const problem = checkFiles(files, session.limits);
-    setAttempt({ files, share: 0, problem });
+    setAttempt({ files, share: 0, problem, again: false });
     if (problem !== null) return;
-    const current = sendStudy(files, (share) => setAttempt({ files, share, problem: null }));
+    const current = sendStudy(files, (share) => setAttempt({ files, share, problem: null, again: false }));
     sending.current = current;
     try {
       go({ study: await current.id, model: false });
     } catch (error) {
       if (error instanceof DOMException && error.name === 'AbortError') setAttempt(null);
-      else setAttempt({ files, share: 0, problem: problemOf(error) });
+      else setAttempt({ files, share: 0, problem: problemOf(error), again: isPassing(error) });
     }
   };
 
@@ -61,9 +63,11 @@ export function Home({ session, onHelp }: { session: Session; onHelp: () => void
           <>
             {attempt?.problem != null && (
               <ProblemCard problem={attempt.problem}>
-                <button type="button" onClick={() => void send(attempt.files)}>
-                  Send the same again
-                </button>
+                {attempt.again && (
+                  <button type="button" onClick={() => void send(attempt.files)}>
+                    Send the same again
+                  </button>
+                )}
               </ProblemCard>
             )}
             <DropZone onFiles={(files) => void send(files)} />

@@ -1,10 +1,10 @@
 import { useEffect, useState } from 'react';
 
-import type { ModelFacts, Problem } from '../api';
-import { getModel, problemOf } from '../client';
-import { modelRows } from '../modelRows';
-import { ProblemCard } from './ProblemCard';
-import { TopBar } from './TopBar';
+import type { ModelFacts, Problem } from '../api.ts';
+import { getModel, problemOf } from '../client.ts';
+import { modelRows } from '../modelRows.ts';
+import { ProblemCard } from './ProblemCard.tsx';
+import { TopBar } from './TopBar.tsx';
 
 /** Which version serves, how good it was found beside its baselines, and where it comes from. */
 export function ModelPage({ back }: { back: string }) {
@@ -71,13 +71,16 @@ function Facts({ facts }: { facts: ModelFacts }) {
           </tr>
         </thead>
         <tbody>
-          {modelRows(facts).map(({ measure, note, value, baseline, what }) => (
+          {modelRows(facts).map(({ measure, note, value, interval, baseline, what }) => (
             <tr key={measure}>
               <th scope="row">
                 {measure}
                 <small>{note}</small>
               </th>
-              <td>{value}</td>
+              <td>
+                {value}
+                {interval !== '' && <small>{interval}</small>}
+              </td>
               <td>{baseline}</td>
               <td>{what}</td>
             </tr>
@@ -87,7 +90,7 @@ function Facts({ facts }: { facts: ModelFacts }) {
       <dl className="origin">
         <Fact title="Measured on" value={measuredOn(facts)} />
         <Fact title="Trained on" value={facts.trained_on ?? null} />
-        <Fact title="Registered" value={facts.registered_at && new Date(facts.registered_at).toLocaleString('en-GB')} />
+        <Fact title="Registered" value={facts.registered_at && dateOf(facts.registered_at)} />
         <Fact title="MLflow run" value={facts.run_id} />
       </dl>
       <p className="actions">
@@ -104,6 +107,10 @@ function Facts({ facts }: { facts: ModelFacts }) {
       </p>
     </>
   );
+}
+
+function dateOf(at: string): string {
+  return new Date(at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 }
 
 function Fact({ title, value }: { title: string; value: string | null }) {

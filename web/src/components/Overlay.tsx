@@ -1,10 +1,10 @@
 import { useId } from 'react';
 
-import type { Cell, Heat, Series, Vector3 } from '../api';
-import { edgeLetters, geometryOf, isInside, toPixel, type Segment } from '../geometry';
-import { sameCell, severityClass, severityOf, type CellKey } from '../grades';
-import { inView, type Box, type Size } from '../look';
-import type { Task } from '../api';
+import type { Cell, Heat, Series, Vector3 } from '../api.ts';
+import { edgeLetters, geometryOf, isInside, toPixel, type Segment } from '../geometry.ts';
+import { sameCell, severityClass, severityOf, type CellKey } from '../grades.ts';
+import { inView, type Box, type Size } from '../look.ts';
+import type { Task } from '../api.ts';
 
 export interface ReferenceLine {
   id: string;
@@ -95,7 +95,7 @@ function Focus({ series, slice, box, data }: Placed) {
 
 function HeatMap({ series, slice, box, heat }: Omit<Placed, 'data'> & { heat: Heat | null }) {
   const id = useId();
-  if (heat === null || heat.series_id !== series.id || heat.slice !== slice) return null;
+  if (heat?.series_id !== series.id || heat.slice !== slice) return null;
   const { x, y } = inView(series, box, heat);
   const width = (heat.side_mm / series.pixel_mm[1] / series.columns) * box.width;
   const height = (heat.side_mm / series.pixel_mm[0] / series.rows) * box.height;

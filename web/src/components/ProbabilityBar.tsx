@@ -1,5 +1,5 @@
-import type { Cell, Task } from '../api';
-import { severityClass, severityOf } from '../grades';
+import type { Cell, Task } from '../api.ts';
+import { severityClass, severityOf } from '../grades.ts';
 
 /** One bar, a part a grade, as wide as the grade is probable. */
 export function ProbabilityBar({ cell, task }: { cell: Cell; task: Task }) {

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-import type { Problem } from '../api';
+import type { Problem } from '../api.ts';
 
 /** What is wrong, what to do, and the buttons for it. */
 export function ProblemCard({ problem, children }: { problem: Problem; children?: ReactNode }) {
@@ -8,7 +8,7 @@ export function ProblemCard({ problem, children }: { problem: Problem; children?
     <div role="alert" className="problem">
       <strong>{problem.what}</strong>
       <span>{problem.do}</span>
-      {children !== undefined && <div className="actions">{children}</div>}
+      {children !== undefined && children !== false && <div className="actions">{children}</div>}
     </div>
   );
 }

@@ -1,20 +1,20 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 
-import type { CorrectionRequest, Problem, Session, Study } from '../api';
-import { forgetStudy, problemOf, putCorrection } from '../client';
-import { findCell, keyText, sameCell } from '../grades';
-import { useHeat } from '../heat';
-import { useReading } from '../reading';
-import { readingKeys } from '../readingKeys';
-import { isForField } from '../keys';
-import { go } from '../route';
-import { CellDetail } from './CellDetail';
-import type { Draft } from './CorrectionForm';
-import { Findings } from './Findings';
-import { Flags } from './Flags';
-import { ProblemCard } from './ProblemCard';
-import { StudyBar } from './StudyBar';
-import { ViewArea } from './ViewArea';
+import type { CorrectionRequest, Problem, Session, Study } from '../api.ts';
+import { forgetStudy, problemOf, putCorrection } from '../client.ts';
+import { findCell, keyText, sameCell } from '../grades.ts';
+import { useHeat } from '../heat.ts';
+import { useReading } from '../reading.ts';
+import { readingKeys } from '../readingKeys.ts';
+import { isForField } from '../keys.ts';
+import { go } from '../route.ts';
+import { CellDetail } from './CellDetail.tsx';
+import type { Draft } from './CorrectionForm.tsx';
+import { Findings } from './Findings.tsx';
+import { Flags } from './Flags.tsx';
+import { ProblemCard } from './ProblemCard.tsx';
+import { StudyBar } from './StudyBar.tsx';
+import { ViewArea } from './ViewArea.tsx';
 
 interface Props {
   study: Study;

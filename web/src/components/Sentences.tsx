@@ -1,8 +1,8 @@
 import { Fragment } from 'react';
 
-import type { Study, Task } from '../api';
-import { levelTitle, severityClass, worstCell, worstSeverity, type CellKey } from '../grades';
-import { GradeMark } from './GradeMark';
+import type { Study, Task } from '../api.ts';
+import { levelTitle, severityClass, severityOf, worstCell, worstSeverity, type CellKey } from '../grades.ts';
+import { GradeMark } from './GradeMark.tsx';
 
 interface Props {
   study: Study;
@@ -30,7 +30,7 @@ export function Sentences({ study, task, chosen, onChoose }: Props) {
               }}
             >
               <GradeMark severity={severity} />
-              <span className="level">{levelTitle(task, level)}</span>
+              <span className="level">{levelTitle(task, level)}</span>{' '}
               <span className="text">
                 <Emphasised text={first} task={task} />
                 {rest !== '' && <small> {rest}</small>}
@@ -53,11 +53,17 @@ function statement(level: string, text: string): [string, string] {
 
 /** Names of grades above the best one in bold. */
 function Emphasised({ text, task }: { text: string; task: Task }) {
-  const words = task.grades.slice(1).map(({ title }) => title.toLowerCase());
-  if (words.length === 0) return text;
-  const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'));
+  const grades = new Map(task.grades.slice(1).map(({ name, title }) => [title.toLowerCase(), name]));
+  if (grades.size === 0) return text;
+  const escaped = [...grades.keys()].map((word) => word.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'));
   const parts = text.split(new RegExp(`\\b(${escaped.join('|')})\\b`, 'i'));
-  return parts.map((part, index) => (
-    <Fragment key={index}>{words.includes(part.toLowerCase()) ? <strong>{part}</strong> : part}</Fragment>
-  ));
+  return parts.map((part, index) => {
+    const grade = grades.get(part.toLowerCase());
+    if (grade === undefined) return <Fragment key={index}>{part}</Fragment>;
+    return (
+      <strong key={index} className={severityClass(severityOf(task, grade))}>
+        {part}
+      </strong>
+    );
+  });
 }

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-import type { Stage } from '../api';
+import type { Stage } from '../api.ts';
 
 const STEPS: readonly { stage: Stage; title: string }[] = [
   { stage: 'received', title: 'Send' },

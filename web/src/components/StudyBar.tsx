@@ -1,6 +1,6 @@
-import type { Study } from '../api';
-import { routeHash } from '../route';
-import { TopBar } from './TopBar';
+import type { Study } from '../api.ts';
+import { routeHash } from '../route.ts';
+import { TopBar } from './TopBar.tsx';
 
 interface Props {
   study: Study;

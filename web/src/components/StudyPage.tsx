@@ -1,13 +1,13 @@
 import { useEffect, useState } from 'react';
 
-import type { Session, Study, StudyEvent } from '../api';
-import { forgetStudy } from '../client';
-import { watchStudy } from '../progress';
-import { go } from '../route';
-import { ProblemCard } from './ProblemCard';
-import { Reading } from './Reading';
-import { Steps } from './Steps';
-import { TopBar } from './TopBar';
+import type { Session, Study, StudyEvent } from '../api.ts';
+import { forgetStudy } from '../client.ts';
+import { watchStudy } from '../progress.ts';
+import { go } from '../route.ts';
+import { ProblemCard } from './ProblemCard.tsx';
+import { Reading } from './Reading.tsx';
+import { Steps } from './Steps.tsx';
+import { TopBar } from './TopBar.tsx';
 
 interface Props {
   id: string;

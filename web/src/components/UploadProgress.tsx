@@ -1,5 +1,5 @@
-import { megabytes } from '../upload';
-import { Steps } from './Steps';
+import { megabytes } from '../upload.ts';
+import { Steps } from './Steps.tsx';
 
 interface Props {
   files: readonly File[];

@@ -1,13 +1,13 @@
-import type { Cell, Heat, Place, Task } from '../api';
-import { referenceLine } from '../geometry';
-import { TOOLS, type Tool } from '../gestures';
-import type { CellKey } from '../grades';
-import type { Look } from '../look';
-import type { ViewSettings } from '../reading';
-import type { SliceStore } from '../slices';
-import { SLOTS, SLOT_TITLES, frameOf, runOf, type Run, type Slot, type Views, type ViewsAction } from '../views';
-import type { ReferenceLine } from './Overlay';
-import { Viewport } from './Viewport';
+import type { Cell, Heat, Place, Task } from '../api.ts';
+import { referenceLine } from '../geometry.ts';
+import { TOOLS, type Tool } from '../gestures.ts';
+import type { CellKey } from '../grades.ts';
+import type { Look } from '../look.ts';
+import type { ViewSettings } from '../reading.ts';
+import type { SliceStore } from '../slices.ts';
+import { SLOTS, SLOT_TITLES, frameOf, runOf, type Run, type Slot, type Views, type ViewsAction } from '../views.ts';
+import type { ReferenceLine } from './Overlay.tsx';
+import { Viewport } from './Viewport.tsx';
 
 interface Props {
   task: Task;

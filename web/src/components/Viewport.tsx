@@ -1,13 +1,13 @@
 import { useEffect, useEffectEvent, useLayoutEffect, useRef, useState, useSyncExternalStore } from 'react';
 
-import { listenGestures, type Tool } from '../gestures';
-import { boxOf, panBy, zoomAt, type Look, type Size } from '../look';
-import { Painter } from '../painter';
-import type { SliceStore } from '../slices';
-import type { Frame, Run } from '../views';
-import { clamp, dragWindow } from '../window';
-import { Overlay, type OverlayData } from './Overlay';
-import { SliceTrack } from './SliceTrack';
+import { listenGestures, type Tool } from '../gestures.ts';
+import { boxOf, panBy, zoomAt, type Look, type Size } from '../look.ts';
+import { Painter } from '../painter.ts';
+import type { SliceStore } from '../slices.ts';
+import type { Frame, Run } from '../views.ts';
+import { clamp, dragWindow } from '../window.ts';
+import { Overlay, type OverlayData } from './Overlay.tsx';
+import { SliceTrack } from './SliceTrack.tsx';
 
 interface Props {
   run: Run;
