@@ -78,14 +78,13 @@ def serve(
         raise InputError("--dicom-port and --report-to belong together; give both or neither")
 
     from lumbargrade.flows.watch import say
-    from lumbargrade.registry.models import champion_uri
     from lumbargrade.serving.verified import served_version
     from lumbargrade.task import load_task
     from lumbargrade.web.api import ModelPage
     from lumbargrade.web.app import create_app
     from lumbargrade.web.dimse import DimseSettings, dicom_node, read_node
     from lumbargrade.web.serve import listening, running, until_stopped, wait_until_ready
-    from lumbargrade.web.served import RegisteredModel, find_model
+    from lumbargrade.web.served import RegisteredModel, champion_of, find_model
 
     with until_stopped(), ExitStack() as stack:
         listener = stack.enter_context(listening(host, port))
@@ -93,9 +92,9 @@ def serve(
         if model is None and with_model_url is not None:
             found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
         else:
-            found = find_model(model or champion_uri(grading_task))
-            say(f"loading {found.uri}")
-            grading_task = found.load_task()
+            found = find_model(model or champion_of(grading_task))
+            grading_task = found.read_task()
+            say(f"starting {found.uri}")
         by_alias = model is None or "@" in model
         settings = WebSettings(
             task=grading_task,

@@ -24,7 +24,7 @@ from lumbargrade.web.api import Cell, StudyReport
 
 _FONT, _BOLD = "LumbargradeSans", "LumbargradeSans-Bold"
 _INK, _SOFT, _LINE, _STRIP = HexColor("#1b1f24"), HexColor("#5b6470"), HexColor("#c9d0d8"), HexColor("#7a1f2b")
-_SHADES = ("#eef3f7", "#f3d58a", "#c8612b")
+_SHADES = ("#eef3f7", "#f3d58a", "#a8441a")
 """From the best grade to the worst; they differ in lightness, so that they do in grey and to colour-blind eyes."""
 _MARGIN = 16 * mm
 _PADDING = 6
@@ -98,8 +98,8 @@ def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
     if report.identifiers is not None:
         who = report.identifiers
         rows = [
-            ("Patient", f"{who.patient_name}   {who.patient_id}   born {who.birth_date or 'unknown'}"),
-            ("Examined", f"{who.study_date or 'unknown'}   {who.accession_number}"),
+            ("Patient", f"{who.patient_name} · {who.patient_id} · born {who.birth_date or 'unknown'}"),
+            ("Examined", " · ".join(filter(None, (who.study_date, who.accession_number)))),
             *rows,
         ]
     table = Table(

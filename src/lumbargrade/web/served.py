@@ -1,5 +1,9 @@
-"""What the registry says of the model that serves."""
+"""What the registry says of the model that serves.
 
+Nothing here imports torch, which the model server alone needs: it would take 600 MB in the reading room's process.
+"""
+
+import json
 import re
 import tempfile
 from dataclasses import dataclass, field
@@ -10,9 +14,10 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from safetensors import SafetensorError, safe_open
 
 from lumbargrade.errors import InputError
-from lumbargrade.registry.models import load_model
+from lumbargrade.registry.package import GRADER, registered_name
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import check_reachable, tracking_uri
 from lumbargrade.web.api import ModelPage
@@ -35,13 +40,27 @@ class RegisteredModel:
     page: ModelPage
     pages: dict[str, str] = field(default_factory=dict)
 
-    def load_task(self) -> GradingTask:
-        """Loads the model once, to see that it can be, and returns what it grades.
+    def read_task(self) -> GradingTask:
+        """Reads what it grades from a grader's file; no network is loaded.
 
         Raises:
-            InputError: It cannot be loaded.
+            InputError: It holds no graders of this version of Lumbargrade.
         """
-        return load_model(self.uri).config.task
+        mlflow.set_tracking_uri(tracking_uri())
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=self.uri))
+            file = min((folder / "artifacts").glob(f"**/{GRADER}*"))
+            with safe_open(file, framework="numpy") as grader:
+                return GradingTask.model_validate(json.loads(grader.metadata()["config"])["task"])
+        except (MlflowException, OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.uri} holds no graders of this version of Lumbargrade; train a model again"
+            ) from error
+
+
+def champion_of(task: GradingTask) -> str:
+    """Address of a task's champion."""
+    return f"models:/{registered_name(task)}@champion"
 
 
 def find_model(uri: str) -> RegisteredModel:
