@@ -78,7 +78,7 @@ def serve(
         raise InputError("--dicom-port and --report-to belong together; give both or neither")
 
     from lumbargrade.flows.watch import say
-    from lumbargrade.serving.verified import served_version
+    from lumbargrade.serving.server import served_champion
     from lumbargrade.task import load_task
     from lumbargrade.web.api import ModelPage
     from lumbargrade.web.app import create_app
@@ -93,13 +93,14 @@ def serve(
             found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
         else:
             found = find_model(model or champion_of(grading_task))
-            grading_task = found.read_task()
+            if found.read_task() != grading_task:
+                raise InputError(f"{found.uri} was not trained for task {task}; give its own with --task")
             say(f"starting {found.uri}")
-        by_alias = model is None or "@" in model
+        by_alias = model is None or model.endswith("@champion")
         settings = WebSettings(
             task=grading_task,
             model_url=(
-                stack.enter_context(served_version(grading_task, found.page.version, by_alias, model_port))
+                stack.enter_context(served_champion(task, None if by_alias else found.page.version, model_port))
                 if with_model_url is None
                 else with_model_url.rstrip("/")
             ),

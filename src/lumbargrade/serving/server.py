@@ -25,6 +25,7 @@ from lumbargrade.training.tracking import tracking_uri
 
 _START_SECONDS = 180
 _ANSWER_SECONDS = 300
+_STOP_SECONDS = 30
 _ERROR = re.compile(r"[\w.]+(Error|Exception): ")
 _PART_BYTES = 3 << 18
 """Divisible by three, so that the base64 of the parts is the base64 of the whole."""
@@ -38,12 +39,7 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
         LumbargradeError: The server did not start; the sentence ends with its last words.
     """
     port = port or _free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
+    options = [
         "-m",
         uri,
         "--env-manager",
@@ -55,6 +51,31 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
         "--timeout",
         str(_ANSWER_SECONDS),
     ]
+    with _served(["-m", "mlflow", "models", "serve", *options], port, uri) as address:
+        yield address
+
+
+@contextmanager
+def served_champion(task: str, version: str | None = None, port: int | None = None) -> Iterator[str]:
+    """Runs ``lumbargrade models serve`` as long as the context lasts, in a process of its own; yields its address.
+
+    Args:
+        task: As the command takes it.
+        version: The champion, as it moves, if not given.
+
+    Raises:
+        LumbargradeError: It did not start; the sentence ends with its last words.
+    """
+    port = port or _free_port()
+    start = ["-c", "from lumbargrade.cli import main; main()", "models", "serve", *([version] if version else [])]
+    what = f"version {version}" if version else "the champion"
+    with _served([*start, "--port", str(port), "--task", task], port, what) as address:
+        yield address
+
+
+@contextmanager
+def _served(command: list[str], port: int, what: str) -> Iterator[str]:
+    address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, *command], env=_environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -62,7 +83,7 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
         try:
             if not _answers(address, process):
                 log.seek(0)
-                raise LumbargradeError(f"the model server for {uri} did not start: {_last_words(log.read())}")
+                raise LumbargradeError(f"the model server for {what} did not start: {_last_words(log.read())}")
             yield address
         finally:
             _stop(process)
@@ -137,7 +158,7 @@ def _last_words(text: str) -> str:
     """The last error that a server's log names, but for MLflow's own that the server ended."""
     lines = text.strip().splitlines() or ["it said nothing"]
     errors = [line for line in lines if _ERROR.match(line) and "returned non zero return code" not in line]
-    return (errors or lines)[-1][:300]
+    return (errors or lines)[-1].removeprefix("error: ")[:300]
 
 
 def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
@@ -152,7 +173,7 @@ def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=10)
+        process.wait(timeout=_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
