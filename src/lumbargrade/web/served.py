@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from safetensors import SafetensorError, safe_open
 
 from lumbargrade.errors import InputError
-from lumbargrade.registry.package import GRADER, registered_name
+from lumbargrade.registry.contract import GRADER, registered_name
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import check_reachable, tracking_uri
 from lumbargrade.web.api import ModelPage
