@@ -140,7 +140,7 @@ class Reader:
         return answer
 
     def wait(self, study_id: str) -> str:
-        stage: str = self.room.get(study_id).wait(60).stage
+        stage: str = self.room.get(study_id).wait(300).stage
         return stage
 
     def get(self, path: str, **options: Any) -> Any:

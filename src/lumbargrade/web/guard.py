@@ -20,6 +20,7 @@ from typing import Any
 from lumbargrade.errors import InputError, LumbargradeError
 
 _LARGEST_ANSWER = 64 << 20
+_START_SECONDS = 300
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOADED = ["__main__", "lumbargrade.web.decode", "lumbargrade.web.report_sr"]
 
@@ -46,11 +47,9 @@ class GuardError(LumbargradeError):
 
 
 def start_guard() -> None:
-    """Starts the process that others are forked from, so that the first upload does not wait for it."""
+    """Starts the process that others are forked from, and waits until it has its imports: no upload waits for them."""
     _CONTEXT.set_forkserver_preload(_PRELOADED)
-    from multiprocessing import forkserver
-
-    forkserver.ensure_running()
+    run_guarded(_nothing, limits=Limits(_START_SECONDS, 4 << 30))
 
 
 def run_guarded(
@@ -84,6 +83,10 @@ def run_guarded(
         _kill(process)
         process.join()
         ours.close()
+
+
+def _nothing(tell: OnProgress) -> None:
+    """What is run to see that processes start."""
 
 
 def _result(pipe: Connection, on_progress: OnProgress) -> Any:

@@ -26,8 +26,8 @@ from lumbargrade.web.settings import WebSettings
 from lumbargrade.web.spool import Spool, Sweeper, remove
 from lumbargrade.web.work import StudyWork
 
-_CHECK_SECONDS = 30
-_REPORT_SECONDS = 60
+_CHECK_SECONDS = 60
+_REPORT_SECONDS = 120
 _SWEEP_SECONDS = 10.0
 _READY_SECONDS = 2.0
 NO_ANSWER = Problem(what="The model server does not answer.", do="Try again in a minute; tell whoever runs it.")
