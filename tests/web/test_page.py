@@ -20,6 +20,7 @@ WEB = Path(__file__).parents[2] / "web"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NODE = shutil.which("node")
 LARGEST_PAGE = 600_000
+_RECEIVED = {"stage": "received", "percent": 5, "words": "No study is waiting before this one."}
 
 pytestmark = [
     pytest.mark.xdist_group("page"),
@@ -458,7 +459,8 @@ def _swipe(page: Page, view: str, start: list[tuple[int, int]], end: list[tuple[
 
 
 def _tell(page: Page, event: dict[str, object]) -> None:
-    """The next study's events are this one."""
+    """The next study is at work at first, and its events are this one."""
+    page.route("**/api/studies/*", lambda route: route.fulfill(status=202, json=_RECEIVED), times=1)
     body = f"data: {json.dumps(event)}\n\n"
     page.route("**/events", lambda route: route.fulfill(content_type="text/event-stream", body=body))
 

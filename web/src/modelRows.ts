@@ -73,7 +73,7 @@ export function modelRows(facts: ModelFacts): ModelRow[] {
       what: '',
     });
   }
-  return rows;
+  return rows.filter(({ value }) => value !== NONE);
 }
 
 const number = (value: number | null): string => (value === null ? NONE : value.toFixed(3));

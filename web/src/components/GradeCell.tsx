@@ -29,7 +29,6 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
       role="gridcell"
       className={`cell ${severityClass(severity)}`}
       aria-selected={chosen}
-      aria-label={spoken(cell, task)}
       title={spoken(cell, task)}
       tabIndex={reachable ? 0 : -1}
       onClick={() => onChoose(cell)}
@@ -39,19 +38,20 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
         onChoose(cell);
       }}
     >
-      <div className="grade">
+      <span className="unseen">{spoken(cell, task)}</span>
+      <div className="grade" aria-hidden="true">
         <GradeMark severity={severity} />
-        <span>{cell.grade === null ? 'Not graded' : shortTitle(gradeTitle(task, cell.grade))}</span>
+        <span>{cell.grade === null ? 'No grade' : shortTitle(gradeTitle(task, cell.grade))}</span>
       </div>
       {cell.probabilities !== null && <ProbabilityBar cell={cell} task={task} />}
       {cell.grade !== null && (
-        <div className="sure">
+        <div className="sure" aria-hidden="true">
           <Possible cell={cell} task={task} />
           {probability !== undefined && <span>{percent(probability)}</span>}
         </div>
       )}
       {cell.correction !== null && (
-        <div className="corrected">
+        <div className="corrected" aria-hidden="true">
           → {cell.correction.grade === null ? 'No grade' : shortTitle(gradeTitle(task, cell.correction.grade))}
         </div>
       )}

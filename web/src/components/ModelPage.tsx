@@ -53,6 +53,7 @@ export function ModelPage({ back }: { back: string }) {
 }
 
 function Facts({ facts }: { facts: ModelFacts }) {
+  const rows = modelRows(facts);
   return (
     <>
       <p className="version">
@@ -61,7 +62,8 @@ function Facts({ facts }: { facts: ModelFacts }) {
         </strong>
         {facts.alias !== null && <span className="tag">{facts.alias}</span>}
       </p>
-      <table className="facts">
+      {rows.length === 0 && <p>Nobody has told how good this version is.</p>}
+      <table className="facts" hidden={rows.length === 0}>
         <thead>
           <tr>
             <th scope="col">Measure</th>
@@ -71,7 +73,7 @@ function Facts({ facts }: { facts: ModelFacts }) {
           </tr>
         </thead>
         <tbody>
-          {modelRows(facts).map(({ measure, note, value, interval, baseline, what }) => (
+          {rows.map(({ measure, note, value, interval, baseline, what }) => (
             <tr key={measure}>
               <th scope="row">
                 {measure}
