@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,18 +79,26 @@ def command(*arguments: str) -> list[str]:
 
 
 @pytest.fixture
-def started(model_server: ModelServer, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    (tmp_path / "tmp").mkdir()
+def short() -> Iterator[Path]:
+    """A temporary folder for the command: the path of a socket in it may have a hundred characters at most."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def started(model_server: ModelServer, tmp_path: Path, short: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
         command("--with-model-url", model_server.url, "--port", str(free_port()), "--data", str(tmp_path / "served")),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        env={**os.environ, "TMPDIR": str(short)},
         cwd=tmp_path,
     )
     assert process.stdout is not None
-    yield process, process.stdout.readline().strip()
+    address = process.stdout.readline().strip()
+    assert address, process.communicate()[1]
+    yield process, address
     if process.poll() is None:
         process.kill()
     process.communicate()
@@ -97,7 +106,7 @@ def started(model_server: ModelServer, tmp_path: Path) -> Iterator[tuple[subproc
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_starts_says_where_and_ends_clean(
-    started: tuple[subprocess.Popen[str], str], number: signal.Signals, tmp_path: Path, zipped: bytes
+    started: tuple[subprocess.Popen[str], str], number: signal.Signals, short: Path, zipped: bytes
 ) -> None:
     process, address = started
     assert requests.get(f"{address}/readyz", timeout=10).status_code == 200
@@ -112,7 +121,7 @@ def test_the_command_starts_says_where_and_ends_clean(
     assert "Traceback" not in told
     assert "Warning" not in told
     deadline = time.monotonic() + 120
-    while (left := list((tmp_path / "tmp").glob("lumbargrade-*"))) and time.monotonic() < deadline:
+    while (left := list(short.glob("lumbargrade-*"))) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
 

@@ -55,7 +55,7 @@ def pages(room: ReadingRoom, model_pages: Mapping[str, str], page: Path = PAGE) 
     def index() -> Response:
         if not (page / "index.html").is_file():
             return _html(_UNBUILT)
-        return send_from_directory(page, "index.html", max_age=0)
+        return Response((page / "index.html").read_bytes(), mimetype="text/html", headers={"Cache-Control": "no-cache"})
 
     @blueprint.get("/assets/<path:name>")
     def assets(name: str) -> Response:
