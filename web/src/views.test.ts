@@ -37,7 +37,7 @@ describe('jumping to a place', () => {
     const tilt = { row_dir: [1, 0, 0], column_dir: [0, Math.SQRT1_2, -Math.SQRT1_2] } as const;
     const beside = { origin_mm: [-32, 40, -26], ...tilt } as const;
     const [run] = runsOf([{ ...AXIAL, slices: 8, geometry: [beside, ...AXIAL.geometry] }]);
-    expect(run && run.frames[nearestFrame(run, [0, 0, 14])]?.slice).toBe(5);
+    expect(run?.frames[nearestFrame(run, [0, 0, 14])]?.slice).toBe(5);
   });
 
   it('leaves a series alone whose position is not known', () => {
