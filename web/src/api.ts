@@ -120,7 +120,7 @@ export interface SliceGeometry {
 export type Plane = 'sagittal' | 'axial' | 'coronal' | 'other';
 export type Weighting = 'T1' | 'T2' | 'STIR' | 'other';
 
-/** A stack of parallel slices; they run toward the patient's left (sagittal), head (axial), back (coronal). */
+/** A series of slices of one shape, parallel or in blocks at angles; they run toward the patient's left (sagittal), head (axial), back (coronal). */
 export interface Series {
   id: string;
   title: string;
@@ -135,8 +135,6 @@ export interface Series {
   /** False where DICOM told no position. */
   geometry_known?: boolean;
   geometry: readonly SliceGeometry[];
-  /** The same for stacks that were one DICOM series. */
-  stack_of?: string | null;
 }
 
 export interface Identifiers {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { Series, Vector3 } from './api.ts';
 import { clip, cross, distance, dot, edgeLetters, geometryOf, referenceLine, toPatient, toPixel } from './geometry.ts';
-import { HIGH, SAGITTAL } from './test/study.ts';
+import { AXIAL, SAGITTAL } from './test/study.ts';
 
 const number = (most: number) => fc.double({ min: -most, max: most, noNaN: true });
 
@@ -61,7 +61,7 @@ describe('pixels and patient coordinates', () => {
 
 describe('reference lines', () => {
   it('are where the axial slice cuts the sagittal one', () => {
-    const [start, end] = referenceLine(HIGH, 0, SAGITTAL, 5) ?? [];
+    const [start, end] = referenceLine(AXIAL, 3, SAGITTAL, 5) ?? [];
     expect([start?.y, end?.y]).toEqual([22, 22]);
     expect(Math.min(start?.x ?? NaN, end?.x ?? NaN)).toBeCloseTo(-0.25);
     expect(Math.max(start?.x ?? NaN, end?.x ?? NaN)).toBeCloseTo(32.25);
@@ -69,7 +69,7 @@ describe('reference lines', () => {
 
   it('are absent between parallel slices and slices that do not meet', () => {
     expect(referenceLine(SAGITTAL, 4, SAGITTAL, 5)).toBeNull();
-    const far: Series = { ...HIGH, geometry: HIGH.geometry.map((g) => ({ ...g, origin_mm: [-32, -32, 500] as const })) };
+    const far: Series = { ...AXIAL, geometry: AXIAL.geometry.map((g) => ({ ...g, origin_mm: [-32, -32, 500] as const })) };
     expect(referenceLine(far, 0, SAGITTAL, 5)).toBeNull();
   });
 
@@ -102,7 +102,7 @@ describe('reference lines', () => {
 describe('letters at the edges', () => {
   it('tell a sagittal and an axial slice', () => {
     expect(edgeLetters(geometryOf(SAGITTAL, 0))).toEqual({ left: 'A', right: 'P', top: 'H', bottom: 'F' });
-    expect(edgeLetters(geometryOf(HIGH, 0))).toEqual({ left: 'R', right: 'L', top: 'A', bottom: 'P' });
+    expect(edgeLetters(geometryOf(AXIAL, 0))).toEqual({ left: 'R', right: 'L', top: 'A', bottom: 'P' });
   });
 });
 

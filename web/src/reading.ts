@@ -1,6 +1,6 @@
 /** The state of the reading view: the chosen cell, what the views show and how. */
 
-import { useEffect, useMemo, useReducer, useState } from 'react';
+import { useCallback, useEffect, useMemo, useReducer, useState } from 'react';
 
 import type { Study, Task } from './api.ts';
 import { toPixel } from './geometry.ts';
@@ -87,12 +87,14 @@ export function useReading(study: Study, task: Task): Reading {
     active: SLOTS[0],
   }));
 
+  const pick = useCallback((cell: CellKey) => dispatch({ type: 'choose', cell }), []);
+
   return {
     runs,
     store,
     settings,
     ...state,
-    choose: (cell) => dispatch({ type: 'choose', cell }),
+    choose: pick,
     changeViews: (change) => dispatch({ type: 'views', change }),
     changeLook: (slot, change) => dispatch({ type: 'look', slot, change }),
     changeSettings: (change) => setSettings((old) => ({ ...old, ...change })),

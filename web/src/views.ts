@@ -1,7 +1,7 @@
 /** Which run of slices each of the three views shows, and at which slice; pure, so that jumps can be tested. */
 
 import type { Place, Series, Vector3 } from './api.ts';
-import { distance, dot } from './geometry.ts';
+import { distance } from './geometry.ts';
 import { clamp } from './window.ts';
 
 export const SLOTS = ['sagittal-t2', 'sagittal-t1', 'axial-t2'] as const;
@@ -18,7 +18,7 @@ export interface Frame {
   slice: number;
 }
 
-/** Frames that are scrolled through as one: a series, or all stacks that were one series. */
+/** A series' frames in the order in which they are scrolled through. */
 export interface Run {
   id: string;
   title: string;
@@ -47,29 +47,18 @@ function slotOf({ plane, weighting }: Series): Slot | null {
 }
 
 /** Axial slices are read from the head down, sagittal ones from the patient's right to the left. */
-function framesOf(stacks: readonly Series[]): Frame[] {
-  const down = stacks[0]?.plane === 'axial';
-  const height = (series: Series): number => dot(series.geometry[0]?.origin_mm ?? [0, 0, 0], [0, 0, 1]);
-  const ordered = down ? [...stacks].sort((a, b) => height(b) - height(a)) : stacks;
-  return ordered.flatMap((series) => {
-    const frames = Array.from({ length: series.slices }, (_, slice) => ({ series, slice }));
-    return down ? frames.reverse() : frames;
-  });
+function framesOf(series: Series): Frame[] {
+  const frames = Array.from({ length: series.slices }, (_, slice) => ({ series, slice }));
+  return series.plane === 'axial' ? frames.reverse() : frames;
 }
 
 export function runsOf(all: readonly Series[]): Run[] {
-  const stacks = new Map<string, Series[]>();
-  for (const series of all) {
-    const key =
-      series.stack_of == null ? `series ${series.id}` : `stacks ${series.stack_of} ${series.plane} ${series.weighting}`;
-    stacks.set(key, [...(stacks.get(key) ?? []), series]);
-  }
-  return [...stacks.values()].flatMap((members) => {
-    const [first] = members;
-    if (first === undefined) return [];
-    const title = members.length === 1 ? first.title : first.title.replace(/ \(\d+\)$/, '');
-    return [{ id: first.id, title, slot: slotOf(first), frames: framesOf(members) }];
-  });
+  return all.map((series) => ({
+    id: series.id,
+    title: series.title,
+    slot: slotOf(series),
+    frames: framesOf(series),
+  }));
 }
 
 export function runOf(runs: readonly Run[], view: View): Run | undefined {

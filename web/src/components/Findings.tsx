@@ -1,3 +1,5 @@
+import { memo } from 'react';
+
 import type { Study, Task } from '../api.ts';
 import { severityClass, severityOf, type CellKey } from '../grades.ts';
 import { GradeGrid } from './GradeGrid.tsx';
@@ -11,8 +13,8 @@ interface Props {
   onChoose: (cell: CellKey) => void;
 }
 
-/** What the model found: in words first, then in the grid. */
-export function Findings({ study, task, chosen, onChoose }: Props) {
+/** What the model found: in words first, then in the grid. It stays as it is while images are scrolled. */
+export const Findings = memo(function Findings({ study, task, chosen, onChoose }: Props) {
   return (
     <>
       <section className="findings" aria-label="Findings in words">
@@ -23,7 +25,7 @@ export function Findings({ study, task, chosen, onChoose }: Props) {
       <Reasons study={study} />
     </>
   );
-}
+});
 
 /** How many cells of each grade; the marks' legend at the same time. */
 function Counts({ study, task }: { study: Study; task: Task }) {

@@ -39,11 +39,13 @@ export function Viewport({ run, at, frame, store, look, tool, overlay, onLook, o
 
   useEffect(() => store.want(run.slot ?? run.id, run.frames, at), [store, run, at]);
 
+  const { rows, columns } = series;
+  const { x, y, width, height } = box;
   useLayoutEffect(() => {
     if (canvas.current === null) return;
     painter.current ??= new Painter(canvas.current);
-    painter.current.paint({ pixels: pixels ?? null, rows: series.rows, columns: series.columns, window: shownWindow, box });
-  });
+    painter.current.paint({ pixels: pixels ?? null, rows, columns, window: shownWindow, box: { x, y, width, height } });
+  }, [pixels, rows, columns, shownWindow, x, y, width, height, size]);
   useEffect(
     () => () => {
       painter.current?.close();

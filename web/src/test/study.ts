@@ -1,4 +1,4 @@
-/** A small study for tests: a sagittal T2 and T1 series at right angles to two stacks of one axial series. */
+/** A small study for tests: a sagittal T2 and T1 series at right angles to an axial series in two blocks. */
 
 import type { Cell, Series, Study, Task } from '../api.ts';
 
@@ -35,28 +35,22 @@ export const SAGITTAL: Series = {
 
 export const SAGITTAL_T1: Series = { ...SAGITTAL, id: 's1', title: 'Sagittal T1', weighting: 'T1' };
 
-/** Slices 3 mm apart toward the head, from a height. */
-export function axial(id: string, bottom: number, slices: number): Series {
+/** Axial slices at some heights. */
+function axial(heights: readonly number[]): Series {
   return {
     ...SAGITTAL,
-    id,
-    title: `Axial T2 (${slices})`,
+    id: 's2',
+    title: 'Axial T2',
     plane: 'axial',
     rows: 65,
     columns: 65,
-    slices,
+    slices: heights.length,
     pixel_mm: [1, 1],
-    stack_of: '2',
-    geometry: Array.from({ length: slices }, (_, slice) => ({
-      origin_mm: [-32, -32, bottom + slice * 3],
-      row_dir: [1, 0, 0],
-      column_dir: [0, 1, 0],
-    })),
+    geometry: heights.map((height) => ({ origin_mm: [-32, -32, height], row_dir: [1, 0, 0], column_dir: [0, 1, 0] })),
   };
 }
 
-export const LOW = axial('s2', -20, 3);
-export const HIGH = axial('s3', 10, 4);
+export const AXIAL = axial([-20, -17, -14, 10, 13, 16, 19]);
 
 function cell(condition: string, level: string, grade: string | null, severe: number): Cell {
   const base = { condition, level, grade, correction: null };
@@ -90,6 +84,6 @@ export const STUDY: Study = {
     cell('canal', 'L5/S1', 'Moderate', 0.2),
     cell('left_recess', 'L5/S1', null, 0),
   ],
-  series: [SAGITTAL, SAGITTAL_T1, LOW, HIGH],
+  series: [SAGITTAL, SAGITTAL_T1, AXIAL],
   report: { pdf: '/r.pdf', sr: '/r.sr', json: '/r.json', csv: '/r.csv' },
 };
