@@ -1,5 +1,6 @@
 """Starts the model server and the page together, and stops both."""
 
+import logging
 import signal
 import socket
 import threading
@@ -10,6 +11,7 @@ from types import FrameType
 
 import waitress
 from flask import Flask
+from waitress import wasyncore
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.web.room import ReadingRoom
@@ -18,6 +20,7 @@ from lumbargrade.web.settings import Access
 
 _THREADS = MOST_STREAMS + 16
 _CONNECTIONS = 500
+_STOP_SECONDS = 5
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -42,8 +45,11 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 def running(app: Flask, access: Access, listener: socket.socket) -> Iterator[str]:
     """Answers HTTP as long as the context lasts; yields the address."""
     room: ReadingRoom = app.extensions["reading_room"]
+    logging.getLogger("waitress").setLevel(logging.CRITICAL)  # it would log the address of a study
+    channels: dict[int, object] = {}
     server = waitress.create_server(
         app,
+        map=channels,
         sockets=[listener],
         threads=_THREADS,
         connection_limit=_CONNECTIONS,
@@ -58,8 +64,9 @@ def running(app: Flask, access: Access, listener: socket.socket) -> Iterator[str
         yield f"http://{host}:{listener.getsockname()[1]}"
     finally:
         room.close()
-        server.close()
-        thread.join(timeout=5)
+        server.task_dispatcher.shutdown(timeout=_STOP_SECONDS)
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(channels))  # on its own thread, which waits on them
+        thread.join(timeout=_STOP_SECONDS)
 
 
 @contextmanager
