@@ -1,9 +1,9 @@
 """Who is let in, and what a page elsewhere cannot do."""
 
-from pathlib import re
+import re
+from pathlib import Path
 from typing import Any
 
-import Path
 import pytest
 from flask import Flask
 
