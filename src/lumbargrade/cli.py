@@ -15,7 +15,7 @@ from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_output import Json, TaskName, print_result
 from lumbargrade.cli_serve import serve
-from lumbargrade.errors import LumbargradeError
+from lumbargrade.errors import InputError, LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 dataset_app = typer.Typer(no_args_is_help=True, help="Check and version datasets.")
@@ -137,14 +137,35 @@ def evaluate(
 
 @app.command()
 def grade(
-    study: Annotated[Path, typer.Argument(help="Folder or zip of one study's DICOM files.")],
+    study: Annotated[
+        Path, typer.Argument(help="Folder or zip of one study's DICOM files; with --out a folder of such studies.")
+    ],
     model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Grade many studies into this table: .parquet, or RSNA's submission as .csv. Goes on where it was."
+        ),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=0, help="That grade a study each, with --out; 0 is one a core, or two a GPU.")
+    ] = 0,
     explain: Annotated[
         Path | None, typer.Option(help="Folder for a picture a graded cell: what spoke for its grade. Takes longer.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Grade one study without a server."""
+    """Grade a study, or many, without a server."""
+    if out is not None:
+        if explain is not None:
+            raise InputError("--explain is for one study; leave out --out")
+        from lumbargrade.flows.watch import bar
+        from lumbargrade.serving.batch_run import run_batch
+
+        with bar("grading") as on_progress:
+            summary = run_batch(study, out, model, processes, on_progress)
+        print_result(summary.model_dump(), as_json, summary.lines())
+        return
     from lumbargrade.registry.models import load_model
     from lumbargrade.serving.grade import grade_study
     from lumbargrade.serving.study import open_study
