@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -115,8 +116,10 @@ def test_a_killed_batch_goes_on(victim: str, phantom: Path, model_folder: Path, 
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     if victim == "the command":
+        left = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.communicate()
+        assert psutil.wait_procs(left, timeout=120)[1] == []
         assert not out.exists()
     else:
         os.kill(_grading_process(process.pid), signal.SIGKILL)
@@ -134,8 +137,6 @@ def test_a_killed_batch_goes_on(victim: str, phantom: Path, model_folder: Path, 
 
 
 def _grading_process(command: int) -> int:
-    import psutil
-
     return next(child.pid for child in psutil.Process(command).children() if "spawn_main" in " ".join(child.cmdline()))
 
 
