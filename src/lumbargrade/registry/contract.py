@@ -29,3 +29,8 @@ MODEL_META = "registered_model_meta"
 def registered_name(task: GradingTask) -> str:
     """Name under which a task's models are registered."""
     return f"lumbargrade-{task.name.replace('_', '-')}"
+
+
+def version_uri(name: str, version: str) -> str:
+    """Address of a version of a registered model; the audit log calls it so too."""
+    return f"models:/{name}/{version}"

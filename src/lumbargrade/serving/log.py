@@ -14,7 +14,6 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lumbargrade.errors import InputError
-from lumbargrade.registry.contract import registered_name
 from lumbargrade.serving.study_hash import StudyHasher
 from lumbargrade.task import GradingTask
 
@@ -47,7 +46,7 @@ class Answered(BaseModel):
 
     Attributes:
         time: UTC, ISO 8601.
-        model: Registered name and version.
+        model: Registered name and version; MLflow's id of a model that was served without them.
         study: Salted hash of the study's UID; empty if it could not be opened.
         input_sha256: Salted hash of the bytes that were sent.
     """
@@ -60,19 +59,6 @@ class Answered(BaseModel):
     study: str
     input_sha256: str
     cells: tuple[AnsweredCell, ...]
-
-    def version_of(self, task: GradingTask) -> str:
-        """The version of a task's model that gave the answer.
-
-        Raises:
-            InputError: It was another model, or none that is registered.
-        """
-        name, _, version = self.model.partition("/")
-        if name != registered_name(task) or not version:
-            raise InputError(
-                f"answer {self.request_id} was given by {self.model or 'a model without a name'}; give its --task"
-            )
-        return version
 
 
 class ServingLog:

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.errors import InputError
-from lumbargrade.registry.contract import registered_name
-from lumbargrade.registry.evidence.verify import check_servable
+from lumbargrade.registry.contract import registered_name, version_uri
+from lumbargrade.registry.evidence.verify import LOG_PART, Problem, version_problems
 from lumbargrade.registry.models import champion_version
-from lumbargrade.registry.versions import open_registry
+from lumbargrade.registry.versions import get_version, open_registry
 from lumbargrade.serving.server import served_model
 from lumbargrade.task import GradingTask
 
@@ -43,9 +43,25 @@ def served_version(
         InputError: There is no such version, or it is not what was signed.
         LumbargradeError: The server did not start.
     """
-    log = AuditLog()
-    check_servable(open_registry(task), task, log, version, as_champion)
-    uri = f"models:/{registered_name(task)}/{version}"
+    tracker, log = open_registry(task), AuditLog()
+    get_version(tracker, task, version)
+    problems = version_problems(tracker, task, log, version, as_champion)
+    if problems:
+        raise InputError(_refusal(registered_name(task), version, problems[0], as_champion))
+    uri = version_uri(registered_name(task), version)
     log.append(SERVE_START, uri, {})
     with served_model(uri, port) as address:
         yield address
+
+
+def _refusal(name: str, version: str, problem: Problem, as_champion: bool) -> str:
+    if problem.part == LOG_PART:
+        remedy = "put the folder audit back from a copy"
+    elif as_champion:
+        remedy = "`lumbargrade models rollback` serves the champion before"
+    else:
+        remedy = "`lumbargrade models list` names the other versions"
+    return (
+        f"version {version} of {name} is not served, as it is not what was signed: {problem.problem}; "
+        f"`lumbargrade audit verify` names all that was altered, {remedy}"
+    )

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 
 from lumbargrade.audit.keys import SigningKey
 from lumbargrade.audit.signature import sign_folder
+from lumbargrade.errors import InputError
 from lumbargrade.prepare.pack import SKIPPED
-from lumbargrade.registry.contract import MODEL_META
+from lumbargrade.registry.contract import MODEL_META, version_uri
 from lumbargrade.registry.evidence.card import card_html
 from lumbargrade.registry.evidence.environment import installed_packages
 from lumbargrade.registry.evidence.page import record_html
@@ -110,11 +111,27 @@ def fetched_evidence(found: ModelVersion) -> Iterator[Evidence | None]:
         yield Evidence(folder / FOLDER, folder / EVIDENCE_SIGNATURE, model, folder / MODEL_SIGNATURE)
 
 
+@contextmanager
+def required_evidence(found: ModelVersion) -> Iterator[Evidence]:
+    """Brings a version's evidence here for a while.
+
+    Raises:
+        InputError: It has none.
+        MlflowException: The store cannot be read.
+    """
+    with fetched_evidence(found) as evidence:
+        if evidence is None:
+            raise InputError(
+                f"version {found.version} has no evidence; versions that `lumbargrade run` registers have it"
+            )
+        yield evidence
+
+
 def _fetch_model(name: str, version: str, folder: Path) -> Path:
     """A copy of a registered model as MLflow has it now."""
     mlflow.set_tracking_uri(tracking_uri())
     folder.mkdir()
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{version}", dst_path=str(folder)))
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=version_uri(name, version), dst_path=str(folder)))
 
 
 def _place(version: str) -> str:
