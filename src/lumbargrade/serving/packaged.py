@@ -8,13 +8,11 @@ import mlflow
 import yaml
 from mlflow.exceptions import MlflowException
 
-from lumbargrade.audit.log import AuditLog
 from lumbargrade.errors import InputError
 from lumbargrade.files import files_sha256
-from lumbargrade.registry.evidence.verify import check_servable
+from lumbargrade.registry.contract import version_uri
 from lumbargrade.registry.models import CHAMPION, read_model
-from lumbargrade.registry.versions import open_registry
-from lumbargrade.serving.verified import champion_to_serve
+from lumbargrade.serving.verified import champion_to_serve, check_version
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import tracking_uri
 
@@ -54,8 +52,8 @@ def open_packaged(uri: str) -> PackagedModel:
         raise InputError(f"{uri} names an alias that is not kept here; give @{CHAMPION}, or a version's number")
     found = _read("", _download(uri))
     version = address["version"] or champion_to_serve(found.task)
-    check_servable(open_registry(found.task), found.task, AuditLog(), version, as_champion=address["alias"] is not None)
-    return _read(f"{address['name']}/{version}", _download(f"models:/{address['name']}/{version}"))
+    check_version(found.task, version, as_champion=address["alias"] is not None)
+    return _read(f"{address['name']}/{version}", _download(version_uri(address["name"], version)))
 
 
 def _download(uri: str) -> Path:

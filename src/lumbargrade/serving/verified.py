@@ -30,6 +30,22 @@ def champion_to_serve(task: GradingTask) -> str:
     return version
 
 
+def check_version(task: GradingTask, version: str, as_champion: bool = False) -> None:
+    """Checks a version before it grades anything.
+
+    Args:
+        as_champion: Whether it grades because it is champion.
+
+    Raises:
+        InputError: There is no such version, or it is not what was signed.
+    """
+    tracker = open_registry(task)
+    get_version(tracker, task, version)
+    problems = version_problems(tracker, task, AuditLog(), version, as_champion)
+    if problems:
+        raise InputError(_refusal(registered_name(task), version, problems[0], as_champion))
+
+
 @contextmanager
 def served_version(
     task: GradingTask, version: str, as_champion: bool = False, port: int | None = None
@@ -43,13 +59,9 @@ def served_version(
         InputError: There is no such version, or it is not what was signed.
         LumbargradeError: The server did not start.
     """
-    tracker, log = open_registry(task), AuditLog()
-    get_version(tracker, task, version)
-    problems = version_problems(tracker, task, log, version, as_champion)
-    if problems:
-        raise InputError(_refusal(registered_name(task), version, problems[0], as_champion))
+    check_version(task, version, as_champion)
     uri = version_uri(registered_name(task), version)
-    log.append(SERVE_START, uri, {})
+    AuditLog().append(SERVE_START, uri, {})
     with served_model(uri, port) as address:
         yield address
 
