@@ -28,7 +28,9 @@ def read_patients(root: Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)[COLUMNS]
         table = table.astype({"study_id": np.int64})
     except (KeyError, ValueError, OSError) as error:
-        raise InputError(f"{path} is no table of {', '.join(COLUMNS)}; take it from the dataset's last version") from error
+        raise InputError(
+            f"{path} is no table of {', '.join(COLUMNS)}; take it from the dataset's last version"
+        ) from error
     if table["study_id"].duplicated().any():
         raise InputError(f"{path} names a study twice; take it from the dataset's last version")
     return table

@@ -83,9 +83,7 @@ def read_header(path: Path) -> list[str]:
         raise InputError(f"{path} does not exist; give a CSV table") from error
 
 
-def read_points(
-    source: Path | TextIO, task: GradingTask, columns: tuple[str, ...] = POINT_COLUMNS
-) -> pd.DataFrame:
+def read_points(source: Path | TextIO, task: GradingTask, columns: tuple[str, ...] = POINT_COLUMNS) -> pd.DataFrame:
     """Reads ``train_label_coordinates.csv``, or the ``points.csv`` that comes with a study to be graded.
 
     Args:

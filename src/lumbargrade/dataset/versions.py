@@ -79,6 +79,15 @@ def version_dataset(source: Path) -> DatasetVersion:
     return read_version(folder, remote)
 
 
+def own_dataset(folder: Path) -> None:
+    """Makes a dataset that was brought from elsewhere the project's own: else it would be brought again, as it is there."""
+    pointer = pointer_of(folder)
+    if pointer.is_file():
+        recorded = yaml.safe_load(pointer.read_text(encoding="utf-8"))
+        if "deps" in recorded:
+            write_text(pointer, yaml.safe_dump({"outs": recorded["outs"]}, sort_keys=False))
+
+
 def dataset_folder(source: Path) -> Path:
     """Returns where a dataset lies, or will lie, in the project: ``data/<name>``."""
     return DATASETS.parent / source.resolve().name

@@ -22,10 +22,10 @@ def looks_lettered(image: NDArray[np.integer]) -> bool:
     grey = (image - low) / (high - low)
     rows, columns = (max(int(size * _MARGIN), 1) for size in image.shape)
     margins = (grey[:rows], grey[-rows:], grey[rows:-rows, :columns], grey[rows:-rows, -columns:])
-    return sum(map(_strokes, margins)) >= _STROKES
+    return sum(_strokes(margin) for margin in margins) >= _STROKES
 
 
-def _strokes(margin: NDArray[np.float64]) -> int:
+def _strokes(margin: NDArray[np.floating]) -> int:
     """Edges between neighbours in a row that step from nearly black to white."""
     left, right = margin[:, :-1], margin[:, 1:]
     return int(((np.maximum(left, right) >= _WHITE) & (np.minimum(left, right) <= 1 - _WHITE + 0.1)).sum())

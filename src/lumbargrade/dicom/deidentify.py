@@ -34,20 +34,19 @@ from lumbargrade.dicom.terms import CODE_WORDS, DESCRIPTION_WORDS, MAKER_WORDS, 
 EDITION = "2026c"
 """Of the standard whose table is applied."""
 
-KEPT = frozenset(
-    """
-    SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID StudyDate SeriesDate AcquisitionDate
-    Modality PatientSex PatientAge PatientPosition BodyPartExamined SeriesDescription SeriesNumber InstanceNumber ImageType
-    Manufacturer MagneticFieldStrength ScanningSequence SequenceVariant MRAcquisitionType RepetitionTime EchoTime
-    InversionTime EchoTrainLength FlipAngle EffectiveEchoTime
-    ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices SliceLocation
-    SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation
-    NumberOfFrames RescaleIntercept RescaleSlope WindowCenter WindowWidth LossyImageCompression
-    BurnedInAnnotation
-    SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PixelMeasuresSequence PlanePositionSequence
-    PlaneOrientationSequence PixelValueTransformationSequence MREchoSequence MRTimingAndRelatedParametersSequence
-    """.split()
-)
+KEPT = frozenset((
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "StudyDate",
+    "SeriesDate", "AcquisitionDate", "Modality", "PatientSex", "PatientAge", "PatientPosition", "BodyPartExamined",
+    "SeriesDescription", "SeriesNumber", "InstanceNumber", "ImageType", "Manufacturer", "MagneticFieldStrength",
+    "ScanningSequence", "SequenceVariant", "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime",
+    "EchoTrainLength", "FlipAngle", "EffectiveEchoTime", "ImagePositionPatient", "ImageOrientationPatient",
+    "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "SliceLocation", "SamplesPerPixel",
+    "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "NumberOfFrames", "RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth", "LossyImageCompression",
+    "BurnedInAnnotation", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+    "PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence", "PixelValueTransformationSequence",
+    "MREchoSequence", "MRTimingAndRelatedParametersSequence",
+))  # fmt: skip
 """Keywords of the attributes that stay; all others, private ones among them, do not."""
 
 _TEXTS = {"SeriesDescription": DESCRIPTION_WORDS, "Manufacturer": MAKER_WORDS}
@@ -114,7 +113,9 @@ def refuse_unfit(header: Dataset, name: str) -> None:
         NotAnImage: It is refused.
     """
     if str(header.get("BurnedInAnnotation") or "").strip().upper() == "YES":
-        raise NotAnImage(f"{name} says that text is burned into its image (BurnedInAnnotation), which may name the patient")
+        raise NotAnImage(
+            f"{name} says that text is burned into its image (BurnedInAnnotation), which may name the patient"
+        )
     if header.get("ConversionType") or "SecondaryCapture" in _class_name(header):
         raise NotAnImage(f"{name} is a secondary capture, whose image may show who the patient is")
     told = header.get("SOPClassUID")

@@ -12,7 +12,7 @@ dixon dwi dyn echo ep epi fast fat ffe fiesta flair flash frfse fs fse ge gre ha
 isotropic iso l lava lc ligament localiser localizer loc lower lspine ls lsp lumb lumbal lumbar lumbosacral lws m medic mobiview
 mpr mri mr multivane myelo myelogram neck obl oblique oop opp out pd pdw phase post postcontrast pre precontrast propeller
 psif ps sacral sacrum sag sagittal saturation scout se sense short sp space spair spine spinal spgr spir stack sti stir stitched
-supine survey t t1 t1w t2 t2w t2star tfe thoracic tirm tra transversal transverse trueFisp trufi tse tspine turbo upper vibe
+supine survey t t1 t1w t2 t2w t2star tfe thoracic tirm tra transversal transverse truefisp trufi tse tspine turbo upper vibe
 vista w water whole with without
 """
 _MAKER = """
@@ -20,10 +20,10 @@ agfa bruker canon electric esaote fonar fuji fujifilm ge general healthcare heal
 neusoft paramed philips samsung se siemens systems toshiba uih united
 """
 _CODE = """
-2d 3d 00 01 abdomen accelerated ax axial ckfl derived diffusion ep fast ffdl ffdr ffp ffs gr he hfdl hfdr hfp hfs ir lspine
-lumbar m magn magnitude mixed mono monochrome1 monochrome2 mp mr mtc ND none no norm normalized original other osp p phase phase_map primary
-real rm se secondary single sk sp spine ss ssspine trf tspine us volume w water fat in_phase out_phase imaginary r i
-cspine lsspine f o yes
+2d 3d 00 01 abdomen accelerated ax axial ckfl cspine derived diffusion ep f fast fat ffdl ffdr ffp ffs fm gr he hfdl hfdr hfp
+hfs i imaginary in_phase ir lspine lsspine lumbar m magn magnitude mixed mono monochrome1 monochrome2 mp mr mtc nd no none norm
+normalized o original osp other out_phase p phase phase_map primary r real rm se secondary sh single sk sp spine ss ssspine
+trf tspine us volume w water yes
 """
 DESCRIPTION_WORDS = frozenset(_DESCRIPTION.lower().split())
 MAKER_WORDS = frozenset(_MAKER.lower().split())

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -144,7 +145,8 @@ class _Intake:
         plan = plan_intake(source, self.task, self.pseudonyms, self.patients, self._taken())
         staged, lines = stage(self._staging, source, plan.studies, self.pseudonyms, workers, progress)
         self.lines += [*source.lines, *plan.lines, *lines]
-        grades = {study.job.study_id: _grades(source, labels, study) for study in plan.studies}
+        own = None if source.dataset is None else _filled(source.dataset)
+        grades = {study.job.study_id: _grades(own, labels, study) for study in plan.studies}
         rows, lost = rows_of(source, plan.studies, staged, grades, points, self.task, self.pseudonyms)
         faults = check_staged(self._staging, self.task, rows, workers)
         came = [study for study in plan.studies if study.job.study_id in staged.keys() - faults.keys()]
@@ -176,12 +178,17 @@ class _Intake:
     def _taken(self) -> set[int]:
         if self.dataset is None:
             return set()
-        return {*self.dataset.labels["study_id"].tolist(), *self.dataset.series[["study_id", "series_id"]].to_numpy().ravel().tolist()}
+        return {
+            *self.dataset.labels["study_id"].tolist(),
+            *self.dataset.series[["study_id", "series_id"]].to_numpy().ravel().tolist(),
+        }
+
+    @cached_property
+    def _now(self) -> dict[int, Grades]:
+        return {} if self.dataset is None else _filled(self.dataset)
 
     def _change(self, study: int, grades: Grades | None) -> None:
-        assert self.dataset is not None
-        now = self.dataset.labels.set_index("study_id").loc[study]
-        other = {column: grade for column, grade in (grades or {}).items() if now[column] is pd.NA or now[column] != grade}
+        other = {column: grade for column, grade in (grades or {}).items() if self._now[study].get(column) != grade}
         if other:
             self.changed[study] = other
             reason = f"{len(other)} cell{'s' if len(other) > 1 else ''}"
@@ -214,7 +221,9 @@ class _Intake:
         if declared:
             self.warnings.append(f"{declared} files were left out because their images may show who the patient is")
         for one, other in self._same_images(staged):
-            self.warnings.append(f"study {one} shows images of study {other} under other ids; remove one if they are one")
+            self.warnings.append(
+                f"study {one} shows images of study {other} under other ids; remove one if they are one"
+            )
 
     def _same_images(self, staged: Mapping[int, StagedStudy]) -> list[tuple[int, int]]:
         """Pairs of a new study and an older one of which an image is the same, pixel by pixel."""
@@ -234,21 +243,26 @@ class _Intake:
             self.warnings.append(f"{table.unused} rows of the table of grades name no study that is here")
 
 
-def _grades(source: Source, labels: LabelTable | None, study: PlannedStudy) -> Grades:
+def _filled(dataset: RsnaDataset) -> dict[int, Grades]:
+    """The cells that have a grade, by study."""
+    rows = dataset.labels.set_index("study_id").to_dict("index")
+    return {
+        int(str(study)): {str(column): str(grade) for column, grade in row.items() if pd.notna(grade)}
+        for study, row in rows.items()
+    }
+
+
+def _grades(own: Mapping[int, Grades] | None, labels: LabelTable | None, study: PlannedStudy) -> Grades:
+    """The grades that the given table has for a study, else its source's own."""
     given = labels.of(study.source) if labels is not None else None
-    if given is not None:
-        return given
-    if source.dataset is None:
-        return {}
-    row = source.dataset.labels.set_index("study_id").loc[study.source.study_id]
-    return {str(column): str(grade) for column, grade in row.items() if pd.notna(grade)}
+    if given is not None or own is None or study.source.study_id is None:
+        return given or {}
+    return own.get(study.source.study_id, {})
 
 
 def _only(rows: Rows, studies: set[int]) -> Rows:
-    def chosen(table):  # type: ignore[no-untyped-def]
-        return [row for row in table if row["study_id"] in studies]
-
-    return Rows(chosen(rows.labels), chosen(rows.series), chosen(rows.points), chosen(rows.patients))
+    tables = (rows.labels, rows.series, rows.points, rows.patients)
+    return Rows(*([row for row in table if row["study_id"] in studies] for table in tables))
 
 
 def _sample_digests(dataset: RsnaDataset, study: int) -> list[str]:

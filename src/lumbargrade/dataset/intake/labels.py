@@ -94,4 +94,6 @@ def _read_salt(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"salt {path} cannot be read ({error.strerror}); it lies in the reading room's data folder") from error
+        raise InputError(
+            f"salt {path} cannot be read ({error.strerror}); it lies in the reading room's data folder"
+        ) from error

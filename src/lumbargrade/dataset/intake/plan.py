@@ -98,7 +98,8 @@ def _planned(
     by_series: dict[str, list[SourceFile]] = defaultdict(list)
     for file in study.files:
         by_series[file.series].append(file)
-    series_jobs, places = [], {}
+    series_jobs: list[SeriesJob] = []
+    places: dict[tuple[str, str], tuple[int, int]] = {}
     seen: set[str] = set()
     for series, all_files in by_series.items():
         files = []

@@ -23,7 +23,9 @@ from lumbargrade.task import GradingTask
 MAX_RATIO = 200
 """Times that a zip may grow when it is unpacked."""
 
-_NOBODY = frozenset({"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "null", "na", "patient"})
+_NOBODY = frozenset(
+    {"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "null", "na", "patient"}
+)
 """What stands for a patient's number where there is none, without its punctuation and leading zeros."""
 
 
@@ -129,7 +131,9 @@ def _read_dataset(root: Path, task: GradingTask) -> Source:
     source = Source(root, dataset, [], [])
     for study_id in dataset.labels["study_id"]:
         rows = dataset.series[dataset.series["study_id"] == study_id]
-        descriptions = {str(series): str(told) for series, told in zip(rows["series_id"], rows["series_description"], strict=True)}
+        descriptions = {
+            str(series): str(told) for series, told in zip(rows["series_id"], rows["series_description"], strict=True)
+        }
         study = SourceStudy("", int(study_id), descriptions=descriptions)
         for series_id in rows["series_id"]:
             for path in dataset.files(int(study_id), int(series_id)):
@@ -145,9 +149,13 @@ def _read_loose(root: Path) -> Source:
         header = _header(source, path)
         if header is None:
             continue
-        uids = [str(header.get(keyword) or "") for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+        uids = [
+            str(header.get(keyword) or "") for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+        ]
         if not all(uids):
-            source.lines.append(_left_out(source, path, "it has no StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID"))
+            source.lines.append(
+                _left_out(source, path, "it has no StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID")
+            )
             continue
         study = studies.setdefault(uids[0], SourceStudy(uids[0]))
         _note(study, header)
@@ -182,7 +190,9 @@ def _header(source: Source, path: Path) -> Dataset | None:
 
 def without_name(error: Exception, path: Path) -> str:
     """What is wrong with a file, without its name, which may name a patient."""
-    return str(error).replace(path.name, "it").removesuffix("; send it again or remove it").removesuffix("; send it again")
+    return (
+        str(error).replace(path.name, "it").removesuffix("; send it again or remove it").removesuffix("; send it again")
+    )
 
 
 def _left_out(source: Source, path: Path, reason: str) -> Line:

@@ -58,9 +58,7 @@ def stage(
 
 
 def _file_lines(source: Source, study: PlannedStudy, staged: StagedStudy) -> list[Line]:
-    paths = {
-        (series.series_id, file.number): Path(file.path) for series in study.job.series for file in series.files
-    }
+    paths = {(series.series_id, file.number): Path(file.path) for series in study.job.series for file in series.files}
     return [
         Line(source.name(paths[series, number]), study.job.study_id, "left out", reason, is_study=False)
         for series, number, reason in staged.left_out
@@ -142,5 +140,7 @@ def check_staged(staging: Path, task: GradingTask, rows: Rows, workers: int) -> 
     found: dict[int, str] = {}
     for error in check_dataset(staging, task, workers).errors:
         if error.study_id is not None:
-            found.setdefault(error.study_id, f"{KINDS[error.kind].title[0].lower()}{KINDS[error.kind].title[1:]}: {error.message}")
+            found.setdefault(
+                error.study_id, f"{KINDS[error.kind].title[0].lower()}{KINDS[error.kind].title[1:]}: {error.message}"
+            )
     return found

@@ -125,7 +125,12 @@ def _read_record(path: Path) -> StagedStudy | None:
 
 
 def _stage_series(
-    folder: Path, series: SeriesJob, wanted: tuple[str, ...], staged: StagedStudy, pseudonyms: Pseudonyms, person: Person
+    folder: Path,
+    series: SeriesJob,
+    wanted: tuple[str, ...],
+    staged: StagedStudy,
+    pseudonyms: Pseudonyms,
+    person: Person,
 ) -> None:
     headers: dict[FileJob, list[SliceHeader]] = {}
     for file in series.files:

@@ -46,5 +46,7 @@ def _write(
         table = pd.DataFrame(columns=columns, dtype=str)
     for study_id, grades in (changed or {}).items():
         table.loc[table["study_id"] == str(study_id), list(grades)] = list(grades.values())
-    new = pd.DataFrame([{name: str(row.get(name, "")) for name in table.columns} for row in rows], columns=table.columns)
+    new = pd.DataFrame(
+        [{name: str(row.get(name, "")) for name in table.columns} for row in rows], columns=table.columns
+    )
     write_text(path, pd.concat([table, new], ignore_index=True).to_csv(index=False, lineterminator="\n"))
