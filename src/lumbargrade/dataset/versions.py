@@ -79,13 +79,14 @@ def version_dataset(source: Path) -> DatasetVersion:
     return read_version(folder, remote)
 
 
-def own_dataset(folder: Path) -> None:
-    """Makes a dataset that was brought from elsewhere the project's own: else it would be brought again, as it is there."""
-    pointer = pointer_of(folder)
-    if pointer.is_file():
-        recorded = yaml.safe_load(pointer.read_text(encoding="utf-8"))
-        if "deps" in recorded:
-            write_text(pointer, yaml.safe_dump({"outs": recorded["outs"]}, sort_keys=False))
+def own_if_changed(folder: Path) -> None:
+    """Makes a versioned dataset that is no longer what was brought from elsewhere the project's own.
+
+    Else it would be brought again, as it is there, and what was added to it would be gone from the folder.
+    """
+    recorded = yaml.safe_load(pointer_of(folder).read_text(encoding="utf-8"))
+    if "deps" in recorded and recorded["deps"][0]["md5"] != recorded["outs"][0]["md5"]:
+        write_text(pointer_of(folder), yaml.safe_dump({"outs": recorded["outs"]}, sort_keys=False))
 
 
 def dataset_folder(source: Path) -> Path:

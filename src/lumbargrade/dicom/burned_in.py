@@ -4,14 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MARGIN = 0.15
-_WHITE = 0.98
+_WHITE, _BLACK = 0.97, 0.15
+_WIDEST = 5
 _STROKES = 24
 
 
 def looks_lettered(image: NDArray[np.integer]) -> bool:
-    """Tells whether the margins hold many pixels of the image's very highest value beside nearly black ones.
+    """Tells whether the margins hold many thin strokes of the image's highest value on nearly black ground.
 
-    Letters are drawn at one value with hard edges; anatomy at the margin is grey with soft ones.
+    Letters are drawn at one value with hard edges on both sides; anatomy at the margin is grey, broad or soft.
 
     Args:
         image: Stored values, (rows, columns).
@@ -26,6 +27,13 @@ def looks_lettered(image: NDArray[np.integer]) -> bool:
 
 
 def _strokes(margin: NDArray[np.floating]) -> int:
-    """Edges between neighbours in a row that step from nearly black to white."""
-    left, right = margin[:, :-1], margin[:, 1:]
-    return int(((np.maximum(left, right) >= _WHITE) & (np.minimum(left, right) <= 1 - _WHITE + 0.1)).sum())
+    """Runs of white pixels in a row, at most five, between nearly black ones."""
+    found = 0
+    for width in range(1, _WIDEST + 1):
+        if margin.shape[1] < width + 2:
+            break
+        stroke = (margin[:, : -width - 1] <= _BLACK) & (margin[:, width + 1 :] <= _BLACK)
+        for place in range(1, width + 1):
+            stroke &= margin[:, place : place - width - 1] >= _WHITE
+        found += int(stroke.sum())
+    return found

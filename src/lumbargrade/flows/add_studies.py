@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from lumbargrade.audit.pseudonym_key import open_pseudonym_key
 from lumbargrade.dataset.intake.add import Given, add_studies
 from lumbargrade.dataset.intake.report import AddSummary, Line, as_csv
-from lumbargrade.dataset.versions import DATASETS, commit_pointers, fetch_dataset, own_dataset, uncommitted_pointers
+from lumbargrade.dataset.versions import DATASETS, commit_pointers, fetch_dataset, own_if_changed, uncommitted_pointers
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
 from lumbargrade.flows.version_dataset import VersionSummary, summarise_version, version_and_log
@@ -83,9 +83,8 @@ def add_studies_flow(
         say(f"warning: {warning}")
     if not folder.exists():
         return AdditionSummary(addition=addition, before=before, version=None, table=str(written))
-    if addition.added or addition.relabelled:
-        own_dataset(folder)
     version = version_and_log(folder)
+    own_if_changed(folder)
     made = commit_pointers(f"Version dataset {version.name} ({version.md5})") if commit else None
     summary = summarise_version(version, made, uncommitted_pointers())
     return AdditionSummary(addition=addition, before=before, version=summary, table=str(written))

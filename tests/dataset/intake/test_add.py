@@ -90,9 +90,7 @@ def test_what_grading_needs_is_as_it_was(make_export: Make, tmp_path: Path, rsna
     export = make_export(studies=1)
     folder = tmp_path / "data/clinic"
     add(export.folder, folder, rsna, labels=export.labels)
-    before = {
-        tuple(map(float, d.ImagePositionPatient)) + (d.EchoTime,): d for d in map(dcmread, export.folder.rglob("*.IMA"))
-    }
+    before = {(*map(float, d.ImagePositionPatient), d.EchoTime): d for d in map(dcmread, export.folder.rglob("*.IMA"))}
     after = headers_of(folder)
     assert len(after) == len(before)
     for header in after:
