@@ -1,8 +1,11 @@
 """The profile, attribute by attribute."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from pydicom.datadict import tag_for_keyword
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, MRImageStorage
@@ -14,6 +17,13 @@ from lumbargrade.dicom.pseudonyms import Pseudonyms
 KEY = Pseudonyms(b"k" * 32)
 PERSON = Person(KEY.patient("1"), frozenset({"short", "miller"}))
 PIXELS = np.arange(12).reshape(3, 4)
+
+
+@pytest.fixture(autouse=True)
+def lax() -> Iterator[None]:
+    """What scanners write is not always valid."""
+    with disable_value_validation():
+        yield
 
 
 @pytest.fixture

@@ -72,9 +72,7 @@ _OPTIONS = (
 
 HEADER_TAGS: list[BaseTag] = [
     Tag(keyword)
-    for keyword in sorted(
-        {*KEPT, *_NAMES, *_NUMBERS, "PatientBirthDate", "IssuerOfPatientID", "SpecificCharacterSet", "ConversionType"}
-    )
+    for keyword in sorted({*KEPT, *_NAMES, *_NUMBERS, "PatientBirthDate", "SpecificCharacterSet", "ConversionType"})
 ] + _OVERLAYS
 """What is to be read of a file before it is de-identified."""
 

@@ -81,7 +81,10 @@ def make_export(phantom: Path, tmp_path: Path) -> Callable[..., Export]:
     """Makes an export of phantom studies: two of one patient, 37 days apart, and one of another."""
 
     def make(
-        studies: int = 3, planted: bool = True, patients: tuple[str, ...] = ("47110815", "47110815", "Q-2")
+        studies: int = 3,
+        planted: bool = True,
+        most: int = SLICES,
+        patients: tuple[str, ...] = ("47110815", "47110815", "Q-2"),
     ) -> Export:
         folder = tmp_path / "Klinikum Bethesda"
         export = Export(folder, tmp_path / "labels.csv")
@@ -94,8 +97,8 @@ def make_export(phantom: Path, tmp_path: Path) -> Callable[..., Export]:
             export.study_uids.append(study_uid)
             grades = next(row.split(",", 1)[1] for row in rows if row.split(",")[0] == source.name)
             table.append(f"ACC9988{place + 1},{grades}")
-            slices = [path for series in sorted(source.iterdir()) for path in dicom_files(series)[:SLICES]]
-            for number, path in enumerate(slices):
+            images = [path for series in sorted(source.iterdir()) for path in dicom_files(series)[:most]]
+            for number, path in enumerate(images):
                 dataset = dcmread(path)
                 description = dataset.SeriesDescription
                 series = dataset.SeriesInstanceUID

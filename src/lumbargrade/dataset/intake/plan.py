@@ -101,7 +101,7 @@ def _planned(
     series_jobs: list[SeriesJob] = []
     places: dict[tuple[str, str], tuple[int, int]] = {}
     seen: set[str] = set()
-    for series, all_files in by_series.items():
+    for series, all_files in sorted(by_series.items()):
         files = []
         for file in all_files:
             if file.sop_uid in seen:

@@ -72,7 +72,7 @@ class Source:
 
     Attributes:
         dataset: Its tables, in RSNA layout.
-        studies: In the order in which they were found.
+        studies: In an order that does not depend on how their files are called.
         lines: Files that were left out, with the reason.
     """
 
@@ -160,7 +160,7 @@ def _read_loose(root: Path) -> Source:
         study = studies.setdefault(uids[0], SourceStudy(uids[0]))
         _note(study, header)
         study.files.append(SourceFile(path, uids[1], uids[2], _integer(header.get("InstanceNumber"))))
-    source.studies.extend(studies.values())
+    source.studies.extend(studies[uid] for uid in sorted(studies))
     return source
 
 
@@ -206,13 +206,17 @@ def _note(study: SourceStudy, header: Dataset) -> None:
 
 
 def _identity(header: Dataset) -> tuple[str, ...]:
-    """Issuer and number of a patient, or name and day of birth; empty if the header does not tell."""
-    number, issuer, name, born = (
+    """Number of a patient, or name and day of birth; empty if the header does not tell.
+
+    Who issued the number does not count: not every file says so, and two patients taken for one cost less than one patient
+    taken for two, who would be on both sides of the split.
+    """
+    number, name, born = (
         " ".join(str(header.get(keyword) or "").lower().replace("^", " ").split())
-        for keyword in ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate")
     )
     if _bare(number) not in _NOBODY:
-        return ("number", issuer, number)
+        return ("number", number)
     return ("name", name, born) if born and _bare(name) not in _NOBODY else ()
 
 
