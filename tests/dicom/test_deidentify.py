@@ -112,7 +112,7 @@ def test_codes_and_numbers_stay_if_they_are_such(header: Dataset) -> None:
     header.ImageType = ["ORIGINAL", "PRIMARY", "M", "MILLER"]
     header.PatientSex, header.BodyPartExamined, header.PatientPosition = "Miller", "LSPINE", "HFS"
     header.add_new("EchoTime", "DS", "96.5")
-    header.add_new("SliceThickness", "DS", "Miller")
+    header.add_new("SliceThickness", "DS", "nan")
     clean = deidentify(header, PIXELS, KEY, PERSON)
     assert list(clean.ImageType) == ["ORIGINAL", "PRIMARY", "M"]
     assert (clean.PatientSex, clean.BodyPartExamined, clean.PatientPosition) == ("", "LSPINE", "HFS")
