@@ -13,8 +13,12 @@ import pytest
 from pydicom import dcmread
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.dataset.versions import own_if_changed, read_version, version_dataset
+from lumbargrade.dataset.intake.add import add_studies
+from lumbargrade.dataset.versions import own_if_changed, read_version, reproduce, version_dataset
 from lumbargrade.errors import InputError
+from lumbargrade.params import Params
+from lumbargrade.params_file import save_params
+from lumbargrade.task import load_task, save_task
 
 PROJECT = Path(__file__).parents[2]
 
@@ -121,3 +125,28 @@ def test_a_dataset_from_elsewhere_becomes_the_projects_own(project: Path, tmp_pa
     with pytest.raises(InputError, match="data/clinic already holds a dataset from elsewhere"):
         version_dataset(source)
     assert (folder / "train.csv").read_text() == "one\ntwo\n"
+
+
+def test_the_split_keeps_a_patients_studies_on_one_side(project: Path, phantom: Path, tmp_path: Path) -> None:
+    source, folder = tmp_path / "source", Path("prepared/clinic")
+    shutil.copytree(phantom, source)
+    studies = sorted((source / "train_images").iterdir())
+    for place, study in enumerate(studies):
+        for path in study.rglob("*.dcm"):
+            image = dcmread(path)
+            image.PatientID = f"00{place % 3}7"  # two studies each
+            image.save_as(path)
+    task = load_task("rsna2024")
+    add_studies(source, Path("data/clinic"), task, b"k" * 32, workers=1)
+    version_dataset(Path("data/clinic"))
+    params = Params.model_validate({"split": {"holdout": 0.0, "folds": 3}, "workers": 1})
+    save_params(params, folder / "params.yaml")
+    save_task(task, folder / "task.yaml")
+    shutil.copytree(PROJECT / "src", "src", ignore=shutil.ignore_patterns("__pycache__"))
+    reproduce("clinic", "prepare", "views", "duplicates", "split")
+    patients = pd.read_csv("data/clinic/train_patients.csv").set_index("study_id")["patient_id"]
+    split = pd.read_csv(folder / "split.csv")
+    sides = split.groupby(split["study_id"].map(patients))["fold"].agg(["nunique", "size"])
+    assert sides["nunique"].tolist() == [1, 1, 1]
+    assert sides["size"].tolist() == [2, 2, 2]
+    assert set(split["fold"]) == {0, 1, 2}

@@ -13,7 +13,7 @@ from lumbargrade.dataset.versions import DATASETS, commit_pointers, fetch_datase
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
 from lumbargrade.flows.version_dataset import VersionSummary, summarise_version, version_and_log
-from lumbargrade.flows.watch import bar, say
+from lumbargrade.flows.watch import bar
 from lumbargrade.task import load_task
 
 TABLES = Path("audit/added")
@@ -79,8 +79,6 @@ def add_studies_flow(
     with bar("studies de-identified") as progress:
         addition, lines = add_studies(source, folder, grading_task, key, given, workers, progress)
     written = _write_table(table or TABLES / f"{folder.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv", lines)
-    for warning in addition.warnings:
-        say(f"warning: {warning}")
     if not folder.exists():
         return AdditionSummary(addition=addition, before=before, version=None, table=str(written))
     version = version_and_log(folder)

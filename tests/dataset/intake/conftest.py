@@ -100,6 +100,8 @@ def make_export(phantom: Path, tmp_path: Path) -> Callable[..., Export]:
             images = [path for series in sorted(source.iterdir()) for path in dicom_files(series)[:most]]
             for number, path in enumerate(images):
                 dataset = dcmread(path)
+                if dataset.file_meta.TransferSyntaxUID.is_compressed:
+                    dataset.decompress(generate_instance_uid=False)
                 description = dataset.SeriesDescription
                 series = dataset.SeriesInstanceUID
                 if planted and number % SLICES == 0:

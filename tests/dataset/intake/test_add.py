@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from lumbargrade.dataset.check import check_dataset
 from lumbargrade.dataset.intake.add import Given, add_studies
@@ -247,6 +247,26 @@ def test_junk_costs_itself_only(make_export: Make, tmp_path: Path, rsna: Grading
     assert "Quillfeather" not in summary.model_dump_json()
     assert as_csv(lines).startswith("source,study_id,outcome,reason\n")
     assert any("2 files were left out because their images may show" in warning for warning in summary.warnings)
+
+
+def test_studies_that_share_series_and_image_uids_stay_apart(
+    make_export: Make, tmp_path: Path, rsna: GradingTask
+) -> None:
+    export = make_export(studies=1, planted=False)
+    for path in list(export.folder.rglob("*.IMA")):
+        other = dcmread(path)
+        other.StudyInstanceUID, other.PatientID, other.PatientName = f"{ROOT}.88", "2002", "Kowalski"
+        other.PixelData = other.pixel_array[::-1].tobytes()
+        other.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        other.save_as(path.with_name(f"other {path.name}"), enforce_file_format=False)
+    folder = tmp_path / "data/clinic"
+    summary = add(export.folder, folder, rsna)
+    series = open_dataset(folder, rsna).series
+    assert (summary.added, summary.left_out, summary.warnings) == (2, 0, ())
+    assert series["series_id"].is_unique
+    assert series.groupby("study_id")["series_id"].count().nunique() == 1
+    assert summary.files == len(list(export.folder.rglob("*.IMA")))
+    assert pd.read_csv(folder / "train_patients.csv")["patient_id"].is_unique
 
 
 def test_a_dataset_of_rsna_layout_is_added_with_grades_points_and_descriptions(
