@@ -14,7 +14,8 @@ from rich.table import Table
 from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_dataset import dataset_app
 from lumbargrade.cli_models import models_app
-from lumbargrade.cli_output import Json, Workers, print_result
+from lumbargrade.cli_output import Json, TaskName, Workers, print_result
+from lumbargrade.cli_serve import serve
 from lumbargrade.errors import LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -23,6 +24,7 @@ app.add_typer(dataset_app, name="dataset")
 app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 app.add_typer(stage_app, name="stage", hidden=True)
+app.command("serve")(serve)
 
 
 def main() -> None:
