@@ -14,7 +14,7 @@ from rich.table import Table
 from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_dataset import dataset_app
 from lumbargrade.cli_models import models_app
-from lumbargrade.cli_output import Json, TaskName, Workers, print_result
+from lumbargrade.cli_output import Json, Workers, print_result
 from lumbargrade.cli_serve import serve
 from lumbargrade.errors import LumbargradeError
 
