@@ -17,9 +17,9 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 
 from lumbargrade.dataset.check import check_dataset
 from lumbargrade.dataset.intake.add import Given, add_studies
-from lumbargrade.dataset.intake.labels import reading_room_number
 from lumbargrade.dataset.intake.report import AddSummary, as_csv
 from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
@@ -343,7 +343,7 @@ def test_a_table_of_corrections_changes_grades_and_leaves_empty_cells(
     column = rsna.columns[3]
     grade = next(grade for grade in rsna.grades if grade != before.labels[column][0])
     empty = "," * (len(rsna.columns) - 4)
-    for number in (study, reading_room_number(b"0123", str(uid))):
+    for number in (study, study_number(study_hash(b"0123", str(uid)))):
         table = tmp_path / "corrections.csv"
         table.write_text(f"study_id,{','.join(rsna.columns)}\n{number},,,,{grade}{empty}\n77,,,,{grade}{empty}\n")
         summary = add(table, folder, rsna, salt=salt)
@@ -359,7 +359,7 @@ def test_a_table_of_corrections_changes_grades_and_leaves_empty_cells(
 def test_corrections_are_grades_of_new_studies(make_export: Make, tmp_path: Path, rsna: GradingTask) -> None:
     export = make_export(studies=2, planted=False)
     (tmp_path / "salt").write_bytes(b"0123")
-    number = reading_room_number(b"0123", export.study_uids[1])
+    number = study_number(study_hash(b"0123", export.study_uids[1]))
     table = tmp_path / "corrections.csv"
     table.write_text(f"study_id,{','.join(rsna.columns)}\n{number},Severe{',' * (len(rsna.columns) - 1)}\n")
     summary = add(export.folder, tmp_path / "data/clinic", rsna, labels=table, salt=tmp_path / "salt")

@@ -25,8 +25,8 @@ from lumbargrade.dataset.intake.study import StagedStudy, image_digests
 from lumbargrade.dataset.intake.tables import Rows
 from lumbargrade.dataset.layout import IMAGES, RsnaDataset, dicom_files, open_dataset
 from lumbargrade.dataset.patients import read_patients
+from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import UnreadableFile
-from lumbargrade.dicom.pseudonyms import Pseudonyms
 from lumbargrade.errors import InputError
 from lumbargrade.files import recover_folder
 from lumbargrade.task import GradingTask

@@ -1,7 +1,5 @@
 """Grades and points that come with new studies, by whatever the studies are called in them."""
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import pandas as pd
 
 from lumbargrade.dataset.intake.source import SourceStudy
 from lumbargrade.dataset.tables import SOP_POINT_COLUMNS, read_header, read_labels, read_points
+from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
 
@@ -44,7 +43,7 @@ class LabelTable:
         """The grades of a study by its number, or by the number that the reading room has for its UID."""
         found = None if study_id is None else self._take(str(study_id))
         if found is None and self.salt is not None and self.key == "study_id":
-            found = self._take(str(reading_room_number(self.salt, uid)))
+            found = self._take(str(study_number(study_hash(self.salt, uid))))
         return found
 
     @property
@@ -83,11 +82,6 @@ def read_sop_points(path: Path, task: GradingTask) -> pd.DataFrame:
         InputError: It is no such table.
     """
     return read_points(path, task, SOP_POINT_COLUMNS)
-
-
-def reading_room_number(salt: bytes, uid: str) -> int:
-    """The study_id by which the reading page exports its corrections of a study."""
-    return int(hmac.new(salt, uid.encode(), hashlib.sha256).hexdigest(), 16) % 10**18
 
 
 def _read_salt(path: Path) -> bytes:

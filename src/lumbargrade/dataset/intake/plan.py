@@ -10,8 +10,8 @@ import pandas as pd
 from lumbargrade.dataset.intake.report import Line
 from lumbargrade.dataset.intake.source import Source, SourceFile, SourceStudy
 from lumbargrade.dataset.intake.study import FileJob, SeriesJob, StudyJob
-from lumbargrade.dicom.pseudonyms import Pseudonyms
-from lumbargrade.dicom.terms import DESCRIPTION_WORDS, known_words
+from lumbargrade.deidentify.pseudonyms import Pseudonyms
+from lumbargrade.deidentify.terms import DESCRIPTION_WORDS, known_words
 from lumbargrade.task import GradingTask
 
 

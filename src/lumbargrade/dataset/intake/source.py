@@ -14,7 +14,7 @@ from pydicom import Dataset
 from lumbargrade.dataset.intake.report import Line
 from lumbargrade.dataset.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.dataset.tables import LABELS
-from lumbargrade.dicom.deidentify import HEADER_TAGS, naming_words, refuse_unfit
+from lumbargrade.deidentify.profile import HEADER_TAGS, naming_words, refuse_unfit
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.parse import parse_header, parsing
 from lumbargrade.errors import InputError

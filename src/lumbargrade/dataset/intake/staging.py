@@ -17,7 +17,7 @@ from lumbargrade.dataset.intake.study import StagedStudy, stage_study
 from lumbargrade.dataset.intake.tables import Rows, write_tables
 from lumbargrade.dataset.kinds import KINDS
 from lumbargrade.dataset.layout import IMAGES
-from lumbargrade.dicom.pseudonyms import Pseudonyms
+from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.task import GradingTask
 
 Progress = Callable[[int, int], None]

@@ -13,13 +13,13 @@ from pydicom import Dataset, dcmread
 
 from lumbargrade.dataset.intake.source import without_name
 from lumbargrade.dataset.layout import IMAGES, dicom_files
-from lumbargrade.dicom.burned_in import looks_lettered
-from lumbargrade.dicom.deidentify import HEADER_TAGS, Person, deidentify
+from lumbargrade.deidentify.burned_in import looks_lettered
+from lumbargrade.deidentify.profile import HEADER_TAGS, Person, deidentify
+from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader, read_headers
 from lumbargrade.dicom.parse import parsing
 from lumbargrade.dicom.pixels import read_stored
-from lumbargrade.dicom.pseudonyms import Pseudonyms
 from lumbargrade.dicom.stacks import group_stacks
 from lumbargrade.files import replaced_folder, write_text
 from lumbargrade.task import series_kind

@@ -27,9 +27,9 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
+from lumbargrade.deidentify.pseudonyms import Pseudonyms
+from lumbargrade.deidentify.terms import CODE_WORDS, DESCRIPTION_WORDS, MAKER_WORDS, known_words
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
-from lumbargrade.dicom.pseudonyms import Pseudonyms
-from lumbargrade.dicom.terms import CODE_WORDS, DESCRIPTION_WORDS, MAKER_WORDS, known_words
 
 EDITION = "2026c"
 """Of the standard whose table is applied."""

@@ -10,9 +10,9 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, MRImageStorage
 
-from lumbargrade.dicom.deidentify import KEPT, Person, deidentify, naming_words, refuse_unfit
+from lumbargrade.deidentify.profile import KEPT, Person, deidentify, naming_words, refuse_unfit
+from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
-from lumbargrade.dicom.pseudonyms import Pseudonyms
 
 KEY = Pseudonyms(b"k" * 32)
 PERSON = Person(KEY.patient("1"), frozenset({"short", "miller"}))

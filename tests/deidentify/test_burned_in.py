@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lumbargrade.dicom.burned_in import looks_lettered
+from lumbargrade.deidentify.burned_in import looks_lettered
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.dicom.pixels import read_stored
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import UID
 
-from lumbargrade.dicom.pseudonyms import Pseudonyms
+from lumbargrade.deidentify.pseudonyms import Pseudonyms
 
 KEY = Pseudonyms(b"k" * 32)
 uids = st.from_regex(r"[0-2](\.(0|[1-9][0-9]{0,11})){1,9}", fullmatch=True)
