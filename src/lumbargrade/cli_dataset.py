@@ -71,7 +71,7 @@ def add_command(
 ) -> None:
     """Bring new studies into a dataset, de-identified and checked, as a new version; the old one stays in DVC."""
     from lumbargrade.dataset.intake.add import Given
-    from lumbargrade.flows.add_studies import add_studies_flow
+    from lumbargrade.flows.add_studies import add_and_version
 
-    summary = add_studies_flow(source, to, task, Given(labels, points, salt), table, commit, workers)
+    summary = add_and_version(source, to, task, Given(labels, points, salt), table, commit, workers)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())

@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.intake.add import add_studies
-from lumbargrade.dataset.versions import own_if_changed, read_version, reproduce, version_dataset
+from lumbargrade.dataset.versions import read_version, reproduce, version_dataset
 from lumbargrade.errors import InputError
 from lumbargrade.params import Params
 from lumbargrade.params_file import save_params
@@ -114,13 +114,12 @@ def test_a_dataset_from_elsewhere_becomes_the_projects_own(project: Path, tmp_pa
     source.mkdir(parents=True)
     (source / "train.csv").write_text("one\n")
     version_dataset(source)
-    own_if_changed(Path("data/clinic"))
+    version_dataset(Path("data/clinic"))
     assert "deps" in Path("data/clinic.dvc").read_text()  # it is still what was brought
     folder = Path("data/clinic")
     (folder / "train.csv").unlink()
     (folder / "train.csv").write_text("one\ntwo\n")
     version = version_dataset(folder)
-    own_if_changed(folder)
     assert read_version(folder, "local") == version
     with pytest.raises(InputError, match="data/clinic already holds a dataset from elsewhere"):
         version_dataset(source)

@@ -21,6 +21,7 @@ from pydicom.sequence import Sequence
 from pydicom.sr.codedict import codes
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
+    UID,
     EnhancedMRImageStorage,
     ExplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
@@ -37,7 +38,7 @@ EDITION = "2026c"
 KEPT = frozenset((
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "StudyDate",
     "SeriesDate", "AcquisitionDate", "Modality", "PatientSex", "PatientAge", "PatientPosition", "BodyPartExamined",
-    "SeriesDescription", "SeriesNumber", "InstanceNumber", "ImageType", "Manufacturer", "MagneticFieldStrength",
+    "SeriesDescription", "InstanceNumber", "ImageType", "Manufacturer", "MagneticFieldStrength",
     "ScanningSequence", "SequenceVariant", "MRAcquisitionType", "RepetitionTime", "EchoTime", "InversionTime",
     "EchoTrainLength", "FlipAngle", "EffectiveEchoTime", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "SliceThickness", "SpacingBetweenSlices", "SliceLocation", "SamplesPerPixel",
@@ -199,7 +200,7 @@ class _Cleaner:
             case "UI" if listed:
                 return [self._pseudonyms.uid(str(value)) for value in values]
             case "UI":
-                return values if all(str(value).startswith("1.2.840.10008.") for value in values) else None
+                return values if all(UID(str(value)).type for value in values) else None
             case "DA":
                 return [self._moved(str(value)) for value in values]
             case "CS":

@@ -1,18 +1,20 @@
-"""Brings new studies into a dataset of the project: de-identified, checked, and as a new version."""
+"""Brings new studies into a dataset of the project: de-identified, checked, and as a new version.
+
+Only versioning is a flow. Prefect keeps the parameters and the errors of a flow, and a source's path may name a patient.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prefect import flow
 from pydantic import BaseModel
 
 from lumbargrade.audit.pseudonym_key import open_pseudonym_key
 from lumbargrade.dataset.intake.add import Given, add_studies
 from lumbargrade.dataset.intake.report import AddSummary, Line, as_csv
-from lumbargrade.dataset.versions import DATASETS, commit_pointers, fetch_dataset, own_if_changed, uncommitted_pointers
+from lumbargrade.dataset.versions import DATASETS, fetch_dataset
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
-from lumbargrade.flows.version_dataset import VersionSummary, summarise_version, version_and_log
+from lumbargrade.flows.version_dataset import VersionSummary, version_dataset_flow
 from lumbargrade.flows.watch import bar
 from lumbargrade.task import load_task
 
@@ -46,8 +48,7 @@ class AdditionSummary(BaseModel):
         return pairs + [line for line in self.version.lines() if line[0] in ("pushed to", "committed", "uncommitted")]
 
 
-@flow(name="add-studies")
-def add_studies_flow(
+def add_and_version(
     source: Path,
     to: Path,
     task: str = "rsna2024",
@@ -74,18 +75,13 @@ def add_studies_flow(
     grading_task = load_task(task)
     before = None
     if folder.exists() or fetch_dataset(folder):
-        before = version_and_log(folder).md5  # or the state that is about to change could not be had again
+        before = version_dataset_flow(folder, commit).md5  # or the state that is about to change could not be had again
     key = open_pseudonym_key()
     with bar("studies de-identified") as progress:
         addition, lines = add_studies(source, folder, grading_task, key, given, workers, progress)
     written = _write_table(table or TABLES / f"{folder.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv", lines)
-    if not folder.exists():
-        return AdditionSummary(addition=addition, before=before, version=None, table=str(written))
-    version = version_and_log(folder)
-    own_if_changed(folder)
-    made = commit_pointers(f"Version dataset {version.name} ({version.md5})") if commit else None
-    summary = summarise_version(version, made, uncommitted_pointers())
-    return AdditionSummary(addition=addition, before=before, version=summary, table=str(written))
+    version = version_dataset_flow(folder, commit) if folder.exists() else None
+    return AdditionSummary(addition=addition, before=before, version=version, table=str(written))
 
 
 def _write_table(path: Path, lines: list[Line]) -> Path:

@@ -62,17 +62,12 @@ def version_dataset_flow(directory: Path, commit: bool = False) -> VersionSummar
     """Versions a dataset folder and records its hash, size and number of files."""
     version = version_and_log(directory)
     made = commit_pointers(f"Version dataset {version.name} ({version.md5})") if commit else None
-    return summarise_version(version, made, uncommitted_pointers())
-
-
-def summarise_version(version: DatasetVersion, commit: str | None, uncommitted: list[str]) -> VersionSummary:
-    """Sums up a version, and what git knows of it."""
     return VersionSummary(
         name=version.name,
         md5=version.md5,
         size=version.size,
         files=version.files,
         remote=version.remote,
-        commit=commit,
-        uncommitted=uncommitted,
+        commit=made,
+        uncommitted=uncommitted_pointers(),
     )

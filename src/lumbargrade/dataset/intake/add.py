@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 from filelock import FileLock
@@ -27,11 +28,13 @@ from lumbargrade.dataset.layout import IMAGES, RsnaDataset, dicom_files, open_da
 from lumbargrade.dataset.patients import read_patients
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import UnreadableFile
+from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.files import recover_folder
 from lumbargrade.task import GradingTask
 
 Progress = Callable[[int, int], None]
+Told = TypeVar("Told")
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def add_studies(
         else:
             labels = read_label_table(given.labels, task, given.salt) if given.labels else None
             points = read_sop_points(given.points, task) if given.points else None
-            with open_source(source, task) as opened:
+            with open_source(source, task, _scratch(folder)) as opened:
                 if points is not None and opened.dataset is not None:
                     raise InputError(f"{source} has points of its own; leave --points out")
                 intake.add(opened, labels, points, workers, progress)
@@ -92,7 +95,8 @@ def _opened(folder: Path, task: GradingTask, pseudonyms: Pseudonyms) -> Iterator
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         recover_folder(new_folder(folder), folder)
-        shutil.rmtree(new_folder(folder), ignore_errors=True)
+        for left in (new_folder(folder), _scratch(folder)):
+            shutil.rmtree(left, ignore_errors=True)
         dataset = open_dataset(folder, task) if folder.exists() else None
         patients = read_patients(folder)
         if not patients.empty and set(patients["key"]) != {pseudonyms.fingerprint}:
@@ -101,6 +105,11 @@ def _opened(folder: Path, task: GradingTask, pseudonyms: Pseudonyms) -> Iterator
                 "back, or patients and studies would not be recognised"
             )
         yield _Intake(folder, task, pseudonyms, dataset, patients)
+
+
+def _scratch(folder: Path) -> Path:
+    """Where a zip is unpacked: always the same place, so that nobody's images outlive a killed addition unseen."""
+    return folder.with_name(f".{folder.name}-unpacked")
 
 
 @dataclass
@@ -128,9 +137,9 @@ class _Intake:
             )
         if self.dataset is None:
             raise InputError(f"{self.folder} does not exist; a table of grades changes those of studies that are there")
-        uids = dict(zip(self.patients["study_id"], self.patients["study_uid"], strict=True))
-        for study in self.dataset.labels["study_id"]:
-            self._change(int(study), table.of_number(int(study), str(uids.get(study, ""))))
+        for study in self.dataset.labels["study_id"].tolist():
+            uid = _study_uid(self.dataset, study) if table.salt is not None else ""
+            self._change(study, table.of_number(study, uid))
         self._tell_unused(table)
 
     def add(
@@ -267,9 +276,18 @@ def _only(rows: Rows, studies: set[int]) -> Rows:
 
 def _sample_digests(dataset: RsnaDataset, study: int) -> list[str]:
     """Digests of one image of a study: enough to recognise it among all images of another one."""
+    return next(_of_some_image(dataset, study, image_digests), [])
+
+
+def _study_uid(dataset: RsnaDataset, study: int) -> str:
+    """The StudyInstanceUID in a study's files; empty if they have none."""
+    return next(_of_some_image(dataset, study, lambda path: read_headers(path)[0].study_uid), "")
+
+
+def _of_some_image(dataset: RsnaDataset, study: int, read: Callable[[Path], Told]) -> Iterator[Told]:
+    """What the image in the middle of each series of a study tells; images that cannot be read tell nothing."""
     for series in sorted((dataset.root / IMAGES / str(study)).glob("*")):
         files = dicom_files(series)
         if files:
             with suppress(UnreadableFile):
-                return image_digests(files[len(files) // 2])
-    return []
+                yield read(files[len(files) // 2])

@@ -42,7 +42,7 @@ class LabelTable:
     def of_number(self, study_id: int | None, uid: str) -> Grades | None:
         """The grades of a study by its number, or by the number that the reading room has for its UID."""
         found = None if study_id is None else self._take(str(study_id))
-        if found is None and self.salt is not None and self.key == "study_id":
+        if found is None and uid and self.salt is not None and self.key == "study_id":
             found = self._take(str(study_number(study_hash(self.salt, uid))))
         return found
 

@@ -1,7 +1,7 @@
 """Reads what a source holds: a dataset in RSNA layout, or loose DICOM files in a folder or a zip."""
 
+import re
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,11 +87,12 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path, task: GradingTask) -> Iterator[Source]:
+def open_source(path: Path, task: GradingTask, scratch: Path) -> Iterator[Source]:
     """Opens a source; its files can be read as long as the context lasts.
 
     Args:
         path: A folder, in RSNA layout or of loose files, or a zip of loose files.
+        scratch: Folder into which a zip is unpacked; it is gone afterwards.
 
     Raises:
         InputError: It is none of these.
@@ -104,9 +105,12 @@ def open_source(path: Path, task: GradingTask) -> Iterator[Source]:
         return
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path} is no folder, zip or CSV table; give where the studies lie")
-    with tempfile.TemporaryDirectory(prefix="lumbargrade-intake-") as folder:
-        _unpack(path, Path(folder))
-        yield _read_loose(Path(folder))
+    scratch.mkdir(mode=0o700)
+    try:
+        _unpack(path, scratch)
+        yield _read_loose(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _unpack(path: Path, folder: Path) -> None:
@@ -190,9 +194,8 @@ def _header(source: Source, path: Path) -> Dataset | None:
 
 def without_name(error: Exception, path: Path) -> str:
     """What is wrong with a file, without its name, which may name a patient."""
-    return (
-        str(error).replace(path.name, "it").removesuffix("; send it again or remove it").removesuffix("; send it again")
-    )
+    told = re.sub(rf"(?<!\w){re.escape(path.name)}(?!\w)", "it", str(error), count=1)
+    return told.removesuffix("; send it again or remove it").removesuffix("; send it again")
 
 
 def _left_out(source: Source, path: Path, reason: str) -> Line:
