@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +20,8 @@ from lumbargrade.errors import InputError
 from lumbargrade.params import Params
 from lumbargrade.params_file import save_params
 from lumbargrade.task import load_task, save_task
+
+from ..dataset.intake.conftest import Export, secrets_in
 
 PROJECT = Path(__file__).parents[2]
 
@@ -99,6 +102,36 @@ def test_an_addition_is_a_new_version_and_the_old_one_stays_reachable(
     pointer.write_text(pointer.read_text().replace(summary["version"]["md5"], summary["before"]))
     subprocess.run([str(Path(sys.executable).parent / "dvc"), "checkout", "-q", str(pointer)], check=True)
     assert {path.relative_to("data/clinic"): path.read_bytes() for path in Path("data/clinic").rglob("*.*")} == old
+
+
+def test_no_secret_gets_anywhere_but_into_the_table_beside_the_key(
+    project: Path, make_export: Callable[..., Export], tmp_path: Path
+) -> None:
+    Path("audit/keys").mkdir(parents=True)
+    Path("audit/keys/pseudonym.key").write_text("5a" * 32)  # no digits of a pseudonym are a secret by chance
+    export = make_export()
+    labels = export.labels.rename(tmp_path / "Quillfeather 47110815.csv")
+    done = lumbargrade(str(export.folder), "--to", "data/clinic", "--labels", str(labels), "--commit")
+    assert done.returncode == 0, done.stderr
+    assert "added          3 studies, 3 of them with grades" in done.stdout
+    labels.write_text("MRN\n47110815\n")
+    wrong = lumbargrade(str(export.folder), "--to", "data/clinic", "--labels", str(labels))
+    assert wrong.returncode == 2
+    missing = lumbargrade(str(export.folder / "Quillfeather"), "--to", "data/clinic")
+    assert missing.returncode == 2
+
+    tables = Path("audit/added").rename(tmp_path / "tables")
+    assert "quillfeather" in secrets_in(tables)
+    told = tmp_path / "told"
+    told.mkdir()
+    (told / "terminal").write_text(done.stdout + done.stderr)
+    history = subprocess.run(["git", "log", "--all", "-p"], capture_output=True, check=True).stdout
+    (told / "git").write_bytes(history)
+    assert b"Version dataset clinic" in history
+    runs = tmp_path / "prefect"
+    assert b"data/clinic" in (runs / "prefect.db").read_bytes()  # what Prefect keeps can be read
+    for place in (Path(), runs, told):
+        assert secrets_in(place) == set()
 
 
 def test_it_says_where_a_dataset_must_lie(project: Path, clinic: Path) -> None:

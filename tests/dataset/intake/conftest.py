@@ -12,15 +12,17 @@ from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
 from lumbargrade.dataset.layout import dicom_files
+from lumbargrade.deidentify.profile import KEPT
 
 TEXT = ("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT")
+NUMBERS, BYTES = ("IS", "DS"), ("OB", "UN")
 SAYS = "Zacharias Quillfeather 47110815"
 SECRETS = (
     "zacharias", "quillfeather", "47110815", "müllerová", "acc99881", "klinikum", "bethesda", "wolpertinger", "19620314",
-    "20230517", "20230623", "111222333444",
+    "20230517", "20230623", "111222333444", "131415.9",
 )  # fmt: skip
 SLICES = 3
-"""Of each series; the first of them is full of secrets."""
+"""Of each series; the first of a study is full of secrets."""
 ROOT = "1.2.276.111222333444"
 """Of all UIDs of the export."""
 
@@ -45,10 +47,20 @@ def lax() -> Iterator[None]:
 
 
 def plant(dataset: Dataset) -> None:
-    """Writes who the patient is into every text that the standard knows, into private tags, overlays and sequences."""
+    """Writes who the patient is into all that the standard knows, into private tags, overlays, and sequences of each kind.
+
+    What grading needs stays as it was: its numbers, and the sequences of multi-frame files.
+    """
     standing = {"SpecificCharacterSet", "PhotometricInterpretation", "Modality", "BurnedInAnnotation", "ConversionType"}
-    for tag, (vr, _, _, _, keyword) in DicomDictionary.items():
-        if vr in TEXT and keyword not in standing and tag < 0x60000000 and tag >> 16 not in (0, 2, 4):
+    nested = Dataset()
+    nested.PatientName, nested.PatientComments = "Quillfeather^Zacharias", SAYS
+    nested.ReferencedSOPInstanceUID = f"{ROOT}.9.9"
+    inner = Dataset()
+    inner.InstitutionName, inner.ImageComments = "Klinikum Bethesda", SAYS
+    nested.ReferencedStudySequence = Sequence([inner])
+    standard = {tag: entry for tag, entry in DicomDictionary.items() if tag < 0x60000000 and tag >> 16 not in (0, 2, 4)}
+    for tag, (vr, _, _, _, keyword) in standard.items():
+        if vr in TEXT and keyword not in standing:
             dataset.add_new(
                 tag, vr, f"{dataset.get('SeriesDescription', '')} {SAYS}" if keyword == "SeriesDescription" else SAYS
             )
@@ -56,14 +68,16 @@ def plant(dataset: Dataset) -> None:
             dataset.add_new(tag, vr, "Quillfeather^Zacharias^Müllerová")
         elif vr in ("DA", "DT") and keyword not in ("StudyDate", "SeriesDate", "AcquisitionDate"):
             dataset.add_new(tag, vr, "19620314")
-    nested = Dataset()
-    nested.PatientName, nested.PatientComments = "Quillfeather^Zacharias", SAYS
-    nested.ReferencedSOPInstanceUID = f"{ROOT}.9.9"
-    inner = Dataset()
-    inner.InstitutionName, inner.ImageComments = "Klinikum Bethesda", SAYS
-    nested.ReferencedStudySequence = Sequence([inner])
-    dataset.RequestAttributesSequence = Sequence([nested])
-    dataset.ReferencedImageSequence = Sequence([nested])
+        elif vr == "TM":
+            dataset.add_new(tag, vr, "131415.926")
+        elif vr == "UI" and keyword not in dataset:
+            dataset.add_new(tag, vr, f"{ROOT}.7")
+        elif vr in NUMBERS and keyword not in KEPT:
+            dataset.add_new(tag, vr, "47110815")
+        elif vr in BYTES:
+            dataset.add_new(tag, vr, SAYS.ljust(32).encode())
+        elif vr == "SQ" and keyword not in KEPT:
+            dataset.add_new(tag, vr, Sequence([nested]))
     block = dataset.private_block(0x0029, "WOLPERTINGER", create=True)
     block.add_new(0x10, "LO", SAYS)
     block.add_new(0x11, "OB", SAYS.encode("utf-16-le"))
@@ -104,7 +118,7 @@ def make_export(phantom: Path, tmp_path: Path) -> Callable[..., Export]:
                     dataset.decompress(generate_instance_uid=False)
                 description = dataset.SeriesDescription
                 series = dataset.SeriesInstanceUID
-                if planted and number % SLICES == 0:
+                if planted and number == 0:
                     plant(dataset)
                     dataset.SeriesDescription = f"{description} Quillfeather"
                 dataset.SpecificCharacterSet = "ISO_IR 192"

@@ -1,6 +1,7 @@
 """New studies: nothing identifies anybody, all that grading needs is there, and it happens at once or not at all."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydicom import Dataset, dcmread
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.tag import Tag
+from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from lumbargrade.dataset.check import check_dataset
 from lumbargrade.dataset.intake.add import Given, add_studies
 from lumbargrade.dataset.intake.report import AddSummary, as_csv
 from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.deidentify.profile import KEPT
 from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
@@ -28,6 +31,14 @@ from .conftest import ROOT, Export, secrets_in
 
 KEY = b"a key of thirty-two bytes, 01234"
 Make = Callable[..., Export]
+WRITER = Tag("ImplementationClassUID")
+"""Of the software that wrote the file: pydicom's."""
+STAMPED = {
+    "AccessionNumber", "PatientBirthDate", "PatientName", "PatientID", "ReferringPhysicianName", "StudyID", "StudyTime",
+    "PatientIdentityRemoved", "LongitudinalTemporalInformationModified", "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence", "CodeValue", "CodingSchemeDesignator", "CodeMeaning", "PixelData",
+}  # fmt: skip
+"""What de-identification itself writes."""
 
 KILLED = """
 import os, signal, sys
@@ -81,9 +92,18 @@ def test_nothing_identifying_is_in_the_result(make_export: Make, tmp_path: Path,
     told = summary.model_dump_json().lower()
     assert not [word for word in ("quillfeather", "zacharias", "47110815", "acc9988", "bethesda") if word in told]
     for header in headers_of(data):
-        assert not [element for element in header.iterall() if element.tag.is_private]
         assert header.PatientIdentityRemoved == "YES"
         assert header.preamble == b"\0" * 128
+        for element in (*header.iterall(), *header.file_meta):
+            assert not element.tag.is_private
+            assert element.tag >> 16 == 2 or element.keyword in KEPT | STAMPED
+            if element.VR == "UI":
+                assert element.value.startswith("2.25.") or UID(element.value).type or element.tag == WRITER
+            elif element.VR in ("PN", "TM"):
+                assert not element.value
+    names = {path.relative_to(data / "clinic").as_posix() for path in (data / "clinic").rglob("*.*")}
+    tables = {"train.csv", "train_series_descriptions.csv", "train_label_coordinates.csv", "train_patients.csv"}
+    assert {name for name in names if not re.fullmatch(r"train_images/\d+/\d+/\d+\.dcm", name)} == tables
 
 
 def test_what_grading_needs_is_as_it_was(make_export: Make, tmp_path: Path, rsna: GradingTask) -> None:
