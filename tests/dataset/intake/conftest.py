@@ -22,7 +22,7 @@ SECRETS = (
     "20230517", "20230623", "111222333444", "131415.9",
 )  # fmt: skip
 SLICES = 3
-"""Of each series; the first of a study is full of secrets."""
+"""Of each series; the first of them is full of secrets."""
 ROOT = "1.2.276.111222333444"
 """Of all UIDs of the export."""
 
@@ -118,7 +118,7 @@ def make_export(phantom: Path, tmp_path: Path) -> Callable[..., Export]:
                     dataset.decompress(generate_instance_uid=False)
                 description = dataset.SeriesDescription
                 series = dataset.SeriesInstanceUID
-                if planted and number == 0:
+                if planted and number % SLICES == 0:
                     plant(dataset)
                     dataset.SeriesDescription = f"{description} Quillfeather"
                 dataset.SpecificCharacterSet = "ISO_IR 192"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, ImageDraw
 from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
@@ -207,6 +208,36 @@ def test_killed_the_dataset_is_as_it_was_and_running_again_goes_on(
     assert {path.name for path in (tmp_path / "data").iterdir()} == {"clinic", ".clinic.lock"}
 
 
+def test_a_killed_addition_of_a_zip_goes_on_and_leaves_no_images_behind(
+    make_export: Make, tmp_path: Path, rsna: GradingTask
+) -> None:
+    export, folder = make_export(studies=2, planted=False), tmp_path / "data/clinic"
+    source = Path(shutil.make_archive(str(tmp_path / "export"), "zip", export.folder))
+    script = [sys.executable, "-c", KILLED, str(source), str(folder), KEY.hex(), "after the first study"]
+    assert subprocess.run(script, capture_output=True, check=False).returncode == -9
+    assert (tmp_path / "data/.clinic-unpacked").stat().st_mode & 0o777 == 0o700
+    prepared = {path.stat().st_ino for path in (tmp_path / "data/.clinic-adding").rglob("*.dcm")}
+    assert add(source, folder, rsna).added == 2
+    assert prepared
+    assert prepared <= {path.stat().st_ino for path in folder.rglob("*.dcm")}
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"clinic", ".clinic.lock"}
+
+
+def test_letters_in_an_image_are_told(make_export: Make, tmp_path: Path, rsna: GradingTask) -> None:
+    export = make_export(studies=1, planted=False)
+    path = sorted(export.folder.rglob("*.IMA"))[0]
+    header = dcmread(path)
+    mask = Image.new("1", header.pixel_array.shape[::-1])
+    ImageDraw.Draw(mask).text((4, 4), "DOE JANE 1962", fill=1)
+    header.PixelData = np.where(np.asarray(mask), header.pixel_array.max(), header.pixel_array).tobytes()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.save_as(path, enforce_file_format=False)
+    summary = add(export.folder, tmp_path / "data/clinic", rsna)
+    assert summary.warnings == (
+        f"study {summary.studies[0].study_id}: 1 images look as if text were burned in; look at them before anybody else does",
+    )
+
+
 def test_the_same_images_under_other_ids_are_told(
     make_export: Make, phantom: Path, tmp_path: Path, rsna: GradingTask
 ) -> None:
@@ -224,7 +255,8 @@ def test_junk_costs_itself_only(make_export: Make, tmp_path: Path, rsna: Grading
     export = make_export(studies=2, planted=False)
     files = sorted(export.folder.rglob("*.IMA"))
     (export.folder / "notes for Quillfeather.txt").write_text("Quillfeather")
-    (export.folder / "empty").touch()
+    for name in ("empty", "s"):  # the second one's name is in every reason
+        (export.folder / name).touch()
     (export.folder / "cut").write_bytes(files[0].read_bytes()[:700])
     (export.folder / "copy.dcm").write_bytes(files[0].read_bytes())
     damaged = bytearray(files[1].read_bytes())
@@ -252,8 +284,9 @@ def test_junk_costs_itself_only(make_export: Make, tmp_path: Path, rsna: Grading
     ]
     why = {Path(line.source).name: line.reason for line in lines if not line.is_study}
     assert why == {
-        "notes for Quillfeather.txt": why["empty"],
-        "empty": why["empty"],
+        "notes for Quillfeather.txt": "it is not a DICOM file",
+        "empty": "it is not a DICOM file",
+        "s": "it is not a DICOM file",
         "cut": why["cut"],
         "copy.dcm": "it is a copy of another file of its study",
         files[1].name: why[files[1].name],
@@ -262,7 +295,6 @@ def test_junk_costs_itself_only(make_export: Make, tmp_path: Path, rsna: Grading
         "ct.dcm": "it is no MR image",
         "nobody.dcm": "it has no StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID",
     }
-    assert "DICOM" in why["empty"]
     assert "cannot be decoded" in why[files[1].name]
     assert "Quillfeather" not in summary.model_dump_json()
     assert as_csv(lines).startswith("source,study_id,outcome,reason\n")
@@ -374,6 +406,23 @@ def test_a_table_of_corrections_changes_grades_and_leaves_empty_cells(
         pd.testing.assert_frame_equal(after.labels, wanted)
         assert summary.relabelled == (1 if number == study else 0)  # the second time it is so already
     assert not after.points.size
+
+
+def test_corrections_find_a_study_by_the_uid_in_its_files(phantom: Path, tmp_path: Path, rsna: GradingTask) -> None:
+    folder = tmp_path / "data/clinic"
+    shutil.copytree(phantom, folder)
+    (tmp_path / "salt").write_bytes(b"0123")
+    before = open_dataset(folder, rsna).labels
+    uid = dcmread(next((folder / f"train_images/{before['study_id'][2]}").rglob("*.dcm"))).StudyInstanceUID
+    grade = next(grade for grade in rsna.grades if grade != before[rsna.columns[0]][2])
+    table = tmp_path / "corrections.csv"
+    rest = "," * (len(rsna.columns) - 1)
+    table.write_text(
+        f"study_id,{','.join(rsna.columns)}\n{study_number(study_hash(b'0123', str(uid)))},{grade}{rest}\n"
+    )
+    assert add(table, folder, rsna, salt=tmp_path / "salt").relabelled == 1
+    before.loc[2, rsna.columns[0]] = grade
+    pd.testing.assert_frame_equal(open_dataset(folder, rsna).labels, before)
 
 
 def test_corrections_are_grades_of_new_studies(make_export: Make, tmp_path: Path, rsna: GradingTask) -> None:
