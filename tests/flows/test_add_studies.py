@@ -114,6 +114,7 @@ def test_no_secret_gets_anywhere_but_into_the_table_beside_the_key(
     done = lumbargrade(str(export.folder), "--to", "data/clinic", "--labels", str(labels), "--commit")
     assert done.returncode == 0, done.stderr
     assert "added          3 studies, 3 of them with grades" in done.stdout
+    assert "next           lumbargrade run --data data/clinic --task rsna2024" in done.stdout
     labels.write_text("MRN\n47110815\n")
     wrong = lumbargrade(str(export.folder), "--to", "data/clinic", "--labels", str(labels))
     assert wrong.returncode == 2

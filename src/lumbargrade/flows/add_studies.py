@@ -15,7 +15,7 @@ from lumbargrade.dataset.versions import DATASETS, fetch_dataset
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
 from lumbargrade.flows.version_dataset import VersionSummary, version_dataset_flow
-from lumbargrade.flows.watch import bar
+from lumbargrade.flows.watch import bars
 from lumbargrade.task import load_task
 
 TABLES = Path("audit/added")
@@ -32,6 +32,7 @@ class AdditionSummary(BaseModel):
     """
 
     addition: AddSummary
+    task: str
     before: str | None
     version: VersionSummary | None
     table: str
@@ -45,7 +46,8 @@ class AdditionSummary(BaseModel):
         if self.version.md5 == self.before:
             return [*pairs, ("version", f"{self.version.md5}, as before")]
         pairs.append(("version", f"{self.version.md5}, before: {self.before or 'none'}"))
-        return pairs + [line for line in self.version.lines() if line[0] in ("pushed to", "committed", "uncommitted")]
+        pairs += [line for line in self.version.lines() if line[0] in ("pushed to", "committed", "uncommitted")]
+        return [*pairs, ("next", f"lumbargrade run --data {self.addition.dataset} --task {self.task}")]
 
 
 def add_and_version(
@@ -77,11 +79,11 @@ def add_and_version(
     if folder.exists() or fetch_dataset(folder):
         before = version_dataset_flow(folder, commit).md5  # or the state that is about to change could not be had again
     key = open_pseudonym_key()
-    with bar("studies de-identified") as progress:
-        addition, lines = add_studies(source, folder, grading_task, key, given, workers, progress)
+    with bars() as show:
+        addition, lines = add_studies(source, folder, grading_task, key, given, workers, show)
     written = _write_table(table or TABLES / f"{folder.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv", lines)
     version = version_dataset_flow(folder, commit) if folder.exists() else None
-    return AdditionSummary(addition=addition, before=before, version=version, table=str(written))
+    return AdditionSummary(addition=addition, task=task, before=before, version=version, table=str(written))
 
 
 def _write_table(path: Path, lines: list[Line]) -> Path:

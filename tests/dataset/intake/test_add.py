@@ -56,16 +56,16 @@ def exchange_and_die(new, path, exchange=merge.exchange_folder):
     die()
 
 source, folder, key, where = sys.argv[1:]
-progress = None
+show = lambda what: lambda done, total: None
 if where == "after the first study":
-    progress = die
+    show = lambda what: die if what == "studies de-identified" else lambda done, total: None
 elif where == "while files are linked":
     merge.write_tables = die
 elif where == "before the exchange":
     merge.exchange_folder = die
 else:
     merge.exchange_folder = exchange_and_die
-add_studies(Path(source), Path(folder), load_task("rsna2024"), bytes.fromhex(key), workers=1, progress=progress)
+add_studies(Path(source), Path(folder), load_task("rsna2024"), bytes.fromhex(key), workers=1, show=show)
 """
 
 

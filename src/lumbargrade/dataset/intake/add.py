@@ -19,7 +19,7 @@ from filelock import FileLock
 from lumbargrade.dataset.intake.labels import Grades, LabelTable, read_label_table, read_sop_points
 from lumbargrade.dataset.intake.merge import merge, new_folder
 from lumbargrade.dataset.intake.plan import PlannedStudy, plan_intake
-from lumbargrade.dataset.intake.report import AddSummary, Line, summarise
+from lumbargrade.dataset.intake.report import AddSummary, Line, Progress, summarise
 from lumbargrade.dataset.intake.source import Source, open_source
 from lumbargrade.dataset.intake.staging import check_staged, rows_of, stage
 from lumbargrade.dataset.intake.study import StagedStudy, image_digests
@@ -33,8 +33,11 @@ from lumbargrade.errors import InputError
 from lumbargrade.files import recover_folder
 from lumbargrade.task import GradingTask
 
-Progress = Callable[[int, int], None]
 Told = TypeVar("Told")
+
+
+def _untold(what: str) -> Progress:
+    return lambda done, total: None
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def add_studies(
     key: bytes,
     given: Given | None = None,
     workers: int = 0,
-    progress: Progress | None = None,
+    show: Callable[[str], Progress] = _untold,
 ) -> tuple[AddSummary, list[Line]]:
     """Adds the studies of a source to a dataset, or changes the dataset's grades by a table.
 
@@ -68,7 +71,7 @@ def add_studies(
         folder: The dataset; made if it is not there.
         key: The pseudonyms' key.
         workers: Processes; 0 is one for each core, 1 is this one.
-        progress: Called with the studies done and all studies.
+        show: Is told what is being done, and gives what is told how far.
 
     Returns:
         The summary, which names nobody, and a line for each study and each file that was left out, which may.
@@ -83,10 +86,10 @@ def add_studies(
         else:
             labels = read_label_table(given.labels, task, given.salt) if given.labels else None
             points = read_sop_points(given.points, task) if given.points else None
-            with open_source(source, task, _scratch(folder)) as opened:
+            with open_source(source, task, _scratch(folder), show("read")) as opened:
                 if points is not None and opened.dataset is not None:
                     raise InputError(f"{source} has points of its own; leave --points out")
-                intake.add(opened, labels, points, workers, progress)
+                intake.add(opened, labels, points, workers, show("studies de-identified"))
         return intake.finish(), intake.lines
 
 
@@ -148,7 +151,7 @@ class _Intake:
         labels: LabelTable | None,
         points: pd.DataFrame | None,
         workers: int,
-        progress: Progress | None,
+        progress: Progress,
     ) -> None:
         """Prepares the studies of a source, and takes those that are sound."""
         plan = plan_intake(source, self.task, self.pseudonyms, self.patients, self._taken())

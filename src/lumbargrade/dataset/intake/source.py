@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from pydicom import Dataset
 
-from lumbargrade.dataset.intake.report import Line
+from lumbargrade.dataset.intake.report import Line, Progress
 from lumbargrade.dataset.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.dataset.tables import LABELS
 from lumbargrade.deidentify.profile import HEADER_TAGS, naming_words, refuse_unfit
@@ -87,28 +87,29 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path, task: GradingTask, scratch: Path) -> Iterator[Source]:
+def open_source(path: Path, task: GradingTask, scratch: Path, progress: Progress) -> Iterator[Source]:
     """Opens a source; its files can be read as long as the context lasts.
 
     Args:
         path: A folder, in RSNA layout or of loose files, or a zip of loose files.
         scratch: Folder into which a zip is unpacked; it is gone afterwards.
+        progress: Called with what is read: studies in RSNA layout, else files.
 
     Raises:
         InputError: It is none of these.
     """
     if path.is_dir():
         if (path / LABELS).is_file() and (path / IMAGES).is_dir():
-            yield _read_dataset(path, task)
+            yield _read_dataset(path, task, progress)
         else:
-            yield _read_loose(path)
+            yield _read_loose(path, progress)
         return
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path} is no folder, zip or CSV table; give where the studies lie")
     scratch.mkdir(mode=0o700)
     try:
         _unpack(path, scratch)
-        yield _read_loose(scratch)
+        yield _read_loose(scratch, progress)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -130,10 +131,11 @@ def _unpack(path: Path, folder: Path) -> None:
         raise InputError(f"{path} is a zip that cannot be unpacked; make it again or give the folder") from error
 
 
-def _read_dataset(root: Path, task: GradingTask) -> Source:
+def _read_dataset(root: Path, task: GradingTask, progress: Progress) -> Source:
     dataset = open_dataset(root, task)
     source = Source(root, dataset, [], [])
-    for study_id in dataset.labels["study_id"]:
+    for done, study_id in enumerate(dataset.labels["study_id"]):
+        progress(done, len(dataset.labels))
         rows = dataset.series[dataset.series["study_id"] == study_id]
         descriptions = {
             str(series): str(told) for series, told in zip(rows["series_id"], rows["series_description"], strict=True)
@@ -146,10 +148,12 @@ def _read_dataset(root: Path, task: GradingTask) -> Source:
     return source
 
 
-def _read_loose(root: Path) -> Source:
+def _read_loose(root: Path, progress: Progress) -> Source:
     source = Source(root, None, [], [])
     studies: dict[str, SourceStudy] = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    for done, path in enumerate(paths):
+        progress(done, len(paths))
         header = _header(source, path)
         if header is None:
             continue

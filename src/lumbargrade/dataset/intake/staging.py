@@ -1,7 +1,7 @@
 """De-identifies the planned studies beside the dataset, and checks them there as a dataset of their own."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from lumbargrade.dataset.check import check_dataset
 from lumbargrade.dataset.intake.labels import Grades
 from lumbargrade.dataset.intake.plan import PlannedStudy
 from lumbargrade.dataset.intake.processes import each_result
-from lumbargrade.dataset.intake.report import Line
+from lumbargrade.dataset.intake.report import Line, Progress
 from lumbargrade.dataset.intake.source import Source, points_of
 from lumbargrade.dataset.intake.study import StagedStudy, stage_study
 from lumbargrade.dataset.intake.tables import Rows, write_tables
@@ -20,8 +20,6 @@ from lumbargrade.dataset.layout import IMAGES
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.task import GradingTask
 
-Progress = Callable[[int, int], None]
-
 
 def stage(
     staging: Path,
@@ -29,7 +27,7 @@ def stage(
     planned: list[PlannedStudy],
     pseudonyms: Pseudonyms,
     workers: int,
-    progress: Progress | None,
+    progress: Progress,
 ) -> tuple[dict[int, StagedStudy], list[Line]]:
     """De-identifies studies; those that a killed addition has finished are not made again.
 
@@ -52,8 +50,7 @@ def stage(
             else:
                 reason = "none of its images can be used: see the files' reasons"
                 lines.append(Line(name, None, "left out", reason, is_study=True))
-        if progress is not None:
-            progress(done, len(planned))
+        progress(done, len(planned))
     return staged, lines
 
 
