@@ -3,8 +3,8 @@
 from lumbargrade.task import GradingTask
 
 STUDY_COLUMN = "study"
-EXPLAIN = "explain"
-"""The parameter that asks for heat maps; without it there are none, and an answer stays quick."""
+EXPLAIN, EXPLAIN_ALL = "explain", "all"
+"""The parameter that asks for heat maps, of one cell by its column's name or of all; without it an answer stays quick."""
 
 GRADER, LOCATOR, CALIBRATION_NAME = "grader-", "locator-", "calibration"
 """How the files of a packaged model begin."""

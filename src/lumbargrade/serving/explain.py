@@ -17,6 +17,7 @@ from lumbargrade.registry.contract import ANSWER_HEAT
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.serving.grade import CellKey, grade_with_crops
 from lumbargrade.serving.study import Study
+from lumbargrade.task import Cell
 from lumbargrade.training.predict import cell_codes
 
 
@@ -32,15 +33,23 @@ class Look(NamedTuple):
     heat: NDArray[np.float32]
 
 
-def explain_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> tuple[pd.DataFrame, dict[CellKey, Look]]:
-    """Grades a study and explains each grade.
+def explain_study(
+    model: LoadedModel, study: Study, abstain_above: int = 0, only: Cell | None = None
+) -> tuple[pd.DataFrame, dict[CellKey, Look]]:
+    """Grades a study and explains its grades.
+
+    Args:
+        only: The cell to explain; all if not given, which takes as many times as long.
 
     Returns:
         What :func:`lumbargrade.serving.grade.grade_study` returns, unchanged; and by condition and level, for each
-        graded cell, the crop at the answer's place and its heat map.
+        explained cell that was graded, the crop at the answer's place and its heat map.
     """
     answer, points = grade_with_crops(model, study, abstain_above)
-    graded = answer[answer["grade"].notna()]
+    wanted = answer["grade"].notna()
+    if only is not None:
+        wanted &= (answer["condition"] == only.condition.name) & (answer["level"] == only.level)
+    graded = answer[wanted]
     if not len(graded):
         return answer, {}
     task = model.config.task
