@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
 
 _WIDE = 200
 """Columns of a table that goes into a file."""

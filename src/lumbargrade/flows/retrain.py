@@ -3,6 +3,7 @@
 `lumbargrade run` runs it; `prefect deploy` schedules it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -37,7 +38,8 @@ from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
 from lumbargrade.params_file import load_params, save_params
-from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
+from lumbargrade.prepare.duplicates import DUPLICATES
+from lumbargrade.prepare.groups import PATIENTS, study_groups
 from lumbargrade.prepare.split import check_split
 from lumbargrade.registry.evidence.code import refuse_changes
 from lumbargrade.registry.gate.report import gate_table, gate_text
@@ -152,17 +154,19 @@ def prepare(name: str, stages: Sequence[str]) -> dict[str, str]:
 
 @task(cache_policy=NO_CACHE)
 def guard_split(folder: Path) -> int:
-    """Stops a leak before anything is trained; returns the number of groups of near-duplicate studies."""
+    """Stops a leak before anything is trained; returns the number of groups of studies that must stay together."""
     pairs = pd.read_csv(folder / DUPLICATES)
-    groups = duplicate_groups(pairs)
+    groups = study_groups(pairs, pd.read_csv(folder / PATIENTS))
     check_split(pd.read_csv(folder / "split.csv"), groups)
-    number = len(set(groups.values()))
-    if groups:
+    sizes = Counter(groups.values())
+    together = [size for size in sizes.values() if size > 1]
+    if len(pairs):
         table = [{str(key): value for key, value in row.items()} for row in pairs.to_dict("records")]
         create_table_artifact(key="near-duplicates", table=table, description="Series that show the same images")
-    found = f"{number} group{'s' if number > 1 else ''} of near-duplicates ({len(groups)} studies), kept together"
-    _tell(f"split: {found if groups else 'no near-duplicate studies'}")
-    return number
+    found = f"{len(together)} group{'s' if len(together) > 1 else ''} of one patient or of near-duplicates"
+    found += f" ({sum(together)} studies), kept together"
+    _tell(f"split: {found if together else 'no two studies of one patient, no near-duplicates'}")
+    return len(together)
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)

@@ -13,8 +13,8 @@ import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError
-from lumbargrade.serving.study_hash import StudyHasher
 from lumbargrade.task import GradingTask
 
 SERVED = Path("served/answers.jsonl")

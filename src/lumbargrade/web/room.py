@@ -10,9 +10,9 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
+from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving.server import ask, is_ready
-from lumbargrade.serving.study_hash import StudyHasher
 from lumbargrade.web.answers import build_answer, build_heat, report_of, version_of
 from lumbargrade.web.api import Correction, CorrectionRequest, Heat, ServedVersion, StudyAnswer
 from lumbargrade.web.corrections import Corrections, KeptCorrection
