@@ -8,7 +8,9 @@ does; it goes on where it was stopped. `replay` puts what was kept of them in ot
 """
 
 import argparse
+import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -26,6 +28,9 @@ from lumbargrade.dataset.phantom.protocol import Protocol, Station, draw_protoco
 from lumbargrade.dataset.phantom.scanner import Coil, draw_coil
 from lumbargrade.dataset.phantom.tissues import Contrast, varied
 from lumbargrade.dataset.phantom.writer import write_study
+from lumbargrade.monitoring.families import family_tables
+from lumbargrade.monitoring.twosample import Family, follow, measure_null
+from lumbargrade.params import WatchParams
 from lumbargrade.registry.models import LoadedModel, load_model
 from lumbargrade.serving.grade import grade_with_crops
 from lumbargrade.serving.log import Answered, answered_cells
@@ -34,6 +39,10 @@ from lumbargrade.task import load_task
 
 USUAL = "usual"
 SEED, CHANGED_SEED = 3_000, 4_000
+AFTER = 60
+"""Changed studies at the end of a stream."""
+LEAST = 10
+"""A change with fewer graded studies is left out."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +81,15 @@ def main() -> None:
     serve.add_argument("--model", required=True)
     serve.add_argument("--usual", type=int, default=200, help="Studies as they usually are.")
     serve.add_argument("--changed", type=int, default=40, help="Studies of each changed scanner.")
+    replay = kinds.add_parser("replay")
+    replay.add_argument("folder", type=Path)
+    replay.add_argument("--replays", type=int, default=100)
     told = parser.parse_args()
     torch.set_num_threads(1)
-    serve_all(told.folder, load_model(told.model), told.usual, told.changed)
+    if told.kind == "serve":
+        serve_all(told.folder, load_model(told.model), told.usual, told.changed)
+    else:
+        print(json.dumps(replay_all(told.folder, told.replays), indent=2))
 
 
 def serve_all(folder: Path, model: LoadedModel, usual: int, changed: int) -> None:
@@ -113,6 +128,61 @@ def grade_once(model: LoadedModel, images: Path, index: int, records: Path) -> N
         file.write(record.model_dump_json() + "\n")
 
 
+def replay_all(folder: Path, replays: int) -> dict[str, object]:
+    """Replays streams of usual studies that end with changed ones; none of them is in the replay's reference.
+
+    Streams are drawn with repetition, as there are fewer studies than a stream is long.
+    """
+    task, params = load_task("rsna2024"), WatchParams()
+    usual = _records(folder / f"{USUAL}.jsonl")
+    changed = {name: found for name in CHANGES if len(found := _records(folder / f"{name}.jsonl")) >= LEAST}
+    every = [*usual, *(record for records in changed.values() for record in records)]
+    tables = family_tables(every, task)
+    starts = np.cumsum([len(usual), *map(len, changed.values())])
+    rng = np.random.default_rng(0)
+    alarms = 0
+    delays: dict[str, list[int | None]] = {name: [] for name in changed}
+    raised_by: dict[str, Counter[str]] = {name: Counter() for name in changed}
+    for number in range(replays):
+        order = rng.permutation(len(usual))
+        reference, rest = order[: params.reference], order[params.reference :]
+        before = rng.choice(rest, params.horizon)
+        null = None
+        for name, start, size in zip(changed, starts, map(len, changed.values()), strict=False):
+            stream = np.concatenate([before, start + rng.choice(size, AFTER)])
+            families = {key: Family.of(table.iloc[reference], table.iloc[stream]) for key, table in tables.items()}
+            null = null or measure_null(families, params, number)
+            course = follow(families, null, params.window)
+            above = course.heights > course.threshold
+            looks = np.flatnonzero(above.any(axis=0)) + params.window - params.horizon
+            delays[name].append(int(looks[looks > 0][0]) if (looks > 0).any() else None)
+            if (looks > 0).any():
+                at = int(looks[looks > 0][0]) + params.horizon - params.window
+                raised_by[name].update(key for key, hit in zip(course.names, above[:, at], strict=True) if hit)
+        alarms += bool((looks <= 0).any())
+    return {
+        "studies": {USUAL: len(usual), **{name: len(records) for name, records in changed.items()}},
+        "replays": replays,
+        "replays with a false alarm": alarms,
+        "changes": {name: _summary(delays[name], raised_by[name]) for name in changed},
+    }
+
+
+def _records(path: Path) -> list[Answered]:
+    return [Answered.model_validate_json(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _summary(delays: list[int | None], raised_by: Counter[str]) -> dict[str, object]:
+    """How many changed studies it took; a replay in which nothing was raised counts as none."""
+    found = [delay for delay in delays if delay is not None]
+    return {
+        "raised within 50": sum(delay <= 50 for delay in found) / len(delays),
+        "studies, median": float(np.median(found)) if found else None,
+        "studies, 95th percentile": float(np.percentile(found, 95)) if found else None,
+        "raised by": dict(raised_by.most_common()),
+    }
+
+
 def draw_study(change: Change, seed: int, index: int, folder: Path) -> None:
     """Scans a phantom on a changed scanner; the folder appears when it is complete."""
     with ExitStack() as stack:
@@ -136,7 +206,7 @@ def _ways(change: Change) -> dict[str, Callable[..., object]]:
         rng: np.random.Generator, description: str, like: Protocol | None = None, stir: bool = False
     ) -> Protocol:
         usual = draw_protocol(rng, description, like, stir)
-        rows, columns = (usual.spacing if like is None else like.spacing)
+        rows, columns = usual.spacing if like is None else like.spacing
         finer = 1.0 if like is not None else change.spacing
         shape = usual.shape if like is not None else tuple(round(side / change.spacing / 8) * 8 for side in usual.shape)
         spacing = (round(rows * finer, 4), round(columns * finer, 4))

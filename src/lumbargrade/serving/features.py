@@ -23,8 +23,19 @@ from lumbargrade.task import GradingTask
 EMBEDDING = 16
 """Numbers that the graders' features of a group of conditions become."""
 
-_MAKERS = ("siemens", "ge", "philips", "toshiba", "canon", "hitachi", "fujifilm", "esaote", "united imaging", "hyperfine")
-_OTHER = "other"
+MAKERS = (
+    "siemens",
+    "ge",
+    "philips",
+    "toshiba",
+    "canon",
+    "hitachi",
+    "fujifilm",
+    "esaote",
+    "united imaging",
+    "hyperfine",
+)
+OTHER = "other"
 _DIGITS = 5
 _PROJECTION_SEED = 20_261_124
 _LAPLACE = np.array([[1.0, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
@@ -148,7 +159,7 @@ def _maker(told: str) -> str:
     words = told.lower()
     if not words.strip():
         return ""
-    return next((name for name in _MAKERS if words.startswith(name)), _OTHER)
+    return next((name for name in MAKERS if words.startswith(name)), OTHER)
 
 
 def _facts(images: SeriesImages) -> SeriesFacts:
@@ -169,7 +180,7 @@ def _facts(images: SeriesImages) -> SeriesFacts:
 
 def _intensities(images: SeriesImages) -> Intensities | None:
     with suppress(UnreadableFile):
-        low, high = images.window
+        _, high = images.window
         greys = [images.grey(header) for header in _readable(images)]
         values = np.concatenate([grey[::4, ::4].ravel() for grey in greys])
         tenth, half, ninetieth = (_short(value) for value in np.percentile(values, (10, 50, 90)))
