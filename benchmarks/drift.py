@@ -20,6 +20,8 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lumbargrade.dataset.layout import IMAGES
 from lumbargrade.dataset.phantom import generate
@@ -84,12 +86,13 @@ def main() -> None:
     replay = kinds.add_parser("replay")
     replay.add_argument("folder", type=Path)
     replay.add_argument("--replays", type=int, default=100)
+    replay.add_argument("--picture", type=Path, help="PNG of how high the watch goes.")
     told = parser.parse_args()
     torch.set_num_threads(1)
     if told.kind == "serve":
         serve_all(told.folder, load_model(told.model), told.usual, told.changed)
     else:
-        print(json.dumps(replay_all(told.folder, told.replays), indent=2))
+        print(json.dumps(replay_all(told.folder, told.replays, told.picture), indent=2))
 
 
 def serve_all(folder: Path, model: LoadedModel, usual: int, changed: int) -> None:
@@ -128,7 +131,7 @@ def grade_once(model: LoadedModel, images: Path, index: int, records: Path) -> N
         file.write(record.model_dump_json() + "\n")
 
 
-def replay_all(folder: Path, replays: int) -> dict[str, object]:
+def replay_all(folder: Path, replays: int, picture: Path | None) -> dict[str, object]:
     """Replays streams of usual studies that end with changed ones; none of them is in the replay's reference.
 
     Streams are drawn with repetition, as there are fewer studies than a stream is long.
@@ -143,6 +146,7 @@ def replay_all(folder: Path, replays: int) -> dict[str, object]:
     alarms = 0
     delays: dict[str, list[int | None]] = {name: [] for name in changed}
     raised_by: dict[str, Counter[str]] = {name: Counter() for name in changed}
+    tops: dict[str, list[NDArray[np.float64]]] = {name: [] for name in changed}
     for number in range(replays):
         order = rng.permutation(len(usual))
         reference, rest = order[: params.reference], order[params.reference :]
@@ -154,18 +158,40 @@ def replay_all(folder: Path, replays: int) -> dict[str, object]:
             null = null or measure_null(families, params, number)
             course = follow(families, null, params.window)
             above = course.heights > course.threshold
+            tops[name].append(course.heights.max(axis=0) / course.threshold)
             looks = np.flatnonzero(above.any(axis=0)) + params.window - params.horizon
             delays[name].append(int(looks[looks > 0][0]) if (looks > 0).any() else None)
             if (looks > 0).any():
                 at = int(looks[looks > 0][0]) + params.horizon - params.window
                 raised_by[name].update(key for key, hit in zip(course.names, above[:, at], strict=True) if hit)
         alarms += bool((looks <= 0).any())
+    if picture is not None:
+        _draw(tops, params).savefig(picture, dpi=110)
     return {
         "studies": {USUAL: len(usual), **{name: len(records) for name, records in changed.items()}},
         "replays": replays,
         "replays with a false alarm": alarms,
         "changes": {name: _summary(delays[name], raised_by[name]) for name in changed},
     }
+
+
+def _draw(tops: Mapping[str, list[NDArray[np.float64]]], params: WatchParams) -> Figure:
+    """The highest family over the threshold, by changed studies: the median replay, and nine in ten."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, found in tops.items():
+        low, middle, high = np.quantile(np.stack(found), (0.05, 0.5, 0.95), axis=0)
+        studies = np.arange(len(middle)) + params.window - params.horizon
+        axes.plot(studies, middle, label=name)
+        axes.fill_between(studies, low, high, alpha=0.15)
+    axes.axhline(1, color="black", linestyle="--", linewidth=1)
+    axes.axvline(0, color="grey", linewidth=1)
+    axes.set_xlim(-90, AFTER)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_xlabel("Studies since the change")
+    axes.set_ylabel("Height of the highest family / threshold")
+    axes.legend()
+    return figure
 
 
 def _records(path: Path) -> list[Answered]:
