@@ -68,8 +68,8 @@ def _scanner(features: Features, views: Mapping[str, SeriesFacts | None]) -> dic
     found = {f"maker is {maker or 'not told'}": float(features.maker == maker) for maker in (*MAKERS, OTHER, "")}
     found["field strength (T)"] = _or_nan(features.field_strength)
     for view, facts in views.items():
-        found[f"{view}: echo time (log ms)"] = _log(facts and facts.echo_time)
-        found[f"{view}: repetition time (log ms)"] = _log(facts and facts.repetition_time)
+        found[f"{view}: echo time (log ms)"] = _log(facts.echo_time if facts else None)
+        found[f"{view}: repetition time (log ms)"] = _log(facts.repetition_time if facts else None)
     return found
 
 
@@ -78,16 +78,19 @@ def _geometry(features: Features, views: Mapping[str, SeriesFacts | None]) -> di
     for view, facts in views.items():
         found[f"{view}: there"] = float(facts is not None)
         found[f"{view}: slices"] = float(facts.slices) if facts else np.nan
-        found[f"{view}: spacing of rows (log mm)"] = _log(facts and facts.spacing[0])
-        found[f"{view}: spacing of columns (log mm)"] = _log(facts and facts.spacing[1])
-        found[f"{view}: slice distance (log mm)"] = _log(facts and facts.between)
-        found[f"{view}: slice thickness (log mm)"] = _log(facts and facts.thickness)
+        found[f"{view}: spacing of rows (log mm)"] = _log(facts.spacing[0] if facts else None)
+        found[f"{view}: spacing of columns (log mm)"] = _log(facts.spacing[1] if facts else None)
+        found[f"{view}: slice distance (log mm)"] = _log(facts.between if facts else None)
+        found[f"{view}: slice thickness (log mm)"] = _log(facts.thickness if facts else None)
     return found
 
 
 def _intensity(view: str, facts: SeriesFacts | None) -> dict[str, float]:
     seen = facts.intensities if facts else None
-    found = {f"{view}: white (log)": _log(seen and seen.white), f"{view}: noise (log)": _log(seen and seen.noise)}
+    found = {
+        f"{view}: white (log)": _log(seen.white if seen else None),
+        f"{view}: noise (log)": _log(seen.noise if seen else None),
+    }
     found[f"{view}: mean grey"] = seen.mean if seen else np.nan
     found[f"{view}: deviation of grey"] = seen.deviation if seen else np.nan
     for number, place in enumerate(("10th", "50th", "90th")):
@@ -96,7 +99,7 @@ def _intensity(view: str, facts: SeriesFacts | None) -> dict[str, float]:
 
 
 def _predictions(cells: Sequence[AnsweredCell], task: GradingTask) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for condition in task.conditions:
         told = [cell.probabilities for cell in cells if cell.condition == condition.name and cell.probabilities]
         mean = np.mean(told, axis=0) if told else np.full(len(task.grades), np.nan)
@@ -107,7 +110,7 @@ def _predictions(cells: Sequence[AnsweredCell], task: GradingTask) -> dict[str, 
 
 def _locator(cells: Sequence[AnsweredCell], task: GradingTask) -> dict[str, float]:
     group_of = {condition.name: condition.group for condition in task.conditions}
-    found = {}
+    found: dict[str, float] = {}
     for group in task.groups:
         ours = [cell for cell in cells if group_of[cell.condition] == group]
         found[f"{group}: confidence"] = _mean(cell.confidence for cell in ours if cell.confidence is not None)

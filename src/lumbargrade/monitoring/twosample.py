@@ -56,7 +56,7 @@ class Family:
         among = _among(np.full((1, size), 1 / size), self.kernel[:size, :size])
         stream = np.arange(size, len(self.kernel))[None]
         across = self.kernel[:, :size].mean(axis=1)[stream]
-        return _discrepancy(among, across, self.kernel, stream, window)[0]
+        return np.asarray(_discrepancy(among, across, self.kernel, stream, window)[0])
 
     def null(self, references: NDArray[np.int64], streams: NDArray[np.int64], window: int) -> Array:
         """The same for replays, (replays, looks).

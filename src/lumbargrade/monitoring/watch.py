@@ -204,7 +204,7 @@ def _drifts(
     course: Course, families: Mapping[str, Family], tables: _Tables, stream: Sequence[Answered], window: int
 ) -> Iterable[Drift]:
     """The times above the threshold; one ends when it has been below for a whole window."""
-    above = (course.heights > course.threshold).any(axis=0)
+    above = np.asarray((course.heights > course.threshold).any(axis=0))
     looks = np.flatnonzero(above)
     if not looks.size:
         return
