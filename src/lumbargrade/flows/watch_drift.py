@@ -40,14 +40,19 @@ def watch_drift(
     grading_task = load_task(task)
     watched = watch_version(grading_task, params or load_params(Path("params.yaml")).watch, log, version)
     report = watched.report
-    tracker = open_registry(grading_task)
-    run = tracker.start_run(f"watch {report.model}", f"watch/{report.model}", tags={"model": report.model})
-    _log(tracker, run, watched)
+    keep(open_registry(grading_task), watched)
     create_markdown_artifact(key="drift", markdown=watch_markdown(report), description=f"Watch over {report.model}")
     get_run_logger().info(f"{report.model}: {report.state}")
+    return report
+
+
+def keep(tracker: Tracker, watched: Watched) -> None:
+    """Keeps a look in the version's watch run in MLflow, and raises an event for each drift that is new there."""
+    report = watched.report
+    run = tracker.start_run(f"watch {report.model}", f"watch/{report.model}", tags={"model": report.model})
+    _log(tracker, run, watched)
     _raise_events(tracker, run, report)
     tracker.end_run(run)
-    return report
 
 
 def _log(tracker: Tracker, run: str, watched: Watched) -> None:
