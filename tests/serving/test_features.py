@@ -1,13 +1,17 @@
 """What is kept of a study is small, tells the scanner and the images, and nobody's name."""
 
+from pathlib import Path
+
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 
+from lumbargrade.registry.contract import STUDY_COLUMN
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.serving.features import EMBEDDING, Features, embed
 from lumbargrade.serving.grade import grade_with_crops
-from lumbargrade.serving.log import Answered, answered_cells
+from lumbargrade.serving.log import SERVING_LOG, Answered, ServingLog, answered_cells
 from lumbargrade.serving.study import open_study
 from lumbargrade.task import GradingTask
 
@@ -58,3 +62,17 @@ def test_distances_between_embeddings_are_those_between_features(rsna: GradingTa
     assert far / near == pytest.approx(10, rel=0.01)
     assert far == pytest.approx(np.sqrt(2) * np.linalg.norm(away), rel=0.5)
     assert list(embed(index, [np.tile(middle, (3, 1))], rsna)) == [group]
+
+
+def test_a_served_model_keeps_the_features_of_what_it_opened(
+    model_folder: Path, features: Features, zipped: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "served/answers.jsonl"
+    monkeypatch.setenv(SERVING_LOG, str(log))
+    served = mlflow.pyfunc.load_model(str(model_folder))
+    served.predict(pd.DataFrame({STUDY_COLUMN: [zipped, b"no zip"]}))
+    opened, refused = ServingLog(log).answers()
+    assert opened.features is not None and refused.features is None
+    assert opened.features.series == features.series
+    for group, values in features.embedding.items():
+        assert opened.features.embedding[group] == pytest.approx(values, rel=1e-3, abs=1e-3)
