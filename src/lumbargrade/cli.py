@@ -16,6 +16,7 @@ from lumbargrade.cli_dataset import dataset_app
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_output import Json, Workers, print_result
 from lumbargrade.cli_serve import serve
+from lumbargrade.cli_watch import watch
 from lumbargrade.errors import InputError, LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -25,6 +26,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 app.add_typer(stage_app, name="stage", hidden=True)
 app.command("serve")(serve)
+app.command("watch")(watch)
 
 
 def main() -> None:

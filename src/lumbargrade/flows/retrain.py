@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pandas as pd
+import torch
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -42,9 +43,12 @@ from lumbargrade.prepare.duplicates import DUPLICATES
 from lumbargrade.prepare.groups import PATIENTS, study_groups
 from lumbargrade.prepare.split import check_split
 from lumbargrade.registry.evidence.code import refuse_changes
+from lumbargrade.registry.gate.holdout import held_out
 from lumbargrade.registry.gate.report import gate_table, gate_text
+from lumbargrade.registry.models import load_model
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
+from lumbargrade.serving.reference import answer_reference
 from lumbargrade.task import GradingTask, load_task, save_task
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
@@ -229,7 +233,8 @@ def _train_folds(what: str, specs: Sequence[AnySpec], on_epoch: OnEpoch) -> list
 def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker) -> Registration:
     """Registers the best trial, unless it is registered, and lets the gate decide on the champion."""
     flow_run = str(runtime.flow_run.id or "")
-    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog(), _tell)
+    reference = partial(_answer_reference, plan, dataset)
+    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog(), _tell, reference)
     name = f"{registration.name} version {registration.version}"
     markdown = f"**{name}**: {registration.decision} - {registration.reason}"
     if registration.gate is not None:
@@ -239,6 +244,15 @@ def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tra
             create_table_artifact(key="gate", table=table, description=f"The gate's checks of {name}")
     create_markdown_artifact(key="registration", markdown=markdown)
     return registration
+
+
+def _answer_reference(plan: SearchPlan, dataset: RsnaDataset, uri: str) -> str:
+    """What a version answers to the held-out studies, for the watch to compare with."""
+    held = held_out(plan.split)
+    _tell(f"grading {len(held)} held-out studies as a server would, for the watch")
+    model = load_model(uri).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    with bar("held-out studies") as progress:
+        return answer_reference(model, dataset, held, progress)
 
 
 @task(cache_policy=NO_CACHE)

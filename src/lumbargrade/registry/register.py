@@ -66,6 +66,7 @@ def register_best(
     flow_run_id: str,
     log: AuditLog,
     tell: Callable[[str], None] = print,
+    answer_reference: Callable[[str], str] = lambda uri: "",
 ) -> Registration:
     """Registers the best trial unless it is registered already, and makes it champion if the gate promotes it.
 
@@ -74,6 +75,7 @@ def register_best(
 
     Args:
         tell: Told what takes a while.
+        answer_reference: What the version with this address answers to held-out studies; asked if the version is new.
     """
     name = registered_name(plan.task)
     champion = Champion(tracker, plan.task, log)
@@ -99,7 +101,8 @@ def register_best(
     log.append(REGISTERED, version_uri(name, version), {"tags": tags})
     judgement = judge_new(champion, version, dataset, plan)
     gate = judgement.decision
-    made = Made(plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id)
+    reference = answer_reference(f"models:/{name}/{version}")
+    made = Made(plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id, reference)
     signatures = write_evidence(tracker, made, open_signing_key(log.keys), tell)
     log.append(SIGNED, version_uri(name, version), {"sha256": signatures})
     settle(champion, version)

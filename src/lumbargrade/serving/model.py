@@ -19,8 +19,9 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from lumbargrade.errors import InputError
 from lumbargrade.registry.contract import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, MODEL_META, STUDY_COLUMN
 from lumbargrade.registry.models import read_model
-from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
-from lumbargrade.serving.grade import CellKey, grade_study, refuse_study
+from lumbargrade.serving.explain import Look, explain_graded, with_heat_maps
+from lumbargrade.serving.features import Features
+from lumbargrade.serving.grade import CellKey, grade_with_crops, refuse_study
 from lumbargrade.serving.log import SERVING_LOG, ServingLog
 from lumbargrade.serving.study import open_study
 from lumbargrade.task import Cell, GradingTask
@@ -59,17 +60,20 @@ class GradingModel(PythonModel):
         answers = []
         for study in model_input[STUDY_COLUMN]:
             looks: dict[CellKey, Look] = {}
+            features: Features | None = None
             try:
                 with self.turn, open_study(bytes(study), config.task) as opened:
+                    graded = grade_with_crops(self.model, opened, self.abstain_above)
+                    answer = graded.answer
                     if explain:
-                        answer, looks = explain_study(self.model, opened, self.abstain_above, only)
-                    else:
-                        answer = grade_study(self.model, opened, self.abstain_above)
+                        looks = explain_graded(self.model, graded, only)
+                    if self.log is not None:
+                        features = graded.features()
             except InputError as error:
                 answer = refuse_study(config.task, str(error))
             request_id = uuid.uuid4().hex
             if self.log is not None:
-                self.log.append(request_id, self.name, bytes(study), answer, config.task)
+                self.log.append(request_id, self.name, bytes(study), answer, config.task, features)
             told = with_heat_maps(answer, looks, config.prepare) if explain else answer
             answers.append(told.assign(**dict(zip(ANSWER_ORIGIN, (request_id, self.name), strict=True))))
         return pd.concat(answers, ignore_index=True)

@@ -280,7 +280,7 @@ TAMPERINGS = [
     a_dicom_file, a_dicom_file_added, a_crop_in_the_cache, the_list_of_the_crops, a_crop_missing_from_the_cache,
     the_lock_file, the_lock_file_made_unreadable, the_parameters, the_split,
     *map(evidence, ("lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json", "params.yaml", "dvc.lock",
-                    "split.csv", "left_out.csv", "dataset.sha256", "report.html")),
+                    "split.csv", "left_out.csv", "dataset.sha256", "report.html", "reference.jsonl")),
 ]  # fmt: skip
 
 

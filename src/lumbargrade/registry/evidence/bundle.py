@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +38,8 @@ from lumbargrade.training.tracking import Tracker, tracking_uri
 RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"
 PARAMS, TASK, LOCK, SPLIT, PATCH = "params.yaml", "task.yaml", "dvc.lock", "split.csv", "code.patch"
 FILES, LEFT_OUT, REPORT = "dataset.sha256", "left_out.csv", "report.html"
+REFERENCE = "reference.jsonl"
+"""What the version answers to held-out studies; the watch compares what is served with it."""
 
 FOLDER, EVIDENCE_SIGNATURE, MODEL_SIGNATURE = "files", "evidence.sig", "model.sig"
 
@@ -127,6 +129,15 @@ def required_evidence(found: ModelVersion) -> Iterator[Evidence]:
         yield evidence
 
 
+def read_evidence(found: ModelVersion, name: str) -> str | None:
+    """A text file of a version's evidence; nothing if it has none. Whether it was altered, `audit verify` tells."""
+    mlflow.set_tracking_uri(tracking_uri())
+    with suppress(MlflowException, OSError):
+        address = f"runs:/{found.run_id}/{_place(str(found.version))}/{FOLDER}/{name}"
+        return str(mlflow.artifacts.load_text(address))
+    return None
+
+
 def _fetch_model(name: str, version: str, folder: Path) -> Path:
     """A copy of a registered model as MLflow has it now."""
     mlflow.set_tracking_uri(tracking_uri())
@@ -155,6 +166,7 @@ def _write_files(folder: Path, tracker: Tracker, made: Made, model: Path) -> Non
         TASK: yaml.safe_dump(plan.task.model_dump(mode="json"), sort_keys=False),
         FILES: manifest(listing),
         LEFT_OUT: left_out.to_csv(index=False),
+        REFERENCE: made.reference,
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
