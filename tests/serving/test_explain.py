@@ -38,10 +38,10 @@ class LeftEdge(Grader):
     """Says Severe by what it sees at the left of its input."""
 
     def describe(self, images: Tensor) -> Tensor:
-        return images[:, :, :, :4].square().mean((1, 2, 3))
+        return images[:, :, :, :4].square().mean((1, 2, 3))[:, None]
 
     def judge(self, described: Tensor, cells: Tensor, studies: Tensor | None = None) -> Tensor:
-        return torch.stack([-described, torch.zeros_like(described), described], dim=1)
+        return torch.cat([-described, torch.zeros_like(described), described], dim=1)
 
 
 @pytest.fixture
