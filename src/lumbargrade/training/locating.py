@@ -23,11 +23,11 @@ from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import RunFolds, run_folds
 from lumbargrade.training.locator_report import compare_points, locator_metrics, worst_figure
-from lumbargrade.training.plan import PACKAGE
+from lumbargrade.training.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, LocatorSpec
 from lumbargrade.training.tracking import Tracker
 
-_CODE = ("models", "training", "locate")
+_CODE = (*TRAINING_CODE, "locate")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lumbargrade.training.spec import FoldResult
 
 PACKAGE = Path(lumbargrade.__file__).parent
 CALIBRATION = "calibration.json"
-_TRAINING_CODE = ("models", "training")
+TRAINING_CODE = ("models", "training")
 """Folders whose code decides what a fold's weights become; that of the crops is in their hash."""
 
 
@@ -55,7 +55,7 @@ class SearchPlan:
         It follows from data, parameters and the code that trains: what was trained by other code is never taken for
         this code's.
         """
-        code = [folder_sha256(PACKAGE / folder) for folder in _TRAINING_CODE]
+        code = [folder_sha256(PACKAGE / folder) for folder in TRAINING_CODE]
         told = json.dumps([self.settings, self.task.model_dump(mode="json"), self.data, code], sort_keys=True)
         return f"{self.task.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
