@@ -73,10 +73,12 @@ class TriedTrial(BaseModel):
     """A trial of a search, kept or lost.
 
     Attributes:
-        state: ``complete``, ``pruned`` (given up because its training diverged) or ``fail`` (cut off, and tried again).
+        state: ``complete``, ``pruned`` (stopped between its folds), ``diverged`` (given up, its loss was no number any
+            more) or ``fail`` (cut off, and tried again).
         score: Nothing if it did not end.
         training: Its parameters, as far as they were searched.
         run_id: MLflow's; empty if it did not end.
+        reason: Why it was pruned or given up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +88,7 @@ class TriedTrial(BaseModel):
     score: float | None
     training: dict[str, Any]
     run_id: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
