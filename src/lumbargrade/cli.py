@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lumbargrade.cli_audit import audit_app
+from lumbargrade.cli_devices import devices_app
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_output import Json, TaskName, print_result
 from lumbargrade.errors import LumbargradeError
@@ -19,6 +20,7 @@ from lumbargrade.errors import LumbargradeError
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 dataset_app = typer.Typer(no_args_is_help=True, help="Check and version datasets.")
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
+app.add_typer(devices_app)
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")

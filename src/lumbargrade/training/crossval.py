@@ -64,7 +64,7 @@ def run_fold(
         _report(spec, 0, on_epoch)
         return finished
     (spec.folder / ERROR).unlink(missing_ok=True)
-    with lease(devices, stop=stop) as device:
+    with lease(devices, stop=stop, work=str(spec.folder)) as device:
         _run_process(spec, device, on_epoch, stop or threading.Event())
     result = read_result(spec.folder)
     if result is None:

@@ -1,13 +1,13 @@
 """The Optuna search over cross-validated training.
 
 A trial's value is the official score of its out-of-fold predictions. The study lies in a journal file; a search that was
-stopped goes on when it is run again: finished folds are not trained again, and a trial that was cut off is tried again.
+stopped goes on when it is run again: finished folds are not trained again, half-trained ones go on from their last epoch,
+and a trial that was cut off is tried again. A trial that cannot win is stopped between its folds (``search.pruning``).
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -31,6 +30,7 @@ from lumbargrade.training.checkpoint import remove_checkpoint
 from lumbargrade.training.crossval import RunFolds, run_folds
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.metrics import Evaluation
+from lumbargrade.training.owner import owned_runs
 from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan, TriedTrial
 from lumbargrade.training.plots import confusion_figure, search_figure
 from lumbargrade.training.predict import truth_table
@@ -56,7 +56,7 @@ def run_search(
     """
     check_weights(plan.params.training.weights)
     folder = plan.folder / plan.name
-    with _sole_owner(folder):
+    with owned_runs(folder, tracker, "search"):
         study = open_study(plan)
         search = _Search(plan, tracker, train, study, folder)
         missing = plan.params.search.trials - len(_ended(study))
@@ -108,7 +108,8 @@ class _Search:
         self.folder = folder
         self.logged: dict[str, int] = {}
         index = PackedCrops(plan.crops).index
-        self.folds: dict[int, int] = pd.read_csv(plan.split).set_index("study_id")["fold"].to_dict()
+        split = pd.read_csv(plan.split)
+        self.folds = dict(zip(split["study_id"].tolist(), split["fold"].tolist(), strict=True))
         self.truth = truth_table(index[index["study_id"].map(self.folds).fillna(HOLDOUT) != HOLDOUT])
         self.run_id = tracker.start_run(f"search {plan.name}", plan.name, tags={"lumbargrade.kind": "search"})
         tracker.log_params(self.run_id, plan.settings)
@@ -344,19 +345,3 @@ def _tried(trial: FrozenTrial) -> TriedTrial:
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that need not be run again: complete ones, and those that were pruned or given up."""
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
-
-
-@contextmanager
-def _sole_owner(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "search.lock", is_singleton=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise LumbargradeError(
-            f"search {folder.name} is already running on this machine; wait for it or stop it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
