@@ -14,6 +14,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,6 @@ from lumbargrade.training.pruning import study_losses
 from lumbargrade.training.spec import FoldSpec, read_result, read_spec
 
 Losses = NDArray[np.float64]
-Rule = Callable[[Losses, Losses, Losses, Losses], bool]
-"""Losses so far of a trial and of the best one for the same studies, then the scores of their folds: whether to stop."""
-
 COVERAGE = 0.9
 THRESHOLDS = (0.1, 0.01, 0.001, 0.0001)
 
@@ -120,30 +118,62 @@ def learn_spread(table: pd.DataFrame) -> Spread:
     return Spread(float(np.sqrt(max(mean.var(ddof=1) - by_folds, 0.0))), float(folds), study, rest)
 
 
-def tested(p: float) -> Rule:
-    """Wilcoxon's test of the studies' losses."""
-    return lambda ours, theirs, fold, best: worse(ours, theirs[: len(ours)], p) and ours.mean() > theirs.mean()
+class Drawn:
+    """The losses of a search's trials, and what rules ask of them.
+
+    Attributes:
+        losses: (trials, studies), the studies of a fold side by side.
+        scores: Of the folds, (trials, folds).
+    """
+
+    def __init__(self, losses: Losses, folds: int) -> None:
+        self.losses = losses
+        parts = np.array_split(losses, folds, axis=1)
+        self.scores = np.stack([part.mean(axis=1) for part in parts], axis=1)
+        self.ends = np.cumsum([part.shape[1] for part in parts])
+        self.means = losses.mean(axis=1)
+        self.p_value = cache(self.p_value)  # type: ignore[method-assign]
+
+    def p_value(self, trial: int, best: int, folds: int) -> float:
+        """Of Wilcoxon's test that a trial's studies, in its first folds, have larger losses than the best trial's."""
+        end = self.ends[folds - 1]
+        return larger(self.losses[trial, :end], self.losses[best, :end])
+
+    def worse(self, trial: int, best: int, folds: int, p: float) -> bool:
+        """Optuna's pruner: the test, unless the mean so far is no worse than the best trial's over all studies."""
+        so_far = self.losses[trial, : self.ends[folds - 1]].mean()
+        return bool(so_far > self.means[best]) and self.p_value(trial, best, folds) < p
+
+    def worse_on_folds(self, trial: int, best: int, folds: int) -> bool:
+        """The same at Optuna's default threshold, where each step is a fold's score."""
+        ours = self.scores[trial, :folds]
+        return folds > 1 and bool(ours.mean() > self.means[best]) and larger(ours, self.scores[best, :folds]) < 0.1
+
+    def worse_than_worst(self, trial: int, best: int, folds: int) -> bool:
+        """The mean of the folds so far against the best trial's worst fold."""
+        return bool(self.scores[trial, :folds].mean() > self.scores[best].max())
 
 
-def worse(ours: Losses, theirs: Losses, p: float) -> bool:
-    """Whether paired losses are larger beyond chance, as Optuna's pruner tests it."""
-    return len(ours) > 1 and bool(wilcoxon(ours - theirs, alternative="greater", zero_method="zsplit").pvalue < p)
+def larger(ours: Losses, theirs: Losses) -> float:
+    """The p value of Wilcoxon's signed-rank test, as Optuna's pruner calls it."""
+    return float(wilcoxon(ours - theirs, alternative="greater", zero_method="zsplit").pvalue)
 
 
-RULES: dict[str, Rule] = {
-    "worst_fold": lambda ours, theirs, fold, best: bool(fold.mean() > best.max()),
-    **{f"wilcoxon {p:g}": tested(p) for p in THRESHOLDS},
-    "wilcoxon 0.1 on folds": lambda ours, theirs, fold, best: worse(fold, best[: len(fold)], 0.1),
+RULES: dict[str, Callable[[Drawn, int, int, int], bool]] = {
+    "worst_fold": Drawn.worse_than_worst,
+    **{f"wilcoxon {p:g}": partial(Drawn.worse, p=p) for p in THRESHOLDS},
+    "wilcoxon 0.1 on folds": Drawn.worse_on_folds,
 }
-"""The rules of ``search.pruning`` as Optuna applies them, and Optuna's own use of the test: on the scores of folds."""
+"""The rules of ``search.pruning`` as Optuna applies them, and its pruner with folds for steps. Trial, best, folds so far."""
 
 
 def simulate(spread: Spread, studies: int, told: argparse.Namespace, rng: np.random.Generator) -> dict[str, object]:
     """Each rule over many searches: folds saved, best trials lost, and what that costs in score."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for losses in drawn(spread, studies, told, rng):
+        search = Drawn(losses, told.folds)
         for name, rule in RULES.items():
-            found[name].append(searched(losses, told.folds, told.devices, rule))
+            found[name].append(searched(search, told.devices, rule))
     return {
         name: {
             "folds saved": round(float(np.mean([saved for saved, _ in each])), 3),
@@ -165,21 +195,17 @@ def drawn(spread: Spread, studies: int, told: argparse.Namespace, rng: np.random
         yield spread.study[which] + trials + folds[:, np.arange(studies) * told.folds // studies] + rest
 
 
-def searched(losses: Losses, folds: int, devices: int, rule: Rule) -> tuple[float, float]:
+def searched(search: Drawn, devices: int, rule: Callable[[Drawn, int, int, int], bool]) -> tuple[float, float]:
     """Share of the folds that a rule saves in one search, and how much worse the winner is than the best trial."""
-    parts = np.array_split(np.arange(losses.shape[1]), folds)
-    scores = np.stack([losses[:, part].mean(axis=1) for part in parts], axis=1)
-    means = losses.mean(axis=1)
+    trials, folds = search.scores.shape
     best, trained = 0, folds
-    for trial in range(1, len(losses)):
-        for done in [*range(devices, folds, devices), folds]:
-            so_far = slice(0, parts[done - 1][-1] + 1)
-            if done < folds and rule(losses[trial, so_far], losses[best], scores[trial, :done], scores[best]):
-                break
-        else:
-            best = trial if means[trial] < means[best] else best
+    for trial in range(1, trials):
+        stops = (done for done in range(devices, folds, devices) if rule(search, trial, best, done))
+        done = next(stops, folds)
+        if done == folds and search.means[trial] < search.means[best]:
+            best = trial
         trained += done
-    return 1 - trained / (folds * len(losses)), float(means[best] - means.min())
+    return 1 - trained / (folds * trials), float(search.means[best] - search.means.min())
 
 
 if __name__ == "__main__":

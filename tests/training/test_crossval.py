@@ -15,7 +15,7 @@ import pytest
 
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.files import write_text
-from lumbargrade.training.crossval import run_fold, run_folds
+from lumbargrade.training.crossval import _environment, run_fold, run_folds
 from lumbargrade.training.devices import Device
 from lumbargrade.training.spec import FoldSpec, read_history
 
@@ -34,11 +34,11 @@ def slow(spec: FoldSpec, **more) -> FoldSpec:
 
 
 def fold_process(spec: FoldSpec) -> subprocess.Popen[bytes]:
-    """Starts the fold's process, as :func:`run_fold` would, with nobody who minds its death."""
+    """Starts the fold's process as :func:`run_fold` would, which would mind its death."""
     write_text(spec.folder / "spec.json", spec.model_dump_json(indent=2))
     return subprocess.Popen(
         [sys.executable, "-m", "lumbargrade.training.fold", str(spec.folder)],
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        env={**os.environ, **_environment(CPU[0])},
     )
 
 
