@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--fold-spread", type=float, default=1.0, help="so many times what the trained folds show")
     parser.add_argument("--seed", type=int, default=0)
     told = parser.parse_args()
     table = losses_of(told.folders)
@@ -190,7 +191,7 @@ def drawn(spread: Spread, studies: int, told: argparse.Namespace, rng: np.random
     for _ in range(told.searches):
         which = rng.integers(count, size=studies)
         trials = spread.trials * rng.standard_normal((told.trials, 1))
-        folds = spread.folds * rng.standard_normal((told.trials, told.folds))
+        folds = told.fold_spread * spread.folds * rng.standard_normal((told.trials, told.folds))
         rest = spread.rest[rng.integers(kept, size=(told.trials, studies)), which]
         yield spread.study[which] + trials + folds[:, np.arange(studies) * told.folds // studies] + rest
 

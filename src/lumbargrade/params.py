@@ -246,8 +246,8 @@ class SearchParams(_Section):
 
     trials: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
-    pruning: Literal["none", "worst_fold", "wilcoxon"] = "worst_fold"
-    pruning_p: float = Field(default=0.001, gt=0, lt=1)
+    pruning: Literal["none", "worst_fold", "wilcoxon"] = "wilcoxon"
+    pruning_p: float = Field(default=0.01, gt=0, lt=1)
     space: dict[str, FloatRange | Choices] = Field(default_factory=dict)
 
 

@@ -34,7 +34,7 @@ class Trainer:
 
     def __call__(self, specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
         done = [spec for spec in specs if not (spec.folder / "predictions.parquet").is_file()]
-        if done and specs[0].training.learning_rate not in self.rates[-1:]:
+        if done and done[0].fold == 0:
             self.rates.append(specs[0].training.learning_rate)
         self.batches.append([spec.fold for spec in done])
         for spec in specs:
