@@ -90,13 +90,13 @@ def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
     return Tracker("search")
 
 
-def make_plan(packed: Path, disc: GradingTask, trials: int, **search: Any) -> SearchPlan:
+def make_plan(packed: Path, disc: GradingTask, trials: int, rate: float = 3e-3, **search: Any) -> SearchPlan:
     space = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "drop_rate": {"choices": [0.1, 0.2]}}
     params = Params.model_validate(
         {
             "task": "disc_degeneration",
             "split": {"folds": 2},
-            "training": {"learning_rate": 3e-3},
+            "training": {"learning_rate": rate},
             "search": {"trials": trials, "space": space, **search},
         }
     )
@@ -201,8 +201,8 @@ def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(
 def test_a_trial_that_cannot_win_is_not_trained_to_its_end(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, rule: str, words: str
 ) -> None:
-    space = {"learning_rate": {"choices": [3e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
-    plan = make_plan(packed, disc, 4, pruning=rule, pruning_p=0.05, space=space)
+    space = {"learning_rate": {"choices": [1e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
+    plan = make_plan(packed, disc, 4, 1e-3, pruning=rule, space=space)
     told: list[str] = []
     outcome = run_search(plan, tracker, trainer, told.append)
     pruned = [trial for trial in outcome.tried if trial.state == "pruned"]
