@@ -335,7 +335,7 @@ def _tried(trial: FrozenTrial) -> TriedTrial:
     return TriedTrial(
         number=trial.number,
         state=trial.user_attrs.get("state", trial.state.name.lower()),
-        score=trial.value,
+        score=trial.value if trial.state is TrialState.COMPLETE else None,  # a pruned one's is the loss of some study
         training=trial.user_attrs.get("training", trial.params),
         run_id="" if trial.state is TrialState.FAIL else trial.user_attrs.get("run_id", ""),
         reason=trial.user_attrs.get("reason", ""),
