@@ -193,7 +193,7 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
     _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
-    outcome = run_search(plan, tracker, partial(_train_folds, "epochs of this trial"), _tell)
+    outcome = run_search(plan, tracker, partial(_train_folds, "epochs of these folds"), _tell)
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]
     create_table_artifact(
         key="search", table=table, description=f"Out-of-fold metrics of the best trial of {plan.name}"
