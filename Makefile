@@ -2,13 +2,18 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := .venv/bin
 
-.PHONY: run test lint clean
+.PHONY: run test lint page lint-page clean
 
-run: .venv/installed
+# The reading room's page needs Node; without it a wheel's own page is used, or none.
+PAGE := src/lumbargrade/web/page/index.html
+PAGE_SOURCES := web/index.html web/package-lock.json web/vite.config.ts $(shell find web/src web/dev -type f 2>/dev/null)
+NPM := $(shell command -v npm)
+
+run: .venv/installed page
 	$(BIN)/lumbargrade run
 
-test: .venv/installed lint
-	$(BIN)/pytest -n auto --dist loadgroup
+test: .venv/installed lint page lint-page
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check
@@ -23,5 +28,22 @@ lint: .venv/installed
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable . --group dev
 	@touch $@
 
+ifeq ($(NPM),)
+page lint-page:
+	@echo "$@: skipped, Node is missing"
+else
+page: $(PAGE)
+
+$(PAGE): web/node_modules/installed $(PAGE_SOURCES)
+	@cd web && npm run --silent build
+
+lint-page: web/node_modules/installed
+	@cd web && npm run --silent lint && npm run --silent typecheck && npm run --silent test
+
+web/node_modules/installed: web/package-lock.json
+	@cd web && npm ci --silent
+	@touch $@
+endif
+
 clean:
-	rm -rf .venv
+	rm -rf .venv web/node_modules

@@ -15,6 +15,7 @@ from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_devices import devices_app
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_output import Json, TaskName, print_result
+from lumbargrade.cli_serve import serve
 from lumbargrade.errors import LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -25,6 +26,7 @@ app.add_typer(dataset_app, name="dataset")
 app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 app.add_typer(stage_app, name="stage", hidden=True)
+app.command("serve")(serve)
 
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
 

@@ -118,7 +118,7 @@ def serve_command(
     def begin() -> Front:
         return Front(
             wanted=(lambda: version) if version else (lambda: champion_to_serve(grading_task)),
-            serve=lambda wanted: served_version(grading_task, wanted),
+            serve=lambda wanted: served_version(grading_task, wanted, as_champion=version is None),
             tell=say,
             seconds=seconds,
         )

@@ -51,11 +51,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def folder_sha256(folder: Path) -> str:
-    """Hash of the names and bytes of a folder's files, in the order of their names; compiled Python does not count."""
+def folder_sha256(folder: Path, without: Path | None = None) -> str:
+    """Hash of the names and bytes of a folder's files, in the order of their names; compiled Python does not count.
+
+    Args:
+        without: A folder in it that does not count.
+    """
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
+        counts = "__pycache__" not in path.parts and (without is None or without not in path.parents)
+        if path.is_file() and counts:
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -42,8 +42,6 @@ STUDIES = 14
 STORE = "sqlite:///mlruns/mlflow.db"
 MODEL = "lumbargrade-rsna2024"
 
-pytestmark = pytest.mark.xdist_group("main_job")
-
 
 @dataclass(frozen=True)
 class Job:
@@ -185,7 +183,9 @@ def dvc_directory_md5(folder: Path) -> str:
 
 def package_sha256(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    for path in sorted(
+        path for path in folder.rglob("*") if path.is_file() and not {"__pycache__", "page"} & set(path.parts)
+    ):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

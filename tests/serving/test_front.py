@@ -1,11 +1,15 @@
 """One address while the model behind it changes: nothing is lost, and what cannot be served is not."""
 
 import http.server
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -177,3 +181,45 @@ def test_a_port_that_is_taken_is_told_before_anything_is_started(models: Models)
             InputError, match=rf"^127\.0\.0\.1:{port} cannot be listened at \(.+\); give another --port$"
         ):
             serve_front(lambda: pytest.fail("begun"), "127.0.0.1", port)
+
+
+ALONE = """
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from lumbargrade.serving.front import Front, serve_front
+
+@contextmanager
+def serve(version):
+    Path("running").touch()
+    try:
+        yield "http://127.0.0.1:9"
+    finally:
+        Path("running").unlink()
+
+serve_front(lambda: Front(lambda: "1", serve, lambda line: print(line, flush=True)), "127.0.0.1", int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_no_model_server_is_left_running(number: signal.Signals, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-c", ALONE, str(port)]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "version 1 answers\n"
+        until(lambda: answers(f"http://127.0.0.1:{port}/ping"))
+        assert (tmp_path / "running").exists()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+    assert not (tmp_path / "running").exists()
+
+
+def answers(address: str) -> bool:
+    try:
+        return requests.get(address, timeout=5).status_code == 502
+    except requests.ConnectionError:
+        return False

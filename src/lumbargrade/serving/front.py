@@ -5,10 +5,13 @@ version is started beside the old one; once it answers, it gets the requests, an
 """
 
 import asyncio
+import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import httpx
 import uvicorn
@@ -130,6 +133,8 @@ def serve_front(begin: Callable[[], Front], host: str, port: int) -> None:
     Raises:
         InputError: Nothing can listen there; nothing was begun then.
     """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -142,3 +147,8 @@ def serve_front(begin: Callable[[], Front], host: str, port: int) -> None:
             uvicorn.Server(config).run(sockets=[listener])
         finally:
             front.close()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Uvicorn sends itself the signal again that ended it; by default that would leave the model server running."""
+    sys.exit(0)

@@ -4,10 +4,7 @@ It holds no pixels, and no identifiers but a salted hash of the study: the same 
 does not hold the salt can tell which study it is.
 """
 
-import hashlib
-import hmac
 import os
-import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lumbargrade.errors import InputError
 from lumbargrade.registry.contract import registered_name
+from lumbargrade.serving.study_hash import StudyHasher
 from lumbargrade.task import GradingTask
 
 SERVED = Path("served/answers.jsonl")
 SERVING_LOG = "LUMBARGRADE_SERVING_LOG"
 """Environment variable with the path of the log; a model server without it writes none."""
-
-_SALT = "salt"
 
 
 class AnsweredCell(BaseModel):
@@ -98,14 +94,14 @@ class ServingLog:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
-            salt = self._salt()
+            hashed = StudyHasher(self.path.parent)
             uid = answer["study_id"].iloc[0]
             answered = Answered(
                 time=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 request_id=request_id,
                 model=model,
-                study="" if uid is None else salted(salt, str(uid).encode()),
-                input_sha256=salted(salt, study),
+                study="" if uid is None else hashed(str(uid)),
+                input_sha256=hashed(study),
                 cells=tuple(_cell(row, task) for row in answer.to_dict("records")),
             )
             with self.path.open("a+b") as file:
@@ -135,19 +131,6 @@ class ServingLog:
             if answered.request_id == request_id:
                 return answered
         raise InputError(f"{self.path} has no answer {request_id}; name the log of the server that gave it with --log")
-
-    def _salt(self) -> bytes:
-        path = self.path.with_name(_SALT)
-        if not path.exists():
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_hex(32).encode())
-        return path.read_bytes()
-
-
-def salted(salt: bytes, told: bytes) -> str:
-    """Hash that tells nothing to whoever does not hold the salt (HMAC with SHA-256)."""
-    return hmac.new(salt, told, hashlib.sha256).hexdigest()
 
 
 def _cell(row: dict[object, object], task: GradingTask) -> AnsweredCell:

@@ -1,6 +1,8 @@
 """Starts and asks MLflow's scoring server, a process of its own."""
 
 import base64
+import io
+import json
 import os
 import re
 import signal
@@ -23,7 +25,10 @@ from lumbargrade.training.tracking import tracking_uri
 
 _START_SECONDS = 180
 _ANSWER_SECONDS = 300
+_STOP_SECONDS = 30
 _ERROR = re.compile(r"[\w.]+(Error|Exception): ")
+_PART_BYTES = 3 << 18
+"""Divisible by three, so that the base64 of the parts is the base64 of the whole."""
 
 
 @contextmanager
@@ -34,12 +39,7 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
         LumbargradeError: The server did not start; the sentence ends with its last words.
     """
     port = port or _free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [
-        "-m",
-        "mlflow",
-        "models",
-        "serve",
+    options = [
         "-m",
         uri,
         "--env-manager",
@@ -48,7 +48,34 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
         "127.0.0.1",
         "-p",
         str(port),
+        "--timeout",
+        str(_ANSWER_SECONDS),
     ]
+    with _served(["-m", "mlflow", "models", "serve", *options], port, uri) as address:
+        yield address
+
+
+@contextmanager
+def served_champion(task: str, version: str | None = None, port: int | None = None) -> Iterator[str]:
+    """Runs ``lumbargrade models serve`` as long as the context lasts, in a process of its own; yields its address.
+
+    Args:
+        task: As the command takes it.
+        version: The champion, as it moves, if not given.
+
+    Raises:
+        LumbargradeError: It did not start; the sentence ends with its last words.
+    """
+    port = port or _free_port()
+    start = ["-c", "from lumbargrade.cli import main; main()", "models", "serve", *([version] if version else [])]
+    what = f"version {version}" if version else "the champion"
+    with _served([*start, "--port", str(port), "--task", task], port, what) as address:
+        yield address
+
+
+@contextmanager
+def _served(command: list[str], port: int, what: str) -> Iterator[str]:
+    address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, *command], env=_environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -56,31 +83,64 @@ def served_model(uri: str, port: int | None = None) -> Iterator[str]:
         try:
             if not _answers(address, process):
                 log.seek(0)
-                raise LumbargradeError(f"the model server for {uri} did not start: {_last_words(log.read())}")
+                raise LumbargradeError(f"the model server for {what} did not start: {_last_words(log.read())}")
             yield address
         finally:
             _stop(process)
 
 
-def ask(address: str, study: bytes, explain: bool = False) -> list[dict[str, Any]]:
+def is_ready(address: str, seconds: float = 2) -> bool:
+    """Whether a scoring server answers."""
+    try:
+        return requests.get(f"{address}/ping", timeout=seconds).ok
+    except requests.RequestException:
+        return False
+
+
+def ask(address: str, study: Path | bytes, explain: bool = False) -> list[dict[str, Any]]:
     """Sends a study's zip to a scoring server and returns a record for each cell, with a heat map if it is to explain.
+
+    Args:
+        study: The zip's file or its bytes; a file is read while it is sent.
 
     Raises:
         LumbargradeError: The server answered with an error. Its body echoes what was sent, so it is not repeated.
     """
-    payload: dict[str, Any] = {
-        "dataframe_split": {"columns": [STUDY_COLUMN], "data": [[base64.b64encode(study).decode()]]}
-    }
-    if explain:
-        payload["params"] = {EXPLAIN: True}
+    kind = {"Content-Type": "application/json"}
+    question: Any = _Question(study, explain)
     try:
-        answer = requests.post(f"{address}/invocations", json=payload, timeout=_ANSWER_SECONDS)
+        answer = requests.post(f"{address}/invocations", data=question, headers=kind, timeout=_ANSWER_SECONDS)
     except requests.RequestException as error:
         raise LumbargradeError(f"the model server at {address} did not answer ({type(error).__name__})") from error
     if answer.status_code != requests.codes.ok:
         raise LumbargradeError(f"the model server at {address} answered with status {answer.status_code}; see its log")
-    records: list[dict[str, Any]] = answer.json()["predictions"]
+    try:
+        records: list[dict[str, Any]] = answer.json()["predictions"]
+    except (ValueError, KeyError, TypeError):
+        raise LumbargradeError(f"what answers at {address} is no model server of MLflow; give its address") from None
     return records
+
+
+class _Question:
+    """A request's body, made while it is sent: neither a large study nor its base64 is ever in memory as a whole."""
+
+    def __init__(self, study: Path | bytes, explain: bool) -> None:
+        before, after = json.dumps({"dataframe_split": {"columns": [STUDY_COLUMN], "data": [["|"]]}}).split("|")
+        if explain:
+            after = f'{after[:-1]}, "params": {json.dumps({EXPLAIN: True})}}}'
+        self._before, self._after, self._study = before.encode(), after.encode(), study
+        size = study.stat().st_size if isinstance(study, Path) else len(study)
+        self._length = len(self._before) + 4 * ((size + 2) // 3) + len(self._after)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._before
+        with self._study.open("rb") if isinstance(self._study, Path) else io.BytesIO(self._study) as file:
+            while part := file.read(_PART_BYTES):
+                yield base64.b64encode(part)
+        yield self._after
 
 
 def _environment() -> dict[str, str]:
@@ -98,24 +158,22 @@ def _last_words(text: str) -> str:
     """The last error that a server's log names, but for MLflow's own that the server ended."""
     lines = text.strip().splitlines() or ["it said nothing"]
     errors = [line for line in lines if _ERROR.match(line) and "returned non zero return code" not in line]
-    return (errors or lines)[-1][:300]
+    return (errors or lines)[-1].removeprefix("error: ")[:300]
 
 
 def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
     give_up = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < give_up:
-        try:
-            if requests.get(f"{address}/ping", timeout=2).ok:
-                return True
-        except requests.RequestException:
-            time.sleep(0.3)
+        if is_ready(address):
+            return True
+        time.sleep(0.3)
     return False
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=10)
+        process.wait(timeout=_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -7,6 +7,7 @@ import io
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -68,29 +69,52 @@ def open_study(source: Path | bytes, task: GradingTask) -> Iterator[Study]:
         yield _read_folder(Path(name), task, None)
 
 
-def _unpack(source: Path | bytes, folder: Path) -> None:
-    """Unpacks a zip under names of our own: numbers where RSNA's layout has them, counters elsewhere."""
+@contextmanager
+def opened_archive(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
+    """Opens a zip; what is wrong with it is told as long as the context lasts.
+
+    Raises:
+        InputError: It is no zip, or cannot be unpacked.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            _check_size(entries)
-            for count, entry in enumerate(entries):
-                target = folder / _own_name(PurePosixPath(entry.filename), count)
-                if target.exists():  # two folders of one number in different places
-                    target = folder / _OTHERS / f"f{count}.dcm"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as packed, target.open("wb") as unpacked:
-                    shutil.copyfileobj(packed, unpacked)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError) as error:
+            yield archive
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
         raise InputError("the study is not a zip file that can be unpacked; send a zip of its DICOM files") from error
 
 
-def _check_size(entries: list[zipfile.ZipInfo]) -> None:
+def check_archive(archive: zipfile.ZipFile, max_files: int | None = None) -> list[zipfile.ZipInfo]:
+    """Returns a zip's files, if it may be unpacked.
+
+    Args:
+        max_files: :data:`MAX_FILES` if not given.
+
+    Raises:
+        InputError: It is encrypted, holds too many files, or becomes too large.
+    """
+    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    _check_size(entries, max_files or MAX_FILES)
+    return entries
+
+
+def _unpack(source: Path | bytes, folder: Path) -> None:
+    """Unpacks a zip under names of our own: numbers where RSNA's layout has them, counters elsewhere."""
+    with opened_archive(source) as archive:
+        for count, entry in enumerate(check_archive(archive)):
+            target = folder / _own_name(PurePosixPath(entry.filename), count)
+            if target.exists():  # two folders of one number in different places
+                target = folder / _OTHERS / f"f{count}.dcm"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(entry) as packed, target.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+
+
+def _check_size(entries: list[zipfile.ZipInfo], max_files: int) -> None:
     if any(entry.flag_bits & 1 for entry in entries):
         raise InputError("the study's zip is encrypted; send it without a password")
     size, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
-    if len(entries) > MAX_FILES:
-        raise InputError(f"the study's zip holds {len(entries)} files; at most {MAX_FILES} are taken")
+    if len(entries) > max_files:
+        raise InputError(f"the study's zip holds {len(entries)} files; at most {max_files} are taken")
     if size > MAX_BYTES or size > MAX_RATIO * max(packed, 1 << 20):
         raise InputError(
             f"the study's zip unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no real study does"

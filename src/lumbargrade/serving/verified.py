@@ -31,15 +31,20 @@ def champion_to_serve(task: GradingTask) -> str:
 
 
 @contextmanager
-def served_version(task: GradingTask, version: str, port: int | None = None) -> Iterator[str]:
+def served_version(
+    task: GradingTask, version: str, as_champion: bool = False, port: int | None = None
+) -> Iterator[str]:
     """Serves a version on this machine as long as the context lasts; yields the server's address.
+
+    Args:
+        as_champion: Whether it serves because it is champion.
 
     Raises:
         InputError: There is no such version, or it is not what was signed.
         LumbargradeError: The server did not start.
     """
     log = AuditLog()
-    check_servable(open_registry(task), task, log, version)
+    check_servable(open_registry(task), task, log, version, as_champion)
     uri = f"models:/{registered_name(task)}/{version}"
     log.append(SERVE_START, uri, {})
     with served_model(uri, port) as address:

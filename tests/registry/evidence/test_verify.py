@@ -312,7 +312,12 @@ def test_what_was_altered_is_named(project: Project, alter: Callable[[Project], 
 def test_what_was_altered_is_not_served(project: Project, alter: Callable[[Project], str]) -> None:
     alter(project)
     with pytest.raises(InputError, match=f"^version 1 of {NAME} is not served, as it is not what was signed: "):
-        check_servable(project.tracker, project.task, project.log, "1")
+        check_servable(project.tracker, project.task, project.log, "1", as_champion=True)
+
+
+def test_a_version_that_is_asked_for_by_its_number_does_not_depend_on_the_alias(project: Project) -> None:
+    the_alias_taken_away(project)
+    check_servable(project.tracker, project.task, project.log, "1")
 
 
 def test_another_fingerprint_than_the_one_that_was_noted(project: Project) -> None:

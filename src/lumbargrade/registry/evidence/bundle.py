@@ -80,10 +80,11 @@ def write_evidence(tracker: Tracker, made: Made, key: SigningKey, tell: Callable
     tell(f"writing the evidence of {made.name} version {made.version}")
     with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
         place = Path(name)
-        model = fetch_model(f"models:/{made.name}/{made.version}")
+        model = _fetch_model(made.name, made.version, place / "fetched")
         _write_files(place / FOLDER, tracker, made, model)
         sign_folder(place / FOLDER, place / EVIDENCE_SIGNATURE, key)
         sign_folder(model, place / MODEL_SIGNATURE, key, but=[MODEL_META])
+        shutil.rmtree(place / "fetched")
         tracker.client.log_artifacts(made.outcome.run_id, str(place), _place(made.version))
         return {file: file_sha256(place / file) for file in (EVIDENCE_SIGNATURE, MODEL_SIGNATURE)}
 
@@ -104,15 +105,16 @@ def fetched_evidence(found: ModelVersion) -> Iterator[Evidence | None]:
         except (MlflowException, OSError):
             yield None
             return
-        model = fetch_model(f"models:/{found.name}/{found.version}")
+        model = _fetch_model(found.name, str(found.version), Path(name) / "fetched")
         folder = Path(place)
         yield Evidence(folder / FOLDER, folder / EVIDENCE_SIGNATURE, model, folder / MODEL_SIGNATURE)
 
 
-def fetch_model(uri: str) -> Path:
-    """The folder of a registered model as MLflow has it now; a copy, if the store is elsewhere."""
+def _fetch_model(name: str, version: str, folder: Path) -> Path:
+    """A copy of a registered model as MLflow has it now."""
     mlflow.set_tracking_uri(tracking_uri())
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+    folder.mkdir()
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{version}", dst_path=str(folder)))
 
 
 def _place(version: str) -> str:

@@ -47,9 +47,14 @@ def read_code_state(project: Path = Path()) -> CodeState:
     """
     return CodeState(
         commit=_git(project, "rev-parse", "HEAD").decode().strip(),
-        package_sha256=folder_sha256(PACKAGE),
+        package_sha256=source_sha256(PACKAGE),
         diff=_difference(project) if changed_files(project) else b"",
     )
+
+
+def source_sha256(package: Path) -> str:
+    """Hash of a package's files, without the page, which is built into it and is not in git."""
+    return folder_sha256(package, without=package / "web" / "page")
 
 
 def changed_files(project: Path = Path()) -> list[str]:

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.integrity import restore_object
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.files import folder_sha256
 from lumbargrade.params import Params
 from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.evidence.bundle import PATCH, Evidence, fetched_evidence
+from lumbargrade.registry.evidence.code import source_sha256
 from lumbargrade.registry.evidence.environment import installed_packages
 from lumbargrade.registry.evidence.record import Json, file_sha256
 from lumbargrade.registry.evidence.verify import check_servable
@@ -41,7 +41,7 @@ REPRODUCED = "reproduced"
 
 _OWN = "lumbargrade"
 _COMMAND = "from lumbargrade.cli import main; main()"
-_WEIGHTS = ("grader-", "locator-", "calibration")
+_WEIGHTS = "artifacts/"
 
 
 class Compared(BaseModel):
@@ -150,7 +150,7 @@ def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
         try:
             if code["annotations"]["dirty"]:
                 _git("-C", str(project), "apply", str((evidence.folder / PATCH).resolve()))
-            if folder_sha256(project / "src" / _OWN) != code["digest"]["sha256"]:
+            if source_sha256(project / "src" / _OWN) != code["digest"]["sha256"]:
                 raise InputError(
                     f"the package that made the version was not that of commit {commit}: it was installed from elsewhere; "
                     "check that code out and install it, then reproduce"
@@ -200,9 +200,8 @@ def _results(record: Json) -> dict[str, str]:
         elif part["name"].startswith("dataset "):
             found[part["name"]] = part["digest"]["sha256"]
     for file in record["subject"]:
-        name = Path(file["name"]).name
-        if name.startswith(_WEIGHTS):
-            found[name] = file["digest"]["sha256"]
+        if file["name"].startswith(_WEIGHTS):
+            found[file["name"]] = file["digest"]["sha256"]
     found["cross-validated evaluation"] = json.dumps(story["evaluation"], sort_keys=True)
     if story["gate"]["candidate"] is not None:
         found["evaluation on the holdout"] = json.dumps(story["gate"]["candidate"], sort_keys=True)

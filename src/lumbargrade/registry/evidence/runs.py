@@ -1,6 +1,6 @@
 """What MLflow holds of a version's runs, written down when it is registered, and compared with it later."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mlflow.entities import Run
@@ -41,18 +41,29 @@ def run_problems(tracker: Tracker, known: dict[str, RunFacts]) -> Iterator[str]:
             yield f"{where} is gone"
             continue
         now = _facts(tracker, run)
-        yield from _differences(where, "parameter", then.params, now.params)
-        yield from _differences(where, "tag", then.tags, now.tags)
+        yield from differences(f"{where}: parameter", then.params, now.params)
+        yield from differences(f"{where}: tag", then.tags, now.tags)
         for name in sorted({*then.metrics, *now.metrics}):
             steps, changed = then.metrics.get(name, {}), now.metrics.get(name, {})
             before, after = (
                 {f"{name} of step {step}": value for step, value in told.items()} for told in (steps, changed)
             )
-            yield from _differences(where, "metric", before, after)
+            yield from differences(f"{where}: metric", before, after)
         for name, steps in then.metrics.items():
             shown = repr(run.data.metrics.get(name))
             if shown != steps[max(steps)]:
                 yield f"{where}: the latest {name} is shown as {shown}; it was {steps[max(steps)]}"
+
+
+def differences(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    """Names each value that is gone, was added or is another."""
+    for name in sorted({*then, *now}):
+        if name not in now:
+            yield f"{what} {name} is gone; it was {then[name]}"
+        elif name not in then:
+            yield f"{what} {name} was added: {now[name]}"
+        elif then[name] != now[name]:
+            yield f"{what} {name} is {now[name]}; it was {then[name]}"
 
 
 def _facts(tracker: Tracker, run: Run) -> RunFacts:
@@ -65,13 +76,3 @@ def _facts(tracker: Tracker, run: Run) -> RunFacts:
             for name in told
         },
     )
-
-
-def _differences(where: str, what: str, then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
-    for name in sorted({*then, *now}):
-        if name not in now:
-            yield f"{where}: {what} {name} is gone; it was {then[name]}"
-        elif name not in then:
-            yield f"{where}: {what} {name} was added: {now[name]}"
-        elif then[name] != now[name]:
-            yield f"{where}: {what} {name} is {now[name]}; it was {then[name]}"

@@ -24,7 +24,7 @@ from lumbargrade.registry.champion import FOUND_MOVED, logged_moves
 from lumbargrade.registry.contract import MODEL_META, registered_name
 from lumbargrade.registry.evidence.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
 from lumbargrade.registry.evidence.record import file_digests, file_sha256
-from lumbargrade.registry.evidence.runs import run_problems
+from lumbargrade.registry.evidence.runs import differences, run_problems
 from lumbargrade.registry.models import champion_version
 from lumbargrade.registry.register import REGISTERED, SIGNED, signed_versions
 from lumbargrade.registry.versions import all_versions
@@ -130,8 +130,11 @@ def verify(
     )
 
 
-def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: str) -> None:
-    """Checks what a model is served by: the log, the alias, and the version's signatures and tags.
+def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: str, as_champion: bool = False) -> None:
+    """Checks what a model is served by: the log, and the version's signatures and tags.
+
+    Args:
+        as_champion: Whether it serves because it is champion; then the alias is checked too.
 
     Raises:
         InputError: Something was altered; the sentence names the first of it.
@@ -139,7 +142,7 @@ def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: 
     registry = _Registry(tracker, task, log)
     found = {str(each.version): each for each in all_versions(tracker, task)}.get(version)
     problems = [problem.problem for problem in _log_problems(log, None)[1]]
-    problems += _champion_problems(registry)
+    problems += _champion_problems(registry) if as_champion else []
     problems += _version_problems(registry, found, version, None)
     if problems:
         raise InputError(
@@ -223,15 +226,8 @@ def _tag_problems(found: ModelVersion, entries: Sequence[Entry]) -> Iterator[str
     then: dict[str, str] = {}
     for entry in entries:
         then |= approval_tags(entry) if entry.kind == APPROVED else entry.details.get("tags", {})
-    for name in sorted({*then, *found.tags}):
-        if name.startswith("mlflow."):
-            continue
-        if name not in found.tags:
-            yield f"its tag {name} is gone; it was {then[name]}"
-        elif name not in then:
-            yield f"its tag {name} was added: {found.tags[name]}"
-        elif then[name] != found.tags[name]:
-            yield f"its tag {name} is {found.tags[name]}; it was {then[name]}"
+    now = {name: value for name, value in found.tags.items() if not name.startswith("mlflow.")}
+    yield from differences("its tag", then, now)
 
 
 def _evidence_problems(evidence: Evidence, signed: Entry, key: PublicKey) -> Iterator[str]:

@@ -1,0 +1,46 @@
+"""By what a study is known once it is forgotten: a salted hash, from which nobody without the salt can tell the study."""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+SALT = "salt"
+
+
+class StudyHasher:
+    """Hashes studies with the salt of a data folder, which is made at first use, for its owner only.
+
+    Args:
+        folder: The data folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._salt = _read_salt(folder / SALT)
+
+    def __call__(self, told: str | bytes) -> str:
+        """Hash of a StudyInstanceUID, or of what was sent (HMAC with SHA-256), in hexadecimal."""
+        return hmac.new(self._salt, told.encode() if isinstance(told, str) else told, hashlib.sha256).hexdigest()
+
+
+def study_number(study_hash: str) -> int:
+    """A hash as a study_id of RSNA's tables, which has up to 18 digits."""
+    return int(study_hash, 16) % 10**18
+
+
+def _read_salt(path: Path) -> bytes:
+    if not path.exists():
+        temporary = path.with_name(f".{SALT}-{os.getpid()}-{secrets.token_hex(4)}")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(temporary)  # whole or not there, and never in place of another process's
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+    return path.read_bytes()

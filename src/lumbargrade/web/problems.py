@@ -1,0 +1,47 @@
+"""What goes wrong, told to a clinician: what it is, and what to do. Never a file name, a tag, or an upstream body."""
+
+from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.errors import LumbargradeError
+
+_ANOTHER = "Export the study again and send it once more."
+
+
+class Problem(BaseModel):
+    """Two plain sentences.
+
+    Attributes:
+        what: What is wrong.
+        do: What to do about it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    do: str
+
+
+class Refusal(Exception):  # noqa: N818 - it is what the server answers, and no fault of it
+    """A request that is not carried out.
+
+    Args:
+        status: HTTP status.
+    """
+
+    def __init__(self, status: int, what: str, do: str) -> None:
+        super().__init__(what)
+        self.status = status
+        self.problem = Problem(what=what, do=do)
+
+
+def problem_of(error: LumbargradeError) -> Problem:
+    """Tells an error of the package, ``what is wrong; what to do``, in two sentences."""
+    what, _, do = str(error).partition("; ")
+    return Problem(what=sentence(what), do=sentence(do) if do else _ANOTHER)
+
+
+def sentence(words: str) -> str:
+    """The words with a capital letter and a full stop."""
+    words = words.strip()
+    end = "" if words.endswith((".", "!", "?")) else "."
+    return f"{words[:1].upper()}{words[1:]}{end}"

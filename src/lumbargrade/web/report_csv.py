@@ -1,0 +1,30 @@
+"""The answer as a table, a row a cell."""
+
+import csv
+import io
+
+from lumbargrade.task import GradingTask
+from lumbargrade.web.api import StudyReport
+
+
+def csv_report(report: StudyReport, task: GradingTask) -> str:
+    """Returns the table; what holds for the whole study is repeated in each row, so that rows can be joined freely."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    head = ["study_hash", "request_id", "model", "graded_at", "condition", "level", "grade", *task.grade_columns]
+    writer.writerow([*head, "possible_grades", "reason", "reader_grade", "reader_comment", "caution"])
+    shared = [report.study_hash, report.request_id, f"{report.model.name}/{report.model.version}", report.graded_at]
+    for cell in report.cells:
+        probabilities = cell.probabilities or {}
+        correction = cell.correction
+        values = [f"{probabilities[grade]:.4f}" if grade in probabilities else "" for grade in task.grades]
+        corrected = [correction.grade or "not graded", _text(correction.comment)] if correction else ["", ""]
+        row = [cell.condition, cell.level, cell.grade or "", *values, ";".join(cell.possible_grades)]
+        writer.writerow([*shared, *row, cell.reason or "", *corrected, report.research_strip or ""])
+    return text.getvalue()
+
+
+def _text(comment: str | None) -> str:
+    """A reader's words; a spreadsheet would run what begins like a formula."""
+    words = comment or ""
+    return f"'{words}" if words.startswith(("=", "+", "-", "@", "\t", "\r")) else words

@@ -1,0 +1,79 @@
+"""A reading room with a small model server beside it."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from flask import Flask
+
+from lumbargrade.dataset.bundle import zip_study
+from lumbargrade.task import GradingTask
+from lumbargrade.web.app import create_app
+from lumbargrade.web.settings import WebSettings
+
+from .reading import PAGE, MakeApp, ModelServer, Reader
+
+
+@pytest.fixture
+def model_server(rsna: GradingTask) -> Iterator[ModelServer]:
+    server = ModelServer(rsna)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def settings(rsna: GradingTask, model_server: ModelServer, tmp_path: Path) -> WebSettings:
+    return WebSettings(
+        task=rsna,
+        model_url=model_server.url,
+        data=tmp_path / "data",
+        spool=tmp_path / "spool",
+        max_bytes=64 << 20,
+        max_files=300,
+    )
+
+
+@pytest.fixture
+def make_app(settings: WebSettings) -> Iterator[MakeApp]:
+    """Makes applications with other settings, and closes them in the end."""
+    made: list[Flask] = []
+
+    def make(page: Path | None = None, pages: dict[str, str] | None = None, **changes: Any) -> Flask:
+        app = create_app(settings.model_copy(update=changes), PAGE, pages, *([page] if page else []))
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["reading_room"].close()
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def reader(app: Flask) -> Reader:
+    return Reader(app)
+
+
+@pytest.fixture(scope="session")
+def study_ids(phantom: Path) -> list[int]:
+    return sorted(int(name) for name in pd.read_csv(phantom / "train.csv")["study_id"])
+
+
+@pytest.fixture(scope="session")
+def zipped(phantom: Path, study_ids: list[int]) -> bytes:
+    return zip_study(phantom, study_ids[0], with_points=False)
+
+
+@pytest.fixture(scope="session")
+def loose(zipped: bytes) -> list[bytes]:
+    """The same study as loose files."""
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        return [archive.read(name) for name in archive.namelist()]

@@ -1,0 +1,165 @@
+"""A reader at the page, and a small model server, which answers as the real one does, by what it is sent."""
+
+import base64
+import hashlib
+import io
+import json
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+import pydicom
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from urllib3.filepost import encode_multipart_formdata
+
+from lumbargrade.task import GradingTask
+from lumbargrade.web.api import ModelPage
+
+UNSEEN = ("right_subarticular_stenosis", "L1/L2")
+"""The cell that the model server says it cannot grade."""
+
+
+def expected_grade(task: GradingTask, study_uid: str, condition: str, level: str) -> str:
+    """What the model server answers for a cell: it depends on the study that was sent, and on nothing else."""
+    digest = hashlib.sha256(f"{study_uid} {condition} {level}".encode()).digest()
+    return task.grades[digest[0] % len(task.grades)]
+
+
+class ModelServer:
+    """Answers /ping and /invocations; can be slow, down, or answer as MLflow answers what it does not like."""
+
+    def __init__(self, task: GradingTask) -> None:
+        self.task = task
+        self.asked: list[bytes] = []
+        self.explained = 0
+        self.seconds = 0.0
+        self.status = 200
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                self._send(200 if outer.status == 200 else 503, b"\n")
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                time.sleep(outer.seconds)
+                if outer.status != 200:
+                    self._send(outer.status, b"echo " + body)
+                    return
+                self._send(200, json.dumps({"predictions": outer.answer(json.loads(body))}).encode())
+
+            def _send(self, status: int, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        assert question["dataframe_split"]["columns"] == ["study"]
+        archive = base64.b64decode(question["dataframe_split"]["data"][0][0], validate=True)
+        self.asked.append(archive)
+        explain = question.get("params", {}).get("explain", False)
+        self.explained += explain
+        with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+            names = [name for name in zipped.namelist() if name.endswith(".dcm")]
+            image = pydicom.dcmread(io.BytesIO(zipped.read(names[0])), stop_before_pixels=True)
+        return [self._record(image, cell.condition.name, cell.level, explain) for cell in self.task.cells]
+
+    def _record(self, image: pydicom.Dataset, condition: str, level: str, explain: bool) -> dict[str, Any]:
+        record: dict[str, Any] = {"study_id": str(image.StudyInstanceUID), "condition": condition, "level": level}
+        nothing = dict.fromkeys(("series", "instance_number", "sop_instance_uid", "x", "y", "x_mm", "y_mm", "z_mm"))
+        record |= dict.fromkeys((*self.task.grade_columns, "grade", "possible_grades", "confidence")) | nothing
+        record |= {"reason": None, "notes": None}
+        if explain:
+            record |= {"heat_map": None, "heat_map_mm": None}
+        if (condition, level) == UNSEEN:
+            return record | {"reason": "no Axial T2 slice passes through L1/L2"}
+        grade = expected_grade(self.task, str(image.StudyInstanceUID), condition, level)
+        likely = self.task.grades.index(grade)
+        values = [0.7 if number == likely else 0.15 for number in range(len(self.task.grades))]
+        record |= dict(zip(self.task.grade_columns, values, strict=True))
+        x, y, z = (float(value) for value in image.ImagePositionPatient)
+        record |= {"grade": grade, "possible_grades": grade, "confidence": 0.8, "x": 0.0, "y": 0.0}
+        record |= {"series": str(image.SeriesInstanceUID), "instance_number": int(image.InstanceNumber)}
+        record |= {"sop_instance_uid": str(image.SOPInstanceUID), "x_mm": x, "y_mm": y, "z_mm": z}
+        if explain:
+            record |= {"heat_map": HEAT, "heat_map_mm": 44.0}
+        return record
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+HEAT = _png(np.arange(64, dtype=np.uint8).reshape(8, 8))
+
+
+PAGE = ModelPage(name="lumbargrade-rsna2024", version="3", alias="champion", run_id="r1")
+
+MakeApp = Callable[..., Flask]
+
+
+class Reader:
+    """A browser: it keeps cookies and sends the CSRF token."""
+
+    def __init__(self, app: Flask) -> None:
+        self.client: FlaskClient = app.test_client()
+        self.room = app.extensions["reading_room"]
+        self.csrf = {"X-CSRF-Token": self.client.get("/api/session").json["csrf_token"]}
+
+    def upload(self, *files: bytes, part: str = "file") -> Any:
+        parts = [(part, (f"../../{number}.dcm", data)) for number, data in enumerate(files)]
+        body, kind = encode_multipart_formdata(parts)
+        return self.client.post("/api/studies", data=body, content_type=kind, headers=self.csrf)
+
+    def graded(self, *files: bytes, part: str = "file") -> dict[str, Any]:
+        """Uploads a study and waits for its answer."""
+        response = self.upload(*files, part=part)
+        assert response.status_code == 202, response.json
+        assert self.wait(response.json["id"]) == "done"
+        answer: dict[str, Any] = self.client.get(f"/api/studies/{response.json['id']}").json
+        return answer
+
+    def wait(self, study_id: str) -> str:
+        stage: str = self.room.get(study_id).wait(300).stage
+        return stage
+
+    def get(self, path: str, **options: Any) -> Any:
+        return self.client.get(path, **options)
+
+    def correct(self, study_id: str, **body: Any) -> Any:
+        return self.client.put(f"/api/studies/{study_id}/corrections", json=body, headers=self.csrf)
+
+
+def study_uid(zipped: bytes) -> str:
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        return str(pydicom.dcmread(io.BytesIO(archive.read(archive.namelist()[0]))).StudyInstanceUID)
+
+
+def edited(data: bytes, **tags: Any) -> bytes:
+    """A DICOM file with other tags."""
+    dataset = pydicom.dcmread(io.BytesIO(data))
+    for name, value in tags.items():
+        setattr(dataset, name, value)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,112 @@
+"""A decoder may hang, take all memory, or crash: the reading room goes on."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lumbargrade.errors import InputError
+from lumbargrade.web.guard import GuardError, Limits, run_guarded
+
+LIMITS = Limits(seconds=60, memory_bytes=4 << 30)
+
+
+def answers(one: int, tell: Any) -> dict[str, int]:
+    tell(1, 2)
+    return {"is": one, "process": os.getpid()}
+
+
+def refuses(tell: Any) -> None:
+    raise InputError("this is wrong; do that")
+
+
+def hangs(tell: Any) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    tell(child.pid, 0)
+    time.sleep(60)
+
+
+def crashes(tell: Any) -> None:
+    ctypes.string_at(0)
+
+
+def raises(tell: Any) -> None:
+    raise RuntimeError("PatientName Meyer^Anna")
+
+
+def takes_memory(tell: Any) -> int:
+    return len(bytearray(1 << 30))
+
+
+def writes_much(path: str, tell: Any) -> None:
+    with Path(path).open("wb") as file:
+        for _ in range(64):
+            file.write(bytes(1 << 20))
+
+
+def prints(tell: Any) -> str:
+    os.write(1, b"Meyer^Anna")
+    os.write(2, b"Meyer^Anna")
+    return "said"
+
+
+def test_a_result_comes_from_another_process_with_its_progress() -> None:
+    seen = []
+    result = run_guarded(answers, 7, limits=LIMITS, on_progress=lambda *told: seen.append(told))
+    assert (result["is"], seen) == (7, [(1, 2)])
+    assert result["process"] != os.getpid()
+
+
+def test_what_the_user_did_wrong_is_told() -> None:
+    with pytest.raises(InputError, match="this is wrong; do that"):
+        run_guarded(refuses, limits=LIMITS)
+
+
+def test_what_hangs_is_killed_with_its_children() -> None:
+    children = []
+    with pytest.raises(GuardError):
+        run_guarded(hangs, limits=Limits(1, 4 << 30), on_progress=lambda pid, _: children.append(pid))
+    with pytest.raises(ProcessLookupError):
+        for _ in range(50):  # until whoever inherited it has buried it
+            os.kill(children[0], 0)
+            if Path(f"/proc/{children[0]}/stat").read_text().split()[2] == "Z":
+                raise ProcessLookupError
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("function", [crashes, raises])
+def test_a_crash_is_an_error_without_what_the_file_said(function: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(GuardError) as caught:
+        run_guarded(function, limits=LIMITS)
+    assert "Meyer" not in str(caught.value) + "".join(capfd.readouterr())
+
+
+def test_memory_is_limited() -> None:
+    assert run_guarded(takes_memory, limits=LIMITS) == 1 << 30
+    with pytest.raises(GuardError):
+        run_guarded(takes_memory, limits=Limits(60, 1 << 30))
+
+
+def test_files_are_limited(tmp_path: Path) -> None:
+    with pytest.raises(GuardError):
+        run_guarded(writes_much, str(tmp_path / "much"), limits=Limits(60, 4 << 30, 1 << 20))
+    assert (tmp_path / "much").stat().st_size <= 1 << 20
+
+
+def test_nothing_that_a_library_prints_gets_out(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run_guarded(prints, limits=LIMITS) == "said"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_killed_process_is_an_error() -> None:
+    with pytest.raises(GuardError):
+        run_guarded(kills_itself, limits=LIMITS)
+
+
+def kills_itself(tell: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)

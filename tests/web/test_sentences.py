@@ -1,0 +1,100 @@
+"""Plain sentences a level: they lead the page."""
+
+import pytest
+
+from lumbargrade.task import GradingTask
+from lumbargrade.web.api import Cell, Place
+from lumbargrade.web.sentences import flags, level_sentences
+
+SHORT = {
+    "canal": "spinal_canal_stenosis",
+    "left foramen": "left_neural_foraminal_narrowing",
+    "right foramen": "right_neural_foraminal_narrowing",
+    "left recess": "left_subarticular_stenosis",
+    "right recess": "right_subarticular_stenosis",
+}
+
+
+def study(task: GradingTask, level: str = "L4/L5", reason: str = "it is not seen", **said: str) -> list[Cell]:
+    """A study of normal cells but for what is said of a level: a grade, grades joined by ``;`` (may be), or nothing."""
+    told = {SHORT[name.replace("_", " ")]: text for name, text in said.items()}
+    cells = []
+    for cell in task.cells:
+        text = told.get(cell.condition.name, "Normal/Mild") if cell.level == level else "Normal/Mild"
+        grades = [grade for grade in text.split(";") if grade]
+        cells.append(
+            Cell(
+                condition=cell.condition.name, level=cell.level, grade=grades[0] if grades else None, probabilities=None,
+                possible_grades=tuple(grades), reason=None if grades else reason, correction=None, place=None,
+            )
+        )  # fmt: skip
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        ({}, "L4/L5: normal or mild throughout."),
+        ({"canal": "Severe"}, "L4/L5: severe spinal canal stenosis."),
+        (
+            {"left_foramen": "Moderate", "canal": "Severe"},
+            "L4/L5: severe spinal canal stenosis, moderate left neural foraminal narrowing.",
+        ),
+        (
+            {"left_foramen": "Moderate", "right_foramen": "Moderate", "right_recess": "Severe"},
+            "L4/L5: severe right subarticular stenosis, moderate bilateral neural foraminal narrowing.",
+        ),
+        (
+            {"left_recess": "", "right_recess": ""},
+            "L4/L5: normal or mild where graded; not graded: bilateral subarticular stenosis.",
+        ),
+        (
+            {"canal": "Moderate", "left_recess": ""},
+            "L4/L5: moderate spinal canal stenosis; not graded: left subarticular stenosis.",
+        ),
+        (
+            {"canal": "Moderate;Severe"},
+            "L4/L5: moderate spinal canal stenosis. Severe is not ruled out for spinal canal stenosis.",
+        ),
+        (dict.fromkeys(("canal", "left_foramen", "right_foramen", "left_recess", "right_recess"), ""),
+         "L4/L5: not graded: it is not seen."),
+        (dict.fromkeys(("canal", "left_foramen", "right_foramen", "left_recess", "right_recess"), "Normal/Mild;Severe"),
+         "L4/L5: normal or mild throughout. Severe is not ruled out anywhere."),
+    ],
+)  # fmt: skip
+def test_a_level_in_words(rsna: GradingTask, said: dict[str, str], text: str) -> None:
+    sentences = level_sentences(rsna, study(rsna, **said))
+    assert [sentence.level for sentence in sentences] == list(rsna.levels)
+    assert sentences[3].text == text
+    assert sentences[0].text == "L1/L2: normal or mild throughout."
+
+
+def test_another_task_has_its_own_words(disc: GradingTask) -> None:
+    cells = [
+        Cell(
+            condition=cell.condition.name, level=cell.level, grade="Severe" if cell.level == "L5/S1" else "Normal/Mild",
+            probabilities=None, possible_grades=(), reason=None, correction=None, place=None,
+        )
+        for cell in disc.cells
+    ]  # fmt: skip
+    assert level_sentences(disc, cells)[-1].text == "L5/S1: severe disc degeneration."
+
+
+def test_what_to_know_first_is_told_once(rsna: GradingTask) -> None:
+    reason = "the study has no Axial T2 series"
+    cells = study(rsna, reason=reason, left_recess="", right_recess="")
+    told = flags(rsna, cells, ["the levels may be named one too high or too low"], [])
+    assert told == ["The levels may be named one too high or too low.", "The study has no Axial T2 series."]
+
+
+def test_uncertain_places_are_named(rsna: GradingTask) -> None:
+    place = Place(series_id="s0", slice=0, x=0, y=0, mm=(0, 0, 0), confidence=0.1)
+    cells = [cell.model_copy(update={"place": place}) for cell in study(rsna)]
+    (told,) = flags(rsna, cells, [], [])
+    assert told.startswith("The model is not sure where to look for L1/L2 spinal canal stenosis, ")
+    assert "and 22 more; check the marked places." in told
+
+
+def test_a_study_without_any_grade_says_so_first(rsna: GradingTask) -> None:
+    cells = [cell.model_copy(update={"grade": None, "reason": "no image can be read"}) for cell in study(rsna)]
+    assert flags(rsna, cells, [], [])[0] == "Nothing could be graded in this study."

@@ -1,0 +1,47 @@
+import { useState } from 'react';
+
+import { routeHash, useRoute } from '../route.ts';
+import { useSession } from '../session.ts';
+import { ConnectionBanner } from './ConnectionBanner.tsx';
+import { Help } from './Help.tsx';
+import { Home } from './Home.tsx';
+import { ModelPage } from './ModelPage.tsx';
+import { StudyPage } from './StudyPage.tsx';
+
+const STRIP = 'Not for clinical use';
+
+export function App() {
+  const route = useRoute();
+  const { session, state, retry } = useSession();
+  const [helping, setHelping] = useState(false);
+  const strip = session === null ? STRIP : session.research_strip;
+  return (
+    <div className="app">
+      {strip !== null && (
+        <div className="strip" role="note">
+          {strip}
+        </div>
+      )}
+      <ConnectionBanner state={state} retry={retry} />
+      {session !== null && (
+        <>
+          {route.study === null && !route.model && <Home session={session} onHelp={() => setHelping(true)} />}
+          {route.study !== null && (
+            <div className="kept" hidden={route.model}>
+              <StudyPage
+                key={route.study}
+                id={route.study}
+                session={session}
+                shown={!route.model}
+                onHelp={() => setHelping(true)}
+              />
+            </div>
+          )}
+          {route.model && <ModelPage back={routeHash({ ...route, model: false })} />}
+        </>
+      )}
+      {session === null && state === 'starting' && <p className="waiting">Asking the reading room…</p>}
+      {helping && <Help onClose={() => setHelping(false)} />}
+    </div>
+  );
+}

@@ -1,0 +1,65 @@
+import { memo } from 'react';
+
+import type { Study, Task } from '../api.ts';
+import { severityClass, severityOf, type CellKey } from '../grades.ts';
+import { GradeGrid } from './GradeGrid.tsx';
+import { GradeMark } from './GradeMark.tsx';
+import { Sentences } from './Sentences.tsx';
+
+interface Props {
+  study: Study;
+  task: Task;
+  chosen: CellKey | null;
+  onChoose: (cell: CellKey) => void;
+}
+
+/** What the model found: in words first, then in the grid. It stays as it is while images are scrolled. */
+export const Findings = memo(function Findings({ study, task, chosen, onChoose }: Props) {
+  return (
+    <>
+      <section className="findings" aria-label="Findings in words">
+        <Counts study={study} task={task} />
+        <Sentences study={study} task={task} chosen={chosen} onChoose={onChoose} />
+      </section>
+      <GradeGrid study={study} task={task} chosen={chosen} onChoose={onChoose} />
+      <Reasons study={study} />
+    </>
+  );
+});
+
+/** How many cells of each grade; the marks' legend at the same time. */
+function Counts({ study, task }: { study: Study; task: Task }) {
+  const kinds = [...[...task.grades].reverse().map(({ name, title }) => ({ name, title })), { name: null, title: 'Not graded' }];
+  return (
+    <ul className="counts">
+      {kinds.map(({ name, title }) => {
+        const severity = severityOf(task, name);
+        const count = study.cells.filter(({ grade }) => grade === name).length;
+        if (name === null && count === 0) return null;
+        return (
+          <li key={title} className={severityClass(severity)}>
+            <GradeMark severity={severity} /> <b>{count}</b> {title}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+/** Why cells have no grade, each reason once. */
+function Reasons({ study }: { study: Study }) {
+  const counts = new Map<string, number>();
+  for (const { grade, reason } of study.cells) {
+    if (grade === null && reason !== null) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  }
+  if (counts.size === 0) return null;
+  return (
+    <ul className="reasons" aria-label="Why cells are not graded">
+      {[...counts].map(([reason, count]) => (
+        <li key={reason}>
+          Not graded ({count === 1 ? '1 cell' : `${count} cells`}): {reason}
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,131 @@
+import { useEffect, useState } from 'react';
+
+import type { ModelFacts, Problem } from '../api.ts';
+import { getModel, problemOf } from '../client.ts';
+import { modelRows } from '../modelRows.ts';
+import { ProblemCard } from './ProblemCard.tsx';
+import { TopBar } from './TopBar.tsx';
+
+/** Which version serves, how good it was found beside its baselines, and where it comes from. */
+export function ModelPage({ back }: { back: string }) {
+  const [facts, setFacts] = useState<ModelFacts | null>(null);
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [asked, setAsked] = useState(0);
+
+  useEffect(() => {
+    let stopped = false;
+    getModel().then(
+      (found) => {
+        if (stopped) return;
+        setFacts(found);
+        setProblem(null);
+      },
+      (error: unknown) => {
+        if (!stopped) setProblem(problemOf(error));
+      },
+    );
+    return () => {
+      stopped = true;
+    };
+  }, [asked]);
+
+  return (
+    <>
+      <TopBar>
+        <span className="spacer" />
+        <a className="button" href={back}>
+          Back
+        </a>
+      </TopBar>
+      <main className="model">
+        <h1>The model</h1>
+        {problem !== null && (
+          <ProblemCard problem={problem}>
+            <button type="button" onClick={() => setAsked(asked + 1)}>
+              Try again
+            </button>
+          </ProblemCard>
+        )}
+        {facts !== null && <Facts facts={facts} />}
+      </main>
+    </>
+  );
+}
+
+function Facts({ facts }: { facts: ModelFacts }) {
+  const rows = modelRows(facts);
+  return (
+    <>
+      <p className="version">
+        <strong>
+          {facts.name} {facts.version}
+        </strong>
+        {facts.alias !== null && <span className="tag">{facts.alias}</span>}
+      </p>
+      {rows.length === 0 && <p>Nobody has told how good this version is.</p>}
+      <table className="facts" hidden={rows.length === 0}>
+        <thead>
+          <tr>
+            <th scope="col">Measure</th>
+            <th scope="col">Model</th>
+            <th scope="col">Baseline</th>
+            <th scope="col">Baseline is</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ measure, note, value, interval, baseline, what }) => (
+            <tr key={measure}>
+              <th scope="row">
+                {measure}
+                <small>{note}</small>
+              </th>
+              <td>
+                {value}
+                {interval !== '' && <small>{interval}</small>}
+              </td>
+              <td>{baseline}</td>
+              <td>{what}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <dl className="origin">
+        <Fact title="Measured on" value={measuredOn(facts)} />
+        <Fact title="Trained on" value={facts.trained_on ?? null} />
+        <Fact title="Registered" value={facts.registered_at && dateOf(facts.registered_at)} />
+        <Fact title="MLflow run" value={facts.run_id} />
+      </dl>
+      <p className="actions">
+        {facts.card_html !== null && (
+          <a className="button" href={facts.card_html} target="_blank" rel="noreferrer">
+            Model card
+          </a>
+        )}
+        {facts.lineage_html !== null && (
+          <a className="button" href={facts.lineage_html} target="_blank" rel="noreferrer">
+            Lineage
+          </a>
+        )}
+      </p>
+    </>
+  );
+}
+
+function dateOf(at: string): string {
+  return new Date(at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+function Fact({ title, value }: { title: string; value: string | null }) {
+  return value === null || value === '' ? null : (
+    <div>
+      <dt>{title}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
+
+function measuredOn({ score_on, studies, cells }: ModelFacts): string | null {
+  if (score_on == null) return null;
+  const where = score_on === 'holdout' ? 'the frozen holdout, which training never saw' : 'cross-validation';
+  return studies == null ? where : `${where}: ${studies} studies${cells == null ? '' : `, ${cells} cells`}`;
+}

@@ -1,0 +1,60 @@
+import { useEffect, useState } from 'react';
+
+import type { Session, Study, StudyEvent } from '../api.ts';
+import { forgetStudy } from '../client.ts';
+import { watchStudy } from '../progress.ts';
+import { go } from '../route.ts';
+import { ProblemCard } from './ProblemCard.tsx';
+import { Reading } from './Reading.tsx';
+import { Steps } from './Steps.tsx';
+import { TopBar } from './TopBar.tsx';
+
+interface Props {
+  id: string;
+  session: Session;
+  /** False while another page lies over it; it keeps its state. */
+  shown: boolean;
+  onHelp: () => void;
+}
+
+/** A study: at work, refused, or read. */
+export function StudyPage({ id, session, shown, onHelp }: Props) {
+  const [event, setEvent] = useState<StudyEvent | null>(null);
+  const [study, setStudy] = useState<Study | null>(null);
+
+  useEffect(() => watchStudy(id, { onEvent: setEvent, onStudy: setStudy }), [id]);
+
+  if (study !== null) {
+    return <Reading study={study} session={session} shown={shown} onHelp={onHelp} onStudy={setStudy} />;
+  }
+  const cancel = (): void => {
+    void forgetStudy(id).catch(() => null); // it expires anyway
+    go({ study: null, model: false });
+  };
+  return (
+    <>
+      <TopBar onHelp={onHelp} />
+      <main className="home">
+        {event?.stage === 'failed' ? (
+          <>
+            <h1>This study could not be graded</h1>
+            <ProblemCard problem={event.error ?? { what: event.words, do: 'Send the study again.' }}>
+              <a className="button primary" href="#/">
+                Send another study
+              </a>
+            </ProblemCard>
+          </>
+        ) : (
+          <>
+            <h1>The study is on its way</h1>
+            <Steps current={event?.stage ?? 'received'} percent={event?.percent ?? 0} words={event?.words ?? 'One moment…'}>
+              <button type="button" onClick={cancel}>
+                Stop and delete
+              </button>
+            </Steps>
+          </>
+        )}
+      </main>
+    </>
+  );
+}

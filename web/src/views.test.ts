@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Place } from './api.ts';
+import { changeViews, firstViews, frameOf, nearestFrame, runsOf } from './views.ts';
+import { AXIAL, SAGITTAL, SAGITTAL_T1, STUDY } from './test/study.ts';
+
+const runs = runsOf(STUDY.series);
+const first = firstViews(runs);
+const place: Place = { series_id: 's2', slice: 4, x: 36, y: 32, mm: [4, 0, 13], confidence: 1 };
+
+describe('runs of slices', () => {
+  it('go from the head down where they are axial, and from right to left where they are sagittal', () => {
+    const order = (slot: string) => runs.find((run) => run.slot === slot)?.frames.map(({ slice }) => slice);
+    expect(order('axial-t2')).toEqual([6, 5, 4, 3, 2, 1, 0]);
+    expect(order('sagittal-t2')?.slice(0, 3)).toEqual([0, 1, 2]);
+  });
+
+  it('begin in the middle, and a view without a series stays empty', () => {
+    expect(first['sagittal-t2']).toEqual({ run: 's0', frame: 5 });
+    expect(firstViews(runsOf([SAGITTAL]))['axial-t2'].run).toBeNull();
+  });
+});
+
+describe('jumping to a place', () => {
+  const jumped = changeViews(runs, first, { type: 'jump', place });
+
+  it('shows the slice itself where it lies', () => {
+    expect(frameOf(runs, jumped['axial-t2'])).toEqual({ series: AXIAL, slice: 4 });
+  });
+
+  it('shows the nearest slice in the other views', () => {
+    expect(jumped['sagittal-t2'].frame).toBe(6);
+    expect(jumped['sagittal-t1'].frame).toBe(6);
+  });
+
+  it('prefers the slice that holds the point to one of another block whose plane passes nearer', () => {
+    const tilt = { row_dir: [1, 0, 0], column_dir: [0, Math.SQRT1_2, -Math.SQRT1_2] } as const;
+    const beside = { origin_mm: [-32, 40, -26], ...tilt } as const;
+    const [run] = runsOf([{ ...AXIAL, slices: 8, geometry: [beside, ...AXIAL.geometry] }]);
+    expect(run?.frames[nearestFrame(run, [0, 0, 14])]?.slice).toBe(5);
+  });
+
+  it('leaves a series alone whose position is not known', () => {
+    const unknown = runsOf([SAGITTAL, { ...SAGITTAL_T1, geometry_known: false }, AXIAL]);
+    const after = changeViews(unknown, firstViews(unknown), { type: 'jump', place });
+    expect(after['sagittal-t1'].frame).toBe(5);
+    expect(after['sagittal-t2'].frame).toBe(6);
+  });
+});
+
+describe('scrolling', () => {
+  it('stops at the ends, and changes nothing there', () => {
+    const end = changeViews(runs, first, { type: 'scroll', slot: 'sagittal-t2', by: 100 });
+    expect(end['sagittal-t2'].frame).toBe(10);
+    expect(changeViews(runs, end, { type: 'scroll', slot: 'sagittal-t2', by: 1 })).toBe(end);
+  });
+
+  it('moves one view only', () => {
+    const after = changeViews(runs, first, { type: 'scroll', slot: 'axial-t2', by: 1 });
+    expect(after['sagittal-t2']).toBe(first['sagittal-t2']);
+  });
+});
