@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
@@ -175,6 +176,41 @@ def test_a_trial_that_was_cut_off_is_tried_again_in_its_own_runs(
     for run in runs(tracker, "fold"):
         steps = [point.step for point in tracker.client.get_metric_history(run.info.run_id, "train_loss")]
         assert steps == [1, 2]
+
+
+@pytest.mark.parametrize("cut_off", ["learning_rate", "drop_rate"])
+@pytest.mark.parametrize("trials", [0, 1])
+def test_a_trial_that_is_cut_off_while_its_parameters_are_drawn_is_drawn_again(
+    packed: Path,
+    disc: GradingTask,
+    tracker: Tracker,
+    trainer: Trainer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trials: int,
+    cut_off: str,
+) -> None:
+    plan = make_plan(packed, disc, 3)
+    undisturbed = Trainer()
+    elsewhere = SearchPlan(plan.params, disc, plan.data, plan.crops, plan.split, tmp_path / "elsewhere")
+    whole = run_search(elsewhere, Tracker("other"), undisturbed, lambda _: None)
+    if trials:
+        run_search(make_plan(packed, disc, trials), tracker, trainer, lambda _: None)
+    with monkeypatch.context() as patched:
+
+        def interrupt(trial: optuna.Trial, name: str, *_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(
+            optuna.Trial, "suggest_float" if cut_off == "learning_rate" else "suggest_categorical", interrupt
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run_search(plan, tracker, trainer, lambda _: None)
+    outcome = run_search(plan, tracker, trainer, lambda _: None)
+    assert trainer.rates == undisturbed.rates
+    assert [trial.state for trial in outcome.tried] == ["complete"] * trials + ["fail"] + ["complete"] * (3 - trials)
+    ended = [(trial.score, trial.training) for trial in outcome.tried if trial.state != "fail"]
+    assert ended == [(trial.score, trial.training) for trial in whole.tried]
 
 
 def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(

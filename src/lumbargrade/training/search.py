@@ -66,7 +66,10 @@ def run_search(
 
 
 def open_study(plan: SearchPlan) -> optuna.Study:
-    """Opens or creates the plan's study; a trial that was cut off is queued again."""
+    """Opens or creates the plan's study; a trial that was cut off counts as failed.
+
+    What it tried is tried again: the sampler draws the same once more, and the first trial is queued until one has ended.
+    """
     path = plan.folder / plan.name / "optuna.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     params = plan.params
@@ -78,11 +81,10 @@ def open_study(plan: SearchPlan) -> optuna.Study:
         pruner=make_pruner(params.search),
         load_if_exists=True,
     )
-    if not study.trials:
-        study.enqueue_trial(_first_trial(params))
     for trial in study.get_trials(states=[TrialState.RUNNING]):
         study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
+    if not _ended(study) and not study.get_trials(states=[TrialState.WAITING]):
+        study.enqueue_trial(_first_trial(params))
     return study
 
 
@@ -332,13 +334,15 @@ def _complete(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _tried(trial: FrozenTrial) -> TriedTrial:
+    """A trial that was cut off has no score, run or reason of its own: the one that tried it again has them."""
+    told = {} if trial.state is TrialState.FAIL else trial.user_attrs
     return TriedTrial(
         number=trial.number,
-        state=trial.user_attrs.get("state", trial.state.name.lower()),
+        state=told.get("state", trial.state.name.lower()),
         score=trial.value if trial.state is TrialState.COMPLETE else None,  # a pruned one's is the loss of some study
         training=trial.user_attrs.get("training", trial.params),
-        run_id="" if trial.state is TrialState.FAIL else trial.user_attrs.get("run_id", ""),
-        reason=trial.user_attrs.get("reason", ""),
+        run_id=told.get("run_id", ""),
+        reason=told.get("reason", ""),
     )
 
 
