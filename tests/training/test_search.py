@@ -213,6 +213,27 @@ def test_a_trial_that_is_cut_off_while_its_parameters_are_drawn_is_drawn_again(
     assert ended == [(trial.score, trial.training) for trial in whole.tried]
 
 
+def test_a_trial_that_is_cut_off_as_it_is_pruned_is_not_listed_as_pruned_twice(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"learning_rate": {"choices": [1e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
+    plan = make_plan(packed, disc, 2, 1e-3, pruning="worst_fold", space=space, seed=1)
+    end_run = Tracker.end_run
+
+    def interrupt(self: Tracker, run_id: str, status: str = "FINISHED") -> None:
+        if self.client.get_run(run_id).data.tags.get("lumbargrade.state") == "pruned":
+            raise KeyboardInterrupt
+        end_run(self, run_id, status)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "end_run", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_search(plan, tracker, trainer, lambda _: None)
+    outcome = run_search(plan, tracker, trainer, lambda _: None)
+    assert [trial.state for trial in outcome.tried] == ["complete", "fail", "pruned"]
+    assert (outcome.tried[1].reason, outcome.tried[1].run_id) == ("", "")
+
+
 def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
 ) -> None:
