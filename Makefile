@@ -4,10 +4,11 @@ BIN := .venv/bin
 
 .PHONY: run test lint page lint-page clean
 
-# The reading room's page needs Node; without it a wheel's own page is used, or none.
+# The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/web/page/index.html
 PAGE_SOURCES := web/index.html web/package-lock.json web/vite.config.ts $(shell find web/src web/dev -type f 2>/dev/null)
-NPM := $(shell command -v npm)
+NEW_ENOUGH := const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)
+NPM := $(shell node -e '$(NEW_ENOUGH)' 2>/dev/null && command -v npm)
 
 run: .venv/installed page
 	$(BIN)/lumbargrade run
@@ -30,7 +31,7 @@ lint: .venv/installed
 
 ifeq ($(NPM),)
 page lint-page:
-	@echo "$@: skipped, Node is missing"
+	@echo "$@: skipped, Node 20.19 or newer is missing"
 else
 page: $(PAGE)
 

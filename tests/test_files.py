@@ -1,8 +1,16 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
-from lumbargrade.files import replaced_file, replaced_folder, write_text
+from lumbargrade.files import (
+    exchange_folder,
+    recover_folder,
+    replaced_file,
+    replaced_folder,
+    write_secret,
+    write_text,
+)
 
 
 def test_a_file_keeps_its_old_bytes_if_writing_fails(tmp_path: Path) -> None:
@@ -29,3 +37,32 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
         (temporary / "half").write_text("half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_change_places(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    for folder in (new, old):
+        folder.mkdir()
+        (folder / folder.name).touch()
+    exchange_folder(new, old)
+    assert [path.name for path in old.iterdir()] == ["new"]
+    assert [path.name for path in new.iterdir()] == ["old"]
+    shutil.rmtree(old)
+    exchange_folder(new, old)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_left_aside_by_a_killed_exchange_comes_back(tmp_path: Path) -> None:
+    path, new = tmp_path / "data", tmp_path / ".data-new"
+    (tmp_path / ".data-new.old").mkdir()
+    recover_folder(new, path)
+    assert [found.name for found in tmp_path.iterdir()] == ["data"]
+    (tmp_path / ".data-new.old").mkdir()
+    recover_folder(new, path)
+    assert [found.name for found in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_secret_is_for_its_owner_only(tmp_path: Path) -> None:
+    write_secret(tmp_path / "key", b"secret")
+    assert (tmp_path / "key").read_bytes() == b"secret"
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600

@@ -12,14 +12,15 @@ from rich.console import Console
 from rich.table import Table
 
 from lumbargrade.cli_audit import audit_app
+from lumbargrade.cli_dataset import dataset_app
 from lumbargrade.cli_devices import devices_app
 from lumbargrade.cli_models import models_app
-from lumbargrade.cli_output import Json, TaskName, print_result
+from lumbargrade.cli_output import Json, Workers, print_result
 from lumbargrade.cli_serve import serve
-from lumbargrade.errors import LumbargradeError
+from lumbargrade.cli_watch import watch
+from lumbargrade.errors import InputError, LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-dataset_app = typer.Typer(no_args_is_help=True, help="Check and version datasets.")
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
 app.add_typer(devices_app)
 app.add_typer(dataset_app, name="dataset")
@@ -27,8 +28,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 app.add_typer(stage_app, name="stage", hidden=True)
 app.command("serve")(serve)
-
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
+app.command("watch")(watch)
 
 
 def main() -> None:
@@ -139,14 +139,35 @@ def evaluate(
 
 @app.command()
 def grade(
-    study: Annotated[Path, typer.Argument(help="Folder or zip of one study's DICOM files.")],
+    study: Annotated[
+        Path, typer.Argument(help="Folder or zip of one study's DICOM files; with --out a folder of such studies.")
+    ],
     model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Grade many studies into this table: .parquet, or RSNA's submission as .csv. Goes on where it was."
+        ),
+    ] = None,
+    processes: Annotated[
+        int, typer.Option(min=0, help="That grade a study each, with --out; 0 is one a core, or two a GPU.")
+    ] = 0,
     explain: Annotated[
         Path | None, typer.Option(help="Folder for a picture a graded cell: what spoke for its grade. Takes longer.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Grade one study without a server."""
+    """Grade a study, or many, without a server."""
+    if out is not None:
+        if explain is not None:
+            raise InputError("--explain is for one study; leave out --out")
+        from lumbargrade.flows.watch import bar
+        from lumbargrade.serving.batch_run import run_batch
+
+        with bar("grading") as on_progress:
+            summary = run_batch(study, out, model, processes, on_progress)
+        print_result(summary.model_dump(), as_json, summary.lines())
+        return
     from lumbargrade.registry.models import load_model
     from lumbargrade.serving.grade import grade_study
     from lumbargrade.serving.study import open_study
@@ -201,46 +222,15 @@ def phantom(
     print_result(summary, as_json, [(key, str(value)) for key, value in summary.items()])
 
 
-@dataset_app.command("check")
-def check_command(
-    directory: Annotated[Path, typer.Argument(help="Dataset in RSNA layout.")],
-    task: TaskName = "rsna2024",
-    workers: Workers = 0,
-    as_json: Json = False,
-) -> None:
-    """Report what is wrong with a dataset; exit with 1 if there are errors. Reads headers only."""
-    from lumbargrade.dataset.check import check_dataset
-    from lumbargrade.flows.watch import bar
-    from lumbargrade.task import load_task
-
-    with bar("studies checked") as progress:
-        report = check_dataset(directory, load_task(task), workers, progress)
-    if as_json:
-        print(report.model_dump_json(indent=2))
-    else:
-        Console().print(report)
-    raise typer.Exit(1 if report.errors else 0)
-
-
-@dataset_app.command("version")
-def version_command(
-    directory: Annotated[Path, typer.Argument(help="Dataset in RSNA layout.")],
-    commit: Annotated[bool, typer.Option("--commit", help="Commit the pointers to git.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Put a dataset under DVC and push it to the default remote."""
-    from lumbargrade.flows.version_dataset import version_dataset_flow
-
-    summary = version_dataset_flow(directory, commit)
-    print_result(summary.model_dump(mode="json"), as_json, summary.lines())
-
-
 @stage_app.command("prepare")
 def prepare_stage(source: Path, folder: Path) -> None:
-    """Pack the crops of a dataset."""
+    """Pack the crops of a dataset, and take over which studies are of one patient."""
     from lumbargrade.dataset.layout import open_dataset
+    from lumbargrade.dataset.patients import read_patients
+    from lumbargrade.files import write_text
     from lumbargrade.flows.watch import bar, say
     from lumbargrade.params_file import load_params
+    from lumbargrade.prepare.groups import PATIENTS
     from lumbargrade.prepare.pack import pack_crops
     from lumbargrade.task import load_task
 
@@ -248,6 +238,8 @@ def prepare_stage(source: Path, folder: Path) -> None:
     with bar("studies prepared") as progress:
         dataset = open_dataset(source, load_task(str(folder / "task.yaml")))
         summary = pack_crops(dataset, folder / "crops", params.prepare, progress, params.workers)
+    patients = read_patients(source)[["study_id", "patient_id"]]
+    write_text(folder / PATIENTS, patients.to_csv(index=False, lineterminator="\n"))
     say(f"packed {summary.crops} crops of {summary.studies} studies; {summary.skipped} cells skipped")
 
 
@@ -304,12 +296,13 @@ def split_stage(folder: Path) -> None:
 
     from lumbargrade.files import write_text
     from lumbargrade.params_file import load_params
-    from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
+    from lumbargrade.prepare.duplicates import DUPLICATES
+    from lumbargrade.prepare.groups import PATIENTS, study_groups
     from lumbargrade.prepare.pack import INDEX
     from lumbargrade.prepare.split import split_studies
 
     params = load_params(folder / "params.yaml")
-    groups = duplicate_groups(pd.read_csv(folder / DUPLICATES))
+    groups = study_groups(pd.read_csv(folder / DUPLICATES), pd.read_csv(folder / PATIENTS))
     table = split_studies(pd.read_parquet(folder / "crops" / INDEX), params.split, groups)
     write_text(folder / "split.csv", table.to_csv(index=False))
 

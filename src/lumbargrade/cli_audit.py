@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lumbargrade.cli_output import Json, TaskName, print_result, print_table, short_time
+from lumbargrade.cli_output import Json, TaskName, open_project, print_result, print_table, short_time
 
 audit_app = typer.Typer(no_args_is_help=True, help="Where models came from, and whether anything was altered since.")
 
@@ -21,15 +21,11 @@ def verify_command(
     as_json: Json = False,
 ) -> None:
     """Check log, alias, models, MLflow's rows and data against what was signed; exit with 1 if anything was altered."""
-    from lumbargrade.audit.log import AuditLog
     from lumbargrade.flows.watch import bars
     from lumbargrade.registry.evidence.verify import verify
-    from lumbargrade.registry.versions import open_registry
-    from lumbargrade.task import load_task
 
-    grading_task = load_task(task)
     with bars() as watch:
-        found = verify(open_registry(grading_task), grading_task, AuditLog(), version, watch, key)
+        found = verify(*open_project(task), version, watch, key)
     lines = [(problem.part, problem.problem) for problem in found.problems]
     if not lines:
         versions = ", ".join(found.versions) or "none"
@@ -51,13 +47,9 @@ def show_command(
     as_json: Json = False,
 ) -> None:
     """Show what a version was made of; with --out, write everything that was signed about it."""
-    from lumbargrade.audit.log import AuditLog
     from lumbargrade.registry.evidence.show import show_evidence, summarise_record
-    from lumbargrade.registry.versions import open_registry
-    from lumbargrade.task import load_task
 
-    grading_task = load_task(task)
-    record, history = show_evidence(open_registry(grading_task), grading_task, AuditLog(), version, out)
+    record, history = show_evidence(*open_project(task), version, out)
     lines = summarise_record(record, history)
     if out is not None:
         lines.append(("written", str(out)))
@@ -67,13 +59,9 @@ def show_command(
 @audit_app.command("trials")
 def trials_command(version: Version, task: TaskName = "rsna2024", as_json: Json = False) -> None:
     """List everything that was tried in the search that gave a version."""
-    from lumbargrade.audit.log import AuditLog
     from lumbargrade.registry.evidence.show import show_evidence
-    from lumbargrade.registry.versions import open_registry
-    from lumbargrade.task import load_task
 
-    grading_task = load_task(task)
-    record, _ = show_evidence(open_registry(grading_task), grading_task, AuditLog(), version)
+    record, _ = show_evidence(*open_project(task), version)
     trials = record["lumbargrade"]["search"]["trials"]
     if as_json:
         print(json.dumps(trials, indent=2))
@@ -103,15 +91,11 @@ def reproduce_command(
     as_json: Json = False,
 ) -> None:
     """Make a version again from its commit, data and parameters, and compare; exit with 1 if it comes out different."""
-    from lumbargrade.audit.log import AuditLog
     from lumbargrade.files import write_text
     from lumbargrade.flows.watch import say
     from lumbargrade.registry.evidence.reproduce import reproduce
-    from lumbargrade.registry.versions import open_registry
-    from lumbargrade.task import load_task
 
-    grading_task = load_task(task)
-    found = reproduce(open_registry(grading_task), grading_task, AuditLog(), version, folds, tolerance, say)
+    found = reproduce(*open_project(task), version, folds, tolerance, say)
     if out is not None:
         write_text(out, found.model_dump_json(indent=2))
     lines: list[tuple[str, str]] = [("verdict", found.verdict)]
@@ -131,16 +115,14 @@ def trace_command(
     as_json: Json = False,
 ) -> None:
     """Go back from an answer to the model, the data, the code and the people behind it."""
-    from lumbargrade.audit.log import AuditLog
     from lumbargrade.registry.evidence.show import show_evidence, summarise_record
-    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.registry.versions import version_that_answered
     from lumbargrade.serving.log import SERVED, ServingLog
-    from lumbargrade.task import load_task
 
-    grading_task = load_task(task)
+    tracker, grading_task, audit = open_project(task)
     answered = ServingLog(log or SERVED).get(request_id)
-    version = answered.version_of(grading_task)
-    record, history = show_evidence(open_registry(grading_task), grading_task, AuditLog(), version)
+    version = version_that_answered(tracker, grading_task, answered.model)
+    record, history = show_evidence(tracker, grading_task, audit, version)
     severe = [f"{cell.condition} {cell.level}" for cell in answered.cells if cell.grade == grading_task.grades[-1]]
     graded = sum(cell.grade is not None for cell in answered.cells)
     lines = [
@@ -164,10 +146,10 @@ def log_command(
 ) -> None:
     """Print the audit log: what was done to models and data, when, by whom and why."""
     from lumbargrade.audit.log import AuditLog
-    from lumbargrade.registry.contract import registered_name
+    from lumbargrade.registry.contract import registered_name, version_uri
     from lumbargrade.task import load_task
 
-    subject = None if version is None else f"models:/{registered_name(load_task(task))}/{version}"
+    subject = None if version is None else version_uri(registered_name(load_task(task)), version)
     entries = [entry for entry in AuditLog().entries(kind) if subject in (None, entry.subject)]
     if as_json:
         print(json.dumps([entry.model_dump(mode="json") for entry in entries], indent=2))

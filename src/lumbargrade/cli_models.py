@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lumbargrade.cli_output import Json, TaskName, print_result, print_table, short_time
+from lumbargrade.cli_output import Json, TaskName, open_project, print_result, print_table, short_time
 
 if TYPE_CHECKING:
     from lumbargrade.registry.champion import Champion, Move
@@ -149,13 +149,9 @@ def history_command(
 
 
 def _open(task: str) -> "Champion":
-    from lumbargrade.audit.log import AuditLog
     from lumbargrade.registry.champion import Champion
-    from lumbargrade.registry.versions import open_registry
-    from lumbargrade.task import load_task
 
-    grading_task = load_task(task)
-    return Champion(open_registry(grading_task), grading_task, AuditLog())
+    return Champion(*open_project(task))
 
 
 def _print_move(move: "Move", as_json: bool) -> None:

@@ -1,8 +1,10 @@
 """Files that are whole or not there: written beside their place, then moved into it."""
 
+import ctypes
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -49,6 +51,46 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text file atomically."""
     with replaced_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Writes a file that nobody else may read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    temporary.replace(path)
+
+
+def exchange_folder(new: Path, path: Path) -> None:
+    """Puts a folder in the place of another one in the same parent folder; afterwards ``new`` is the old one, or gone.
+
+    Where the system can exchange two names at once (Linux), there is no moment without ``path``. Elsewhere the old one is
+    ``<new>.old`` for that moment; :func:`recover_folder` puts it back.
+    """
+    if not path.exists():
+        new.replace(path)
+        return
+    if _exchanged(new, path):
+        return
+    aside = new.with_name(f"{new.name}.old")
+    path.replace(aside)
+    new.replace(path)
+    aside.replace(new)
+
+
+def recover_folder(new: Path, path: Path) -> None:
+    """Puts back what an :func:`exchange_folder` that was killed has left aside."""
+    aside = new.with_name(f"{new.name}.old")
+    if aside.exists() and not path.exists():
+        aside.replace(path)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    rename = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 def folder_sha256(folder: Path, without: Path | None = None) -> str:

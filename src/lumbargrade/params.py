@@ -299,6 +299,36 @@ class ServingParams(_Section):
     threads: Threads = 0
 
 
+class WatchParams(_Section):
+    """When the watch says that what is served has drifted.
+
+    Attributes:
+        window: Last studies that are compared with the reference, after each study anew.
+        reference: Studies that a reference must have; a version whose holdout has fewer is compared with the first so many
+            that it answered.
+        false_alarms: Share of undrifted stretches of ``horizon`` studies in which any look raises drift.
+        horizon: Studies over which ``false_alarms`` is counted.
+        replays: Undrifted stretches, drawn from the reference, that the threshold is measured on.
+    """
+
+    window: int = Field(default=30, ge=10, le=500)
+    reference: int = Field(default=60, ge=30)
+    false_alarms: float = Field(default=0.005, gt=0, lt=0.5)
+    horizon: int = Field(default=300, ge=50, le=2000)
+    replays: int = Field(default=1000, ge=200, le=20_000)
+
+    @model_validator(mode="after")
+    def _measurable(self) -> Self:
+        if self.false_alarms * self.replays < 5:
+            raise ValueError(
+                f"{self.replays} replays do not suffice to measure false_alarms {self.false_alarms:g}; "
+                f"give at least {round(5 / self.false_alarms)}"
+            )
+        if self.horizon <= self.window:
+            raise ValueError(f"horizon {self.horizon} must be more than window {self.window}")
+        return self
+
+
 class Params(_Section):
     """All parameters of one run.
 
@@ -321,6 +351,7 @@ class Params(_Section):
     calibration: CalibrationParams = CalibrationParams()
     gate: GateParams = GateParams()
     serving: ServingParams = ServingParams()
+    watch: WatchParams = WatchParams()
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

@@ -102,6 +102,11 @@ def head_set_back(log: AuditLog) -> None:
     log.path.write_bytes(b"".join(lines(log)[:3]))
 
 
+def head_with_a_signature_of_another_form(log: AuditLog) -> None:
+    head = log.path.with_suffix(".head.json")
+    head.write_text(json.dumps(json.loads(head.read_text()) | {"signature": "no hexadecimal"}))
+
+
 def key_swapped(log: AuditLog) -> None:
     other = open_signing_key(Path("other"))
     open_public_key().path.write_bytes(other.public.path.read_bytes())
@@ -120,6 +125,7 @@ def key_swapped(log: AuditLog) -> None:
         (emptied, "audit/log.jsonl ends with entry -1, and its head says that it had entry 4"),
         (head_removed, "audit/log.head.json is missing"),
         (head_set_back, "audit/log.head.json is not signed with audit/keys/public.pem"),
+        (head_with_a_signature_of_another_form, "audit/log.head.json cannot be read"),
         (key_swapped, "audit/keys/public.pem is not the key that the log was begun with"),
     ],
 )
@@ -129,7 +135,9 @@ def test_every_alteration_is_named(log: AuditLog, alter: Callable[[AuditLog], No
     assert told in log.problems()
 
 
-@pytest.mark.parametrize("alter", [cut_off, emptied, head_removed, head_set_back])
+@pytest.mark.parametrize(
+    "alter", [cut_off, emptied, head_removed, head_set_back, head_with_a_signature_of_another_form]
+)
 def test_an_altered_end_is_not_built_upon(log: AuditLog, alter: Callable[[AuditLog], None]) -> None:
     alter(filled(log))
     before = log.path.read_bytes()

@@ -10,12 +10,14 @@ import pytest
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.params import PrepareParams, SplitParams, ViewParams
-from lumbargrade.prepare.duplicates import COLUMNS, duplicate_groups, find_duplicates
+from lumbargrade.prepare.duplicates import COLUMNS, find_duplicates
+from lumbargrade.prepare.groups import study_groups
 from lumbargrade.prepare.pack_views import pack_views
 from lumbargrade.prepare.split import HOLDOUT, check_split, in_holdout, split_studies
 from lumbargrade.task import GradingTask
 
 COPY = 999_000_001
+NOBODY = pd.DataFrame(columns=["study_id", "patient_id"])
 
 
 def pairs_of(*studies: tuple[int, int]) -> pd.DataFrame:
@@ -60,7 +62,7 @@ def test_a_copied_study_is_found_and_kept_together(
     assert {(number, number + 7) for number in series} <= set(
         found[["series_id", "other_series_id"]].itertuples(index=False, name=None)
     )
-    groups = duplicate_groups(found)
+    groups = study_groups(found, NOBODY)
     assert groups == {study: study, COPY: study}
     cells = pd.DataFrame({"study_id": dataset.labels["study_id"], "group": "spinal", "grade": 0})
     split = split_studies(cells, SplitParams(holdout=0.0, folds=3), groups)
@@ -84,11 +86,11 @@ def test_black_views_are_nobodys_duplicates(tmp_path: Path) -> None:
     found = find_duplicates(tmp_path)
     assert found.empty
     assert list(found) == COLUMNS
-    assert duplicate_groups(found) == {}
+    assert study_groups(found, NOBODY) == {}
 
 
 def test_studies_are_joined_through_others() -> None:
-    groups = duplicate_groups(pairs_of((5, 9), (9, 12), (20, 30)))
+    groups = study_groups(pairs_of((5, 9), (9, 12), (20, 30)), NOBODY)
     assert groups == {5: 5, 9: 5, 12: 5, 20: 20, 30: 20}
 
 
@@ -98,7 +100,7 @@ def test_a_group_goes_where_its_smallest_study_goes_and_nobody_else_moves() -> N
     params = SplitParams(holdout=0.3, folds=3)
     held = [study for study in studies if in_holdout(study, 0.3)]
     kept = [study for study in studies if study not in held]
-    groups = duplicate_groups(pairs_of((held[0], kept[-1]), (kept[0], held[-1])))
+    groups = study_groups(pairs_of((held[0], kept[-1]), (kept[0], held[-1])), NOBODY)
     alone = split_studies(cells, params).set_index("study_id")["fold"] == HOLDOUT
     joined = split_studies(cells, params, groups).set_index("study_id")["fold"] == HOLDOUT
     assert joined[kept[-1]]

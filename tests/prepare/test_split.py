@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from lumbargrade.errors import InputError
 from lumbargrade.params import SplitParams
-from lumbargrade.prepare.duplicates import duplicate_groups
+from lumbargrade.prepare.groups import study_groups
 from lumbargrade.prepare.split import HOLDOUT, check_split, in_holdout, split_studies
+
+NOBODY = pd.DataFrame(columns=["study_id", "patient_id"])
 
 
 def cells(studies: list[int]) -> pd.DataFrame:
@@ -88,7 +90,7 @@ def test_an_empty_holdout_is_told() -> None:
 @settings(max_examples=25, deadline=None)
 def test_a_group_is_never_divided(studies: list[int], links: list[tuple[int, int]], holdout: float) -> None:
     pairs = pd.DataFrame([(studies[a], studies[b]) for a, b in links], columns=["study_id", "other_study_id"])
-    groups = duplicate_groups(pairs)
+    groups = study_groups(pairs, NOBODY)
     try:
         split = split_studies(cells(studies), SplitParams(holdout=holdout, folds=3), groups)
     except InputError as error:
@@ -115,13 +117,15 @@ def test_a_group_is_never_divided(studies: list[int], links: list[tuple[int, int
         (
             [(1, 0), (2, 1), (3, HOLDOUT)],
             {1: 1, 3: 1},
-            "the split leaks: study 1 in fold 0, study 3 in the holdout, which are near-duplicates of each other; remove "
+            "the split leaks: study 1 in fold 0, study 3 in the holdout, which are of one patient or "
+            "near-duplicates of each other; remove "
             "split.csv and run again, so that it is made anew",
         ),
         (
             [(1, 0), (2, 1), (3, 2), (4, 0)],
             {1: 1, 2: 1, 3: 3, 4: 3},
-            "the split leaks: study 1 in fold 0, study 2 in fold 1, which are near-duplicates of each other (and 1 more "
+            "the split leaks: study 1 in fold 0, study 2 in fold 1, which are of one patient or "
+            "near-duplicates of each other (and 1 more "
             "such group); remove split.csv and run again, so that it is made anew",
         ),
     ],
@@ -136,6 +140,7 @@ def test_too_few_studies_because_they_are_duplicates_are_told() -> None:
     with pytest.raises(InputError) as caught:
         split_studies(cells([1, 2, 3]), SplitParams(holdout=0.0, folds=3), {1: 1, 3: 1})
     assert str(caught.value) == (
-        "2 labelled studies are left for 3 folds (0 of 3 are held out; near-duplicates count as one); add studies or "
+        "2 labelled studies are left for 3 folds (0 of 3 are held out; a patient's studies and "
+        "near-duplicates count as one); add studies or "
         "lower split.folds"
     )

@@ -117,7 +117,7 @@ def test_mlflow_explains_on_request_only(model_folder: Path, zipped: bytes, monk
     plain = model.predict(studies)
     assert asked == []
     assert not set(ANSWER_HEAT) & set(plain.columns)
-    told = model.predict(studies, params={"explain": True})
+    told = model.predict(studies, params={"explain": "all"})
     assert asked == [25]
     pd.testing.assert_frame_equal(told[plain.columns].drop(columns="request_id"), plain.drop(columns="request_id"))
     for row, text in enumerate(told["heat_map"]):
@@ -126,7 +126,13 @@ def test_mlflow_explains_on_request_only(model_folder: Path, zipped: bytes, monk
             assert decoded(text).shape == (128, 128)
             assert decoded(text).max() in {0, 255}
     assert told["heat_map_mm"].tolist() == [64.0] * 25 + [None] * 25
-    with pytest.raises(mlflow.MlflowException, match="explain"):
+    one = model.predict(studies, params={"explain": "left_neural_foraminal_narrowing_l4_l5"})
+    assert asked == [25, 1]
+    explained = one[one["heat_map"].notna()]
+    assert [*explained[["condition", "level"]].iloc[0]] == ["left_neural_foraminal_narrowing", "L4/L5"]
+    assert explained["heat_map"].tolist() == told["heat_map"][explained.index].tolist()
+    some = "give all, or one cell such as spinal_canal_stenosis_l1_l2"
+    with pytest.raises(mlflow.MlflowException, match=rf"^params.explain names no cell of task rsna2024; {some}$"):
         model.predict(studies, params={"explain": "perhaps"})
 
 
@@ -135,7 +141,7 @@ def test_the_server_explains_on_request_only(
 ) -> None:
     monkeypatch.chdir(model_folder.parent)
     with served_model(str(model_folder)) as address:
-        plain, told = ask(address, zipped), ask(address, zipped, explain=True)
+        plain, told = ask(address, zipped), ask(address, zipped, explain="all")
     others = dict.fromkeys((*ANSWER_HEAT, "request_id"))
     assert [{**record, **others} for record in plain] == [{**record, **others} for record in told]
     assert not set(ANSWER_HEAT) & set(plain[0])

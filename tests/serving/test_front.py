@@ -49,11 +49,19 @@ class Models:
         self.champion = "1"
         self.running: set[str] = set()
         self.said: list[str] = []
+        self.failures = 0
+        self.starting = threading.Event()
 
     @contextmanager
     def serve(self, version: str) -> Iterator[str]:
         if version == "altered":
             raise InputError("its weights were altered")
+        if self.failures:
+            self.failures -= 1
+            raise LumbargradeError("no memory")
+        if version == "slow":
+            self.starting.set()
+            time.sleep(0.5)
         kind = type("Versioned", (Handler,), {"version": version})
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -135,10 +143,49 @@ def test_a_champion_that_cannot_be_served_leaves_the_one_before(models: Models) 
         models.champion = "3"
         until(lambda: models.running == {"3"})
         assert requests.get(f"{address}/ping", timeout=60).status_code == 200
+    assert models.said[1] == (
+        "version altered cannot be served, and version 1 goes on: its weights were altered; it is tried again in 0.05 s"
+    )
+    assert models.said[-1] == "version 3 has taken over from version 1"
+
+
+def test_a_champion_that_could_not_be_served_is_tried_again_after_longer_and_longer_pauses(models: Models) -> None:
+    with served(models.front()) as address:
+        models.failures, models.champion = 3, "2"
+        until(lambda: models.running == {"2"})
+        assert requests.post(f"{address}/invocations", data=b"study ", timeout=60).content == b"study 2"
+    told = "version 2 cannot be served, and version 1 goes on: no memory; it is tried again in"
     assert models.said[1:] == [
-        "version altered cannot be served, and version 1 goes on: its weights were altered",
-        "version 3 has taken over from version 1",
+        f"{told} 0.05 s",
+        f"{told} 0.1 s",
+        f"{told} 0.2 s",
+        "version 2 has taken over from version 1",
     ]
+
+
+def test_a_champion_that_comes_back_is_tried_at_once(models: Models) -> None:
+    looks: list[str] = []
+
+    def wanted() -> str:
+        looks.append(models.champion)
+        return looks[-1]
+
+    with served(models.front(wanted)):
+        models.failures, models.champion = 1000, "2"
+        until(lambda: len(models.said) > 5)
+        models.champion = "1"
+        until(lambda: looks[-2:] == ["1", "1"])
+        tries = len(models.said)
+        models.failures, models.champion = 1, "2"
+        until(lambda: models.running == {"2"})
+    assert models.said[tries].endswith("it is tried again in 0.05 s")
+
+
+def test_an_end_during_a_change_leaves_no_server_running(models: Models) -> None:
+    with served(models.front()):
+        models.champion = "slow"
+        assert models.starting.wait(20)
+    assert models.running == set()
 
 
 def test_a_store_that_is_away_for_a_while_stops_nothing(models: Models) -> None:

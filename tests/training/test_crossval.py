@@ -62,6 +62,16 @@ def test_a_finished_fold_is_not_trained_again(spec: FoldSpec) -> None:
     assert run_folds([spec]) == [first]
 
 
+def test_a_process_is_given_variables_of_its_own(spec: FoldSpec, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    seen = tmp_path / "seen"
+    (tmp_path / "first/sitecustomize.py").write_text(f"open({str(seen)!r}, 'w').close()\n")
+    path, before = [str(tmp_path / "first"), *sys.path], dict(os.environ)
+    run_fold(spec, CPU, variables={"PYTHONPATH": os.pathsep.join(path)})
+    assert seen.exists()
+    assert dict(os.environ) == before
+
+
 def test_a_killed_process_is_told_and_running_again_goes_on(spec: FoldSpec) -> None:
     def kill() -> None:
         training_process(slow(spec)).kill()

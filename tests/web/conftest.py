@@ -9,12 +9,14 @@ from typing import Any
 import pandas as pd
 import pytest
 from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from lumbargrade.dataset.bundle import zip_study
 from lumbargrade.task import GradingTask
 from lumbargrade.web.app import create_app
 from lumbargrade.web.settings import WebSettings
 
+from .browsing import CHROMIUM, vite
 from .reading import PAGE, MakeApp, ModelServer, Reader
 
 
@@ -77,3 +79,30 @@ def loose(zipped: bytes) -> list[bytes]:
     """The same study as loose files."""
     with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
         return [archive.read(name) for name in archive.namelist()]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    vite("build", "--outDir", str(folder), "--emptyOutDir").check_returncode()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    yield context
+    context.close()

@@ -37,8 +37,9 @@ class ModelServer:
     def __init__(self, task: GradingTask) -> None:
         self.task = task
         self.asked: list[bytes] = []
-        self.explained = 0
+        self.explained: list[str] = []
         self.seconds = 0.0
+        self.model = ""
         self.status = 200
         outer = self
 
@@ -71,18 +72,18 @@ class ModelServer:
         assert question["dataframe_split"]["columns"] == ["study"]
         archive = base64.b64decode(question["dataframe_split"]["data"][0][0], validate=True)
         self.asked.append(archive)
-        explain = question.get("params", {}).get("explain", False)
-        self.explained += explain
+        explain = question.get("params", {}).get("explain", "")
+        self.explained += [explain] if explain else []
         with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
             names = [name for name in zipped.namelist() if name.endswith(".dcm")]
             image = pydicom.dcmread(io.BytesIO(zipped.read(names[0])), stop_before_pixels=True)
         return [self._record(image, cell.condition.name, cell.level, explain) for cell in self.task.cells]
 
-    def _record(self, image: pydicom.Dataset, condition: str, level: str, explain: bool) -> dict[str, Any]:
+    def _record(self, image: pydicom.Dataset, condition: str, level: str, explain: str) -> dict[str, Any]:
         record: dict[str, Any] = {"study_id": str(image.StudyInstanceUID), "condition": condition, "level": level}
         nothing = dict.fromkeys(("series", "instance_number", "sop_instance_uid", "x", "y", "x_mm", "y_mm", "z_mm"))
         record |= dict.fromkeys((*self.task.grade_columns, "grade", "possible_grades", "confidence")) | nothing
-        record |= {"reason": None, "notes": None}
+        record |= {"reason": None, "notes": None, "model": self.model}
         if explain:
             record |= {"heat_map": None, "heat_map_mm": None}
         if (condition, level) == UNSEEN:
@@ -95,7 +96,7 @@ class ModelServer:
         record |= {"grade": grade, "possible_grades": grade, "confidence": 0.8, "x": 0.0, "y": 0.0}
         record |= {"series": str(image.SeriesInstanceUID), "instance_number": int(image.InstanceNumber)}
         record |= {"sop_instance_uid": str(image.SOPInstanceUID), "x_mm": x, "y_mm": y, "z_mm": z}
-        if explain:
+        if f"{condition}_{level.lower().replace('/', '_')}" == explain:
             record |= {"heat_map": HEAT, "heat_map_mm": 44.0}
         return record
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lumbargrade.dataset.tables import read_labels
-from lumbargrade.serving.study_hash import StudyHasher, study_number
+from lumbargrade.deidentify.study_hash import StudyHasher, study_number
 from lumbargrade.task import GradingTask
 from lumbargrade.web.corrections import Corrections
 

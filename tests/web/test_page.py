@@ -3,37 +3,31 @@
 import gzip
 import json
 import re
-import shutil
 import socket
 import subprocess
-import time
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-WEB = Path(__file__).parents[2] / "web"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-NODE = shutil.which("node")
+from .browsing import (
+    WEB,
+    check_accessibility,
+    choose,
+    grid_cell,
+    needs_browser,
+    open_page,
+    slice_of,
+    vite_command,
+    wait_for,
+)
+
 LARGEST_PAGE = 600_000
 _RECEIVED = {"stage": "received", "percent": 5, "words": "No study is waiting before this one."}
 
-pytestmark = [
-    pytest.mark.xdist_group("page"),
-    pytest.mark.skipif(NODE is None or not (WEB / "node_modules").is_dir(), reason="needs Node, and npm ci in web/"),
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    _vite("build", "--outDir", str(folder), "--emptyOutDir").check_returncode()
-    return folder
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
@@ -42,45 +36,25 @@ def address(built: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["preview", "--mode", "mock", "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
-    server = subprocess.Popen(_command(*arguments, "--outDir", str(built)), cwd=WEB, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(vite_command(*arguments, "--outDir", str(built)), cwd=WEB, stdout=subprocess.DEVNULL)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/api/session")
+        wait_for(f"http://127.0.0.1:{port}/api/session")
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.terminate()
         server.wait()
 
 
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    yield context
-    context.close()
-
-
 @pytest.fixture
 def page(context: BrowserContext, address: str) -> Iterator[Page]:
-    yield from _page(context, address)
+    yield from open_page(context, address)
 
 
 @pytest.fixture(params=[(1024, 768), (768, 1024)], ids=["landscape", "portrait"])
 def tablet(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     width, height = request.param
     context = browser.new_context(viewport={"width": width, "height": height}, has_touch=True, is_mobile=True)
-    yield from _page(context, address)
+    yield from open_page(context, address)
     context.close()
 
 
@@ -124,10 +98,10 @@ def test_a_reload_finds_the_study_again(reading: Page) -> None:
 
 
 def test_a_cell_brings_all_views_to_its_place(reading: Page) -> None:
-    _cell(reading, "L2/L3 Left neural").click()
-    shown = [_slice(reading, name) for name in ("Sagittal T2", "Sagittal T1", "Axial T2")]
-    _cell(reading, "L5/S1 Right neural").click()
-    after = [_slice(reading, name) for name in ("Sagittal T2", "Sagittal T1", "Axial T2")]
+    grid_cell(reading, "L2/L3 Left neural").click()
+    shown = [slice_of(reading, name) for name in ("Sagittal T2", "Sagittal T1", "Axial T2")]
+    grid_cell(reading, "L5/S1 Right neural").click()
+    after = [slice_of(reading, name) for name in ("Sagittal T2", "Sagittal T1", "Axial T2")]
     assert after[0] < shown[0]  # from the patient's left to the right
     assert after[1] < shown[1]
     assert after[2] > shown[2]  # axial slices are read from the head down
@@ -138,7 +112,7 @@ def test_a_cell_brings_all_views_to_its_place(reading: Page) -> None:
 def test_slices_scroll_by_wheel_and_keys_and_change_the_picture(reading: Page) -> None:
     view = reading.get_by_role("slider", name="Sagittal T2")
     _wait_for_picture(reading, "Sagittal T2")
-    start, picture = _slice(reading, "Sagittal T2"), _brightness(reading, "Sagittal T2")
+    start, picture = slice_of(reading, "Sagittal T2"), _brightness(reading, "Sagittal T2")
     view.hover()
     for _ in range(4):
         reading.mouse.wheel(0, -120)
@@ -196,17 +170,17 @@ def test_the_heat_map_is_off_until_asked_and_called_an_explanation(reading: Page
     reading.get_by_role("button", name="Show the heat map").click()
     expect(reading.locator(".heat-map image")).to_have_count(1)
     expect(reading.get_by_text("An explanation of the answer, not evidence of a finding.")).to_be_visible()
-    _cell(reading, "L1/L2 Spinal").click()
+    grid_cell(reading, "L1/L2 Spinal").click()
     expect(reading.locator(".heat-map")).to_have_count(0)
 
 
 def test_a_correction_stays_beside_the_models_grade(reading: Page) -> None:
-    _cell(reading, "L4/L5 Spinal").click()
+    grid_cell(reading, "L4/L5 Spinal").click()
     reading.get_by_role("radio", name="Moderate").check()
     reading.get_by_label("Comment, if you like").fill("Canal is wider on the next slice")
     reading.get_by_role("button", name="Save").click()
     reading.reload()
-    cell = _cell(reading, "L4/L5 Spinal")
+    cell = grid_cell(reading, "L4/L5 Spinal")
     expect(cell).to_contain_text("Severe")
     expect(cell).to_contain_text("→ Moderate")
     cell.click()
@@ -223,29 +197,29 @@ def test_reports_are_downloaded(reading: Page, name: str, ending: str) -> None:
 def test_refused_uploads_say_what_and_what_next(page: Page, tmp_path: Path, study_zip: Path) -> None:
     text = tmp_path / "letter.txt"
     text.write_text("Dear colleague, ")
-    _choose(page, text)
+    choose(page, text)
     expect(page.get_by_role("alert")).to_contain_text("The upload is no zip and holds no DICOM file.")
     encrypted = tmp_path / "locked.zip"
     content = bytearray(study_zip.read_bytes())
     content[6] |= 1
     encrypted.write_bytes(content)
-    _choose(page, encrypted)
+    choose(page, encrypted)
     expect(page.get_by_role("alert")).to_contain_text("The zip is encrypted.")
     expect(page.get_by_role("alert")).to_contain_text("Send it without a password.")
-    _choose(page, text, study_zip)
+    choose(page, text, study_zip)
     expect(page.get_by_role("alert")).to_contain_text("a zip among them")
 
 
 def test_a_huge_upload_is_refused_before_it_is_sent(page: Page, study_zip: Path) -> None:
     _change_session(page, limits={"max_bytes": 10, "max_files": 5})
-    _choose(page, study_zip)
+    choose(page, study_zip)
     expect(page.get_by_role("alert")).to_contain_text("Send one study at a time.")
 
 
 def test_a_study_that_fails_says_why(page: Page, study_zip: Path) -> None:
     error = {"what": "The upload holds CT images, not MR.", "do": "Send an MRI of the lumbar spine."}
     _tell(page, {"stage": "failed", "percent": 100, "words": error["what"], "error": error})
-    _choose(page, study_zip)
+    choose(page, study_zip)
     expect(page.get_by_role("alert")).to_contain_text("The upload holds CT images, not MR.")
     expect(page.get_by_role("alert")).to_contain_text("Send an MRI of the lumbar spine.")
     page.get_by_role("link", name="Send another study").click()
@@ -253,7 +227,7 @@ def test_a_study_that_fails_says_why(page: Page, study_zip: Path) -> None:
 
 
 def test_a_server_that_is_away_costs_nothing(reading: Page) -> None:
-    _cell(reading, "L5/S1 Right neural").click()
+    grid_cell(reading, "L5/S1 Right neural").click()
     reading.get_by_role("radio", name="Severe").check()
     reading.get_by_label("Comment, if you like").fill("kept")
     reading.route("**/api/**", lambda route: route.abort())
@@ -264,12 +238,12 @@ def test_a_server_that_is_away_costs_nothing(reading: Page) -> None:
     reading.get_by_role("button", name="Ask now").click()
     expect(reading.get_by_role("status").filter(has_text="does not answer")).to_be_hidden()
     reading.get_by_role("button", name="Save").click()
-    expect(_cell(reading, "L5/S1 Right neural")).to_contain_text("→ Severe")
+    expect(grid_cell(reading, "L5/S1 Right neural")).to_contain_text("→ Severe")
 
 
 def test_an_upload_that_breaks_is_sent_again_from_what_was_chosen(page: Page, study_zip: Path) -> None:
     page.route("**/api/studies", lambda route: route.abort())
-    _choose(page, study_zip)
+    choose(page, study_zip)
     expect(page.get_by_role("alert")).to_contain_text("The reading room does not answer.")
     page.unroute("**/api/studies")
     page.get_by_role("button", name="Send the same again").click()
@@ -278,7 +252,7 @@ def test_an_upload_that_breaks_is_sent_again_from_what_was_chosen(page: Page, st
 
 def test_progress_is_polled_where_events_do_not_come_through(page: Page, study_zip: Path) -> None:
     page.route("**/events", lambda route: route.abort())
-    _choose(page, study_zip)
+    choose(page, study_zip)
     expect(page.get_by_role("gridcell")).to_have_count(25)
 
 
@@ -290,7 +264,7 @@ def test_only_the_server_takes_the_strip_away(page: Page) -> None:
 
 
 def test_the_model_page_and_back_without_losing_the_place(reading: Page) -> None:
-    _cell(reading, "L2/L3 Spinal").click()
+    grid_cell(reading, "L2/L3 Spinal").click()
     reading.get_by_role("link", name="lumbargrade-rsna2024 3").click()
     expect(reading.get_by_role("row", name="Accuracy")).to_contain_text("68.0 %")
     reading.get_by_role("link", name="Back").click()
@@ -306,40 +280,42 @@ def test_a_tablet_shows_all_and_is_read_by_touch(tablet: Page, study_zip: Path) 
         "[...document.querySelectorAll('.cell .grade, .cell .sure')].filter(e => e.scrollWidth > e.clientWidth).length"
     )
     assert cut == 0
-    start = _slice(tablet, "Sagittal T2")
+    start = slice_of(tablet, "Sagittal T2")
     _swipe(tablet, "Sagittal T2", [(0, 0)], [(0, 60)])
-    assert _slice(tablet, "Sagittal T2") > start
+    assert slice_of(tablet, "Sagittal T2") > start
     ruler = tablet.get_by_role("slider", name="Sagittal T2").locator(".scale-bar path")
     length = ruler.bounding_box()["width"]
     _swipe(tablet, "Sagittal T2", [(0, -30), (0, 30)], [(0, -45), (0, 45)])
     assert ruler.bounding_box()["width"] > 1.2 * length
-    _cell(tablet, "L2/L3 Spinal").tap()
+    grid_cell(tablet, "L2/L3 Spinal").tap()
     expect(tablet.get_by_role("gridcell", selected=True)).to_have_accessible_name(re.compile("^L2/L3"))
 
 
-def test_axe_finds_no_serious_fault(page: Page, study_zip: Path, tmp_path: Path) -> None:
-    _check_accessibility(page, "home")
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (768, 1024)])
+def test_axe_finds_no_serious_fault(page: Page, study_zip: Path, tmp_path: Path, width: int, height: int) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    check_accessibility(page, "home")
     text = tmp_path / "letter.txt"
     text.write_text("Dear colleague, ")
-    _choose(page, text)
+    choose(page, text)
     expect(page.get_by_role("alert")).to_be_visible()
-    _check_accessibility(page, "refusal")
-    _choose(page, study_zip)
+    check_accessibility(page, "refusal")
+    choose(page, study_zip)
     expect(page.get_by_role("region", name="Progress")).to_be_visible()
-    _check_accessibility(page, "progress")
+    check_accessibility(page, "progress")
     expect(page.get_by_role("gridcell")).to_have_count(25)
     page.get_by_role("button", name="Show the heat map").click()
     page.get_by_role("radio", name="Not gradable").check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("gridcell", name="Reader says")).to_have_count(1)
-    _check_accessibility(page, "reading")
+    check_accessibility(page, "reading")
     page.locator(".brand").focus()
     page.keyboard.press("?")
-    _check_accessibility(page, "help")
+    check_accessibility(page, "help")
     page.keyboard.press("Escape")
     page.get_by_role("link", name="lumbargrade-rsna2024 3").click()
     expect(page.get_by_role("row", name="Accuracy")).to_be_visible()
-    _check_accessibility(page, "model")
+    check_accessibility(page, "model")
 
 
 def test_the_page_is_small_and_has_nothing_inline(built: Path) -> None:
@@ -351,57 +327,10 @@ def test_the_page_is_small_and_has_nothing_inline(built: Path) -> None:
     assert all("src=" in script for script in html.split("<script")[1:])
 
 
-def _command(*arguments: str) -> list[str]:
-    assert NODE is not None
-    return [NODE, str(WEB / "node_modules/vite/bin/vite.js"), *arguments]
-
-
-def _vite(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(_command(*arguments), cwd=WEB, capture_output=True, text=True, check=False)
-
-
-def _wait_for(url: str) -> None:
-    end = time.monotonic() + 120
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)
-
-
-def _page(context: BrowserContext, address: str) -> Iterator[Page]:
-    """A page whose scripts raise nothing and whose content security policy is kept."""
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None)
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
-    page.goto(address)
-    expect(page.get_by_role("region", name="Send a study")).to_be_visible()
-    yield page
-    assert faults == []
-
-
-def _choose(page: Page, *files: Path) -> None:
-    page.locator("input[type=file]").first.set_input_files(files)
-
-
 def _read(page: Page, study_zip: Path) -> Page:
-    _choose(page, study_zip)
+    choose(page, study_zip)
     expect(page.get_by_role("gridcell")).to_have_count(25)
     return page
-
-
-def _cell(page: Page, name: str) -> Any:
-    return page.get_by_role("gridcell", name=name)
-
-
-def _slice(page: Page, view: str) -> int:
-    return int(page.get_by_role("slider", name=view).get_attribute("aria-valuenow") or "")
 
 
 def _brightness(page: Page, view: str) -> float:
@@ -472,14 +401,3 @@ def _change_session(page: Page, **changes: object) -> None:
 
     page.route("**/api/session", change)
     page.reload()
-
-
-def _check_accessibility(page: Page, where: str) -> None:
-    page.evaluate((WEB / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8"))
-    found = page.evaluate("() => axe.run()")["violations"]
-    serious = [
-        f"{fault['id']}: {[node['html'][:120] for node in fault['nodes']][:3]}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-    ]
-    assert serious == [], where

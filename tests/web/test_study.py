@@ -136,9 +136,9 @@ def test_the_model_server_may_be_down_and_come_back(
     reader.graded(zipped)
 
 
-def test_heat_maps_are_asked_for_once(reader: Reader, answer: dict[str, Any], model_server: ModelServer) -> None:
-    assert model_server.explained == 0
-    for cell in answer["cells"][:3]:
+def test_a_heat_map_is_asked_for_once(reader: Reader, answer: dict[str, Any], model_server: ModelServer) -> None:
+    assert model_server.explained == []
+    for cell in (*answer["cells"][:2], answer["cells"][0]):
         heat = reader.get(
             f"/api/studies/{answer['id']}/heat", query_string={"condition": cell["condition"], "level": cell["level"]}
         ).json
@@ -148,7 +148,13 @@ def test_heat_maps_are_asked_for_once(reader: Reader, answer: dict[str, Any], mo
         }
         assert cell["grade"] in heat["words"]
         assert "not evidence" in heat["words"]
-    assert model_server.explained == 1
+    assert model_server.explained == ["spinal_canal_stenosis_l1_l2", "spinal_canal_stenosis_l2_l3"]
+    model_server.model = "lumbargrade-rsna2024/8"
+    other = answer["cells"][2]
+    changed = reader.get(
+        f"/api/studies/{answer['id']}/heat", query_string={"condition": other["condition"], "level": other["level"]}
+    )
+    assert (changed.status_code, changed.json["error"]["what"]) == (409, "Another version of the model answers now.")
     unseen = reader.get(
         f"/api/studies/{answer['id']}/heat", query_string={"condition": "right_subarticular_stenosis", "level": "L1/L2"}
     )
@@ -174,7 +180,7 @@ def test_a_heat_map_is_turned_as_its_slice_is_stored(row: Any, column: Any, turn
         condition="c", level="l", grade="Severe", probabilities=None, possible_grades=(), reason=None, correction=None,
         place=place,
     )  # fmt: skip
-    heat = build_heat({"heat_map": HEAT, "heat_map_mm": 44.0}, cell, index)
+    heat = build_heat({"heat_map": HEAT, "heat_map_mm": 44.0}, cell, place, index)
     assert heat is not None
     assert (pixels(heat.png) == turn(pixels(HEAT))).all()
 

@@ -7,14 +7,7 @@ import pytest
 from lumbargrade.task import GradingTask
 
 from .reading import MakeApp, ModelServer, Reader, edited, expected_grade, study_uid
-
-
-def zip_of(**files: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
+from .uploads import bomb, encrypted, zip_of
 
 
 def test_a_zip_is_graded_as_it_was_sent(
@@ -44,20 +37,6 @@ def test_names_in_a_zip_are_never_paths(reader: Reader, loose: list[bytes], tmp_
     assert sum(series["slices"] for series in answer["series"]) > 10
     assert not list(tmp_path.rglob("*evil*"))
     assert not list(Path("/tmp").glob("*evil*"))
-
-
-def encrypted(zipped: bytes) -> bytes:
-    marked = bytearray(zipped)
-    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        place = marked.find(signature)
-        while place >= 0:
-            marked[place + offset] |= 1
-            place = marked.find(signature, place + 4)
-    return bytes(marked)
-
-
-def bomb() -> bytes:
-    return zip_of(**{"bomb.dcm": b"\0" * 128 + b"DICM" + bytes(300 << 20)})
 
 
 def test_what_is_no_study_is_refused_at_once_in_plain_words(reader: Reader, zipped: bytes, loose: list[bytes]) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from filelock import FileLock
 
 from lumbargrade.errors import InputError
-from lumbargrade.files import write_text
+from lumbargrade.files import write_secret, write_text
 
 KEYS = Path("audit/keys")
 SIGNING_KEY = "LUMBARGRADE_SIGNING_KEY"
@@ -118,12 +118,7 @@ def _write_private(path: Path) -> None:
     """Writes a new key that nobody else may read, whole or not at all."""
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-    temporary.replace(path)
+    write_secret(path, pem)
 
 
 def _public_pem(key: ec.EllipticCurvePublicKey) -> bytes:

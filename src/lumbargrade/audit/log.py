@@ -137,12 +137,13 @@ class AuditLog:
     def _head_problems(self, key: PublicKey) -> list[str]:
         try:
             head = _Head.model_validate_json(self._head.read_text(encoding="utf-8"))
+            signature = bytes.fromhex(head.signature)
         except FileNotFoundError:
             begun = [entry.kind for entry in self.entries()] == [BEGUN]  # and killed before it had a head
             return [] if begun else [f"{self._head} is missing"]
         except (OSError, ValueError):
             return [f"{self._head} cannot be read"]
-        if not key.has_signed(head.message(), bytes.fromhex(head.signature)):
+        if not key.has_signed(head.message(), signature):
             return [f"{self._head} is not signed with {key.path}"]
         known = {entry.number: entry.sha256 for entry in self.entries()}
         if head.number not in known:

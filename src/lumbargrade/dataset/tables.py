@@ -18,6 +18,8 @@ SERIES = "train_series_descriptions.csv"
 POINTS = "train_label_coordinates.csv"
 
 POINT_COLUMNS = ("study_id", "series_id", "instance_number", "condition", "level", "x", "y")
+SOP_POINT_COLUMNS = ("SOPInstanceUID", "condition", "level", "x", "y")
+"""How points say where they are on images that have no numbers of ours yet."""
 
 _BYTE_ORDER_MARK = "\ufeff"
 _ID = pa.Check.str_matches(
@@ -26,21 +28,31 @@ _ID = pa.Check.str_matches(
 _FILLED = pa.Check.str_length(min_value=1, error="is empty; fill it in or remove the row")
 
 
-def read_labels(path: Path, task: GradingTask) -> pd.DataFrame:
+def read_labels(path: Path, task: GradingTask, key: str = "study_id") -> pd.DataFrame:
     """Reads ``train.csv``: study_id (int64) and ``task.columns`` as strings, NA where a cell has no grade.
+
+    Args:
+        key: The column that names the studies; another one than study_id is read as text.
 
     Raises:
         InputError: It names the file, and the column, line and value that are wrong.
     """
+    is_number = key == "study_id"
     remedy = f"use {_listed(task.grades)}, or leave it empty where there is no grade"
     grade = pa.Check.isin([*task.grades, ""], error=f"is not a grade of task {task.name}; {remedy}")
-    columns = {"study_id": pa.Column(str, _ID)} | {column: pa.Column(str, grade) for column in task.columns}
+    columns = {key: pa.Column(str, _ID if is_number else _FILLED)}
+    columns |= {column: pa.Column(str, grade) for column in task.columns}
     text = _read_text_table(path, path.name, tuple(columns), task)
-    _check(text, pa.DataFrameSchema(columns, unique=["study_id"]), path.name)
+    _check(text, pa.DataFrameSchema(columns, unique=[key] if is_number else None), path.name)
+    if text[key].duplicated().any():  # the value itself would name a patient's study
+        later = text.index[text[key].duplicated()][0]
+        first = text.index[text[key] == text.loc[later, key]][0]
+        raise InputError(f"{path.name} line {later} has the {key} of line {first}; remove one of the lines")
     if text.empty:
         raise InputError(f"{path} holds no studies; it needs one row a study under its header")
     grades = text[list(task.columns)].replace("", pd.NA)
-    return pd.concat([text["study_id"].astype(np.int64), grades], axis=1).reset_index(drop=True)
+    studies = text[key].astype(np.int64) if is_number else text[key]
+    return pd.concat([studies, grades], axis=1).reset_index(drop=True)
 
 
 def read_series(path: Path, task: GradingTask) -> pd.DataFrame:
@@ -59,11 +71,24 @@ def read_series(path: Path, task: GradingTask) -> pd.DataFrame:
     return text.astype({"study_id": np.int64, "series_id": np.int64}).reset_index(drop=True)
 
 
-def read_points(source: Path | TextIO, task: GradingTask) -> pd.DataFrame:
+def read_header(path: Path) -> list[str]:
+    """Reads the column names of a table.
+
+    Raises:
+        InputError: It is no table that can be read.
+    """
+    try:
+        return next(iter(_read_lines(path, path.name).values()), [])
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; give a CSV table") from error
+
+
+def read_points(source: Path | TextIO, task: GradingTask, columns: tuple[str, ...] = POINT_COLUMNS) -> pd.DataFrame:
     """Reads ``train_label_coordinates.csv``, or the ``points.csv`` that comes with a study to be graded.
 
     Args:
         source: A file, or an open text stream.
+        columns: :data:`POINT_COLUMNS` or :data:`SOP_POINT_COLUMNS`.
 
     Returns:
         study_id, series_id, instance_number (int64), condition (its name, not its label), level, x and y in pixels.
@@ -75,36 +100,28 @@ def read_points(source: Path | TextIO, task: GradingTask) -> pd.DataFrame:
     names = {
         spelling: condition.name for condition in task.conditions for spelling in (condition.label, condition.name)
     }
-    text = _read_text_table(source, name, POINT_COLUMNS, task)
-    _check(text, _points_schema(task, tuple(names)), name, lambda value: _other_task_with_label(value, task))
+    text = _read_text_table(source, name, columns, task)
+    _check(text, _points_schema(task, tuple(names), columns), name, lambda value: _other_task_with_label(value, task))
     table = text.assign(condition=text["condition"].map(names).astype(str)).reset_index(drop=True)
-    return table.astype(dict.fromkeys(POINT_COLUMNS[:3], np.int64) | {"x": np.float64, "y": np.float64})
+    numbers = [column for column in POINT_COLUMNS[:3] if column in columns]
+    return table.astype(dict.fromkeys(numbers, np.int64) | {"x": np.float64, "y": np.float64})
 
 
-def _points_schema(task: GradingTask, names: tuple[str, ...]) -> pa.DataFrameSchema:
+def _points_schema(task: GradingTask, names: tuple[str, ...], columns: tuple[str, ...]) -> pa.DataFrameSchema:
     labels = _listed(tuple(condition.label for condition in task.conditions))
     condition = pa.Check.isin(names, error=f"is not a condition of task {task.name}, which has {labels}{{hint}}")
     level = pa.Check.isin(task.levels, error=f"is not a level of task {task.name}, which has {_listed(task.levels)}")
     number = pa.Check(_finite, error="is not a coordinate; give a number of pixels or remove the row")
-    checks = {"condition": condition, "level": level, "x": number, "y": number}
-    return pa.DataFrameSchema({column: pa.Column(str, checks.get(column, _ID)) for column in POINT_COLUMNS})
+    checks = {"condition": condition, "level": level, "x": number, "y": number, "SOPInstanceUID": _FILLED}
+    return pa.DataFrameSchema({column: pa.Column(str, checks.get(column, _ID)) for column in columns})
 
 
 def _read_text_table(source: Path | TextIO, name: str, columns: tuple[str, ...], task: GradingTask) -> pd.DataFrame:
     """All cells as stripped strings, in the order of ``columns``; the index is the line in the file."""
-    lines: dict[int, list[str]] = {}
     try:
-        with _opened(source) as stream:
-            reader = csv.reader(stream, strict=True)
-            for row in reader:
-                if row:
-                    lines[reader.line_num] = [field.strip().removeprefix(_BYTE_ORDER_MARK) for field in row]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{name} is not a comma-separated table in UTF-8 ({error}); export it as CSV UTF-8") from error
+        lines = _read_lines(source, name)
     except FileNotFoundError as error:
         raise InputError(f"{source} does not exist; it must be a CSV table with {_listed(columns)}") from error
-    except OSError as error:
-        raise InputError(f"{source} cannot be read ({error.strerror}); check the file and its permissions") from error
     if not lines:
         raise InputError(f"{name} is empty; its first line must name the columns {_listed(columns)}")
     header, *rows = lines.values()
@@ -114,6 +131,24 @@ def _read_text_table(source: Path | TextIO, name: str, columns: tuple[str, ...],
             fields = f"{len(row)} fields where the header has {len(header)}"
             raise InputError(f"{name} line {line} has {fields}; mend or remove the line")
     return pd.DataFrame(rows, columns=header, index=list(lines)[1:], dtype=str)[list(columns)]
+
+
+def _read_lines(source: Path | TextIO, name: str) -> dict[int, list[str]]:
+    """The filled lines by their number in the file, cells stripped."""
+    lines: dict[int, list[str]] = {}
+    try:
+        with _opened(source) as stream:
+            reader = csv.reader(stream, strict=True)
+            for row in reader:
+                if row:
+                    lines[reader.line_num] = [field.strip().removeprefix(_BYTE_ORDER_MARK) for field in row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{name} is not a comma-separated table in UTF-8 ({error}); export it as CSV UTF-8") from error
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{source} cannot be read ({error.strerror}); check the file and its permissions") from error
+    return lines
 
 
 def _opened(source: Path | TextIO) -> AbstractContextManager[TextIO]:

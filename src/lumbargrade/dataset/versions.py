@@ -56,7 +56,7 @@ def version_dataset(source: Path) -> DatasetVersion:
     """Puts a dataset under DVC and pushes it to the default remote, if there is one.
 
     A folder in ``data/`` is tracked where it is; one from elsewhere is brought to ``data/<its name>``, and brought again
-    when it has changed there.
+    when it has changed there. What was brought and then changed in ``data/`` is the project's own from then on.
 
     Raises:
         InputError: The project is no DVC repository, or another folder of the same name is tracked already.
@@ -66,6 +66,7 @@ def version_dataset(source: Path) -> DatasetVersion:
     with _repository(f"version {source}") as repo:
         if folder.resolve() == source.resolve():
             repo.add([str(folder)])
+            _own_if_changed(folder)
         elif not pointer_of(folder).is_file():
             repo.imp_url(str(source.resolve()), out=str(folder))
         else:
@@ -175,6 +176,13 @@ def _check_origin(folder: Path, source: Path) -> None:
     known = (pointer_of(folder).parent / origin).resolve() if origin else folder.resolve()
     if known != source.resolve():
         raise InputError(f"{folder} already holds a dataset from elsewhere; rename {source.name} and run again")
+
+
+def _own_if_changed(folder: Path) -> None:
+    """Forgets where a dataset was brought from, or it would be brought again, without what has changed here since."""
+    recorded = yaml.safe_load(pointer_of(folder).read_text(encoding="utf-8"))
+    if "deps" in recorded and recorded["deps"][0]["md5"] != recorded["outs"][0]["md5"]:
+        write_text(pointer_of(folder), yaml.safe_dump({"outs": recorded["outs"]}, sort_keys=False))
 
 
 def _register(name: str) -> None:

@@ -48,6 +48,7 @@ class SliceHeader:
             the order of their instance numbers.
         field_strength: Tesla.
         contrast: The weighting, if the header tells.
+        echo_time, repetition_time: ms.
     """
 
     path: Path
@@ -65,6 +66,8 @@ class SliceHeader:
     manufacturer: str
     field_strength: float | None
     contrast: Contrast | None = None
+    echo_time: float | None = None
+    repetition_time: float | None = None
 
 
 def read_headers(path: Path) -> list[SliceHeader]:
@@ -96,6 +99,8 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
     order = (number or 0) + (frame or 0)
     places = groups if frame is None else groups[:-1]  # a position beside the frames is that of the first one only
     position = _numbers(_find(places, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    echo = _positive(_find(groups, "MREchoSequence", "EffectiveEchoTime") or dataset.get("EchoTime"))
+    repetition = _positive(_find(groups, "MRTimingAndRelatedParametersSequence", "RepetitionTime"))
     plane, known = _plane(dataset, groups, position, order * gap, description)
     return SliceHeader(
         path=path,
@@ -112,12 +117,9 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         plane_known=known,
         manufacturer=str(dataset.get("Manufacturer") or ""),
         field_strength=_positive(dataset.get("MagneticFieldStrength")),
-        contrast=read_contrast(
-            description,
-            _positive(_find(groups, "MREchoSequence", "EffectiveEchoTime") or dataset.get("EchoTime")),
-            _positive(_find(groups, "MRTimingAndRelatedParametersSequence", "RepetitionTime")),
-            _positive(dataset.get("InversionTime")),
-        ),
+        contrast=read_contrast(description, echo, repetition, _positive(dataset.get("InversionTime"))),
+        echo_time=echo,
+        repetition_time=repetition,
     )
 
 

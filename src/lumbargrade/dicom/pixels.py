@@ -56,12 +56,7 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
     """
     path = header.path
     dataset = parse_header(path, _TAGS)
-    with parsing(path):
-        if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-            raise UnreadableFile(f"{path.name} is a colour image; MR images are grey")
-    stored = _decode(header, dataset)
-    if stored.shape != header.plane.shape:
-        raise _other_size(path)
+    stored = _stored(header, dataset)
     with parsing(path):
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
             stored = _turned(stored, dataset)
@@ -70,6 +65,30 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
     if not np.isfinite(pixels).all():
         raise UnreadableFile(f"the pixels of {path.name} are not all finite numbers; send it again")
     return pixels
+
+
+def read_stored(header: SliceHeader) -> NDArray[np.int64]:
+    """Decodes the stored values of a slice, (rows, columns), as the file has them.
+
+    Raises:
+        UnreadableFile: The file is damaged, is in colour, holds no whole numbers, or its encoding cannot be decoded.
+    """
+    stored = _stored(header, parse_header(header.path, _TAGS))
+    whole = stored.astype(np.int64)
+    if not (whole == stored).all():
+        raise UnreadableFile(f"the pixels of {header.path.name} are no whole numbers")
+    return whole
+
+
+def _stored(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:
+    path = header.path
+    with parsing(path):
+        if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+            raise UnreadableFile(f"{path.name} is a colour image; MR images are grey")
+    stored = _decode(header, dataset)
+    if stored.shape != header.plane.shape:
+        raise _other_size(path)
+    return stored
 
 
 def _decode(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 `lumbargrade run` runs it; `prefect deploy` schedules it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import pandas as pd
+import torch
 from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -37,12 +39,16 @@ from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
 from lumbargrade.params_file import load_params, save_params
-from lumbargrade.prepare.duplicates import DUPLICATES, duplicate_groups
+from lumbargrade.prepare.duplicates import DUPLICATES
+from lumbargrade.prepare.groups import PATIENTS, study_groups
 from lumbargrade.prepare.split import check_split
 from lumbargrade.registry.evidence.code import refuse_changes
+from lumbargrade.registry.gate.holdout import held_out
 from lumbargrade.registry.gate.report import gate_table, gate_text
+from lumbargrade.registry.models import load_model
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
+from lumbargrade.serving.reference import answer_reference
 from lumbargrade.task import GradingTask, load_task, save_task
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
@@ -152,17 +158,19 @@ def prepare(name: str, stages: Sequence[str]) -> dict[str, str]:
 
 @task(cache_policy=NO_CACHE)
 def guard_split(folder: Path) -> int:
-    """Stops a leak before anything is trained; returns the number of groups of near-duplicate studies."""
+    """Stops a leak before anything is trained; returns the number of groups of studies that must stay together."""
     pairs = pd.read_csv(folder / DUPLICATES)
-    groups = duplicate_groups(pairs)
+    groups = study_groups(pairs, pd.read_csv(folder / PATIENTS))
     check_split(pd.read_csv(folder / "split.csv"), groups)
-    number = len(set(groups.values()))
-    if groups:
+    sizes = Counter(groups.values())
+    together = [size for size in sizes.values() if size > 1]
+    if len(pairs):
         table = [{str(key): value for key, value in row.items()} for row in pairs.to_dict("records")]
         create_table_artifact(key="near-duplicates", table=table, description="Series that show the same images")
-    found = f"{number} group{'s' if number > 1 else ''} of near-duplicates ({len(groups)} studies), kept together"
-    _tell(f"split: {found if groups else 'no near-duplicate studies'}")
-    return number
+    found = f"{len(together)} group{'s' if len(together) > 1 else ''} of one patient or of near-duplicates"
+    found += f" ({sum(together)} studies), kept together"
+    _tell(f"split: {found if together else 'no two studies of one patient, no near-duplicates'}")
+    return len(together)
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
@@ -225,7 +233,8 @@ def _train_folds(what: str, specs: Sequence[AnySpec], on_epoch: OnEpoch) -> list
 def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker) -> Registration:
     """Registers the best trial, unless it is registered, and lets the gate decide on the champion."""
     flow_run = str(runtime.flow_run.id or "")
-    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog(), _tell)
+    reference = partial(_answer_reference, plan, dataset)
+    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog(), _tell, reference)
     name = f"{registration.name} version {registration.version}"
     markdown = f"**{name}**: {registration.decision} - {registration.reason}"
     if registration.gate is not None:
@@ -235,6 +244,15 @@ def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tra
             create_table_artifact(key="gate", table=table, description=f"The gate's checks of {name}")
     create_markdown_artifact(key="registration", markdown=markdown)
     return registration
+
+
+def _answer_reference(plan: SearchPlan, dataset: RsnaDataset, uri: str) -> str:
+    """What a version answers to the held-out studies, for the watch to compare with."""
+    held = held_out(plan.split)
+    _tell(f"grading {len(held)} held-out studies as a server would, for the watch")
+    model = load_model(uri).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    with bar("held-out studies") as progress:
+        return answer_reference(model, dataset, held, progress)
 
 
 @task(cache_policy=NO_CACHE)

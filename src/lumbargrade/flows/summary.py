@@ -82,6 +82,7 @@ class RunSummary(BaseModel):
             ("look at the flow", "prefect server start"),
             ("what it came from", f"lumbargrade audit show {self.version}{self.task_option}"),
             ("serve", f"lumbargrade models serve{self.task_option}"),
+            ("read studies", f"lumbargrade serve{self.task_option}"),
         ]
 
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from lumbargrade.prepare.fingerprint import fingerprint, near_pairs, shows_something
 from lumbargrade.prepare.shards import Shards
@@ -43,26 +41,6 @@ def find_duplicates(views: Path, limit: int = LIMIT) -> pd.DataFrame:
     pairs = pd.concat(found, ignore_index=True)
     nearest = pairs.sort_values(COLUMNS, ignore_index=True).drop_duplicates(COLUMNS[:-1])
     return nearest.reset_index(drop=True)
-
-
-def duplicate_groups(pairs: pd.DataFrame) -> dict[int, int]:
-    """Joins studies that are near-duplicates of each other, directly or through others.
-
-    Args:
-        pairs: As :func:`find_duplicates` gives them.
-
-    Returns:
-        The smallest study id of the group of each study that has a near-duplicate; other studies are not named.
-    """
-    ends = pairs[["study_id", "other_study_id"]].to_numpy(np.int64)
-    studies, places = np.unique(ends, return_inverse=True)
-    if not len(studies):
-        return {}
-    first, second = places.reshape(-1, 2).T
-    links = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(len(studies), len(studies)))
-    _, labels = connected_components(links, directed=False)
-    _, smallest = np.unique(labels, return_index=True)
-    return dict(zip(studies.tolist(), studies[smallest[labels]].tolist(), strict=True))
 
 
 def middle_slices(slices: pd.DataFrame) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """The images of one series, decoded when they are asked for, with one grey scale for all of them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,18 @@ class SeriesImages:
             self._decoded[header] = read_pixels(header)
         return self._decoded[header]
 
+    @property
+    def sample(self) -> list[SliceHeader]:
+        """The slices from which the grey scale is taken."""
+        slices = [header for stack in self.stacks for header in stack.slices]
+        picked = np.linspace(0, len(slices) - 1, min(_WINDOW_SLICES, len(slices))).round().astype(int)
+        return [slices[index] for index in picked]
+
+    @property
+    def decoded(self) -> Collection[SliceHeader]:
+        """The slices that have been decoded so far."""
+        return self._decoded.keys()
+
     @cached_property
     def window(self) -> tuple[float, float]:
         """Intensities of the series that become black and white; slices that cannot be decoded are left out.
@@ -68,12 +80,10 @@ class SeriesImages:
         Raises:
             UnreadableFile: None of them can.
         """
-        slices = [header for stack in self.stacks for header in stack.slices]
-        picked = np.linspace(0, len(slices) - 1, min(_WINDOW_SLICES, len(slices))).round().astype(int)
         values, unreadable = [], None
-        for index in picked:
+        for header in self.sample:
             try:
-                values.append(self.pixels(slices[index])[::2, ::2].ravel())
+                values.append(self.pixels(header)[::2, ::2].ravel())
             except UnreadableFile as error:
                 unreadable = error
         if not values:

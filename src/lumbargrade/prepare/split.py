@@ -1,4 +1,7 @@
-"""Which studies train, validate and are held out. A study is never on two sides, nor are its near-duplicates."""
+"""Which studies train, validate and are held out.
+
+A study is never on two sides, nor are its near-duplicates, nor its patient's other studies.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -31,7 +34,7 @@ def split_studies(crops: pd.DataFrame, params: SplitParams, groups: Mapping[int,
 
     Args:
         crops: One row a crop, with study_id, group and grade; grade is missing where a cell is not labelled.
-        groups: For studies that must stay together, the smallest study id of their group; it stands for all of them.
+        groups: For studies that must stay together, the number that stands for all of them (:mod:`.groups`).
 
     Returns:
         Columns study_id and fold, one row a study, by study_id; fold is :data:`HOLDOUT` for the holdout.
@@ -46,7 +49,7 @@ def split_studies(crops: pd.DataFrame, params: SplitParams, groups: Mapping[int,
     held = np.array([in_holdout(int(study), params.holdout) for study in together], dtype=bool)
     kept = np.unique(together[~held])
     if len(kept) < params.folds:
-        twins = "; near-duplicates count as one" if groups else ""
+        twins = "; a patient's studies and near-duplicates count as one" if len(kept) < (~held).sum() else ""
         raise InputError(
             f"{len(kept)} labelled studies are left for {params.folds} folds ({held.sum()} of {len(studies)} are held out"
             f"{twins}); add studies or lower split.folds"
@@ -67,7 +70,7 @@ def split_studies(crops: pd.DataFrame, params: SplitParams, groups: Mapping[int,
 
 
 def check_split(split: pd.DataFrame, groups: Mapping[int, int]) -> None:
-    """Checks, before anything is trained, that no study and no group of near-duplicates is on two sides.
+    """Checks, before anything is trained, that no study and no group of studies that must stay together is on two sides.
 
     Args:
         split: Columns study_id and fold.
@@ -86,7 +89,7 @@ def check_split(split: pd.DataFrame, groups: Mapping[int, int]) -> None:
         f"study {study} in {'the holdout' if fold == HOLDOUT else f'fold {fold}'}"
         for study, fold in zip(rows["study_id"], rows["fold"], strict=True)
     )
-    what = "the same study" if rows["study_id"].nunique() == 1 else "near-duplicates of each other"
+    what = "the same study" if rows["study_id"].nunique() == 1 else "of one patient or near-duplicates of each other"
     others = int((sides > 1).sum()) - 1
     more = f" (and {others} more such group{'s' if others > 1 else ''})" if others else ""
     raise InputError(

@@ -5,7 +5,7 @@ from mlflow.entities.model_registry import ModelVersion
 from lumbargrade.audit.log import Entry
 from lumbargrade.errors import InputError
 from lumbargrade.registry.champion import ROLLED_BACK, Champion, Move
-from lumbargrade.registry.contract import registered_name
+from lumbargrade.registry.contract import registered_name, version_uri
 from lumbargrade.registry.versions import get_version
 
 APPROVED = "approved"
@@ -26,7 +26,7 @@ def approve(champion: Champion, version: str, by: str, why: str) -> Move:
     decision = _decision(found)
     name = registered_name(champion.task)
     details = {"why": why, "gate_decision": decision, "gate_reason": found.tags.get("gate.reason", "")}
-    entry = champion.log.append(APPROVED, f"models:/{name}/{version}", details, by)
+    entry = champion.log.append(APPROVED, version_uri(name, version), details, by)
     for key, value in approval_tags(entry).items():
         champion.tracker.client.set_model_version_tag(name, version, key, value)
     return champion.move(version, why, by, check=lambda now: _refuse_champion(now, version))

@@ -99,7 +99,7 @@ class Champion:
         moves = self.moves()
         left, now = moves[-1].to_version if moves else None, self.version
         if now != left:
-            why = f"the log left the alias at {_words(left)}; it was found at {_words(now)}"
+            why = f"the log left the alias at {version_words(left)}; it was found at {version_words(now)}"
             self._write(FOUND_MOVED, left, now, why, "")
 
     def _write(self, kind: str, before: str | None, to: str | None, why: str, by: str) -> Move:
@@ -139,14 +139,19 @@ def moves_at(moves: Sequence[Move], when: str) -> list[Move]:
     return before[-1:] + [move for move in moves if first < datetime.fromisoformat(move.time) < last]
 
 
+def version_words(version: str | None) -> str:
+    """What messages call a champion, or that there is none."""
+    return f"version {version}" if version else "no version"
+
+
 def still(judged_against: str | None, version: str) -> Callable[[str | None], None]:
     """A check for :meth:`Champion.move`: the champion is the one that a version was judged against."""
 
     def check(now: str | None) -> None:
         if now != judged_against:
             raise LumbargradeError(
-                f"the champion changed from {_words(judged_against)} to {_words(now)} while version {version} was judged; "
-                f"judge it again with `lumbargrade models gate {version}`"
+                f"the champion changed from {version_words(judged_against)} to {version_words(now)} "
+                f"while version {version} was judged; judge it again with `lumbargrade models gate {version}`"
             )
 
     return check
@@ -162,7 +167,3 @@ def _move(entry: Entry) -> Move:
         why=told["why"],
         by=entry.by,
     )
-
-
-def _words(version: str | None) -> str:
-    return f"version {version}" if version else "no version"

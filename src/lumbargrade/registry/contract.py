@@ -3,8 +3,8 @@
 from lumbargrade.task import GradingTask
 
 STUDY_COLUMN = "study"
-EXPLAIN = "explain"
-"""The parameter that asks for heat maps; without it there are none, and an answer stays quick."""
+EXPLAIN, EXPLAIN_ALL = "explain", "all"
+"""The parameter that asks for heat maps, of one cell by its column's name or of all; without it an answer stays quick."""
 
 GRADER, LOCATOR, CALIBRATION_NAME = "grader-", "locator-", "calibration"
 """How the files of a packaged model begin."""
@@ -29,3 +29,8 @@ MODEL_META = "registered_model_meta"
 def registered_name(task: GradingTask) -> str:
     """Name under which a task's models are registered."""
     return f"lumbargrade-{task.name.replace('_', '-')}"
+
+
+def version_uri(name: str, version: str) -> str:
+    """Address of a version of a registered model; the audit log calls it so too."""
+    return f"models:/{name}/{version}"

@@ -50,7 +50,7 @@ def signature(task: GradingTask) -> ModelSignature:
     return ModelSignature(
         inputs=Schema([ColSpec("binary", STUDY_COLUMN)]),
         outputs=Schema(outputs),
-        params=ParamSchema([ParamSpec(EXPLAIN, "boolean", False)]),
+        params=ParamSchema([ParamSpec(EXPLAIN, "string", "")]),
     )
 
 

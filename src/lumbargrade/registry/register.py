@@ -9,7 +9,7 @@ from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.contract import registered_name
+from lumbargrade.registry.contract import registered_name, version_uri
 from lumbargrade.registry.evidence.bundle import write_evidence
 from lumbargrade.registry.evidence.code import CodeState, read_code_state
 from lumbargrade.registry.evidence.record import Made
@@ -50,7 +50,7 @@ class Registration:
     @property
     def uri(self) -> str:
         """Address of the version."""
-        return f"models:/{self.name}/{self.version}"
+        return version_uri(self.name, self.version)
 
     @property
     def waits(self) -> bool:
@@ -66,6 +66,7 @@ def register_best(
     flow_run_id: str,
     log: AuditLog,
     tell: Callable[[str], None] = print,
+    answer_reference: Callable[[str], str] = lambda uri: "",
 ) -> Registration:
     """Registers the best trial unless it is registered already, and makes it champion if the gate promotes it.
 
@@ -74,10 +75,11 @@ def register_best(
 
     Args:
         tell: Told what takes a while.
+        answer_reference: What the version with this address answers to held-out studies; asked if the version is new.
     """
     name = registered_name(plan.task)
     champion = Champion(tracker, plan.task, log)
-    known = find_version(tracker, plan.task, outcome.trial_run_id, signed_versions(log, plan.task))
+    known = find_version(tracker, plan.task, outcome.trial_run_id, logged_versions(log, plan.task, SIGNED))
     if known is not None:
         tags = tracker.client.get_model_version(name, known).tags
         if (champion.version or NOBODY) == tags["gate.champion"]:
@@ -96,12 +98,13 @@ def register_best(
     code = read_code_state()
     tags = _tags(plan, outcome, code, flow_run_id)
     version = register_model(tracker, plan, outcome, example_study(), tags)
-    log.append(REGISTERED, f"models:/{name}/{version}", {"tags": tags})
+    log.append(REGISTERED, version_uri(name, version), {"tags": tags})
     judgement = judge_new(champion, version, dataset, plan)
     gate = judgement.decision
-    made = Made(plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id)
+    reference = answer_reference(f"models:/{name}/{version}")
+    made = Made(plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id, reference)
     signatures = write_evidence(tracker, made, open_signing_key(log.keys), tell)
-    log.append(SIGNED, f"models:/{name}/{version}", {"sha256": signatures})
+    log.append(SIGNED, version_uri(name, version), {"sha256": signatures})
     settle(champion, version)
     return Registration(
         name=name,
@@ -115,10 +118,14 @@ def register_best(
     )
 
 
-def signed_versions(log: AuditLog, task: GradingTask) -> set[str]:
-    """The versions of a task whose registration is complete."""
-    prefix = f"models:/{registered_name(task)}/"
-    told = [entry.subject for entry in log.entries(SIGNED)]
+def logged_versions(log: AuditLog, task: GradingTask, kind: str) -> set[str]:
+    """The versions of a task of which a log says this.
+
+    Args:
+        kind: ``registered``, or ``evidence signed`` if the registration is complete.
+    """
+    prefix = version_uri(registered_name(task), "")
+    told = [entry.subject for entry in log.entries(kind)]
     return {subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)}
 
 

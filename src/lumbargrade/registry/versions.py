@@ -64,6 +64,28 @@ def get_version(tracker: Tracker, task: GradingTask, version: str) -> ModelVersi
     return known[version]
 
 
+def version_that_answered(tracker: Tracker, task: GradingTask, model: str) -> str:
+    """Returns the version that an answer names.
+
+    Args:
+        model: Registered name and version; or MLflow's id, where a model was served without them.
+
+    Raises:
+        InputError: It is no version of the task's model.
+    """
+    name, _, version = model.partition("/")
+    if version and name != registered_name(task):
+        raise InputError(f"the answer was given by {model}, a model of another task; give that task with --task")
+    made = [str(found.version) for found in all_versions(tracker, task) if found.source == f"models:/{model}"]
+    if not version and not made:
+        raise InputError(
+            f"the answer was given by {f'model {model}' if model else 'a model without a name'}, which is no version of "
+            f"{registered_name(task)} in {tracking_uri()}; give the --task and the MLFLOW_TRACKING_URI it was served from, "
+            "and serve with `lumbargrade models serve`, so that answers name their version"
+        )
+    return version or made[-1]
+
+
 def list_versions(tracker: Tracker, task: GradingTask) -> list[VersionSummary]:
     """The registered versions, the first one first."""
     champion = champion_version(tracker, task)

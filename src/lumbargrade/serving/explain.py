@@ -15,8 +15,9 @@ from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.crop import NEIGHBOURS
 from lumbargrade.registry.contract import ANSWER_HEAT
 from lumbargrade.registry.models import LoadedModel
-from lumbargrade.serving.grade import CellKey, grade_with_crops
+from lumbargrade.serving.grade import CellKey, GradedStudy, grade_with_crops
 from lumbargrade.serving.study import Study
+from lumbargrade.task import Cell
 from lumbargrade.training.predict import cell_codes
 
 
@@ -32,20 +33,33 @@ class Look(NamedTuple):
     heat: NDArray[np.float32]
 
 
-def explain_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> tuple[pd.DataFrame, dict[CellKey, Look]]:
-    """Grades a study and explains each grade.
+def explain_study(
+    model: LoadedModel, study: Study, abstain_above: int = 0, only: Cell | None = None
+) -> tuple[pd.DataFrame, dict[CellKey, Look]]:
+    """Grades a study and explains its grades.
+
+    Args:
+        only: The cell to explain; all if not given, which takes as many times as long.
 
     Returns:
         What :func:`lumbargrade.serving.grade.grade_study` returns, unchanged; and by condition and level, for each
-        graded cell, the crop at the answer's place and its heat map.
+        explained cell that was graded, the crop at the answer's place and its heat map.
     """
-    answer, points = grade_with_crops(model, study, abstain_above)
-    graded = answer[answer["grade"].notna()]
+    found = grade_with_crops(model, study, abstain_above)
+    return found.answer, explain_graded(model, found, only)
+
+
+def explain_graded(model: LoadedModel, found: GradedStudy, only: Cell | None = None) -> dict[CellKey, Look]:
+    """The crop at the answer's place and its heat map, of each graded cell, or of one."""
+    wanted = found.answer["grade"].notna()
+    if only is not None:
+        wanted &= (found.answer["condition"] == only.condition.name) & (found.answer["level"] == only.level)
+    graded = found.answer[wanted]
     if not len(graded):
-        return answer, {}
+        return {}
     task = model.config.task
     keys: list[CellKey] = list(zip(graded["condition"], graded["level"], strict=True))
-    crops = [points[key].crop for key in keys]
+    crops = [found.points[key].crop for key in keys]
     grades = np.array([task.grades.index(grade) for grade in graded["grade"]])
     heats = explain_crops(
         model.graders, np.stack([crop for crop in crops if crop is not None]), cell_codes(graded, task), grades
@@ -53,9 +67,9 @@ def explain_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> t
     looks = {}
     for key, crop, heat in zip(keys, crops, heats, strict=True):
         assert crop is not None
-        columns = slice(None, None, -1 if points[key].reflected else 1)
+        columns = slice(None, None, -1 if found.points[key].reflected else 1)
         looks[key] = Look(crop[NEIGHBOURS.index(0), :, columns], heat[:, columns])
-    return answer, looks
+    return looks
 
 
 def with_heat_maps(answer: pd.DataFrame, looks: Mapping[CellKey, Look], params: PrepareParams) -> pd.DataFrame:

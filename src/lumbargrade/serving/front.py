@@ -8,8 +8,9 @@ import asyncio
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -25,6 +26,8 @@ from lumbargrade.errors import InputError, LumbargradeError
 Serve = Callable[[str], AbstractContextManager[str]]
 """Serves a version as long as the context lasts; gives its address."""
 
+_LONGEST_PAUSE_SECONDS = 600.0
+
 _ENDS = (("/invocations", "POST"), ("/ping", "GET"), ("/health", "GET"), ("/version", "GET"))
 
 
@@ -32,12 +35,24 @@ _ENDS = (("/invocations", "POST"), ("/ping", "GET"), ("/health", "GET"), ("/vers
 class _Backend:
     version: str
     address: str
-    server: AbstractContextManager[str]
+    server: ExitStack
     busy: int = 0
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A version that could not be served, and when it is tried again (seconds, monotonic)."""
+
+    version: str
+    pause: float
+    until: float
 
 
 class Front:
     """Forwards requests to the server of the version that is wanted; made, it has one that answers.
+
+    A version that cannot be served is tried again as long as it is wanted, each time after twice the pause: what kept it
+    from starting, such as a lack of memory, may pass.
 
     Args:
         wanted: Names the version to serve; asked every so often.
@@ -56,13 +71,15 @@ class Front:
         self._serve = serve
         self._tell = tell
         self._seconds = seconds
-        self._refused = ""
+        self._refused: _Refused | None = None
+        self._backends: list[_Backend] = []
         self._backend = self._start(wanted())
         tell(f"version {self._backend.version} answers")
 
     def close(self) -> None:
-        """Stops the server that is forwarded to."""
-        self._backend.server.__exit__(None, None, None)
+        """Stops the server that is forwarded to, and those of a change that was cut off."""
+        for backend in list(self._backends):
+            self._stop(backend)
 
     def app(self) -> Starlette:
         """The application."""
@@ -78,31 +95,51 @@ class Front:
             await asyncio.gather(follower, return_exceptions=True)
 
     def _start(self, version: str) -> _Backend:
-        server = self._serve(version)
-        return _Backend(version, server.__enter__(), server)
+        server = ExitStack()
+        backend = _Backend(version, server.enter_context(self._serve(version)), server)
+        self._backends.append(backend)
+        return backend
+
+    def _stop(self, backend: _Backend) -> None:
+        backend.server.close()
+        self._backends.remove(backend)
 
     async def _follow(self) -> None:
         while True:
             await asyncio.sleep(self._seconds)
             try:
                 wanted = await asyncio.to_thread(self._wanted)
-                if wanted not in (self._backend.version, self._refused):
+                if wanted == self._backend.version:
+                    self._refused = None
+                elif not self._waits(wanted):
                     await self._change(self._backend, wanted)
             except LumbargradeError as error:
                 self._tell(f"cannot tell which version to serve, and go on with the same: {error}")
+
+    def _waits(self, wanted: str) -> bool:
+        refused = self._refused
+        return refused is not None and refused.version == wanted and time.monotonic() < refused.until
+
+    def _refuse(self, version: str) -> _Refused:
+        before = self._refused if self._refused and self._refused.version == version else None
+        pause = min(2 * before.pause, _LONGEST_PAUSE_SECONDS) if before else self._seconds
+        return _Refused(version, pause, time.monotonic() + pause)
 
     async def _change(self, old: _Backend, wanted: str) -> None:
         try:
             self._backend = await asyncio.to_thread(self._start, wanted)
         except LumbargradeError as error:
-            self._refused = wanted
-            self._tell(f"version {wanted} cannot be served, and version {old.version} goes on: {error}")
+            self._refused = self._refuse(wanted)
+            self._tell(
+                f"version {wanted} cannot be served, and version {old.version} goes on: {error}; "
+                f"it is tried again in {self._refused.pause:g} s"
+            )
             return
-        self._refused = ""
+        self._refused = None
         self._tell(f"version {wanted} has taken over from version {old.version}")
         while old.busy:
             await asyncio.sleep(0.05)
-        await asyncio.to_thread(old.server.__exit__, None, None, None)
+        await asyncio.to_thread(self._stop, old)
 
     async def _forward(self, request: Request) -> Response:
         body = await request.body()

@@ -1,7 +1,7 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.prepare.views import StackView, view_series
 from lumbargrade.registry.contract import ANSWER_PLACE
 from lumbargrade.registry.models import LoadedModel
+from lumbargrade.serving.features import Features, embed, study_features
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
 from lumbargrade.training.predict import cell_codes, grade_crops, pool_cells
@@ -42,6 +43,10 @@ class _OpenStudy:
         if key not in self._images:
             self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
         return self._images[key]
+
+    def described(self) -> Iterator[tuple[Sequence[SliceHeader], SeriesImages]]:
+        """Headers and images of each series."""
+        return ((headers, self.images(key)) for key, headers in self.study.series.items())
 
     def stacks(self, locator: Locator) -> list[StackView]:
         views = locator.config.views
@@ -68,6 +73,26 @@ class _Found:
     places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class GradedStudy:
+    """A study's answer, and what it was made from.
+
+    Attributes:
+        answer: What :func:`grade_study` returns.
+        points: The crop of each graded cell's place.
+    """
+
+    answer: pd.DataFrame
+    points: Mapping[CellKey, PointCrop]
+    _opened: _OpenStudy
+    _embedding: Mapping[str, tuple[float, ...]]
+    _notes: int
+
+    def features(self) -> Features:
+        """What is kept of the study to see drift by; to be asked as long as the study is open."""
+        return study_features(self._opened.described(), self._embedding, self._notes)
+
+
 def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.DataFrame:
     """Grades every cell of the task, or says why a cell cannot be graded.
 
@@ -80,14 +105,11 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
         possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
         the columns of :data:`lumbargrade.registry.contract.ANSWER_PLACE`; what does not apply is None.
     """
-    answer, _ = grade_with_crops(model, study, abstain_above)
-    return answer
+    return grade_with_crops(model, study, abstain_above).answer
 
 
-def grade_with_crops(
-    model: LoadedModel, study: Study, abstain_above: int = 0
-) -> tuple[pd.DataFrame, dict[CellKey, PointCrop]]:
-    """Grades as :func:`grade_study` does; returns its answer, and the crop of each graded cell's place."""
+def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -> GradedStudy:
+    """Grades as :func:`grade_study` does, and keeps what the answer was made from."""
     config, locators = model.config, model.locators
     task = config.task
     opened = _OpenStudy(study, config.prepare.percentiles)
@@ -101,9 +123,12 @@ def grade_with_crops(
         for point in cut_points(points, opened.images, task, config.prepare):
             _keep(point, found, study, opened, located)
     graded = pd.DataFrame(columns=["condition", "level", *task.grade_columns])
+    embedding: Mapping[str, tuple[float, ...]] = {}
     if found.crops:
         index = pd.DataFrame(found.rows)
-        probabilities = grade_crops(model.graders, np.stack(found.crops), cell_codes(index, task))
+        seen: list[NDArray[np.float32]] = []
+        probabilities = grade_crops(model.graders, np.stack(found.crops), cell_codes(index, task), seen=seen)
+        embedding = embed(index, seen, task)
         graded = model.calibration.apply(task, pool_cells(index, probabilities, task))
         graded["possible"] = [
             [grade for grade, may_be in zip(task.grades, row, strict=True) if may_be]
@@ -117,7 +142,8 @@ def grade_with_crops(
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
         records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
-    return pd.DataFrame(records, dtype=object), found.points
+    answer = pd.DataFrame(records, dtype=object)
+    return GradedStudy(answer, found.points, opened, embedding, len(located.notes))
 
 
 def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:

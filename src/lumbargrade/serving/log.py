@@ -1,7 +1,8 @@
 """The serving log: a line for each answer, by which an answer is traced to the model that gave it.
 
 It holds no pixels, and no identifiers but a salted hash of the study: the same study has the same hash, and nobody who
-does not hold the salt can tell which study it is.
+does not hold the salt can tell which study it is. What is kept of the images are the few numbers of
+:mod:`lumbargrade.serving.features`, by which drift is seen.
 """
 
 import os
@@ -13,9 +14,9 @@ import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError
-from lumbargrade.registry.contract import registered_name
-from lumbargrade.serving.study_hash import StudyHasher
+from lumbargrade.serving.features import Features
 from lumbargrade.task import GradingTask
 
 SERVED = Path("served/answers.jsonl")
@@ -47,9 +48,10 @@ class Answered(BaseModel):
 
     Attributes:
         time: UTC, ISO 8601.
-        model: Registered name and version.
+        model: Registered name and version; MLflow's id of a model that was served without them.
         study: Salted hash of the study's UID; empty if it could not be opened.
         input_sha256: Salted hash of the bytes that were sent.
+        features: Nothing if the study could not be opened, or was answered before features were kept.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,19 +62,7 @@ class Answered(BaseModel):
     study: str
     input_sha256: str
     cells: tuple[AnsweredCell, ...]
-
-    def version_of(self, task: GradingTask) -> str:
-        """The version of a task's model that gave the answer.
-
-        Raises:
-            InputError: It was another model, or none that is registered.
-        """
-        name, _, version = self.model.partition("/")
-        if name != registered_name(task) or not version:
-            raise InputError(
-                f"answer {self.request_id} was given by {self.model or 'a model without a name'}; give its --task"
-            )
-        return version
+    features: Features | None = None
 
 
 class ServingLog:
@@ -85,7 +75,15 @@ class ServingLog:
     def __init__(self, path: Path = SERVED) -> None:
         self.path = path
 
-    def append(self, request_id: str, model: str, study: bytes, answer: pd.DataFrame, task: GradingTask) -> None:
+    def append(
+        self,
+        request_id: str,
+        model: str,
+        study: bytes,
+        answer: pd.DataFrame,
+        task: GradingTask,
+        features: Features | None = None,
+    ) -> None:
         """Adds an answer; once this returns, it is on the disk.
 
         Args:
@@ -102,7 +100,8 @@ class ServingLog:
                 model=model,
                 study="" if uid is None else hashed(str(uid)),
                 input_sha256=hashed(study),
-                cells=tuple(_cell(row, task) for row in answer.to_dict("records")),
+                cells=answered_cells(answer, task),
+                features=features,
             )
             with self.path.open("a+b") as file:
                 begun = file.tell() and file.seek(-1, os.SEEK_END) is not None and file.read(1) != b"\n"
@@ -131,6 +130,11 @@ class ServingLog:
             if answered.request_id == request_id:
                 return answered
         raise InputError(f"{self.path} has no answer {request_id}; name the log of the server that gave it with --log")
+
+
+def answered_cells(answer: pd.DataFrame, task: GradingTask) -> tuple[AnsweredCell, ...]:
+    """The cells of an answer as :func:`lumbargrade.serving.grade.grade_study` gives it."""
+    return tuple(_cell(row, task) for row in answer.to_dict("records"))
 
 
 def _cell(row: dict[object, object], task: GradingTask) -> AnsweredCell:

@@ -12,16 +12,19 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.errors import InputError
-from lumbargrade.registry.contract import ANSWER_ORIGIN, EXPLAIN, MODEL_META, STUDY_COLUMN
+from lumbargrade.registry.contract import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, MODEL_META, STUDY_COLUMN
 from lumbargrade.registry.models import read_model
-from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
-from lumbargrade.serving.grade import CellKey, grade_study, refuse_study
+from lumbargrade.serving.explain import Look, explain_graded, with_heat_maps
+from lumbargrade.serving.features import Features
+from lumbargrade.serving.grade import CellKey, grade_with_crops, refuse_study
 from lumbargrade.serving.log import SERVING_LOG, ServingLog
 from lumbargrade.serving.study import open_study
+from lumbargrade.task import Cell, GradingTask
 
 
 class GradingModel(PythonModel):
@@ -39,34 +42,50 @@ class GradingModel(PythonModel):
         self.turn = threading.Semaphore(1)
 
     def predict(
-        self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, bool] | None = None
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, str] | None = None
     ) -> pd.DataFrame:
         """Returns a record for each cell of each study; a study that cannot be opened is answered with its reason.
 
         Each study's answer has a request id, under which the serving log has it.
 
         Args:
-            params: ``explain`` asks for heat maps.
+            params: ``explain`` asks for heat maps: ``all``, or the column's name of one cell.
+
+        Raises:
+            MlflowException: ``explain`` names no cell.
         """
-        explain = bool((params or {}).get(EXPLAIN))
         config = self.model.config
+        explain = (params or {}).get(EXPLAIN, "")
+        only = None if explain in ("", EXPLAIN_ALL) else _cell(config.task, explain)
         answers = []
         for study in model_input[STUDY_COLUMN]:
             looks: dict[CellKey, Look] = {}
+            features: Features | None = None
             try:
                 with self.turn, open_study(bytes(study), config.task) as opened:
+                    graded = grade_with_crops(self.model, opened, self.abstain_above)
+                    answer = graded.answer
                     if explain:
-                        answer, looks = explain_study(self.model, opened, self.abstain_above)
-                    else:
-                        answer = grade_study(self.model, opened, self.abstain_above)
+                        looks = explain_graded(self.model, graded, only)
+                    if self.log is not None:
+                        features = graded.features()
             except InputError as error:
                 answer = refuse_study(config.task, str(error))
             request_id = uuid.uuid4().hex
             if self.log is not None:
-                self.log.append(request_id, self.name, bytes(study), answer, config.task)
+                self.log.append(request_id, self.name, bytes(study), answer, config.task, features)
             told = with_heat_maps(answer, looks, config.prepare) if explain else answer
             answers.append(told.assign(**dict(zip(ANSWER_ORIGIN, (request_id, self.name), strict=True))))
         return pd.concat(answers, ignore_index=True)
+
+
+def _cell(task: GradingTask, column: str) -> Cell:
+    cell = next((cell for cell in task.cells if cell.column == column), None)
+    if cell is None:
+        some = task.cells[0].column
+        told = f"params.{EXPLAIN} names no cell of task {task.name}; give {EXPLAIN_ALL}, or one cell such as {some}"
+        raise MlflowException.invalid_parameter_value(told)
+    return cell
 
 
 def _name(folder: Path) -> str:

@@ -97,11 +97,12 @@ def is_ready(address: str, seconds: float = 2) -> bool:
         return False
 
 
-def ask(address: str, study: Path | bytes, explain: bool = False) -> list[dict[str, Any]]:
-    """Sends a study's zip to a scoring server and returns a record for each cell, with a heat map if it is to explain.
+def ask(address: str, study: Path | bytes, explain: str = "") -> list[dict[str, Any]]:
+    """Sends a study's zip to a scoring server and returns a record for each cell, with heat maps if they are asked for.
 
     Args:
         study: The zip's file or its bytes; a file is read while it is sent.
+        explain: The cell to explain, by its column's name, or ``all``.
 
     Raises:
         LumbargradeError: The server answered with an error. Its body echoes what was sent, so it is not repeated.
@@ -124,10 +125,10 @@ def ask(address: str, study: Path | bytes, explain: bool = False) -> list[dict[s
 class _Question:
     """A request's body, made while it is sent: neither a large study nor its base64 is ever in memory as a whole."""
 
-    def __init__(self, study: Path | bytes, explain: bool) -> None:
+    def __init__(self, study: Path | bytes, explain: str) -> None:
         before, after = json.dumps({"dataframe_split": {"columns": [STUDY_COLUMN], "data": [["|"]]}}).split("|")
         if explain:
-            after = f'{after[:-1]}, "params": {json.dumps({EXPLAIN: True})}}}'
+            after = f'{after[:-1]}, "params": {json.dumps({EXPLAIN: explain})}}}'
         self._before, self._after, self._study = before.encode(), after.encode(), study
         size = study.stat().st_size if isinstance(study, Path) else len(study)
         self._length = len(self._before) + 4 * ((size + 2) // 3) + len(self._after)

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.errors import InputError
-from lumbargrade.registry.contract import registered_name
-from lumbargrade.registry.evidence.verify import check_servable
+from lumbargrade.registry.contract import registered_name, version_uri
+from lumbargrade.registry.evidence.verify import LOG_PART, Problem, version_problems
 from lumbargrade.registry.models import champion_version
-from lumbargrade.registry.versions import open_registry
+from lumbargrade.registry.versions import get_version, open_registry
 from lumbargrade.serving.server import served_model
 from lumbargrade.task import GradingTask
 
@@ -30,6 +30,22 @@ def champion_to_serve(task: GradingTask) -> str:
     return version
 
 
+def check_version(task: GradingTask, version: str, as_champion: bool = False) -> None:
+    """Checks a version before it grades anything.
+
+    Args:
+        as_champion: Whether it grades because it is champion.
+
+    Raises:
+        InputError: There is no such version, or it is not what was signed.
+    """
+    tracker = open_registry(task)
+    get_version(tracker, task, version)
+    problems = version_problems(tracker, task, AuditLog(), version, as_champion)
+    if problems:
+        raise InputError(_refusal(registered_name(task), version, problems[0], as_champion))
+
+
 @contextmanager
 def served_version(
     task: GradingTask, version: str, as_champion: bool = False, port: int | None = None
@@ -43,9 +59,21 @@ def served_version(
         InputError: There is no such version, or it is not what was signed.
         LumbargradeError: The server did not start.
     """
-    log = AuditLog()
-    check_servable(open_registry(task), task, log, version, as_champion)
-    uri = f"models:/{registered_name(task)}/{version}"
-    log.append(SERVE_START, uri, {})
+    check_version(task, version, as_champion)
+    uri = version_uri(registered_name(task), version)
+    AuditLog().append(SERVE_START, uri, {})
     with served_model(uri, port) as address:
         yield address
+
+
+def _refusal(name: str, version: str, problem: Problem, as_champion: bool) -> str:
+    if problem.part == LOG_PART:
+        remedy = "put the folder audit back from a copy"
+    elif as_champion:
+        remedy = "`lumbargrade models rollback` serves the champion before"
+    else:
+        remedy = "`lumbargrade models list` names the other versions"
+    return (
+        f"version {version} of {name} is not served, as it is not what was signed: {problem.problem}; "
+        f"`lumbargrade audit verify` names all that was altered, {remedy}"
+    )

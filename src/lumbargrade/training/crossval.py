@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
@@ -41,6 +41,7 @@ def run_fold(
     devices: Sequence[Device],
     on_epoch: OnEpoch | None = None,
     stop: threading.Event | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> FoldResult:
     """Trains a fold in a process of its own; one that was finished is not trained again, one that was killed goes on.
 
@@ -48,6 +49,7 @@ def run_fold(
         devices: One of them is leased for the process.
         on_epoch: Called for each epoch soon after it ends.
         stop: Ends the process when it is set.
+        variables: Of the process's environment, beside those of this process.
 
     Raises:
         InputError: The process found the user's input wrong.
@@ -65,14 +67,14 @@ def run_fold(
         return finished
     (spec.folder / ERROR).unlink(missing_ok=True)
     with lease(devices, stop=stop, work=str(spec.folder)) as device:
-        _run_process(spec, device, on_epoch, stop or threading.Event())
+        _run_process(spec, {**(variables or {}), **_environment(device)}, on_epoch, stop or threading.Event())
     result = read_result(spec.folder)
     if result is None:
         raise LumbargradeError(f"fold {spec.fold} ended without a result; see {spec.folder / LOG}")
     return result
 
 
-def _run_process(spec: AnySpec, device: Device, on_epoch: OnEpoch | None, stop: threading.Event) -> None:
+def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch | None, stop: threading.Event) -> None:
     minutes = spec.training.time_limit_minutes
     stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
     reported = 0
@@ -82,7 +84,7 @@ def _run_process(spec: AnySpec, device: Device, on_epoch: OnEpoch | None, stop: 
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(device),
+            env={**os.environ, **variables},
             start_new_session=True,
         )
         try:
@@ -104,7 +106,6 @@ def _run_process(spec: AnySpec, device: Device, on_epoch: OnEpoch | None, stop: 
 def _environment(device: Device) -> dict[str, str]:
     threads = str(device.threads)
     return {
-        **os.environ,
         "CUDA_VISIBLE_DEVICES": device.visible,
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "OMP_NUM_THREADS": threads,

@@ -36,9 +36,16 @@ def owned_runs(folder: Path, tracker: Tracker, what: str) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / OWNER
-    if not path.is_file():
-        write_text(path, uuid.uuid4().hex)
+    with _alone_in(folder, what):
+        if not path.is_file():
+            write_text(path, uuid.uuid4().hex)
     close_abandoned(folder.parent, tracker)
+    with _alone_in(folder, what), tracker.owned_by(path.read_text(encoding="utf-8")):
+        yield
+
+
+@contextmanager
+def _alone_in(folder: Path, what: str) -> Iterator[None]:
     lock = FileLock(folder / LOCK, is_singleton=False)
     try:
         lock.acquire(timeout=_WAIT_SECONDS)
@@ -47,8 +54,7 @@ def owned_runs(folder: Path, tracker: Tracker, what: str) -> Iterator[None]:
             f"{what} {folder.name} is already running on this machine; wait for it or stop it"
         ) from error
     try:
-        with tracker.owned_by(path.read_text(encoding="utf-8")):
-            yield
+        yield
     finally:
         lock.release()
 

@@ -28,6 +28,7 @@ def grade_crops(
     crops: NDArray[np.uint8],
     cells: NDArray[np.int64],
     studies: NDArray[np.int64] | None = None,
+    seen: list[NDArray[np.float32]] | None = None,
 ) -> NDArray[np.float64]:
     """Returns the mean of the graders' probabilities, (crops, grades).
 
@@ -36,15 +37,17 @@ def grade_crops(
         crops: (crops, 3, crop_pixels, crop_pixels).
         cells: Place of each crop's cell in ``task.cells``.
         studies: A number for each crop's study; one study if not given.
+        seen: Takes what each grader's backbone made of the crops, (crops, features), as they were sent.
     """
     device = graders[0].mean.device
     codes = torch.from_numpy(cells).to(device)
     owners = torch.zeros_like(codes) if studies is None else torch.from_numpy(studies).to(device)
-    probabilities = [
-        torch.softmax(grader.judge(described, codes, owners).double(), 1)
-        for grader in graders
-        for described in _described(grader, crops, codes)
-    ]
+    probabilities = []
+    for grader in graders:
+        for turn, described in enumerate(_described(grader, crops, codes)):
+            probabilities.append(torch.softmax(grader.judge(described, codes, owners).double(), 1))
+            if seen is not None and turn == 0:
+                seen.append(described.float().cpu().numpy())
     return torch.stack(probabilities).mean(0).cpu().numpy()
 
 

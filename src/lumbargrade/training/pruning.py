@@ -50,14 +50,15 @@ def best_so_far(study: optuna.Study) -> FrozenTrial | None:
 
 
 def report_fold(trial: Trial, search: SearchParams, fold: int, losses: pd.Series) -> None:
-    """Tells Optuna what the rule needs: each study's loss under its id, or the fold's score under its number.
+    """Tells Optuna what the rule needs: each study's loss under its place, or the fold's score under its number.
 
     Args:
-        losses: Of the fold's studies, by study id.
+        losses: Of the fold's studies, by the study's place among all of the split: PostgreSQL would refuse its id as a
+            step, which has 32 bits there.
     """
     if search.pruning == "wilcoxon":
-        for study, loss in losses.items():
-            trial.report(float(loss), int(str(study)))
+        for place, loss in losses.items():
+            trial.report(float(loss), int(str(place)))
     elif search.pruning == "worst_fold":
         trial.report(float(losses.mean()), fold)
 

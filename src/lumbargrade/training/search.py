@@ -251,7 +251,8 @@ class _Search:
         predictions = self._predictions([result])
         coverage = self.plan.params.calibration.coverage
         losses = study_losses(self.plan.task, self.truth, predictions, coverage, studies)
-        report_fold(trial, self.plan.params.search, result.fold, losses)
+        places = {study: place for place, study in enumerate(sorted(self.folds))}
+        report_fold(trial, self.plan.params.search, result.fold, losses.rename(index=places))
 
     def _give_up(self, trial: Trial, state: str, reason: str) -> str:
         """Ends a trial that gets no score; Optuna calls both kinds pruned, so the state is kept beside it."""

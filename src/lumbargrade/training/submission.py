@@ -9,7 +9,7 @@ from lumbargrade.training.align import CELL
 from lumbargrade.training.score import weigh_probabilities
 
 
-def submission_table(task: GradingTask, calibrated: pd.DataFrame, studies: Iterable[int]) -> pd.DataFrame:
+def submission_table(task: GradingTask, calibrated: pd.DataFrame, studies: Iterable[int | str]) -> pd.DataFrame:
     """A row for each cell of each study, in alphabetical order: row_id and ``task.grade_columns``.
 
     Probabilities are weighed as the score weighs cells; a cell without a prediction gets those of knowing nothing.

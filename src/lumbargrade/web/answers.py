@@ -124,11 +124,8 @@ def find_slice(index: StudyIndex, sop_uid: str, mm: Sequence[float]) -> tuple[Se
     return series, number
 
 
-def build_heat(record: Mapping[str, Any], cell: Cell, index: StudyIndex) -> Heat | None:
-    """The heat map of a cell, turned the way its slice is stored; nothing where nothing was graded."""
-    place = cell.place
-    if place is None or not record.get("heat_map"):
-        return None
+def build_heat(record: Mapping[str, Any], cell: Cell, place: Place, index: StudyIndex) -> Heat:
+    """The heat map of a graded cell, turned the way its slice is stored."""
     series = next(series for series in index.series if series.id == place.series_id)
     return Heat(
         series_id=place.series_id,

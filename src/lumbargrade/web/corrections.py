@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lumbargrade.serving.study_hash import study_number
+from lumbargrade.deidentify.study_hash import study_number
 from lumbargrade.task import GradingTask
 from lumbargrade.web.api import Correction, ServedVersion
 

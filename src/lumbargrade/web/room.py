@@ -10,10 +10,10 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
+from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving.server import ask, is_ready
-from lumbargrade.serving.study_hash import StudyHasher
-from lumbargrade.web.answers import build_answer, build_heat, report_of
+from lumbargrade.web.answers import build_answer, build_heat, report_of, version_of
 from lumbargrade.web.api import Correction, CorrectionRequest, Heat, ServedVersion, StudyAnswer
 from lumbargrade.web.corrections import Corrections, KeptCorrection
 from lumbargrade.web.decode import check_upload, decode_study
@@ -24,7 +24,7 @@ from lumbargrade.web.problems import Problem, Refusal, problem_of, sentence
 from lumbargrade.web.report_sr import structured_report
 from lumbargrade.web.settings import WebSettings
 from lumbargrade.web.spool import Spool, Sweeper, remove
-from lumbargrade.web.work import StudyWork
+from lumbargrade.web.work import CellKey, StudyWork
 
 _CHECK_SECONDS = 60
 _REPORT_SECONDS = 120
@@ -191,19 +191,22 @@ class ReadingRoom:
         return correction
 
     def heat(self, study_id: str, condition: str, level: str) -> Heat:
-        """What spoke for a grade; the model is asked once for the whole study.
+        """What spoke for a grade; the model is asked once a cell.
 
         Raises:
             Refusal: The cell was not graded, or the model server does not answer.
         """
         work, index, answer = self.answer(study_id)
+        key = (condition, level)
+        cell = next((cell for cell in answer.cells if (cell.condition, cell.level) == key), None)
         with work.turn:
-            if work.heats is None:
-                cells = {(cell.condition, cell.level): cell for cell in answer.cells}
-                keyed = {(record["condition"], record["level"]): record for record in self._explained(work, index)}
-                heats = {key: build_heat(record, cells[key], index) for key, record in keyed.items()}
-                work.heats = {key: heat for key, heat in heats.items() if heat is not None}
-        heat = work.heats.get((condition, level))
+            heat = work.heats.get(key)
+            if heat is None and cell is not None and cell.place is not None:
+                record = self._explained(work, index, key)
+                if version_of([record], answer.model) != answer.model:
+                    raise Refusal(409, "Another version of the model answers now.", "Send the study again.")
+                heat = build_heat(record, cell, cell.place, index)
+                work.heats[key] = heat
         if heat is None:
             raise Refusal(404, "There is nothing to explain: this cell was not graded.", "Choose a graded cell.")
         return heat
@@ -301,13 +304,15 @@ class ReadingRoom:
         self.metrics.decoding_seconds.observe(time.monotonic() - started)
         return StudyIndex.model_validate(told)
 
-    def _explained(self, work: StudyWork, index: StudyIndex) -> list[dict[str, Any]]:
+    def _explained(self, work: StudyWork, index: StudyIndex, key: CellKey) -> dict[str, Any]:
+        column = next(cell.column for cell in self.task.cells if (cell.condition.name, cell.level) == key)
         try:
-            return self._ask(work, index, explain=True)
+            records = self._ask(work, index, explain=column)
         except LumbargradeError as error:
             raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do) from error
+        return next(record for record in records if (record["condition"], record["level"]) == key)
 
-    def _ask(self, work: StudyWork, index: StudyIndex, explain: bool = False) -> list[dict[str, Any]]:
+    def _ask(self, work: StudyWork, index: StudyIndex, explain: str = "") -> list[dict[str, Any]]:
         try:
             return ask(self.settings.model_url, work.folder / index.archive, explain)
         except LumbargradeError:

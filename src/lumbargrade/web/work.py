@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ class StudyWork:
     Attributes:
         expires: On the monotonic clock.
         answer: Nothing until it is done.
-        heats: By condition and level; nothing until they are asked for.
-        turn: Held by who asks the model for heat maps, so that it is asked once.
+        heats: Those that were asked for, by condition and level.
+        turn: Held by who asks the model for a heat map, so that it is asked once.
     """
 
     id: str
@@ -30,7 +30,7 @@ class StudyWork:
     expires: float
     index: StudyIndex | None = None
     answer: StudyAnswer | None = None
-    heats: Mapping[CellKey, Heat] | None = None
+    heats: dict[CellKey, Heat] = field(default_factory=dict)
     turn: threading.Lock = field(default_factory=threading.Lock)
     forgotten: bool = False
     _event: Event = field(default_factory=lambda: Event(stage="received", percent=5, words="The upload is here."))

@@ -231,5 +231,7 @@ def _register(
     patch.setattr(judgement, "grade_planned", lambda *told: grades)
     empty = pd.DataFrame()
     dataset = RsnaDataset(Path("data/tiny"), plan.task, empty, empty, empty)
-    registered = register_best(plan, outcome, dataset, tracker, "flow", log, lambda line: None)
+    registered = register_best(
+        plan, outcome, dataset, tracker, "flow", log, lambda line: None, lambda uri: f"answered by {uri}"
+    )
     assert registered.champion == "1"

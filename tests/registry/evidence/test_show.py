@@ -13,6 +13,9 @@ from lumbargrade.errors import InputError
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.evidence.record import file_digests
 from lumbargrade.registry.evidence.show import show_evidence
+from lumbargrade.serving.grade import refuse_study
+from lumbargrade.serving.log import ServingLog
+from lumbargrade.training.tracking import tracking_uri
 
 from ..conftest import NAME
 from .conftest import Project
@@ -100,6 +103,26 @@ def test_who_was_champion_on_a_day(project: Project) -> None:
     done = CliRunner().invoke(app, ["models", "history", "--at", "yesterday"])
     assert isinstance(done.exception, InputError)
     assert str(done.exception) == "yesterday is no date or time; give one like 2026-03-31 or 2026-03-31T12:00"
+
+
+def test_an_answer_is_traced_by_its_models_version_or_id(project: Project) -> None:
+    (served,) = project.tracker.client.search_model_versions(f"name='{NAME}'")
+    named = (f"{NAME}/1", served.source.removeprefix("models:/"), "m-of-elsewhere", "", "lumbargrade-other/1")
+    for number, model in enumerate(named):
+        answer = refuse_study(project.task, "the slice is missing").assign(study_id="1.2.3")
+        ServingLog().append(f"r{number}", model, b"zip", answer, project.task)
+    for request in ("r0", "r1"):
+        assert json.loads(run("trace", request, "--json"))["lineage"]["lumbargrade"]["version"] == "1"
+    remedy = (
+        f"which is no version of {NAME} in {tracking_uri()}; give the --task and the MLFLOW_TRACKING_URI it was served from, "
+        "and serve with `lumbargrade models serve`, so that answers name their version"
+    )
+    for request, told in {
+        "r2": f"the answer was given by model m-of-elsewhere, {remedy}",
+        "r3": f"the answer was given by a model without a name, {remedy}",
+        "r4": "the answer was given by lumbargrade-other/1, a model of another task; give that task with --task",
+    }.items():
+        assert str(CliRunner().invoke(app, ["audit", "trace", request]).exception) == told
 
 
 def test_a_version_without_evidence(project: Project) -> None:

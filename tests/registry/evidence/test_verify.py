@@ -16,7 +16,8 @@ from lumbargrade.audit.log import LOG
 from lumbargrade.errors import InputError
 from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.evidence.verify import check_servable
+from lumbargrade.registry.evidence.verify import version_problems
+from lumbargrade.serving.verified import served_version
 
 from ..conftest import NAME
 from .conftest import Project
@@ -279,7 +280,7 @@ TAMPERINGS = [
     a_dicom_file, a_dicom_file_added, a_crop_in_the_cache, the_list_of_the_crops, a_crop_missing_from_the_cache,
     the_lock_file, the_lock_file_made_unreadable, the_parameters, the_split,
     *map(evidence, ("lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json", "params.yaml", "dvc.lock",
-                    "split.csv", "left_out.csv", "dataset.sha256", "report.html")),
+                    "split.csv", "left_out.csv", "dataset.sha256", "report.html", "reference.jsonl")),
 ]  # fmt: skip
 
 
@@ -294,7 +295,20 @@ def test_what_is_untouched_verifies_clean(project: Project) -> None:
     assert told.entries == len(lines())
     assert told.key_sha256 == open_public_key(project.log.keys).sha256
     assert project.verify("1", told.key_sha256).problems == ()
-    check_servable(project.tracker, project.task, project.log, "1")
+    assert version_problems(project.tracker, project.task, project.log, "1", as_champion=True) == []
+
+
+def test_the_versions_are_asked_for_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    search = project.tracker.client.search_model_versions
+
+    def counted(*told: str, **more: str) -> object:
+        asked.append(told)
+        return search(*told, **more)
+
+    monkeypatch.setattr(project.tracker.client, "search_model_versions", counted)
+    assert project.verify().problems == ()
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("alter", TAMPERINGS, ids=lambda alter: alter.__name__)
@@ -311,13 +325,40 @@ def test_what_was_altered_is_named(project: Project, alter: Callable[[Project], 
 )
 def test_what_was_altered_is_not_served(project: Project, alter: Callable[[Project], str]) -> None:
     alter(project)
-    with pytest.raises(InputError, match=f"^version 1 of {NAME} is not served, as it is not what was signed: "):
-        check_servable(project.tracker, project.task, project.log, "1", as_champion=True)
+    assert refusal(project, as_champion=True).startswith(
+        f"version 1 of {NAME} is not served, as it is not what was signed: "
+    )
+
+
+def refusal(project: Project, version: str = "1", as_champion: bool = False) -> str:
+    with pytest.raises(InputError) as caught, served_version(project.task, version, as_champion):
+        pass
+    return str(caught.value)
+
+
+def test_who_is_refused_is_told_what_helps(project: Project) -> None:
+    a_byte_of_the_weights(project)
+    told = (
+        f"version 1 of {NAME} is not served, as it is not what was signed: the model's file artifacts/grader-00.safetensors "
+        "was altered; `lumbargrade audit verify` names all that was altered, "
+    )
+    assert refusal(project, as_champion=True) == f"{told}`lumbargrade models rollback` serves the champion before"
+    assert refusal(project) == f"{told}`lumbargrade models list` names the other versions"
+    the_key_taken_away(project)
+    assert refusal(project, as_champion=True).endswith(
+        "`lumbargrade audit verify` names all that was altered, put the folder audit back from a copy"
+    )
+
+
+def test_a_version_that_there_is_not_is_not_said_to_be_altered(project: Project) -> None:
+    assert refusal(project, "9") == f"{NAME} has no version 9; registered: 1"
 
 
 def test_a_version_that_is_asked_for_by_its_number_does_not_depend_on_the_alias(project: Project) -> None:
     the_alias_taken_away(project)
-    check_servable(project.tracker, project.task, project.log, "1")
+    assert version_problems(project.tracker, project.task, project.log, "1") == []
+    (problem,) = version_problems(project.tracker, project.task, project.log, "1", as_champion=True)
+    assert problem.part == "champion"
 
 
 def test_another_fingerprint_than_the_one_that_was_noted(project: Project) -> None:

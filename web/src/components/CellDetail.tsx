@@ -42,7 +42,7 @@ export function CellDetail({ cell, task, heat, onHeat, draft, onDraft, onCorrect
             )}
           </div>
           <p role="status" className="heat-words">
-            {heat.heat !== null && heat.shown ? heat.heat.words : heat.loading ? 'This may take a minute.' : ''}
+            {heat.heat !== null && heat.shown ? heat.heat.words : heat.loading ? 'This takes a few seconds.' : ''}
           </p>
           {heat.problem !== null && <ProblemCard problem={heat.problem} />}
         </>

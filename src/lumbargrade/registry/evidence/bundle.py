@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 
 from lumbargrade.audit.keys import SigningKey
 from lumbargrade.audit.signature import sign_folder
+from lumbargrade.errors import InputError
 from lumbargrade.prepare.pack import SKIPPED
-from lumbargrade.registry.contract import MODEL_META
+from lumbargrade.registry.contract import MODEL_META, version_uri
 from lumbargrade.registry.evidence.card import card_html
 from lumbargrade.registry.evidence.environment import installed_packages
 from lumbargrade.registry.evidence.page import record_html
@@ -37,6 +38,8 @@ from lumbargrade.training.tracking import Tracker, tracking_uri
 RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"
 PARAMS, TASK, LOCK, SPLIT, PATCH = "params.yaml", "task.yaml", "dvc.lock", "split.csv", "code.patch"
 FILES, LEFT_OUT, REPORT = "dataset.sha256", "left_out.csv", "report.html"
+REFERENCE = "reference.jsonl"
+"""What the version answers to held-out studies; the watch compares what is served with it."""
 
 FOLDER, EVIDENCE_SIGNATURE, MODEL_SIGNATURE = "files", "evidence.sig", "model.sig"
 
@@ -110,11 +113,36 @@ def fetched_evidence(found: ModelVersion) -> Iterator[Evidence | None]:
         yield Evidence(folder / FOLDER, folder / EVIDENCE_SIGNATURE, model, folder / MODEL_SIGNATURE)
 
 
+@contextmanager
+def required_evidence(found: ModelVersion) -> Iterator[Evidence]:
+    """Brings a version's evidence here for a while.
+
+    Raises:
+        InputError: It has none.
+        MlflowException: The store cannot be read.
+    """
+    with fetched_evidence(found) as evidence:
+        if evidence is None:
+            raise InputError(
+                f"version {found.version} has no evidence; versions that `lumbargrade run` registers have it"
+            )
+        yield evidence
+
+
+def read_evidence(found: ModelVersion, name: str) -> str | None:
+    """A text file of a version's evidence; nothing if it has none. Whether it was altered, `audit verify` tells."""
+    mlflow.set_tracking_uri(tracking_uri())
+    with suppress(MlflowException, OSError):
+        address = f"runs:/{found.run_id}/{_place(str(found.version))}/{FOLDER}/{name}"
+        return str(mlflow.artifacts.load_text(address))
+    return None
+
+
 def _fetch_model(name: str, version: str, folder: Path) -> Path:
     """A copy of a registered model as MLflow has it now."""
     mlflow.set_tracking_uri(tracking_uri())
     folder.mkdir()
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{name}/{version}", dst_path=str(folder)))
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=version_uri(name, version), dst_path=str(folder)))
 
 
 def _place(version: str) -> str:
@@ -138,6 +166,7 @@ def _write_files(folder: Path, tracker: Tracker, made: Made, model: Path) -> Non
         TASK: yaml.safe_dump(plan.task.model_dump(mode="json"), sort_keys=False),
         FILES: manifest(listing),
         LEFT_OUT: left_out.to_csv(index=False),
+        REFERENCE: made.reference,
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -37,6 +37,7 @@ class Made:
         name: Registered name.
         judged_against: Version that was champion before; nothing if there was none.
         flow_run_id: Prefect's id; empty outside of a flow.
+        reference: What it answers to held-out studies, as the serving log has answers; empty if nobody asked it.
     """
 
     plan: SearchPlan
@@ -48,6 +49,7 @@ class Made:
     gate: GateDecision
     judged_against: str | None
     flow_run_id: str
+    reference: str = ""
 
     @property
     def run_ids(self) -> list[str]:

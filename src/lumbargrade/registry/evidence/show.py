@@ -4,11 +4,10 @@ import shutil
 from pathlib import Path
 
 from lumbargrade.audit.log import AuditLog, Entry
-from lumbargrade.errors import InputError
 from lumbargrade.files import replaced_folder, write_text
 from lumbargrade.registry.approval import APPROVED
-from lumbargrade.registry.contract import registered_name
-from lumbargrade.registry.evidence.bundle import fetched_evidence
+from lumbargrade.registry.contract import registered_name, version_uri
+from lumbargrade.registry.evidence.bundle import required_evidence
 from lumbargrade.registry.evidence.page import record_html
 from lumbargrade.registry.evidence.record import Json
 from lumbargrade.registry.models import champion_uri
@@ -33,9 +32,7 @@ def show_evidence(
     """
     found = get_version(tracker, task, version)
     history = entries_of(log, task, version)
-    with fetched_evidence(found) as evidence:
-        if evidence is None:
-            raise InputError(f"version {version} has no evidence; versions that `lumbargrade run` registers have it")
+    with required_evidence(found) as evidence:
         record = evidence.record
         if out is not None:
             with replaced_folder(out) as folder:
@@ -46,7 +43,7 @@ def show_evidence(
 
 def entries_of(log: AuditLog, task: GradingTask, version: str) -> list[Entry]:
     """What a log says of a version, moves of the champion alias to it and from it among that."""
-    uri = f"models:/{registered_name(task)}/{version}"
+    uri = version_uri(registered_name(task), version)
     return [
         entry
         for entry in log.entries()

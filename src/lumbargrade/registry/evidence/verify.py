@@ -20,19 +20,21 @@ from lumbargrade.audit.signature import signature_problem
 from lumbargrade.dataset.integrity import object_problems, workspace_problems
 from lumbargrade.errors import InputError
 from lumbargrade.registry.approval import APPROVED, approval_tags
-from lumbargrade.registry.champion import FOUND_MOVED, logged_moves
-from lumbargrade.registry.contract import MODEL_META, registered_name
+from lumbargrade.registry.champion import FOUND_MOVED, logged_moves, version_words
+from lumbargrade.registry.contract import MODEL_META, registered_name, version_uri
 from lumbargrade.registry.evidence.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
 from lumbargrade.registry.evidence.record import file_digests, file_sha256
 from lumbargrade.registry.evidence.runs import differences, run_problems
 from lumbargrade.registry.models import champion_version
-from lumbargrade.registry.register import REGISTERED, SIGNED, signed_versions
+from lumbargrade.registry.register import REGISTERED, SIGNED, logged_versions
 from lumbargrade.registry.versions import all_versions
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker
 
 Watch = Callable[[str], Callable[[int, int], None]]
 """Given what is read, returns what is told how far it is."""
+
+LOG_PART = "log"
 
 
 class Problem(BaseModel):
@@ -69,14 +71,19 @@ class Verification(BaseModel):
 
 @dataclass(frozen=True)
 class _Registry:
-    """What is compared: MLflow's account and the log's."""
+    """What is compared: MLflow's account and the log's.
+
+    Attributes:
+        versions: As MLflow has them.
+    """
 
     tracker: Tracker
     task: GradingTask
     log: AuditLog
+    versions: dict[str, ModelVersion]
 
     def entries(self, version: str) -> list[Entry]:
-        uri = f"models:/{registered_name(self.task)}/{version}"
+        uri = version_uri(registered_name(self.task), version)
         return [entry for entry in self.log.entries() if entry.subject == uri]
 
 
@@ -98,10 +105,9 @@ def verify(
     Raises:
         InputError: There is no such version, in MLflow or in the log.
     """
-    registry = _Registry(tracker, task, log)
-    found = {str(each.version): each for each in all_versions(tracker, task)}
-    logged = _logged_versions(registry)
-    names = sorted({*found, *logged}, key=int)
+    registry = _open(tracker, task, log)
+    logged = logged_versions(log, task, REGISTERED)
+    names = sorted({*registry.versions, *logged}, key=int)
     if version is not None:
         if version not in names:
             raise InputError(
@@ -111,11 +117,11 @@ def verify(
     fingerprint, problems = _log_problems(log, key_sha256)
     problems += [Problem(part="champion", problem=problem) for problem in _champion_problems(registry)]
     objects: dict[str, str] = {}
-    cut_off = set(logged) - signed_versions(log, task) - {move.to_version for move in logged_moves(log, task)}
+    cut_off = logged - logged_versions(log, task, SIGNED) - {move.to_version for move in logged_moves(log, task)}
     for name in names:
         if name in cut_off:
             continue
-        told = _version_problems(registry, found.get(name), name, objects)
+        told = _problems_of_version(registry, name, objects)
         problems += [Problem(part=f"version {name}", problem=problem) for problem in told]
     for md5, what in objects.items():
         problems += [Problem(part="data", problem=problem) for problem in object_problems(md5, what, watch(what))]
@@ -130,25 +136,24 @@ def verify(
     )
 
 
-def check_servable(tracker: Tracker, task: GradingTask, log: AuditLog, version: str, as_champion: bool = False) -> None:
-    """Checks what a model is served by: the log, and the version's signatures and tags.
+def version_problems(
+    tracker: Tracker, task: GradingTask, log: AuditLog, version: str, as_champion: bool = False
+) -> list[Problem]:
+    """What shows that a version is not what was signed: in the log, and in the version's signatures and tags.
 
     Args:
-        as_champion: Whether it serves because it is champion; then the alias is checked too.
-
-    Raises:
-        InputError: Something was altered; the sentence names the first of it.
+        as_champion: Whether it is used because it is champion; then the alias is checked too.
     """
-    registry = _Registry(tracker, task, log)
-    found = {str(each.version): each for each in all_versions(tracker, task)}.get(version)
-    problems = [problem.problem for problem in _log_problems(log, None)[1]]
-    problems += _champion_problems(registry) if as_champion else []
-    problems += _version_problems(registry, found, version, None)
-    if problems:
-        raise InputError(
-            f"version {version} of {registered_name(task)} is not served, as it is not what was signed: {problems[0]}; "
-            "`lumbargrade audit verify` names all that was altered, `lumbargrade models rollback` serves the one before"
-        )
+    registry = _open(tracker, task, log)
+    problems = _log_problems(log, None)[1]
+    if as_champion:
+        problems += [Problem(part="champion", problem=problem) for problem in _champion_problems(registry)]
+    told = _problems_of_version(registry, version, None)
+    return problems + [Problem(part=f"version {version}", problem=problem) for problem in told]
+
+
+def _open(tracker: Tracker, task: GradingTask, log: AuditLog) -> _Registry:
+    return _Registry(tracker, task, log, {str(each.version): each for each in all_versions(tracker, task)})
 
 
 def _log_problems(log: AuditLog, wanted: str | None) -> tuple[str, list[Problem]]:
@@ -156,44 +161,32 @@ def _log_problems(log: AuditLog, wanted: str | None) -> tuple[str, list[Problem]
         key = open_public_key(log.keys)
         problems = log.problems()
     except InputError as error:
-        return "", [Problem(part="log", problem=str(error))]
+        return "", [Problem(part=LOG_PART, problem=str(error))]
     if wanted is not None and wanted != key.sha256:
         problems.append(f"{key.path} has the fingerprint {key.sha256}, not {wanted}")
-    return key.sha256, [Problem(part="log", problem=problem) for problem in problems]
-
-
-def _logged_versions(registry: _Registry) -> list[str]:
-    prefix = f"models:/{registered_name(registry.task)}/"
-    told = [entry.subject for entry in registry.log.entries(REGISTERED)]
-    return [subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)]
+    return key.sha256, [Problem(part=LOG_PART, problem=problem) for problem in problems]
 
 
 def _champion_problems(registry: _Registry) -> list[str]:
     moves = logged_moves(registry.log, registry.task)
     left, now = moves[-1].to_version if moves else None, champion_version(registry.tracker, registry.task)
     if now != left:
-        return [f"the alias is at {_words(now)}; the log left it at {_words(left)}"]
+        return [f"the alias is at {version_words(now)}; the log left it at {version_words(left)}"]
     if moves and moves[-1].kind == FOUND_MOVED:
         return [
-            f"the alias was moved to {_words(now)} by something that did not log it (found at {moves[-1].time}); "
+            f"the alias was moved to {version_words(now)} by something that did not log it (found at {moves[-1].time}); "
             "approve that version or roll back"
         ]
     return []
 
 
-def _words(version: str | None) -> str:
-    return f"version {version}" if version else "no version"
-
-
-def _version_problems(
-    registry: _Registry, found: ModelVersion | None, version: str, objects: dict[str, str] | None
-) -> Iterator[str]:
+def _problems_of_version(registry: _Registry, version: str, objects: dict[str, str] | None) -> Iterator[str]:
     """What is wrong with a version.
 
     Args:
         objects: Takes what DVC must hold for it; without it, neither data nor MLflow's runs are looked at.
     """
-    entries = registry.entries(version)
+    found, entries = registry.versions.get(version), registry.entries(version)
     if found is None:
         yield "it was registered, and MLflow does not have it any more"
         return
@@ -273,7 +266,7 @@ def _run_problems(registry: _Registry, evidence: Evidence, version: str) -> Iter
     search = evidence.record["lumbargrade"]["search"]["runId"]
     later = [
         each
-        for each in all_versions(registry.tracker, registry.task)
+        for each in registry.versions.values()
         if int(each.version) > int(version) and each.tags.get("search.run_id") == search
     ]
     if later:

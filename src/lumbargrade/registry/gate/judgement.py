@@ -10,7 +10,7 @@ from lumbargrade.dataset.subgroups import study_subgroups
 from lumbargrade.errors import InputError
 from lumbargrade.params import GateParams
 from lumbargrade.registry.champion import Champion, still
-from lumbargrade.registry.contract import registered_name
+from lumbargrade.registry.contract import registered_name, version_uri
 from lumbargrade.registry.gate.decision import PROMOTE, GateDecision, decide
 from lumbargrade.registry.gate.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
 from lumbargrade.registry.gate.report import gate_figure
@@ -18,6 +18,9 @@ from lumbargrade.registry.models import LoadedModel, UnreadableModelError, load_
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchPlan
+
+GATE = "gate"
+"""Kind of an entry in the audit log."""
 
 NOBODY = "none"
 """What a version says of the champion that it was judged against if there was none."""
@@ -90,7 +93,7 @@ def judge_again(
 
 def looks_at(log: AuditLog, holdout_sha256: str) -> int:
     """How often the gate has looked at a holdout."""
-    return sum(entry.details.get("holdout_sha256") == holdout_sha256 for entry in log.entries("gate"))
+    return sum(entry.details.get("holdout_sha256") == holdout_sha256 for entry in log.entries(GATE))
 
 
 def _decide(
@@ -119,7 +122,7 @@ def _decide(
         "checks": [check.model_dump(mode="json") for check in decision.checks],
         "tags": tags,
     }
-    champion.log.append("gate", f"models:/{registered_name(champion.task)}/{version}", details)
+    champion.log.append(GATE, version_uri(registered_name(champion.task), version), details)
     return Judgement(version, judged_against, decision, tags)
 
 
@@ -176,7 +179,7 @@ def _held_as_then(version: str, tags: dict[str, str], prepared: Path) -> list[in
 
 
 def _load(task: GradingTask, version: str) -> LoadedModel:
-    return load_model(f"models:/{registered_name(task)}/{version}")
+    return load_model(version_uri(registered_name(task), version))
 
 
 def _load_champion(task: GradingTask, version: str | None) -> tuple[LoadedModel | None, str | None]:

@@ -21,13 +21,18 @@ class StudyHasher:
         self._salt = _read_salt(folder / SALT)
 
     def __call__(self, told: str | bytes) -> str:
-        """Hash of a StudyInstanceUID, or of what was sent (HMAC with SHA-256), in hexadecimal."""
-        return hmac.new(self._salt, told.encode() if isinstance(told, str) else told, hashlib.sha256).hexdigest()
+        """Hash of a StudyInstanceUID, or of what was sent, in hexadecimal."""
+        return study_hash(self._salt, told)
 
 
-def study_number(study_hash: str) -> int:
+def study_hash(salt: bytes, told: str | bytes) -> str:
+    """Hash of a StudyInstanceUID, or of what was sent (HMAC with SHA-256), in hexadecimal."""
+    return hmac.new(salt, told.encode() if isinstance(told, str) else told, hashlib.sha256).hexdigest()
+
+
+def study_number(hashed: str) -> int:
     """A hash as a study_id of RSNA's tables, which has up to 18 digits."""
-    return int(study_hash, 16) % 10**18
+    return int(hashed, 16) % 10**18
 
 
 def _read_salt(path: Path) -> bytes:

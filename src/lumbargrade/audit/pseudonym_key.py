@@ -1,0 +1,33 @@
+"""The key behind pseudonyms: made at first use. Who has it and the original files can tell which study became which."""
+
+import secrets
+from pathlib import Path
+
+from filelock import FileLock
+
+from lumbargrade.audit.keys import KEYS
+from lumbargrade.errors import InputError
+from lumbargrade.files import write_secret
+
+PSEUDONYM_KEY = "pseudonym.key"
+_BYTES = 32
+
+
+def open_pseudonym_key(folder: Path = KEYS) -> bytes:
+    """Opens the key, and makes one if there is none yet.
+
+    Raises:
+        InputError: The file is no key.
+    """
+    path = folder / PSEUDONYM_KEY
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if not path.exists():
+            write_secret(path, secrets.token_hex(_BYTES).encode())
+    try:
+        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        key = b""
+    if len(key) != _BYTES:
+        raise InputError(f"{path} is no key of {_BYTES} bytes in hexadecimal; put back the one that was there")
+    return key

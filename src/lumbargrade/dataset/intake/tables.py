@@ -1,0 +1,52 @@
+"""The tables of a dataset as text, so that rows can be added and grades changed without touching the rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lumbargrade.dataset.patients import COLUMNS, PATIENTS
+from lumbargrade.dataset.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
+from lumbargrade.files import write_text
+from lumbargrade.task import GradingTask
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of the four tables, by column."""
+
+    labels: Sequence[Row]
+    series: Sequence[Row]
+    points: Sequence[Row]
+    patients: Sequence[Row]
+
+
+def write_tables(root: Path, task: GradingTask, rows: Rows, changed: Mapping[int, Mapping[str, str]]) -> None:
+    """Adds rows to the tables of a folder; makes the tables that are not there.
+
+    Args:
+        changed: Grades that take the place of others, by study and column.
+    """
+    _write(root / LABELS, ["study_id", *task.columns], rows.labels, changed)
+    _write(root / SERIES, ["study_id", "series_id", "series_description"], rows.series)
+    _write(root / POINTS, list(POINT_COLUMNS), rows.points)
+    if rows.patients:
+        _write(root / PATIENTS, COLUMNS, rows.patients)
+
+
+def _write(
+    path: Path, columns: list[str], rows: Sequence[Row], changed: Mapping[int, Mapping[str, str]] | None = None
+) -> None:
+    if path.is_file():
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    else:
+        table = pd.DataFrame(columns=columns, dtype=str)
+    for study_id, grades in (changed or {}).items():
+        table.loc[table["study_id"] == str(study_id), list(grades)] = list(grades.values())
+    new = pd.DataFrame(
+        [{name: str(row.get(name, "")) for name in table.columns} for row in rows], columns=table.columns
+    )
+    write_text(path, pd.concat([table, new], ignore_index=True).to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,1 @@
+"""What was served, and whether it still is what the model was made for."""

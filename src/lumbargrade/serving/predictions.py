@@ -1,0 +1,61 @@
+"""The tables that a batch ends in: what was graded, a row a cell, and what could not be."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lumbargrade.errors import InputError
+from lumbargrade.files import replaced_file
+from lumbargrade.registry.contract import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS
+from lumbargrade.serving.journal import GradedStudy
+from lumbargrade.task import GradingTask
+from lumbargrade.training.submission import submission_table
+
+TABLE, SUBMISSION = ".parquet", ".csv"
+_TYPES = {"string": "string", "double": "float64", "long": "Int64"}
+
+
+def check_output(path: Path) -> None:
+    """Checks that a table of this name can be written.
+
+    Raises:
+        InputError: Its ending names none.
+    """
+    if path.suffix not in (TABLE, SUBMISSION):
+        raise InputError(f"{path} must end in {TABLE} (a row a cell) or {SUBMISSION} (RSNA's submission)")
+
+
+def write_predictions(path: Path, task: GradingTask, model: str, graded: Sequence[GradedStudy]) -> None:
+    """Writes a table of the studies, whole or not at all.
+
+    A Parquet file has a row a cell: study (its folder or zip), the columns of an answer, model. A CSV file is RSNA's
+    submission; a study's id is the name of its folder or zip.
+    """
+    cells = pd.DataFrame(
+        [{"study": each.study, **record, "model": model} for each in graded for record in each.records],
+        columns=["study", *ANSWER_TEXTS, *task.grade_columns, *ANSWER_WORDS, *ANSWER_PLACE, "model"],
+    )
+    kinds = dict.fromkeys(cells.columns, "string") | dict.fromkeys(task.grade_columns, "double") | ANSWER_PLACE
+    cells = cells.astype({name: _TYPES[kind] for name, kind in kinds.items()})
+    with replaced_file(path) as temporary:
+        if path.suffix == TABLE:
+            cells.to_parquet(temporary, index=False)
+            return
+        cells["study_id"] = cells["study"].map(_stem)
+        studies = [_stem(each.study) for each in graded]
+        submission_table(task, cells, studies).to_csv(temporary, index=False)
+
+
+def write_faults(path: Path, graded: Sequence[GradedStudy]) -> None:
+    """Writes the studies that could not be graded, and why, as CSV; removes the file if there are none."""
+    faults = [(each.study, each.fault) for each in graded if each.fault is not None]
+    if not faults:
+        path.unlink(missing_ok=True)
+        return
+    with replaced_file(path) as temporary:
+        pd.DataFrame(faults, columns=["study", "fault"]).to_csv(temporary, index=False)
+
+
+def _stem(study: str) -> str:
+    return study[:-4] if study.lower().endswith(".zip") else study
