@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 
 import lumbargrade
 from lumbargrade.errors import DivergedError, LumbargradeError
@@ -384,3 +385,17 @@ def test_runs_of_a_killed_search_are_closed_by_the_next_one_and_those_of_a_live_
     assert statuses(tracker) == ["KILLED", "KILLED"]
     assert tracker.client.get_run(elsewhere).info.status == "RUNNING"
     assert {run.info.status for kind in ("search", "trial", "fold") for run in runs(tracker, kind)} == {"FINISHED"}
+
+
+def test_the_search_run_has_optunas_pictures(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    def pictures(run_id: str) -> set[str]:
+        return {file.path for file in tracker.client.list_artifacts(run_id, "plots")}
+
+    outcome = run_search(make_plan(packed, disc, 1), tracker, trainer, lambda _: None)
+    assert pictures(outcome.run_id) == {"plots/history.png", "plots/timeline.png"}  # one trial compares with none
+    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    names = ("history", "importances", "parallel_coordinates", "slice", "timeline")
+    assert pictures(outcome.run_id) == {f"plots/{name}.png" for name in names}
+    assert pyplot.get_fignums() == []

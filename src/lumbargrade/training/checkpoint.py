@@ -113,10 +113,6 @@ class Checkpoint:
         self.learner.load(told["state"])
         return [Epoch.model_validate(epoch) for epoch in told["history"]], float(told["seconds"])
 
-    def remove(self) -> None:
-        """Removes the file: the fold is finished, or given up."""
-        self.path.unlink(missing_ok=True)
-
 
 def _random_state() -> dict[str, Any]:
     """Of Python, NumPy and torch: whoever draws from them draws on."""
@@ -139,5 +135,5 @@ def _set_random_state(state: dict[str, Any]) -> None:
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """Removes the checkpoint of a fold that will not be trained on."""
+    """Removes the checkpoint of a fold that is finished, or given up."""
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import torch
 
 from lumbargrade.errors import DivergedError
 from lumbargrade.files import replaced_file, write_text
-from lumbargrade.training.checkpoint import Checkpoint, Learner
+from lumbargrade.training.checkpoint import Checkpoint, Learner, remove_checkpoint
 from lumbargrade.training.spec import HISTORY, PREDICTIONS, RESULT, AnySpec, Epoch, FoldResult, LocatorSpec
 
 
@@ -74,7 +74,7 @@ def train_epochs(run: Run, patience: int = 0, each_epoch: Callable[[Epoch], None
         try:
             epoch = _epoch(run, len(history) + 1)
         except DivergedError:
-            checkpoint.remove()
+            remove_checkpoint(spec.folder)
             raise
         history.append(epoch)
         checkpoint.save(history, time.monotonic() - started)
@@ -109,7 +109,7 @@ def finish_fold(run: Run, course: Course, predictions: pd.DataFrame) -> FoldResu
         seconds=seconds,
     )
     write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
-    Checkpoint(spec, run.learner, run.device).remove()
+    remove_checkpoint(spec.folder)
     return result
 
 

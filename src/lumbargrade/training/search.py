@@ -32,10 +32,11 @@ from lumbargrade.training.devices import find_devices
 from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.owner import owned_runs
 from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan, TriedTrial
-from lumbargrade.training.plots import confusion_figure, search_figure
+from lumbargrade.training.plots import confusion_figure
 from lumbargrade.training.predict import truth_table
 from lumbargrade.training.pruning import make_pruner, reason_to_prune, report_fold, study_losses
 from lumbargrade.training.report import report_html, report_pictures
+from lumbargrade.training.search_plots import PLOTS, study_figures
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec, read_result
 from lumbargrade.training.suspects import label_suspects
 from lumbargrade.training.tracking import Tracker
@@ -190,8 +191,8 @@ class _Search:
         self.tracker.log_text(self.run_id, scored.evaluation.model_dump_json(indent=2), "evaluation.json")
         self.tracker.log_text(self.run_id, suspects.to_csv(index=False), "suspects.csv")
         if new_trials:
-            values = [trial.value for trial in _complete(self.study) if trial.value is not None]
-            self.tracker.log_figure(self.run_id, search_figure(values), "search.png")
+            for name, figure in study_figures(self.study).items():
+                self.tracker.log_figure(self.run_id, figure, f"{PLOTS}/{name}.png")
             self.tracker.log_figure(self.run_id, confusion_figure(scored.evaluation, self.plan.task), "confusion.png")
         self.tracker.end_run(self.run_id)
         coverage = self.plan.params.calibration.coverage
