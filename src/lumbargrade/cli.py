@@ -13,6 +13,7 @@ from rich.table import Table
 
 from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_dataset import dataset_app
+from lumbargrade.cli_devices import devices_app
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_output import Json, Workers, print_result
 from lumbargrade.cli_serve import serve
@@ -21,6 +22,7 @@ from lumbargrade.errors import InputError, LumbargradeError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
+app.add_typer(devices_app)
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")

@@ -67,9 +67,16 @@ def trials_command(version: Version, task: TaskName = "rsna2024", as_json: Json 
         print(json.dumps(trials, indent=2))
         return
     rows = [
-        [str(t["number"]), t["state"], "" if t["score"] is None else f"{t['score']:.4f}", t["run_id"]] for t in trials
+        [
+            str(t["number"]),
+            t["state"],
+            "" if t["score"] is None else f"{t['score']:.4f}",
+            t["run_id"],
+            t.get("reason", ""),
+        ]
+        for t in trials
     ]
-    print_table(("trial", "state", "score", "MLflow run"), rows)
+    print_table(("trial", "state", "score", "MLflow run", "why"), rows)
 
 
 @audit_app.command("reproduce")

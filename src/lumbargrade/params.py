@@ -236,12 +236,18 @@ class SearchParams(_Section):
     Attributes:
         trials: Trials in all; a search that has fewer goes on when it is run again.
         seed: Seed of the sampler.
+        pruning: When a trial is stopped between its folds: ``none`` is never; ``worst_fold`` if its mean so far is worse
+            than the best trial's worst fold; ``wilcoxon`` if its studies' losses are worse than the best trial's by a
+            paired test.
+        pruning_p: Chance of error at which ``wilcoxon`` stops a trial; it is tested after each fold.
         space: For each searched field of ``training``, a range or choices. The first trial is ``training``
             as it stands.
     """
 
     trials: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
+    pruning: Literal["none", "worst_fold", "wilcoxon"] = "wilcoxon"
+    pruning_p: float = Field(default=0.01, gt=0, lt=1)
     space: dict[str, FloatRange | Choices] = Field(default_factory=dict)
 
 

@@ -193,7 +193,7 @@ def package_sha256(folder: Path) -> str:
 def test_runs_show_curves_and_pictures(job: Job) -> None:
     (search,) = job.runs("search")
     pictures = {file.path for file in job.client.list_artifacts(search.info.run_id)}
-    assert {"confusion.png", "search.png"} <= pictures
+    assert {"confusion.png", "plots"} <= pictures
     for fold in job.runs("fold"):
         history = job.client.get_metric_history(fold.info.run_id, "validation_loss")
         assert [point.step for point in history] == [1, 2]

@@ -1,6 +1,7 @@
 """Training processes for real: finished, killed, stopped, orphaned."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -8,13 +9,15 @@ import threading
 import time
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
-from lumbargrade.training.crossval import run_fold, run_folds
+from lumbargrade.files import write_text
+from lumbargrade.training.crossval import _environment, run_fold, run_folds
 from lumbargrade.training.devices import Device
-from lumbargrade.training.spec import FoldSpec
+from lumbargrade.training.spec import FoldSpec, read_history
 
 CPU = (Device("cpu", "", 1),)
 
@@ -28,6 +31,15 @@ def slow(spec: FoldSpec, **more) -> FoldSpec:
     values = spec.model_dump()
     values["training"] |= {"epochs": 1000, **more}
     return FoldSpec.model_validate(values)
+
+
+def fold_process(spec: FoldSpec) -> subprocess.Popen[bytes]:
+    """Starts the fold's process as :func:`run_fold` would, which would mind its death."""
+    write_text(spec.folder / "spec.json", spec.model_dump_json(indent=2))
+    return subprocess.Popen(
+        [sys.executable, "-m", "lumbargrade.training.fold", str(spec.folder)],
+        env={**os.environ, **_environment(CPU[0])},
+    )
 
 
 def training_process(spec: FoldSpec) -> psutil.Process:
@@ -72,6 +84,35 @@ def test_a_killed_process_is_told_and_running_again_goes_on(spec: FoldSpec) -> N
     assert "fold 0: its process was killed by signal 9" in str(caught.value)
     assert str(caught.value).endswith("log.txt, then run again: it goes on")
     assert run_fold(spec, CPU).epochs == 2
+
+
+def test_a_fold_killed_at_random_moments_ends_with_the_weights_of_an_undisturbed_one(spec: FoldSpec) -> None:
+    values = spec.model_dump()
+    values["training"] |= {"epochs": 8, "patience": 8, "ema": 0.9, "epoch_crops": 32}
+    whole = FoldSpec.model_validate(values)
+    undisturbed = run_fold(whole, CPU)
+    mean_epoch = sum(epoch.seconds for epoch in undisturbed.history()) / undisturbed.epochs
+    cut = FoldSpec.model_validate(values | {"folder": spec.folder.parent / "cut"})
+    moments = random.Random()
+    kept = []
+    for _ in range(2):
+        process = fold_process(cut)
+        reached = len(read_history(cut.folder)) + 1
+        while len(read_history(cut.folder)) < reached and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 2 * mean_epoch))
+        process.kill()
+        process.wait()
+        kept.append(len(read_history(cut.folder)))
+    before = read_history(cut.folder)
+    result = run_fold(cut, CPU)
+    assert 1 <= kept[0] <= kept[1]
+    assert result.history()[: len(before)] == before, "a finished epoch was trained again"
+    assert result.model.read_bytes() == undisturbed.model.read_bytes()
+    told = [[epoch.model_dump(exclude={"seconds"}) for epoch in each.history()] for each in (result, undisturbed)]
+    assert told[0] == told[1]
+    pd.testing.assert_frame_equal(result.predictions(), undisturbed.predictions())
+    assert not list(cut.folder.glob("*checkpoint*"))
 
 
 def test_a_stop_ends_the_process(spec: FoldSpec) -> None:

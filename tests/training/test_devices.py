@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -7,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lumbargrade.cli import app
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.training.devices import Device, find_devices, lease
+from lumbargrade.training.devices import Device, find_devices, lease, read_leases
 
 FOUR = tuple(Device(f"cuda:{number}", str(number), 1) for number in range(4))
 
@@ -63,10 +66,13 @@ def test_a_killed_holder_frees_its_device(tmp_path: Path) -> None:
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(LumbargradeError) as caught, lease(FOUR[:1], tmp_path, wait_seconds=0.5):
         pass
+    assert [(held.device, held.pid) for held in read_leases(tmp_path)] == [("cuda:0", holder.pid)]
     assert str(caught.value) == "no device became free in 0.5 s (cuda:0); another training run holds them"
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
+    assert (tmp_path / "cuda-0.json").is_file()  # it had no time to clean up
+    assert read_leases(tmp_path) == []
     with lease(FOUR[:1], tmp_path, wait_seconds=5) as device:
         assert device.name == "cuda:0"
 
@@ -79,3 +85,20 @@ def test_waiting_can_be_stopped(tmp_path: Path) -> None:
         pytest.raises(LumbargradeError, match=r"stopped while waiting for a device \(cuda:0\)"),
     ):
         lease(FOUR[:1], tmp_path, stop=stop).__enter__()
+
+
+def test_the_command_shows_who_holds_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with lease(FOUR[1:2], work="runs/search/trial/fold-0"), lease(FOUR[3:], work="runs/other/fold-1"):
+        shown = json.loads(CliRunner().invoke(app, ["devices", "--json"]).stdout)
+        plain = CliRunner().invoke(app, ["devices"]).stdout
+    assert [(row["device"], row["pid"], row["work"]) for row in shown] == [
+        ("cuda:0", None, ""),
+        ("cuda:1", os.getpid(), "runs/search/trial/fold-0"),
+        ("cuda:3", os.getpid(), "runs/other/fold-1"),
+    ]
+    assert "free" in plain
+    assert "runs/search/trial/fold-0" in plain
+    assert read_leases() == []

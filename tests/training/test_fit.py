@@ -1,4 +1,5 @@
 import hashlib
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.models.grader import load_grader
 from lumbargrade.params import TrainingParams
 from lumbargrade.prepare.pack import PackedCrops
@@ -18,7 +19,7 @@ from lumbargrade.training import fit
 from lumbargrade.training.fit import fold_rows, train_fold, weighted_cross_entropy
 from lumbargrade.training.precision import choose_precision
 from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
-from lumbargrade.training.spec import FoldSpec, read_history, read_result
+from lumbargrade.training.spec import Epoch, FoldSpec, read_history, read_result
 
 
 def changed(spec: FoldSpec, folder: str | None = None, **training: Any) -> FoldSpec:
@@ -184,3 +185,90 @@ def test_precision_is_what_was_asked_or_what_the_device_has() -> None:
     assert choose_precision("auto", cpu).name in {"bf16", "fp32"}
     with choose_precision("bf16", cpu).autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+
+
+class KilledError(Exception):
+    """Stands in for a kill at the end of an epoch."""
+
+
+def killed_after(number: int) -> Any:
+    def each_epoch(epoch: Epoch) -> None:
+        if epoch.epoch == number:
+            raise KilledError
+
+    return each_epoch
+
+
+def told_history(spec: FoldSpec) -> list[dict[str, Any]]:
+    return [epoch.model_dump(exclude={"seconds"}) for epoch in read_history(spec.folder)]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [{"ema": 0.9, "mixup": 0.4, "freeze_epochs": 1}, {"context": "transformer", "patience": 1}],
+    ids=["average", "context"],
+)
+def test_a_killed_run_goes_on_to_the_same_weights_bit_for_bit(spec: FoldSpec, part: dict[str, Any]) -> None:
+    whole, cut = (changed(spec, name, epochs=3, **part) for name in ("whole", "cut"))
+    result = train_fold(whole)
+    for number in (1, 2):
+        told: list[Epoch] = []
+        with pytest.raises(KilledError):
+            train_fold(cut, lambda epoch, number=number, told=told: (told.append(epoch), killed_after(number)(epoch)))
+        assert [epoch.epoch for epoch in told] == [number]
+        random.seed()
+        np.random.seed()
+    again = train_fold(cut)
+    assert weights_hash(cut) == weights_hash(whole)
+    assert told_history(cut) == told_history(whole)
+    assert (again.epoch, again.epochs, again.validation_loss) == (result.epoch, result.epochs, result.validation_loss)
+    pd.testing.assert_frame_equal(again.predictions(), result.predictions())
+    assert not list(cut.folder.glob("*checkpoint*"))
+
+
+def test_early_stopping_remembers_the_best_epoch_from_before_the_kill(
+    spec: FoldSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validate = fit._Run._validate
+    losses = {1: 1.0, 2: 0.5, 3: 0.7, 4: 0.9}
+    spec = changed(spec, epochs=5, patience=2)
+    monkeypatch.setattr(fit._Run, "epoch", lambda self, number: (self._train(), losses[number], validate(self)[1]))
+    with pytest.raises(KilledError):
+        train_fold(spec, killed_after(2))
+    best = weights_hash(spec)
+    (spec.folder / "model.safetensors").unlink()  # as if it had been killed before the network was written
+    with pytest.raises(KilledError):
+        train_fold(spec, killed_after(3))
+    result = train_fold(spec)
+    assert (result.epoch, result.epochs) == (2, 4)
+    assert weights_hash(spec) == best
+
+
+def test_a_checkpoint_of_another_spec_or_code_or_a_broken_one_is_as_none(
+    spec: FoldSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def epochs(told: FoldSpec) -> list[int]:
+        seen: list[int] = []
+        with pytest.raises(KilledError):
+            train_fold(told, lambda epoch: (seen.append(epoch.epoch), killed_after(1)(epoch)))
+        return seen
+
+    other = FoldSpec.model_validate({**spec.model_dump(), "seed": 1})
+    path = spec.folder / "checkpoint.pt"
+    assert epochs(spec) == epochs(other) == [1]
+    path.write_bytes(path.read_bytes()[:1000])
+    assert epochs(other) == [1]
+    monkeypatch.setattr("lumbargrade.training.checkpoint.TRAINING_CODE", ("training",))
+    assert epochs(other) == [1]
+    path.with_name(".checkpoint-cut-off.pt").touch()
+    assert train_fold(other).epochs == 2
+    assert not list(spec.folder.glob("*checkpoint*"))
+
+
+def test_a_run_that_diverges_leaves_no_checkpoint(spec: FoldSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KilledError):
+        train_fold(spec, killed_after(1))
+    monkeypatch.setattr(fit._Run, "_train", lambda self: float("inf"))
+    with pytest.raises(DivergedError, match="in epoch 2"):
+        train_fold(spec)
+    assert not (spec.folder / "checkpoint.pt").exists()

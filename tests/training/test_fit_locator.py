@@ -16,9 +16,10 @@ from lumbargrade.params import LocatorParams, PrepareParams, ViewParams
 from lumbargrade.prepare.pack_views import PackedViews, pack_views
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.augment import random_transforms
+from lumbargrade.training.checkpoint import Checkpoint
 from lumbargrade.training.fit_locator import fold_studies, moved_places, target_maps, train_locator, turned
 from lumbargrade.training.locator_report import compare_points, locator_metrics, worst_figure
-from lumbargrade.training.spec import LocatorSpec, read_history, read_result, read_spec
+from lumbargrade.training.spec import Epoch, LocatorSpec, read_history, read_result, read_spec
 
 VIEWS = ViewParams(pixels=64)
 
@@ -119,3 +120,26 @@ def test_the_report_counts_what_is_missing_as_off(views: Path, rsna: GradingTask
     assert half["studies_right"] == 0.0
     assert half["found"] == pytest.approx(0.8, abs=0.05)
     assert worst_figure(compared, packed, rsna).axes
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(views: Path, rsna: GradingTask, tmp_path: Path) -> None:
+    whole = train_locator(spec(views, rsna, tmp_path / "whole"))
+    cut = spec(views, rsna, tmp_path / "cut")
+    save, saved = Checkpoint.save, []
+
+    def save_and_die(self: Checkpoint, history: list[Epoch], seconds: float) -> None:
+        save(self, history, seconds)
+        saved.append(len(history))
+        if len(saved) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            train_locator(cut)
+        again = train_locator(cut)
+    assert saved == [1, 2]
+    assert again.model.read_bytes() == whole.model.read_bytes()
+    assert [e.train_loss for e in again.history()] == [e.train_loss for e in whole.history()]
+    pd.testing.assert_frame_equal(again.predictions(), whole.predictions())
+    assert not (tmp_path / "cut/checkpoint.pt").exists()

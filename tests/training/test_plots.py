@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 
 from lumbargrade.task import load_task
 from lumbargrade.training.metrics import evaluate_predictions
-from lumbargrade.training.plots import confusion_figure, search_figure
+from lumbargrade.training.plots import confusion_figure
 
 RSNA = load_task("rsna2024")
 
@@ -25,10 +25,3 @@ def test_confusion_figure_has_a_panel_a_group() -> None:
     figure.savefig(png)
     assert png.getvalue().startswith(b"\x89PNG")
     assert plt.get_fignums() == []
-
-
-def test_search_figure_shows_each_trial_and_the_best_so_far() -> None:
-    figure = search_figure([0.9, 0.7, 0.8])
-    trials, best = figure.axes[0].lines
-    assert list(trials.get_ydata()) == [0.9, 0.7, 0.8]
-    assert list(best.get_ydata()) == [0.9, 0.7, 0.7]

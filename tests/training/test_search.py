@@ -1,14 +1,18 @@
 """The search with training left out: what is tried, remembered, resumed. MLflow and Optuna are real."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 
 import lumbargrade
 from lumbargrade.errors import DivergedError, LumbargradeError
@@ -26,13 +30,15 @@ class Trainer:
 
     def __init__(self) -> None:
         self.rates: list[float] = []
+        self.batches: list[list[int]] = []
         self.interrupt_at: int | None = None
         self.diverge_at: set[int] = set()
 
     def __call__(self, specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
         done = [spec for spec in specs if not (spec.folder / "predictions.parquet").is_file()]
-        if done:
+        if done and done[0].fold == 0:
             self.rates.append(specs[0].training.learning_rate)
+        self.batches.append([spec.fold for spec in done])
         for spec in specs:
             for number in (1, 2):
                 epoch = Epoch(
@@ -86,14 +92,14 @@ def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
     return Tracker("search")
 
 
-def make_plan(packed: Path, disc: GradingTask, trials: int) -> SearchPlan:
+def make_plan(packed: Path, disc: GradingTask, trials: int, rate: float = 3e-3, **search: Any) -> SearchPlan:
     space = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "drop_rate": {"choices": [0.1, 0.2]}}
     params = Params.model_validate(
         {
             "task": "disc_degeneration",
             "split": {"folds": 2},
-            "training": {"learning_rate": 3e-3},
-            "search": {"trials": trials, "space": space},
+            "training": {"learning_rate": rate},
+            "search": {"trials": trials, "space": space, **search},
         }
     )
     return SearchPlan(params, disc, {"md5": "abc"}, packed / "crops", packed / "split.csv", packed / "runs")
@@ -173,16 +179,114 @@ def test_a_trial_that_was_cut_off_is_tried_again_in_its_own_runs(
         assert steps == [1, 2]
 
 
+@pytest.mark.parametrize("cut_off", ["learning_rate", "drop_rate"])
+@pytest.mark.parametrize("trials", [0, 1])
+def test_a_trial_that_is_cut_off_while_its_parameters_are_drawn_is_drawn_again(
+    packed: Path,
+    disc: GradingTask,
+    tracker: Tracker,
+    trainer: Trainer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trials: int,
+    cut_off: str,
+) -> None:
+    plan = make_plan(packed, disc, 3)
+    undisturbed = Trainer()
+    elsewhere = SearchPlan(plan.params, disc, plan.data, plan.crops, plan.split, tmp_path / "elsewhere")
+    whole = run_search(elsewhere, Tracker("other"), undisturbed, lambda _: None)
+    if trials:
+        run_search(make_plan(packed, disc, trials), tracker, trainer, lambda _: None)
+    with monkeypatch.context() as patched:
+
+        def interrupt(trial: optuna.Trial, name: str, *_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(
+            optuna.Trial, "suggest_float" if cut_off == "learning_rate" else "suggest_categorical", interrupt
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run_search(plan, tracker, trainer, lambda _: None)
+    outcome = run_search(plan, tracker, trainer, lambda _: None)
+    assert trainer.rates == undisturbed.rates
+    assert [trial.state for trial in outcome.tried] == ["complete"] * trials + ["fail"] + ["complete"] * (3 - trials)
+    ended = [(trial.score, trial.training) for trial in outcome.tried if trial.state != "fail"]
+    assert ended == [(trial.score, trial.training) for trial in whole.tried]
+
+
+def test_a_trial_that_is_cut_off_as_it_is_pruned_is_not_listed_as_pruned_twice(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"learning_rate": {"choices": [1e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
+    plan = make_plan(packed, disc, 2, 1e-3, pruning="worst_fold", space=space, seed=1)
+    end_run = Tracker.end_run
+
+    def interrupt(self: Tracker, run_id: str, status: str = "FINISHED") -> None:
+        if self.client.get_run(run_id).data.tags.get("lumbargrade.state") == "pruned":
+            raise KeyboardInterrupt
+        end_run(self, run_id, status)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "end_run", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run_search(plan, tracker, trainer, lambda _: None)
+    outcome = run_search(plan, tracker, trainer, lambda _: None)
+    assert [trial.state for trial in outcome.tried] == ["complete", "fail", "pruned"]
+    assert (outcome.tried[1].reason, outcome.tried[1].run_id) == ("", "")
+
+
 def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
 ) -> None:
     trainer.diverge_at = {2}
     told: list[str] = []
     outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, told.append)
+    reason = "fold 0: the loss is no longer a number"
+    assert [(trial.state, trial.reason) for trial in outcome.tried][:2] == [("complete", ""), ("diverged", reason)]
+    (failed,) = [run for run in runs(tracker, "trial") if run.info.status == "FAILED"]
+    assert failed.info.run_id == outcome.tried[1].run_id
+    assert failed.data.tags["lumbargrade.state"] == "diverged"
+    assert failed.data.tags["lumbargrade.reason"] == reason
     assert (outcome.trials, outcome.new_trials) == (3, 3)
     assert told[1] == "trial 1: given up, fold 0: the loss is no longer a number"
     assert sorted(run.info.status for run in runs(tracker, "trial")) == ["FAILED", "FINISHED", "FINISHED"]
     assert run_search(make_plan(packed, disc, 3), tracker, trainer, told.append).new_trials == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"), [("worst_fold", "than the worst fold of trial 0 ("), ("wilcoxon", "on the same 12 studies")]
+)
+def test_a_trial_that_cannot_win_is_not_trained_to_its_end(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, rule: str, words: str
+) -> None:
+    space = {"learning_rate": {"choices": [1e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
+    plan = make_plan(packed, disc, 4, 1e-3, pruning=rule, space=space)
+    told: list[str] = []
+    outcome = run_search(plan, tracker, trainer, told.append)
+    pruned = [trial for trial in outcome.tried if trial.state == "pruned"]
+    assert outcome.trial == 0
+    assert pruned
+    assert trainer.batches[0] == [0, 1]
+    assert [1] not in trainer.batches
+    for trial in pruned:
+        assert trial.reason.startswith("after 1 of 2 folds: ")
+        assert words in trial.reason
+        assert trial.score is None
+        assert told[trial.number] == f"trial {trial.number}: pruned, {trial.reason}"
+        run = tracker.client.get_run(trial.run_id)
+        assert (run.info.status, run.data.tags["lumbargrade.state"]) == ("FINISHED", "pruned")
+        assert run.data.tags["lumbargrade.reason"] == trial.reason
+        folds = [each for each in runs(tracker, "fold") if each.data.tags["mlflow.parentRunId"] == trial.run_id]
+        assert [(each.info.status, each.data.params["fold"]) for each in folds] == [("FINISHED", "0")]
+    assert run_search(plan, tracker, trainer, told.append).tried == outcome.tried
+
+
+def test_without_pruning_all_folds_of_a_trial_are_trained_at_once(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    outcome = run_search(make_plan(packed, disc, 3, pruning="none"), tracker, trainer, lambda _: None)
+    assert [batch for batch in trainer.batches if batch] == [[0, 1]] * 3
+    assert [trial.state for trial in outcome.tried] == ["complete"] * 3
 
 
 def test_a_search_without_any_trained_trial_says_so(
@@ -240,3 +344,58 @@ def test_two_processes_do_not_run_one_search(
     holder.wait()
     holder.stdout.close()
     assert str(caught.value) == f"search {plan.name} is already running on this machine; wait for it or stop it"
+
+
+_DIES = """
+import os, signal, sys
+from pathlib import Path
+from lumbargrade.training.owner import owned_runs
+from lumbargrade.training.tracking import Tracker
+tracker = Tracker("search")
+with owned_runs(Path(sys.argv[1]), tracker, "search"):
+    parent = tracker.start_run("search", "key")
+    tracker.start_run("trial", "key/trial", parent)
+    print("running", flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def statuses(tracker: Tracker) -> list[str]:
+    found = tracker.client.search_runs([tracker.experiment_id], "tags.`lumbargrade.key` LIKE 'key%'")
+    return [run.info.status for run in found]
+
+
+def test_runs_of_a_killed_search_are_closed_by_the_next_one_and_those_of_a_live_one_are_not(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    plan = make_plan(packed, disc, 1)
+    other = [sys.executable, "-c", _DIES, str(plan.folder / "other")]
+    with subprocess.Popen(other, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as search:
+        assert search.stdout is not None
+        assert search.stdout.readline() == "running\n"
+        elsewhere = tracker.start_run("other machine", "elsewhere")
+        tracker.set_tags(elsewhere, {"lumbargrade.owner": "a folder that is not here"})
+        run_search(plan, tracker, trainer, lambda _: None)
+        assert statuses(tracker) == ["RUNNING", "RUNNING"]
+        search.communicate("die\n")
+    assert search.returncode == -signal.SIGKILL
+    assert statuses(tracker) == ["RUNNING", "RUNNING"]
+    run_search(plan, tracker, trainer, lambda _: None)
+    assert statuses(tracker) == ["KILLED", "KILLED"]
+    assert tracker.client.get_run(elsewhere).info.status == "RUNNING"
+    assert {run.info.status for kind in ("search", "trial", "fold") for run in runs(tracker, kind)} == {"FINISHED"}
+
+
+def test_the_search_run_has_optunas_pictures(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    def pictures(run_id: str) -> set[str]:
+        return {file.path for file in tracker.client.list_artifacts(run_id, "plots")}
+
+    outcome = run_search(make_plan(packed, disc, 1), tracker, trainer, lambda _: None)
+    assert pictures(outcome.run_id) == {"plots/history.png", "plots/timeline.png"}  # one trial compares with none
+    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    names = ("history", "importances", "parallel_coordinates", "slice", "timeline")
+    assert pictures(outcome.run_id) == {f"plots/{name}.png" for name in names}
+    assert pyplot.get_fignums() == []

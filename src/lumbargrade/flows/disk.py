@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.dataset.versions import DATASETS, dataset_folder, default_remote, versioned_bytes
 from lumbargrade.params import Params
+from lumbargrade.training.devices import find_devices
 from lumbargrade.training.estimate import TrainingCost
 
 _CHANNELS = 3
@@ -34,6 +35,8 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
     folds = params.split.folds
     weights = {cost.network: cost.weights * 4 for cost in costs}
     packaged = sum(weights.values()) * folds
+    copies = 4 if params.training.ema else 3
+    devices = min(len(find_devices()), folds)
     each = f"{cells:,} x {_CHANNELS} x {params.prepare.crop_pixels}² bytes"
     needs = [*_dataset_needs(Path(params.dataset.path), size)]
     needs.append(DiskNeed(what="crops at labelled points", bytes=cells * crop, why=each))
@@ -46,6 +49,11 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
             what="trained folds",
             bytes=(weights.get("grader", 0) * params.search.trials + weights.get("locator", 0)) * folds,
             why=f"{params.search.trials} trials of {folds} graders, and {folds} locators",
+        ),
+        DiskNeed(
+            what="checkpoints",
+            bytes=copies * max(weights.values()) * devices,
+            why=f"{copies} times the weights, for each of the {devices} folds that train at a time",
         ),
         DiskNeed(what="packaged model", bytes=packaged, why=f"{folds} graders and {folds} locators in MLflow"),
     ]

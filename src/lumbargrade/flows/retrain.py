@@ -55,6 +55,7 @@ from lumbargrade.training.devices import find_devices
 from lumbargrade.training.locating import LocatorPlan, save_located, train_locators
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.search import run_search
+from lumbargrade.training.search_plots import PLOTS
 from lumbargrade.training.spec import AnySpec, Epoch, FoldResult
 from lumbargrade.training.tracking import Tracker
 
@@ -201,10 +202,13 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
     _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
-    outcome = run_search(plan, tracker, partial(_train_folds, "epochs of this trial"), _tell)
+    outcome = run_search(plan, tracker, partial(_train_folds, "epochs of these folds"), _tell)
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]
     create_table_artifact(
-        key="search", table=table, description=f"Out-of-fold metrics of the best trial of {plan.name}"
+        key="search",
+        table=table,
+        description=f"Out-of-fold metrics of the best trial of {plan.name}; Optuna's pictures of the search are in MLflow, "
+        f"run {outcome.run_id}, folder {PLOTS}",
     )
     return outcome
 

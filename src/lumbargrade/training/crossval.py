@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.training.devices import Device, find_devices, lease
-from lumbargrade.training.spec import ERROR, LOG, SPEC, AnySpec, Epoch, FoldResult, read_history, read_result
+from lumbargrade.training.spec import ERROR, HISTORY, LOG, SPEC, AnySpec, Epoch, FoldResult, read_history, read_result
 
 _POLL_SECONDS = 0.2
 
@@ -43,7 +43,7 @@ def run_fold(
     stop: threading.Event | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> FoldResult:
-    """Trains a fold in a process of its own; a fold that was finished before is not trained again.
+    """Trains a fold in a process of its own; one that was finished is not trained again, one that was killed goes on.
 
     Args:
         devices: One of them is leased for the process.
@@ -58,12 +58,15 @@ def run_fold(
     text = spec.model_dump_json(indent=2)
     path = spec.folder / SPEC
     finished = read_result(spec.folder)
-    if finished is not None and path.is_file() and path.read_text(encoding="utf-8") == text:
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        finished = None
+        (spec.folder / HISTORY).unlink(missing_ok=True)
+        write_text(path, text)
+    if finished is not None:
         _report(spec, 0, on_epoch)
         return finished
-    write_text(path, text)
     (spec.folder / ERROR).unlink(missing_ok=True)
-    with lease(devices, stop=stop) as device:
+    with lease(devices, stop=stop, work=str(spec.folder)) as device:
         _run_process(spec, {**(variables or {}), **_environment(device)}, on_epoch, stop or threading.Event())
     result = read_result(spec.folder)
     if result is None:

@@ -8,14 +8,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.files import write_text
 
 _WAIT_SECONDS = 0.2
 
@@ -33,6 +36,41 @@ class Device:
     name: str
     visible: str
     threads: int
+
+
+class Lease(BaseModel):
+    """Who holds a device.
+
+    Attributes:
+        pid: The process that supervises the training.
+        work: What the device is used for.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    device: str
+    pid: int
+    since: datetime
+    work: str
+
+
+def lease_folder() -> Path:
+    """Where the locks of this user's devices lie."""
+    return Path(tempfile.gettempdir()) / f"lumbargrade-devices-{os.getuid()}"
+
+
+def read_leases(folder: Path | None = None) -> list[Lease]:
+    """The leases that are held now, by the name of the device; what a killed holder has written does not count."""
+    leases = []
+    for path in sorted((folder or lease_folder()).glob("*.lock")):
+        lock = FileLock(path, is_singleton=False)
+        try:
+            lock.acquire(timeout=0)
+            lock.release()
+        except Timeout:
+            with suppress(OSError, ValidationError):  # taken or given back at this moment
+                leases.append(Lease.model_validate_json(path.with_suffix(".json").read_text(encoding="utf-8")))
+    return leases
 
 
 def find_devices(threads: int = 0, cuda_devices: int | None = None) -> tuple[Device, ...]:
@@ -60,6 +98,7 @@ def lease(
     folder: Path | None = None,
     wait_seconds: float = float("inf"),
     stop: threading.Event | None = None,
+    work: str = "",
 ) -> Iterator[Device]:
     """Yields a device that nobody else on this machine holds, waiting until one is free.
 
@@ -68,24 +107,29 @@ def lease(
         folder: Where the locks lie; the machine's temporary folder if not given.
         wait_seconds: How long to wait at most.
         stop: Ends the waiting when it is set.
+        work: What the device is leased for, for those who ask.
 
     Raises:
         LumbargradeError: No device became free in time, or the waiting was stopped.
     """
-    folder = folder or Path(tempfile.gettempdir()) / f"lumbargrade-devices-{os.getuid()}"
+    folder = folder or lease_folder()
     folder.mkdir(parents=True, exist_ok=True)
     names = ", ".join(device.name for device in devices)
     started = time.monotonic()
     while True:
         for device in devices:
-            lock = FileLock(folder / f"{device.name.replace(':', '-')}.lock", is_singleton=False)
+            path = folder / f"{device.name.replace(':', '-')}.lock"
+            lock = FileLock(path, is_singleton=False)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
+            held = Lease(device=device.name, pid=os.getpid(), since=datetime.now(UTC), work=work)
             try:
+                write_text(path.with_suffix(".json"), held.model_dump_json())
                 yield device
             finally:
+                path.with_suffix(".json").unlink(missing_ok=True)
                 lock.release()
             return
         if stop is not None and stop.is_set():

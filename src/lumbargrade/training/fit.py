@@ -3,7 +3,6 @@
 The same code on CPUs and GPUs; the device is the one that the process was given.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -16,71 +15,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lumbargrade.errors import DivergedError, InputError
-from lumbargrade.files import replaced_file, write_text
+from lumbargrade.errors import InputError
 from lumbargrade.models.backbone import load_backbone
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.augment import mix_partners, random_erasing, random_intensity, random_transforms
 from lumbargrade.training.batches import shuffled_batches, whole_batches
-from lumbargrade.training.precision import Precision, begin_training, choose_precision
+from lumbargrade.training.checkpoint import Learner
+from lumbargrade.training.epochs import finish_fold, train_epochs
+from lumbargrade.training.precision import begin_training, choose_precision
 from lumbargrade.training.predict import cell_codes, predict_studies
 from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
-from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, FoldSpec
+from lumbargrade.training.spec import MODEL, Epoch, FoldResult, FoldSpec
 
 _FAR_MM = 10.0
 """A located crop farther than this from its label shows something else."""
 
 
 def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None) -> FoldResult:
-    """Trains a fold from its beginning and writes model, history, predictions and, last, the result.
+    """Trains a fold and writes model, history, predictions and, last, the result; goes on where it was killed.
 
     Raises:
         InputError: The fold has no crops to train on or to validate with, or the weights cannot be had.
         DivergedError: The loss became infinite or no number.
     """
-    started = time.monotonic()
     run = _Run.begin(spec)
-    best: Epoch | None = None
-    (spec.folder / HISTORY).unlink(missing_ok=True)
-    for number in range(1, spec.training.epochs + 1):
-        epoch = run.epoch(number)
-        with (spec.folder / HISTORY).open("a", encoding="utf-8") as history:
-            history.write(epoch.model_dump_json() + "\n")
-        if each_epoch is not None:
-            each_epoch(epoch)
-        patience = spec.training.patience
-        if patience == 0 or best is None or epoch.validation_loss < best.validation_loss:
-            best = epoch
-            if patience or number == spec.training.epochs:
-                save_grader(run.kept, spec.folder / MODEL)
-        elif number - best.epoch >= patience:
-            break
-    assert best is not None
+    course = train_epochs(run, spec.training.patience, each_epoch)
     graders = [load_grader(spec.folder / MODEL).to(run.device)]
     predictions = pd.concat(
         predict_studies(graders, run.packed, rows, spec.task).assign(points=points)
         for points, rows in run.validation.items()
         if len(rows)
     )
-    with replaced_file(spec.folder / PREDICTIONS) as temporary:
-        predictions.to_parquet(temporary, index=False)
-    seconds = time.monotonic() - started
-    result = FoldResult(
-        fold=spec.fold,
-        folder=spec.folder,
-        epoch=best.epoch,
-        epochs=number,
-        validation_loss=best.validation_loss,
-        device=run.device.type,
-        precision=run.precision.name,
-        threads=torch.get_num_threads(),
-        images_per_second=number * run.crops_per_epoch / seconds,
-        seconds=seconds,
-    )
-    write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
-    return result
+    return finish_fold(run, course, predictions)
 
 
 @dataclass
@@ -89,12 +57,8 @@ class _Run:
 
     spec: FoldSpec
     device: torch.device
-    precision: Precision
     grader: Grader
-    average: AveragedModel | None
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LambdaLR
-    generator: torch.Generator
+    learner: Learner
     packed: PackedCrops
     cells: Tensor
     grades: Tensor
@@ -115,15 +79,19 @@ class _Run:
         averaging = get_ema_multi_avg_fn(params.ema)  # type: ignore[no-untyped-call]
         optimizer = torch.optim.AdamW(layered_groups(grader, params))
         steps = steps_per_epoch(_cells(packed.index, training), params)
+        learner = Learner(
+            network=grader,
+            optimizer=optimizer,
+            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, steps)),
+            precision=choose_precision(params.precision, device),
+            generator=torch.Generator().manual_seed(seed),
+            average=AveragedModel(grader, multi_avg_fn=averaging, use_buffers=True) if params.ema else None,
+        )
         return cls(
             spec=spec,
             device=device,
-            precision=choose_precision(params.precision, device),
             grader=grader,
-            average=AveragedModel(grader, multi_avg_fn=averaging, use_buffers=True) if params.ema else None,
-            optimizer=optimizer,
-            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, steps)),
-            generator=torch.Generator().manual_seed(seed),
+            learner=learner,
             packed=packed,
             cells=torch.from_numpy(cell_codes(packed.index, spec.task)).to(device),
             grades=torch.from_numpy(packed.index["grade"].fillna(0).to_numpy(np.int64)).to(device),
@@ -136,10 +104,10 @@ class _Run:
     @property
     def kept(self) -> Grader:
         """The grader that is validated and kept: the last weights, or their moving average."""
-        return self.grader if self.average is None else cast(Grader, self.average.module)
+        return self.grader if self.learner.average is None else cast(Grader, self.learner.average.module)
 
     @property
-    def crops_per_epoch(self) -> int:
+    def images_per_epoch(self) -> int:
         """Crops that an epoch trains on; some of them several times in a small dataset."""
         return self.steps * self.spec.training.batch_size
 
@@ -148,38 +116,21 @@ class _Run:
         """Batches of an epoch."""
         return steps_per_epoch(_cells(self.packed.index, self.training), self.spec.training)
 
-    def epoch(self, number: int) -> Epoch:
+    def epoch(self, number: int) -> tuple[float, float, float]:
         """Passes once over the training crops, then over the validation crops."""
-        started = time.monotonic()
         self.grader.features.requires_grad_(number > self.spec.training.freeze_epochs)
-        train_loss = self._train()
-        validation_loss, accuracy = self._validate()
-        if not np.isfinite([train_loss, validation_loss]).all():
-            raise DivergedError(
-                f"fold {self.spec.fold}: the loss is no longer a number in epoch {number}; lower training.learning_rate "
-                f"(now {self.spec.training.learning_rate:g}) or set training.precision to fp32"
-            )
-        return Epoch(
-            epoch=number,
-            train_loss=train_loss,
-            validation_loss=validation_loss,
-            validation_accuracy=accuracy,
-            learning_rate=float(self.schedule.get_last_lr()[0]),
-            seconds=time.monotonic() - started,
-        )
+        return self._train(), *self._validate()
+
+    def keep(self) -> None:
+        """Writes the grader."""
+        save_grader(self.kept, self.spec.folder / MODEL)
 
     def _train(self) -> float:
         self.grader.train()
         total = weight = torch.zeros((), device=self.device)
         for rows in self._batches():
             loss_sum, weight_sum = self._training_loss(rows)
-            self.optimizer.zero_grad(set_to_none=True)
-            self.precision.scaler.scale(loss_sum / weight_sum).backward()  # type: ignore[no-untyped-call]
-            self.precision.scaler.step(self.optimizer)
-            self.precision.scaler.update()
-            self.schedule.step()
-            if self.average is not None:
-                self.average.update_parameters(self.grader)
+            self.learner.step(loss_sum / weight_sum)
             total, weight = total + loss_sum.detach(), weight + weight_sum
         return float(total / weight)
 
@@ -191,7 +142,7 @@ class _Run:
             logits = self._logits(self.grader, images, rows)
             return weighted_cross_entropy(logits, grades, self.weights, params.label_smoothing)
         share = float(np.random.default_rng(self._seed()).beta(params.mixup, params.mixup))
-        partners = mix_partners(self.grader.group_of_cell[cells], self.generator).to(self.device)
+        partners = mix_partners(self.grader.group_of_cell[cells], self.learner.generator).to(self.device)
         logits = self._logits(self.grader, share * images + (1 - share) * images[partners], rows)
         own, other = (
             weighted_cross_entropy(logits, wanted, self.weights, params.label_smoothing)
@@ -203,15 +154,15 @@ class _Run:
         """What the network sees of some crops, changed at random."""
         params, crops = self.spec.training, self._crops(rows)
         if params.flips:
-            turned = torch.rand(len(rows), 1, 1, 1, generator=self.generator) < 0.5
+            turned = torch.rand(len(rows), 1, 1, 1, generator=self.learner.generator) < 0.5
             crops = torch.where(turned.to(self.device), self.grader.mirror(crops, self.cells[rows]), crops)
-        transforms = random_transforms(len(rows), params.augmentation, self.generator).to(self.device)
-        crops = random_intensity(crops, params.augmentation, self.generator)
-        crops = random_erasing(crops, params.erase, self.generator)
+        transforms = random_transforms(len(rows), params.augmentation, self.learner.generator).to(self.device)
+        crops = random_intensity(crops, params.augmentation, self.learner.generator)
+        crops = random_erasing(crops, params.erase, self.learner.generator)
         return self.grader.see(crops, transforms)
 
     def _logits(self, grader: Grader, images: Tensor, rows: NDArray[np.int64]) -> Tensor:
-        with self.precision.autocast():
+        with self.learner.precision.autocast():
             logits: Tensor = grader(images, self.cells[rows], self.owners[rows])
         return logits.float()
 
@@ -233,11 +184,11 @@ class _Run:
     def _batches(self) -> Iterator[NDArray[np.int64]]:
         size, rows = self.spec.training.batch_size, self.training
         if self.spec.training.context == "none":
-            return shuffled_batches(rows, size, self.steps, self.generator)
-        return whole_batches(rows, self.owners[rows].cpu().numpy(), size, self.steps, self.generator)
+            return shuffled_batches(rows, size, self.steps, self.learner.generator)
+        return whole_batches(rows, self.owners[rows].cpu().numpy(), size, self.steps, self.learner.generator)
 
     def _seed(self) -> int:
-        return int(torch.randint(2**31, (), generator=self.generator))
+        return int(torch.randint(2**31, (), generator=self.learner.generator))
 
     def _crops(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self.packed.take(rows)).to(self.device, non_blocking=True)

@@ -1,6 +1,5 @@
 """Trains one fold of the locator and locates the studies that it has not seen."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,8 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lumbargrade.errors import DivergedError, InputError
-from lumbargrade.files import replaced_file, write_text
+from lumbargrade.errors import InputError
 from lumbargrade.locate.study import locate_views
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, normalise, save_locator
@@ -20,10 +18,12 @@ from lumbargrade.params import LocatorParams
 from lumbargrade.prepare.pack_views import PackedViews
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.augment import random_bias, random_erasing, random_gamma, random_intensity, random_transforms
+from lumbargrade.training.checkpoint import Learner
+from lumbargrade.training.epochs import finish_fold, train_epochs
 from lumbargrade.training.locator_targets import SliceTargets, learn_shape, slice_targets
-from lumbargrade.training.precision import Precision, begin_training, choose_precision
+from lumbargrade.training.precision import begin_training, choose_precision
 from lumbargrade.training.schedule import parameter_groups, warmup_cosine
-from lumbargrade.training.spec import HISTORY, MODEL, PREDICTIONS, RESULT, Epoch, FoldResult, LocatorSpec
+from lumbargrade.training.spec import MODEL, FoldResult, LocatorSpec
 
 _SPREAD = 1.0
 _NEAR = 3.0
@@ -38,39 +38,17 @@ _SHARES = {"sagittal": 2, "axial": 1}
 
 
 def train_locator(spec: LocatorSpec) -> FoldResult:
-    """Trains a fold from its beginning and writes model, history, located points and, last, the result.
+    """Trains a fold and writes model, history, located points and, last, the result; goes on where it was killed.
 
     Raises:
         InputError: The fold has no studies to train on or to locate, or too few points.
         DivergedError: The loss became infinite or no number.
     """
-    started = time.monotonic()
     run = _Run.begin(spec)
-    (spec.folder / HISTORY).unlink(missing_ok=True)
-    for number in range(1, spec.training.epochs + 1):
-        epoch = run.epoch(number)
-        with (spec.folder / HISTORY).open("a", encoding="utf-8") as history:
-            history.write(epoch.model_dump_json() + "\n")
-    save_locator(run.locator, spec.folder / MODEL)
+    course = train_epochs(run)
     trained = [load_locator(spec.folder / MODEL).to(run.device)]
     located = [locate_views(trained, study, run.packed.stacks[study]) for study in run.validation_studies]
-    with replaced_file(spec.folder / PREDICTIONS) as temporary:
-        pd.concat(located, ignore_index=True).to_parquet(temporary, index=False)
-    seconds = time.monotonic() - started
-    result = FoldResult(
-        fold=spec.fold,
-        folder=spec.folder,
-        epoch=number,
-        epochs=number,
-        validation_loss=epoch.validation_loss,
-        device=run.device.type,
-        precision=run.precision.name,
-        threads=torch.get_num_threads(),
-        images_per_second=number * _steps(spec.training) * spec.training.batch_size / seconds,
-        seconds=seconds,
-    )
-    write_text(spec.folder / RESULT, result.model_dump_json(indent=2))
-    return result
+    return finish_fold(run, course, pd.concat(located, ignore_index=True))
 
 
 def fold_studies(packed: PackedViews, split: pd.DataFrame, fold: int) -> tuple[list[int], list[int]]:
@@ -98,11 +76,8 @@ def _steps(params: LocatorParams) -> int:
 class _Run:
     spec: LocatorSpec
     device: torch.device
-    precision: Precision
     locator: Locator
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LambdaLR
-    generator: torch.Generator
+    learner: Learner
     packed: PackedViews
     validation_studies: list[int]
     training: dict[str, SliceTargets]
@@ -127,35 +102,32 @@ class _Run:
         return cls(
             spec=spec,
             device=device,
-            precision=choose_precision(params.precision, device),
             locator=locator,
-            optimizer=optimizer,
-            schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, _steps(params))),
-            generator=torch.Generator().manual_seed(seed),
+            learner=Learner(
+                network=locator,
+                optimizer=optimizer,
+                schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(params, _steps(params))),
+                precision=choose_precision(params.precision, device),
+                generator=torch.Generator().manual_seed(seed),
+            ),
             packed=packed,
             validation_studies=unseen,
             training={name: targets for name, targets in training.items() if len(targets)},
             validation={name: slice_targets(packed, spec.task, name, unseen) for name in locator.networks},
         )
 
-    def epoch(self, number: int) -> Epoch:
+    @property
+    def images_per_epoch(self) -> int:
+        """Slices that an epoch trains on."""
+        return _steps(self.spec.training) * self.spec.training.batch_size
+
+    def epoch(self, number: int) -> tuple[float, float, float]:
         """Trains on so many slices, then looks at a sample of the unseen ones."""
-        started = time.monotonic()
-        train_loss = self._train()
-        validation_loss, accuracy = self._validate()
-        if not np.isfinite([train_loss, validation_loss]).all():
-            raise DivergedError(
-                f"locator, fold {self.spec.fold}: the loss is no longer a number in epoch {number}; lower "
-                f"locator.learning_rate (now {self.spec.training.learning_rate:g}) or set locator.precision to fp32"
-            )
-        return Epoch(
-            epoch=number,
-            train_loss=train_loss,
-            validation_loss=validation_loss,
-            validation_accuracy=accuracy,
-            learning_rate=float(self.schedule.get_last_lr()[0]),
-            seconds=time.monotonic() - started,
-        )
+        return self._train(), *self._validate()
+
+    def keep(self) -> None:
+        """Writes the locator."""
+        save_locator(self.locator, self.spec.folder / MODEL)
 
     def _train(self) -> float:
         self.locator.train()
@@ -163,19 +135,15 @@ class _Run:
         losses = []
         for orientation, rows in self._batches():
             targets = self.training[orientation]
-            transforms = random_transforms(len(rows), strength, self.generator, _SCALE, _SHIFT)
+            transforms = random_transforms(len(rows), strength, self.learner.generator, _SCALE, _SHIFT)
             images = self._images(targets, rows)
-            images = random_gamma(turned(images, transforms.to(self.device)), strength, self.generator)
-            images = random_bias(images, strength, self.generator)
-            images = random_intensity(images, strength, self.generator)
-            images = random_erasing(images, round(strength * _PATCHES), self.generator)
+            images = random_gamma(turned(images, transforms.to(self.device)), strength, self.learner.generator)
+            images = random_bias(images, strength, self.learner.generator)
+            images = random_intensity(images, strength, self.learner.generator)
+            images = random_erasing(images, round(strength * _PATCHES), self.learner.generator)
             places, present = moved_places(targets.places[rows], targets.present[rows], transforms, images.shape[-1])
             loss, _ = self._loss(images, orientation, places, present, targets.contrast[rows])
-            self.optimizer.zero_grad(set_to_none=True)
-            self.precision.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            self.precision.scaler.step(self.optimizer)
-            self.precision.scaler.update()
-            self.schedule.step()
+            self.learner.step(loss)
             losses.append(loss.detach())
         return float(torch.stack(losses).mean())
 
@@ -202,7 +170,7 @@ class _Run:
         self, images: Tensor, orientation: str, places: Tensor, present: Tensor, contrast: NDArray[np.int64]
     ) -> tuple[Tensor, Tensor]:
         """The loss, and for each mark that is there whether its likeliest place is near."""
-        with self.precision.autocast():
+        with self.learner.precision.autocast():
             logits, contrasts = self.locator(normalise(images), orientation)
         places, present = places.to(self.device), present.to(self.device)
         side = images.shape[-1] // STRIDE
@@ -237,7 +205,7 @@ class _Run:
             )
 
     def _draw(self, pool: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-        drawn = torch.randint(len(pool), (count,), generator=self.generator).numpy()
+        drawn = torch.randint(len(pool), (count,), generator=self.learner.generator).numpy()
         return np.asarray(pool[drawn])
 
 

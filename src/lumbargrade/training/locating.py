@@ -23,11 +23,12 @@ from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import RunFolds, run_folds
 from lumbargrade.training.locator_report import compare_points, locator_metrics, worst_figure
-from lumbargrade.training.plan import PACKAGE
+from lumbargrade.training.owner import owned_runs
+from lumbargrade.training.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, LocatorSpec
 from lumbargrade.training.tracking import Tracker
 
-_CODE = ("models", "training", "locate")
+_CODE = (*TRAINING_CODE, "locate")
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,15 @@ def train_locators(
 
     Raises:
         InputError: The views or points do not allow any training.
-        LumbargradeError: A process failed.
+        LumbargradeError: Another process trains this locator, or a process failed.
     """
+    with owned_runs(plan.folder / plan.name, tracker, "locator"):
+        return _train_locators(plan, tracker, train, tell)
+
+
+def _train_locators(
+    plan: LocatorPlan, tracker: Tracker, train: RunFolds, tell: Callable[[str], None]
+) -> LocatorOutcome:
     run_id = tracker.start_run(f"locator {plan.name}", plan.name, tags={"lumbargrade.kind": "locator"})
     tracker.log_params(run_id, {"locator": plan.params.locator.model_dump(mode="json")})
     tracker.set_tags(run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})

@@ -18,7 +18,7 @@ from lumbargrade.training.spec import FoldResult
 
 PACKAGE = Path(lumbargrade.__file__).parent
 CALIBRATION = "calibration.json"
-_TRAINING_CODE = ("models", "training")
+TRAINING_CODE = ("models", "training")
 """Folders whose code decides what a fold's weights become; that of the crops is in their hash."""
 
 
@@ -55,7 +55,7 @@ class SearchPlan:
         It follows from data, parameters and the code that trains: what was trained by other code is never taken for
         this code's.
         """
-        code = [folder_sha256(PACKAGE / folder) for folder in _TRAINING_CODE]
+        code = [folder_sha256(PACKAGE / folder) for folder in TRAINING_CODE]
         told = json.dumps([self.settings, self.task.model_dump(mode="json"), self.data, code], sort_keys=True)
         return f"{self.task.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
@@ -73,10 +73,12 @@ class TriedTrial(BaseModel):
     """A trial of a search, kept or lost.
 
     Attributes:
-        state: ``complete``, ``pruned`` (given up because its training diverged) or ``fail`` (cut off, and tried again).
+        state: ``complete``, ``pruned`` (stopped between its folds), ``diverged`` (given up, its loss was no number any
+            more) or ``fail`` (cut off, and tried again).
         score: Nothing if it did not end.
         training: Its parameters, as far as they were searched.
         run_id: MLflow's; empty if it did not end.
+        reason: Why it was pruned or given up.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +88,7 @@ class TriedTrial(BaseModel):
     score: float | None
     training: dict[str, Any]
     run_id: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)

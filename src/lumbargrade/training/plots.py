@@ -1,12 +1,9 @@
 """Pictures of an evaluation. Figures are made without pyplot: nothing is kept, nothing needs a screen."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from lumbargrade.task import GradingTask
@@ -23,24 +20,6 @@ def confusion_figure(evaluation: Evaluation, task: GradingTask) -> Figure:
     for axes, (group, matrix) in zip(figure.subplots(1, len(groups), squeeze=False)[0], groups.items(), strict=True):
         _draw(axes, matrix, task.grades)
         axes.set_title(group)
-    return figure
-
-
-def search_figure(scores: Sequence[float]) -> Figure:
-    """Draws the score of each trial and the best so far.
-
-    Args:
-        scores: In the order of the trials, lower is better.
-    """
-    trials = np.arange(len(scores))
-    figure = Figure(figsize=(6, 3.6), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(trials, scores, "o", label="trial")
-    axes.step(trials, np.minimum.accumulate(np.asarray(scores, dtype=np.float64)), where="post", label="best so far")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("Trial")
-    axes.set_ylabel("Score (lower is better)")
-    axes.legend()
     return figure
 
 

@@ -1,13 +1,13 @@
 """The Optuna search over cross-validated training.
 
 A trial's value is the official score of its out-of-fold predictions. The study lies in a journal file; a search that was
-stopped goes on when it is run again: finished folds are not trained again, and a trial that was cut off is tried again.
+stopped goes on when it is run again: finished folds are not trained again, half-trained ones go on from their last epoch,
+and a trial that was cut off is tried again. A trial that cannot win is stopped between its folds (``search.pruning``).
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -27,12 +26,17 @@ from lumbargrade.params import Choices, FloatRange, Params, TrainingParams, over
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
+from lumbargrade.training.checkpoint import remove_checkpoint
 from lumbargrade.training.crossval import RunFolds, run_folds
+from lumbargrade.training.devices import find_devices
 from lumbargrade.training.metrics import Evaluation
+from lumbargrade.training.owner import owned_runs
 from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan, TriedTrial
-from lumbargrade.training.plots import confusion_figure, search_figure
+from lumbargrade.training.plots import confusion_figure
 from lumbargrade.training.predict import truth_table
+from lumbargrade.training.pruning import make_pruner, reason_to_prune, report_fold, study_losses
 from lumbargrade.training.report import report_html, report_pictures
+from lumbargrade.training.search_plots import PLOTS, study_figures
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec, read_result
 from lumbargrade.training.suspects import label_suspects
 from lumbargrade.training.tracking import Tracker
@@ -53,7 +57,7 @@ def run_search(
     """
     check_weights(plan.params.training.weights)
     folder = plan.folder / plan.name
-    with _sole_owner(folder):
+    with owned_runs(folder, tracker, "search"):
         study = open_study(plan)
         search = _Search(plan, tracker, train, study, folder)
         missing = plan.params.search.trials - len(_ended(study))
@@ -63,7 +67,10 @@ def run_search(
 
 
 def open_study(plan: SearchPlan) -> optuna.Study:
-    """Opens or creates the plan's study; a trial that was cut off is queued again."""
+    """Opens or creates the plan's study; a trial that was cut off counts as failed.
+
+    What it tried is tried again: the sampler draws the same once more, and the first trial is queued until one has ended.
+    """
     path = plan.folder / plan.name / "optuna.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     params = plan.params
@@ -72,13 +79,13 @@ def open_study(plan: SearchPlan) -> optuna.Study:
         study_name=plan.name,
         storage=JournalStorage(JournalFileBackend(str(path))),
         direction="minimize",
+        pruner=make_pruner(params.search),
         load_if_exists=True,
     )
-    if not study.trials:
-        study.enqueue_trial(_first_trial(params))
     for trial in study.get_trials(states=[TrialState.RUNNING]):
         study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
+    if not _ended(study) and not study.get_trials(states=[TrialState.WAITING]):
+        study.enqueue_trial(_first_trial(params))
     return study
 
 
@@ -104,14 +111,15 @@ class _Search:
         self.folder = folder
         self.logged: dict[str, int] = {}
         index = PackedCrops(plan.crops).index
-        split = pd.read_csv(plan.split).set_index("study_id")["fold"]
-        self.truth = truth_table(index[index["study_id"].map(split).fillna(HOLDOUT) != HOLDOUT])
+        split = pd.read_csv(plan.split)
+        self.folds = dict(zip(split["study_id"].tolist(), split["fold"].tolist(), strict=True))
+        self.truth = truth_table(index[index["study_id"].map(self.folds).fillna(HOLDOUT) != HOLDOUT])
         self.run_id = tracker.start_run(f"search {plan.name}", plan.name, tags={"lumbargrade.kind": "search"})
         tracker.log_params(self.run_id, plan.settings)
         tracker.set_tags(self.run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
 
     def run_trial(self) -> str:
-        """Runs one trial and returns a line about it."""
+        """Runs one trial, a batch of folds after another, and returns a line about it."""
         self.study.sampler = _sampler(self.plan.params.search.seed, len(_ended(self.study)))
         trial = self.study.ask()
         training = self._suggest(trial)
@@ -119,23 +127,36 @@ class _Search:
         key = f"{self.plan.name}/{specs[0].folder.parent.name}"
         run_id = self.tracker.start_run(f"trial {trial.number}", key, self.run_id, {"lumbargrade.kind": "trial"})
         self.tracker.log_params(run_id, training.model_dump(mode="json"))
-        fold_runs = [self._start_fold(spec, key, run_id) for spec in specs]
+        trial.set_user_attr("run_id", run_id)
+        trial.set_user_attr("training", training.model_dump(mode="json"))
+        fold_runs: list[str] = []
+        results: list[FoldResult] = []
         try:
-            results = self.train(specs, lambda spec, epoch: self._log_epoch(fold_runs[spec.fold], epoch))
+            for batch in self._batches(specs):
+                fold_runs.extend(self._start_fold(spec, key, run_id) for spec in batch)
+                trained = self.train(batch, lambda spec, epoch: self._log_epoch(fold_runs[spec.fold], epoch))
+                results.extend(trained)
+                for result in trained:
+                    self._finish_fold(fold_runs[result.fold], result)
+                    self._report_fold(trial, result)
+                reason = (
+                    reason_to_prune(self.study, trial, self.plan.params.search) if len(results) < len(specs) else ""
+                )
+                if reason:
+                    return self._give_up(trial, "pruned", f"after {len(results)} of {len(specs)} folds: {reason}")
         except DivergedError as error:
-            for ended in [*fold_runs, run_id]:
-                self.tracker.end_run(ended, "FAILED")
-            self.study.tell(trial, state=TrialState.PRUNED)
-            return f"trial {trial.number}: given up, {error}"
+            for spec in specs:
+                remove_checkpoint(spec.folder)
+            for fold_run in fold_runs[len(results) :]:
+                self.tracker.end_run(fold_run, "FAILED")
+            return self._give_up(trial, "diverged", str(error))
         except BaseException as error:
             state = "FAILED" if isinstance(error, Exception) else "KILLED"
-            for ended in [*fold_runs, run_id, self.run_id]:
+            for ended in [*fold_runs[len(results) :], run_id, self.run_id]:
                 self.tracker.end_run(ended, state)
             raise
-        evaluation = self._finish_trial(run_id, fold_runs, results)
-        trial.set_user_attr("run_id", run_id)
+        evaluation = self._finish_trial(run_id, results)
         trial.set_user_attr("fold_run_ids", fold_runs)
-        trial.set_user_attr("training", training.model_dump(mode="json"))
         self.study.tell(trial, evaluation.score)
         best = min(t.value for t in _complete(self.study) if t.value is not None)
         return (
@@ -170,8 +191,8 @@ class _Search:
         self.tracker.log_text(self.run_id, scored.evaluation.model_dump_json(indent=2), "evaluation.json")
         self.tracker.log_text(self.run_id, suspects.to_csv(index=False), "suspects.csv")
         if new_trials:
-            values = [trial.value for trial in _complete(self.study) if trial.value is not None]
-            self.tracker.log_figure(self.run_id, search_figure(values), "search.png")
+            for name, figure in study_figures(self.study).items():
+                self.tracker.log_figure(self.run_id, figure, f"{PLOTS}/{name}.png")
             self.tracker.log_figure(self.run_id, confusion_figure(scored.evaluation, self.plan.task), "confusion.png")
         self.tracker.end_run(self.run_id)
         coverage = self.plan.params.calibration.coverage
@@ -217,6 +238,33 @@ class _Search:
             for fold in range(self.plan.params.split.folds)
         ]
 
+    def _batches(self, specs: list[FoldSpec]) -> list[list[FoldSpec]]:
+        """As many folds at a time as there are devices, so that a trial can be stopped; all, if nothing would stop it."""
+        if self.plan.params.search.pruning == "none" or not _complete(self.study):
+            return [specs]
+        size = len(find_devices(specs[0].training.threads))
+        return [specs[start : start + size] for start in range(0, len(specs), size)]
+
+    def _report_fold(self, trial: Trial, result: FoldResult) -> None:
+        if self.plan.params.search.pruning == "none":
+            return
+        studies = [study for study, fold in self.folds.items() if fold == result.fold]
+        predictions = self._predictions([result])
+        coverage = self.plan.params.calibration.coverage
+        losses = study_losses(self.plan.task, self.truth, predictions, coverage, studies)
+        places = {study: place for place, study in enumerate(sorted(self.folds))}
+        report_fold(trial, self.plan.params.search, result.fold, losses.rename(index=places))
+
+    def _give_up(self, trial: Trial, state: str, reason: str) -> str:
+        """Ends a trial that gets no score; Optuna calls both kinds pruned, so the state is kept beside it."""
+        run_id = trial.user_attrs["run_id"]
+        trial.set_user_attr("state", state)
+        trial.set_user_attr("reason", reason)
+        self.tracker.set_tags(run_id, {"lumbargrade.state": state, "lumbargrade.reason": reason})
+        self.tracker.end_run(run_id, "FINISHED" if state == "pruned" else "FAILED")
+        self.study.tell(trial, state=TrialState.PRUNED)
+        return f"trial {trial.number}: {'given up' if state == 'diverged' else state}, {reason}"
+
     def _start_fold(self, spec: FoldSpec, key: str, parent: str) -> str:
         return self.tracker.start_run(f"fold {spec.fold}", f"{key}/{spec.fold}", parent, {"lumbargrade.kind": "fold"})
 
@@ -228,15 +276,17 @@ class _Search:
             self.tracker.log_metrics(run_id, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
             self.logged[run_id] = epoch.epoch
 
-    def _finish_trial(self, run_id: str, fold_runs: list[str], results: list[FoldResult]) -> Evaluation:
-        for fold_run, result in zip(fold_runs, results, strict=True):
-            facts = result.model_dump(include={"device", "precision", "threads", "epoch", "epochs"})
-            self.tracker.log_params(fold_run, {**facts, "fold": result.fold})
-            self.tracker.log_metrics(fold_run, {"images_per_second": result.images_per_second})
-            self.tracker.end_run(fold_run)
+    def _finish_fold(self, fold_run: str, result: FoldResult) -> None:
+        facts = result.model_dump(include={"device", "precision", "threads", "epoch", "epochs"})
+        self.tracker.log_params(fold_run, {**facts, "fold": result.fold})
+        self.tracker.log_metrics(fold_run, {"images_per_second": result.images_per_second})
+        self.tracker.end_run(fold_run)
+
+    def _finish_trial(self, run_id: str, results: list[FoldResult]) -> Evaluation:
         scored = self._score(results)
         self.tracker.log_metrics(run_id, scored.metrics())
         self.tracker.log_figure(run_id, confusion_figure(scored.evaluation, self.plan.task), "confusion.png")
+        self.tracker.set_tags(run_id, {"lumbargrade.state": "complete"})
         self.tracker.end_run(run_id)
         return scored.evaluation
 
@@ -261,7 +311,9 @@ class _Search:
 
 def _sampler(seed: int, trials: int) -> optuna.samplers.TPESampler:
     """Seeded for each trial anew, so that a search that goes on draws what it would have drawn, and nothing twice."""
-    return optuna.samplers.TPESampler(seed=int(np.random.SeedSequence([seed, trials]).generate_state(1)[0]))
+    return optuna.samplers.TPESampler(
+        multivariate=True, seed=int(np.random.SeedSequence([seed, trials]).generate_state(1)[0])
+    )
 
 
 def _suggest(trial: Trial, name: str, values: FloatRange | Choices) -> Any:
@@ -284,31 +336,18 @@ def _complete(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _tried(trial: FrozenTrial) -> TriedTrial:
+    """A trial that was cut off has no score, run or reason of its own: the one that tried it again has them."""
+    told = {} if trial.state is TrialState.FAIL else trial.user_attrs
     return TriedTrial(
         number=trial.number,
-        state=trial.state.name.lower(),
-        score=trial.value,
+        state=told.get("state", trial.state.name.lower()),
+        score=trial.value if trial.state is TrialState.COMPLETE else None,  # a pruned one's is the loss of some study
         training=trial.user_attrs.get("training", trial.params),
-        run_id=trial.user_attrs.get("run_id", ""),
+        run_id=told.get("run_id", ""),
+        reason=told.get("reason", ""),
     )
 
 
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that need not be run again: complete ones, and those given up because their training diverged."""
+    """Trials that need not be run again: complete ones, and those that were pruned or given up."""
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
-
-
-@contextmanager
-def _sole_owner(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "search.lock", is_singleton=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise LumbargradeError(
-            f"search {folder.name} is already running on this machine; wait for it or stop it"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()

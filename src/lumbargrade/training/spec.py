@@ -13,6 +13,7 @@ from lumbargrade.task import GradingTask
 SPEC = "spec.json"
 MODEL = "model.safetensors"
 HISTORY = "history.jsonl"
+CHECKPOINT = "checkpoint.pt"
 PREDICTIONS = "predictions.parquet"
 RESULT = "result.json"
 ERROR = "error.txt"

@@ -5,7 +5,8 @@ Only the supervising process writes to MLflow; training processes write files.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lumbargrade.errors import InputError
 
 DEFAULT_STORE = Path("mlruns")
 _MAX_PARAM = 5000
+_OWNER = "lumbargrade.owner"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's page open on training runs and not on language models."""
 
@@ -57,6 +59,30 @@ class Tracker:
             )
         except Exception as error:  # MLflow lets SQLAlchemy's, requests' and its own errors through
             raise InputError(_unreachable(uri, error)) from error
+        self.owner: str | None = None
+
+    @contextmanager
+    def owned_by(self, owner: str) -> Iterator[None]:
+        """Tags the runs that are started meanwhile with the id of the folder whose work they are."""
+        self.owner = owner
+        try:
+            yield
+        finally:
+            self.owner = None
+
+    def running_runs(self) -> dict[str, list[str]]:
+        """Ids of all runs that are said to be running, by the id of the folder whose work they are."""
+        experiments = [each.experiment_id for each in self.client.search_experiments()]
+        owners: dict[str, list[str]] = {}
+        token = None
+        while token != "":
+            page = self.client.search_runs(
+                experiments, f"attributes.status = 'RUNNING' and tags.`{_OWNER}` LIKE '%'", page_token=token
+            )
+            for run in page:
+                owners.setdefault(run.data.tags[_OWNER], []).append(run.info.run_id)
+            token = page.token or ""
+        return owners
 
     def find_run(self, key: str) -> Run | None:
         """Returns the newest run with this key."""
@@ -71,10 +97,12 @@ class Tracker:
     def start_run(self, name: str, key: str, parent: str | None = None, tags: Mapping[str, str] | None = None) -> str:
         """Returns the id of the run with this key, which is running from now on."""
         run = self.find_run(key)
+        owner = {_OWNER: self.owner} if self.owner else {}
         if run is not None:
+            self.set_tags(run.info.run_id, owner)
             self.client.update_run(run.info.run_id, status="RUNNING")
             return str(run.info.run_id)
-        all_tags = {MLFLOW_RUN_NAME: name, "lumbargrade.key": key, **(tags or {})}
+        all_tags = {MLFLOW_RUN_NAME: name, "lumbargrade.key": key, **owner, **(tags or {})}
         if parent is not None:
             all_tags[MLFLOW_PARENT_RUN_ID] = parent
         return str(self.client.create_run(self.experiment_id, tags=all_tags).info.run_id)
