@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := .venv/bin
 
-.PHONY: run test lint page lint-page clean
+.PHONY: run test server lint page lint-page clean
 
 # The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/web/page/index.html
@@ -12,6 +12,9 @@ NPM := $(shell node -e '$(NEW_ENOUGH)' 2>/dev/null && command -v npm)
 
 run: .venv/installed page
 	$(BIN)/lumbargrade run
+
+server: .venv/installed page
+	$(BIN)/lumbargrade server
 
 test: .venv/installed lint page lint-page
 	$(BIN)/pytest -n auto --dist loadfile

@@ -15,6 +15,7 @@ from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_dataset import dataset_app
 from lumbargrade.cli_devices import devices_app
 from lumbargrade.cli_models import models_app
+from lumbargrade.cli_operations import deploy, server, status
 from lumbargrade.cli_output import Json, Workers, print_result
 from lumbargrade.cli_serve import serve
 from lumbargrade.cli_watch import watch
@@ -29,6 +30,9 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(stage_app, name="stage", hidden=True)
 app.command("serve")(serve)
 app.command("watch")(watch)
+app.command("server")(server)
+app.command("deploy")(deploy)
+app.command("status")(status)
 
 
 def main() -> None:

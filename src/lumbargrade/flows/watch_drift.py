@@ -12,11 +12,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.events import emit_event
 
 from lumbargrade.monitoring.report import course_figure, watch_html, watch_markdown
-from lumbargrade.monitoring.served import watch_version
+from lumbargrade.monitoring.served import STATE, watch_key, watch_version
 from lumbargrade.monitoring.watch import Watched, WatchReport
 from lumbargrade.params import WatchParams
 from lumbargrade.params_file import load_params
 from lumbargrade.registry.versions import open_registry
+from lumbargrade.serving.log import SERVED
 from lumbargrade.task import load_task
 from lumbargrade.training.tracking import Tracker
 
@@ -28,8 +29,8 @@ _TOLD = "drift.told"
 @flow(name="watch-drift")
 def watch_drift(
     task: str = "rsna2024", params: WatchParams | None = None, log: Path | None = None, version: str | None = None
-) -> WatchReport:
-    """Watches a version by what it answered.
+) -> WatchReport | None:
+    """Watches a version by what it answered; nothing is told as long as nobody has asked it.
 
     Args:
         task: A name of a task, or a YAML file.
@@ -38,6 +39,9 @@ def watch_drift(
         version: The champion if not given.
     """
     grading_task = load_task(task)
+    if log is None and not SERVED.is_file():
+        get_run_logger().info(f"{SERVED} is not there: nobody has asked the model yet")
+        return None
     watched = watch_version(grading_task, params or load_params(Path("params.yaml")).watch, log, version)
     report = watched.report
     keep(open_registry(grading_task), watched)
@@ -49,8 +53,9 @@ def watch_drift(
 def keep(tracker: Tracker, watched: Watched) -> None:
     """Keeps a look in the version's watch run in MLflow, and raises an event for each drift that is new there."""
     report = watched.report
-    run = tracker.start_run(f"watch {report.model}", f"watch/{report.model}", tags={"model": report.model})
+    run = tracker.start_run(f"watch {report.model}", watch_key(report.model), tags={"model": report.model})
     _log(tracker, run, watched)
+    tracker.set_tags(run, {STATE: report.state})
     _raise_events(tracker, run, report)
     tracker.end_run(run)
 

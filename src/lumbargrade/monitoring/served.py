@@ -13,6 +13,18 @@ from lumbargrade.serving.log import SERVED, ServingLog
 from lumbargrade.serving.reference import read_reference
 from lumbargrade.task import GradingTask
 
+STATE = "drift.state"
+"""Tag of a version's watch run in MLflow: what the last look saw."""
+
+
+def watch_key(model: str) -> str:
+    """The key of a version's watch run in MLflow.
+
+    Args:
+        model: Registered name and version, ``name/version``.
+    """
+    return f"watch/{model}"
+
 
 def watch_version(
     task: GradingTask, params: WatchParams, log: Path | None = None, version: str | None = None

@@ -1,0 +1,229 @@
+"""Processes that are kept running: started in order, started again when they end, stopped together.
+
+Who is killed leaves its children behind; what they were is written down, so that the next supervisor ends them first.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import requests
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from lumbargrade.files import write_text
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_HEALTHY_SECONDS = 60.0
+"""A process that has lived so long is started again at once when it ends."""
+_STOP_SECONDS = 30.0
+_LOG_BYTES = 20_000_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process to keep running.
+
+    Attributes:
+        ready: Address that answers once it is ready; it is ready when it runs, if not given.
+        after: Names of the parts that must be ready first.
+        environment: Variables beside those of this process.
+        once: It does its work and ends; ready when it has ended well.
+        adopts: What it has started may outlive it, and is not ended with it.
+    """
+
+    name: str
+    command: Sequence[str]
+    ready: str | None = None
+    after: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    once: bool = False
+    adopts: bool = False
+
+
+class Left(BaseModel):
+    """A process as it is written down; number and time of its start tell it from all others."""
+
+    pid: int
+    started: float
+
+
+_LEFT = TypeAdapter(dict[str, Left])
+
+
+class Children:
+    """The parts and their processes.
+
+    Args:
+        folder: Where the processes are written down and their logs lie, in ``logs``.
+        tell: Told a line when a part is ready, or has ended.
+    """
+
+    def __init__(self, parts: Sequence[Part], folder: Path, tell: Callable[[str], None]) -> None:
+        self._children = [_Child(part, folder / "logs" / f"{part.name}.log") for part in parts]
+        self._file = folder / "processes.json"
+        self._tell = tell
+
+    @property
+    def ready(self) -> bool:
+        """Whether all parts are."""
+        return all(child.ready for child in self._children)
+
+    def look(self) -> None:
+        """Starts what may start, and tells what has changed."""
+        for child in self._children:
+            told = child.look({other.part.name for other in self._children if other.ready})
+            if child.has_changed:
+                self._write()
+            if told:
+                self._tell(told)
+
+    def stop(self) -> None:
+        """Ends all, the last one first."""
+        for child in reversed(self._children):
+            child.stop()
+        self._file.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        running = {child.part.name: child.left for child in self._children if child.left is not None}
+        write_text(self._file, _LEFT.dump_json(running).decode())
+
+
+def end_leftovers(folder: Path) -> list[str]:
+    """Ends what a killed supervisor has left running; returns the names of the parts."""
+    path = folder / "processes.json"
+    try:
+        written = _LEFT.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return []
+    ended = []
+    for name, left in written.items():
+        try:
+            alive = abs(psutil.Process(left.pid).create_time() - left.started) < 1
+        except psutil.NoSuchProcess:
+            continue
+        if alive:
+            _end_group(left.pid, _STOP_SECONDS)
+            ended.append(name)
+    path.unlink(missing_ok=True)
+    return ended
+
+
+class _Child:
+    def __init__(self, part: Part, log: Path) -> None:
+        self.part = part
+        self.ready = False
+        self.has_changed = False
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pause = _SHORTEST_PAUSE
+        self._start_at = 0.0
+        self._started = 0.0
+
+    @property
+    def left(self) -> Left | None:
+        if self._process is None:
+            return None
+        try:
+            return Left(pid=self._process.pid, started=psutil.Process(self._process.pid).create_time())
+        except psutil.NoSuchProcess:
+            return None
+
+    def look(self, ready: set[str]) -> str:
+        """Returns a line if there is something to tell."""
+        self.has_changed = False
+        if self._process is None:
+            done = self.part.once and self.ready
+            if not done and ready.issuperset(self.part.after) and time.monotonic() >= self._start_at:
+                self._start()
+            return ""
+        code = self._process.poll()
+        if code is not None:
+            return self._ended(code)
+        if not self.ready and not self.part.once and (self.part.ready is None or answers(self.part.ready)):
+            self.ready = True
+            return f"{self.part.name}: ready{f' at {self.part.ready}' if self.part.ready else ''}"
+        return ""
+
+    def stop(self) -> None:
+        if self._process is not None:
+            _end_group(self._process.pid, _STOP_SECONDS, self._process)
+            self._process = None
+
+    def _start(self) -> None:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
+            self._log.replace(self._log.with_suffix(".log.1"))
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                list(self.part.command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.part.environment},
+                start_new_session=True,
+            )
+        self._started = time.monotonic()
+        self.has_changed = True
+
+    def _ended(self, code: int) -> str:
+        process, self._process, self.has_changed = self._process, None, True
+        if self.part.once and code == 0:
+            self.ready = True
+            return f"{self.part.name}: done"
+        self.ready = False
+        if process is not None and not self.part.adopts:
+            _end_group(process.pid, 0)
+        if time.monotonic() - self._started > _HEALTHY_SECONDS:
+            self._pause = _SHORTEST_PAUSE
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        self._start_at = time.monotonic() + pause
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return f"{self.part.name}: {how}{self._last_words()}; it is started again in {pause:g} s (log: {self._log})"
+
+    def _last_words(self) -> str:
+        """What a command of ours says is wrong; others end in tracebacks, which are left to the log."""
+        with self._log.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - 2000, 0))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        return f" ({lines[-1].removeprefix('error: ')})" if lines and lines[-1].startswith("error: ") else ""
+
+
+def answers(address: str) -> bool:
+    """Whether an address answers well."""
+    try:
+        return requests.get(address, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def _end_group(pid: int, seconds: float, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Ends a process and those it has started: asked to first, by force if they have not ended in time."""
+    if seconds:
+        _signal(pid, signal.SIGTERM)
+        give_up = time.monotonic() + seconds
+        while time.monotonic() < give_up and _is_there(pid, process):
+            time.sleep(0.1)
+    _signal(pid, signal.SIGKILL)
+    if process is not None:
+        process.wait()
+
+
+def _is_there(pid: int, process: subprocess.Popen[bytes] | None) -> bool:
+    if process is not None:
+        return process.poll() is None
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(group: int, number: int) -> None:
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,63 @@
+"""Where the parts of a project's server listen, and what they keep; one server a project."""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lumbargrade.files import write_text
+
+OPERATIONS = Path("operations")
+LOCK, ADDRESSES, LOGS = OPERATIONS / "server.lock", OPERATIONS / "addresses.json", OPERATIONS / "logs"
+PREFECT_HOME = OPERATIONS / "prefect"
+DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
+HEARTBEAT_SECONDS = 30
+"""Between two signs of life of a flow run; one that gives none for three times as long is taken for dead."""
+
+
+class Addresses(BaseModel):
+    """Where the parts listen.
+
+    Attributes:
+        prefect: Address of Prefect's API.
+        mlflow: Of MLflow's server, or the store of MLFLOW_TRACKING_URI if that is a server elsewhere.
+        model: Of the model server.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prefect: str
+    mlflow: str
+    model: str
+
+
+def write_addresses(addresses: Addresses) -> None:
+    """Keeps the addresses for the commands that ask the server."""
+    write_text(ADDRESSES, addresses.model_dump_json(indent=2))
+
+
+def read_addresses() -> Addresses | None:
+    """The addresses of the project's server, running or not; nothing if there was none."""
+    try:
+        return Addresses.model_validate_json(ADDRESSES.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+
+
+def prefect_api() -> str:
+    """Address of Prefect's API: PREFECT_API_URL, or else that of the project's server."""
+    addresses = read_addresses()
+    return os.environ.get("PREFECT_API_URL") or (addresses.prefect if addresses else DEFAULT_PREFECT)
+
+
+def prefect_environment(api: str) -> dict[str, str]:
+    """What Prefect's processes are told: to keep to the project, to the server, and to give signs of life."""
+    return {
+        "PREFECT_HOME": str(PREFECT_HOME.resolve()),
+        "PREFECT_API_URL": api,
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "ERROR",
+        "NO_COLOR": "1",
+    }
