@@ -98,13 +98,17 @@ def _end_zombies() -> None:
         trigger=EventTrigger(
             after={_LIFE},
             expect={_LIFE, *(f"prefect.flow-run.{state}" for state in _ENDS)},
-            match={"prefect.resource.id": "prefect.flow-run.*"},  # type: ignore[arg-type]
+            match={"prefect.resource.id": "prefect.flow-run.*"},
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
             within=timedelta(seconds=3 * HEARTBEAT_SECONDS),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message="its process gives no sign of life any more")],
+        actions=[
+            ChangeFlowRunState(
+                name=None, force=False, state=StateType.CRASHED, message="its process gives no sign of life any more"
+            )
+        ],
     )
     with get_client(sync_client=True) as client:
         if not client.read_automations_by_name(ZOMBIES):

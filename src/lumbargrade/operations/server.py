@@ -128,8 +128,8 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
         parts.insert(1, Part("mlflow", command, ready=f"{addresses.mlflow}/health"))
     if settings.reading_room_port:
         port = str(settings.reading_room_port)
-        command = (*_OURS, "serve", "--port", port, "--task", settings.task, "--with-model-url", addresses.model)
-        parts.append(Part("reading-room", command, ready=f"http://127.0.0.1:{port}/healthz", after=("model",)))
+        room = (*_OURS, "serve", "--port", port, "--task", settings.task, "--with-model-url", addresses.model)
+        parts.append(Part("reading-room", room, ready=f"http://127.0.0.1:{port}/healthz", after=("model",)))
     return addresses, parts
 
 

@@ -1,5 +1,6 @@
 """How the project's server is: its parts, the last runs, what comes next, the champion, the watch."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -144,10 +145,10 @@ def _deployments(client: SyncPrefectClient) -> list[DeploymentStatus]:
 
 
 def _deployment(client: SyncPrefectClient, deployment: Any) -> DeploymentStatus:
-    def first(states: list[StateType], sort: FlowRunSort) -> Any:
+    def first(states: Sequence[StateType], sort: FlowRunSort) -> Any:
         runs = client.read_flow_runs(
             deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states))),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states)))),
             sort=sort,
             limit=1,
         )
