@@ -212,7 +212,7 @@ def _summary(delays: list[int | None], raised_by: Counter[str]) -> dict[str, obj
 def draw_study(change: Change, seed: int, index: int, folder: Path) -> None:
     """Scans a phantom on a changed scanner; the folder appears when it is complete."""
     with ExitStack() as stack:
-        for name, drawn in _ways(change).items():
+        for name, drawn in ways(change).items():
             stack.enter_context(patch.object(scanning, name, drawn))
         study = scanning.build_study(seed, index, load_task("rsna2024"))
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +221,7 @@ def draw_study(change: Change, seed: int, index: int, folder: Path) -> None:
         (Path(place) / IMAGES / str(study.study_id)).rename(folder)
 
 
-def _ways(change: Change) -> dict[str, Callable[..., object]]:
+def ways(change: Change) -> dict[str, Callable[..., object]]:
     """What the phantom draws a study's scanner by, for a changed one."""
 
     def coil(rng: np.random.Generator) -> Coil:
