@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 from unittest.mock import patch
 
 import httpx
@@ -48,10 +49,11 @@ from lumbargrade.monitoring.watch import watch
 from lumbargrade.operations.places import prefect_api, read_addresses
 from lumbargrade.params_file import load_params
 from lumbargrade.registry.contract import STUDY_COLUMN
-from lumbargrade.registry.versions import list_versions, open_registry
+from lumbargrade.registry.versions import VersionSummary, list_versions, open_registry
 from lumbargrade.serving.log import SERVED, ServingLog
 from lumbargrade.task import load_task
 
+T = TypeVar("T")
 TASK = "rsna2024"
 AFTERWARDS = 20
 """Requests after the new champion has answered for the first time."""
@@ -145,10 +147,7 @@ def main() -> None:
     result = {
         "story": evening.story,
         "requests": summarise(load.sent),
-        "versions": [
-            version.model_dump(mode="json")
-            for version in list_versions(open_registry(load_task(TASK)), load_task(TASK))
-        ],
+        "versions": [version.model_dump(mode="json") for version in versions()],
         "audit log": [f"{entry.time[:19]} {entry.kind} {entry.subject} {entry.by}" for entry in AuditLog().entries()],
         "undrifted replays": replay(told.usual),
         "drift": drift_of_first(),
@@ -166,31 +165,17 @@ def live(evening: Evening, load: Load, client: SyncPrefectClient, changed: Path)
     evening.tell(f"scanner B from now on, after {sum(request.scanner == 'A' for request in load.sent)} studies of A")
     retraining = until(lambda: newest(client, "retrain/retrain", evening.started))
     sent = sum(request.scanner == "B" for request in load.sent)
-    evening.tell(
-        f"drift was raised: a retraining is due at {retraining.expected_start_time:%H:%M:%S} UTC ({sent} studies of B so far)"
-    )
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from lumbargrade.cli import main; main()",
-            "dataset",
-            "add",
-            str(changed),
-            "--to",
-            str(DATASET),
-            "--commit",
-        ],
-        check=True,
-    )
+    due = f"{retraining.expected_start_time:%H:%M:%S} UTC"
+    evening.tell(f"drift was raised after {sent} studies of B or less: a retraining is due at {due}")
+    added = ["dataset", "add", str(changed), "--to", str(DATASET), "--commit"]
+    subprocess.run([sys.executable, "-c", "from lumbargrade.cli import main; main()", *added], check=True)
     evening.tell(f"{len(ids(changed))} labelled studies of scanner B were added to {DATASET}")
     until(lambda: client.read_flow_run(retraining.id).state_name == "Running")
     evening.tell("the retraining has begun")
     ended = until(lambda: final(client.read_flow_run(retraining.id)))
-    version = list_versions(open_registry(load_task(TASK)), load_task(TASK))[-1]
-    evening.tell(
-        f"the retraining has ended ({ended.state_name}); version {version.version}: {version.decision}, {version.reason}"
-    )
+    version = versions()[-1]
+    judged = f"version {version.version}: {version.decision}, {version.reason}"
+    evening.tell(f"the retraining has ended ({ended.state_name}); {judged}")
     deployment = client.read_deployment_by_name("approve-version/approve-version")
     approval = client.create_flow_run_from_deployment(
         deployment.id,
@@ -250,7 +235,7 @@ def final(run: FlowRun) -> FlowRun | None:
     return run if run.state is not None and run.state.is_final() else None
 
 
-def until[T](what: Callable[[], T | None], seconds: float = 3600) -> T:
+def until(what: Callable[[], T | None], seconds: float = 3600) -> T:
     """Waits for something; a server that does not answer for a moment is asked again."""
     give_up = time.monotonic() + seconds
     while time.monotonic() < give_up:
@@ -261,6 +246,11 @@ def until[T](what: Callable[[], T | None], seconds: float = 3600) -> T:
             pass
         time.sleep(2)
     raise SystemExit(f"nothing has happened for {seconds:g} s")
+
+
+def versions() -> list[VersionSummary]:
+    """The registered versions."""
+    return list_versions(open_registry(load_task(TASK)), load_task(TASK))
 
 
 def ids(dataset: Path) -> list[int]:
@@ -301,7 +291,7 @@ def replay(usual: int, replays: int = 10) -> dict[str, int]:
         times = [answer.time for answer in answers]
         mixed = [answers[place] for place in rng.permutation(len(answers))]
         mixed = [each.model_copy(update={"time": at}) for each, at in zip(mixed, times, strict=True)]
-        alarms += bool(watch(mixed, model, task, params, [], []).report.drifts)
+        alarms += bool(watch(mixed, model, task, params).report.drifts)
     return {"replays": replays, "with a false alarm": alarms}
 
 
