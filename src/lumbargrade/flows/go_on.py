@@ -13,21 +13,24 @@ MOST = 3
 
 
 @flow(name="go-on", retries=3, retry_delay_seconds=10)
-def go_on(flow_run_id: UUID) -> UUID | None:
+def go_on(crashed: str) -> UUID | None:
     """Starts a run for one that crashed, once for each, unless its deployment has crashed too often.
+
+    Args:
+        crashed: Prefect's id of the run, ``prefect.flow-run.UUID`` as events have it.
 
     Returns:
         The new run's id; nothing if there is none.
     """
     with get_client(sync_client=True) as client:
-        crashed = client.read_flow_run(flow_run_id)
-        if crashed.deployment_id is None or _crashes(client, crashed) >= MOST:
-            get_run_logger().info(f"{crashed.name} is not run again; look at its log")
+        run = client.read_flow_run(UUID(crashed.removeprefix("prefect.flow-run.")))
+        if run.deployment_id is None or _crashes(client, run) >= MOST:
+            get_run_logger().info(f"{run.name} is not run again; look at its log")
             return None
         again = client.create_flow_run_from_deployment(
-            crashed.deployment_id, parameters=crashed.parameters, idempotency_key=f"go on {crashed.id}"
+            run.deployment_id, parameters=run.parameters, idempotency_key=f"go on {run.id}"
         )
-    get_run_logger().info(f"{again.name} goes on where {crashed.name} crashed")
+    get_run_logger().info(f"{again.name} goes on where {run.name} crashed")
     return again.id
 
 
