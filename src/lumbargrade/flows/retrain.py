@@ -32,6 +32,7 @@ from lumbargrade.dataset.versions import (
     reproduce,
 )
 from lumbargrade.errors import DivergedError, InputError
+from lumbargrade.flows.events import GATE, RETRAINED, emit, event_id
 from lumbargrade.flows.summary import RunSummary, summarise
 from lumbargrade.flows.version_dataset import version_and_log
 from lumbargrade.flows.watch import bar, say
@@ -60,6 +61,11 @@ from lumbargrade.training.spec import AnySpec, Epoch, FoldResult
 from lumbargrade.training.tracking import Tracker
 
 PREPARED = Path("prepared")
+_ANNOUNCED = {
+    *("model", "version", "decision", "reason", "champion", "approve"),
+    *("dataset_md5", "studies", "score", "holdout_score"),
+}
+"""What events say of a run; they may leave the machine, so no path and no study is among it."""
 
 
 def _tell(line: str) -> None:
@@ -113,7 +119,17 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
     outcome = search(plan, tracker)
     registration = register(plan, outcome, dataset, tracker)
     answer = ask_model(plan, registration, version.folder) if registration.is_new else None
-    return summarise(report, version, outcome, registration, answer, params.task)
+    summary = summarise(report, version, outcome, registration, answer, params.task)
+    if registration.is_new:
+        announce(summary)
+    return summary
+
+
+def announce(summary: RunSummary) -> None:
+    """Raises the events about a new version, once for each."""
+    about = summary.model_dump(mode="json", include=_ANNOUNCED)
+    for event in (RETRAINED, GATE):
+        emit(event, summary.model, about, event_id(event, summary.model, summary.version), summary.version)
 
 
 @task(cache_policy=NO_CACHE)

@@ -1,21 +1,17 @@
 """Checks every night that nothing was altered; if something was, the run ends as ``Altered`` and an event tells it."""
 
-from uuid import NAMESPACE_URL, uuid5
-
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.errors import InputError
+from lumbargrade.flows.events import VERIFICATION, emit, event_id
 from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.evidence.verify import Verification, verify
 from lumbargrade.registry.versions import open_registry
 from lumbargrade.task import load_task
-
-VERIFICATION_EVENT = "lumbargrade.verification"
 
 
 @flow(name="verify-registry")
@@ -43,10 +39,6 @@ def verify_registry(task: str = "rsna2024", key_sha256: str | None = None) -> St
     faults = [f"{problem.part}: {problem.problem}" for problem in found.problems]
     for fault in faults:
         get_run_logger().error(fault)
-    emit_event(
-        event=VERIFICATION_EVENT,
-        resource={"prefect.resource.id": f"lumbargrade.model.{name}", "prefect.resource.name": name},
-        payload={"model": name, "ok": False, "faults": faults},
-        id=uuid5(NAMESPACE_URL, f"{VERIFICATION_EVENT}/{name}/{'/'.join(faults)}"),
-    )
+    payload = {"model": name, "ok": False, "faults": faults}
+    emit(VERIFICATION, name, payload, event_id(VERIFICATION, name, "/".join(faults)))
     return Failed(name="Altered", message=f"{len(faults)} things are not what was signed", data=found)

@@ -5,12 +5,11 @@ The event ``lumbargrade.drift`` is what an automation starts a retraining by. It
 """
 
 from pathlib import Path
-from uuid import NAMESPACE_URL, uuid5
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
-from prefect.events import emit_event
 
+from lumbargrade.flows.events import DRIFT, emit, event_id
 from lumbargrade.monitoring.report import course_figure, watch_html, watch_markdown
 from lumbargrade.monitoring.served import STATE, watch_key, watch_version
 from lumbargrade.monitoring.watch import Watched, WatchReport
@@ -21,7 +20,6 @@ from lumbargrade.serving.log import SERVED
 from lumbargrade.task import load_task
 from lumbargrade.training.tracking import Tracker
 
-DRIFT_EVENT = "lumbargrade.drift"
 _TOLD = "drift.told"
 """Tag of the watch's run in MLflow: the ids of the events that have been raised."""
 
@@ -80,19 +78,10 @@ def _raise_events(tracker: Tracker, run: str, report: WatchReport) -> None:
     told = set(tracker.client.get_run(run).data.tags.get(_TOLD, "").split())
     name, _, version = report.model.partition("/")
     for key, payload in _news(report).items():
-        number = uuid5(NAMESPACE_URL, f"{DRIFT_EVENT}/{report.model}/{key}")
+        number = event_id(DRIFT, report.model, key)
         if str(number) in told:
             continue
-        emit_event(
-            event=DRIFT_EVENT,
-            resource={
-                "prefect.resource.id": f"lumbargrade.model.{name}",
-                "prefect.resource.name": name,
-                "lumbargrade.model.version": version,
-            },
-            payload={"model": report.model, **payload},
-            id=number,
-        )
+        emit(DRIFT, name, {"model": report.model, **payload}, number, version)
         told.add(str(number))
         tracker.set_tags(run, {_TOLD: " ".join(sorted(told))})
 

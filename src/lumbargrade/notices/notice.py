@@ -1,0 +1,85 @@
+"""What is told: an event in one sentence, with the facts beside it."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Payload = Mapping[str, Any]
+
+
+class Notice(BaseModel):
+    """One notice.
+
+    Attributes:
+        id: The same for the same event, so that a receiver can drop what comes twice.
+        event: Its name, such as ``lumbargrade.drift``.
+        about: A model or a flow run, by name.
+        title: One sentence.
+        facts: What else is known.
+        time: When it was made; UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    event: str
+    about: str
+    title: str
+    facts: dict[str, Any]
+    time: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    def text(self) -> str:
+        """The notice as plain text."""
+        facts = "".join(
+            f"{name}: {_words(value)}\n" for name, value in self.facts.items() if value not in (None, [], "")
+        )
+        return f"{self.title}\n\n{facts}\n{self.event}, {self.time:%Y-%m-%d %H:%M:%S} UTC, {self.id}\n"
+
+
+def make_notice(number: str, event: str, about: str, payload: Payload) -> Notice:
+    """Puts an event into words; one that is not known is told by its name."""
+    title, kept = _KNOWN.get(event, (lambda name, facts: f"{event}: {name}", ()))
+    facts = {name: payload[name] for name in kept if name in payload}
+    return Notice(id=number, event=event, about=about, title=title(about, payload), facts=facts)
+
+
+def _gate(about: str, told: Payload) -> str:
+    version = f"{about} version {told.get('version')}"
+    return {
+        "promote": f"{version} is the new champion",
+        "keep": f"{version} is not better than the champion, which stays",
+        "needs approval": f"{version} waits for a person's approval",
+    }.get(str(told.get("decision")), f"{version} was judged: {told.get('decision')}")
+
+
+def _drift(about: str, told: Payload) -> str:
+    if told.get("kind") == "calibration":
+        return f"{told.get('model', about)} is less sure to be right than it says"
+    return f"What {told.get('model', about)} is asked has drifted since {str(told.get('since'))[:16].replace('T', ' ')}"
+
+
+_KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
+    "lumbargrade.gate": (_gate, ("model", "version", "decision", "reason", "champion", "approve")),
+    "lumbargrade.retrained": (
+        lambda about, told: f"{about}: a retraining has ended with version {told.get('version')}",
+        ("version", "dataset_md5", "studies", "score", "holdout_score", "decision"),
+    ),
+    "lumbargrade.drift": (
+        _drift,
+        ("model", "kind", "families", "since_study", "since", "raised_study", "raised", "studies", "excess"),
+    ),
+    "lumbargrade.verification": (
+        lambda about, told: f"{about} is not what was signed",
+        ("model", "faults"),
+    ),
+    "prefect.flow-run.Failed": (lambda about, told: f"The flow run {about} failed", ()),
+    "prefect.flow-run.Crashed": (lambda about, told: f"The flow run {about} crashed", ()),
+    "lumbargrade.test": (lambda about, told: "Notices of Lumbargrade arrive", ()),
+}
+"""An event's sentence, and what of its payload is told; nothing else leaves the machine."""
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,74 @@
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from lumbargrade.operations.children import Children, Part, end_leftovers
+
+STAYS = (sys.executable, "-c", "import time; time.sleep(600)")
+
+
+def wait(children: Children, until: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < give_up
+        children.look()
+        time.sleep(0.05)
+
+
+def pid_of(folder: Path) -> int:
+    (found,) = [p.pid for p in psutil.Process().children() if str(folder) in " ".join(p.cmdline())]
+    return found
+
+
+def test_parts_start_after_each_other_and_stop_together(tmp_path: Path) -> None:
+    first = tmp_path / "first"
+    told: list[str] = []
+    makes = (sys.executable, "-c", f"open({str(first)!r}, 'w')")
+    needs = (sys.executable, "-c", f"import time; open({str(first)!r}); time.sleep(600)")
+    children = Children(
+        [Part("needs", needs, after=("makes",)), Part("makes", makes, once=True)], tmp_path, told.append
+    )
+    wait(children, lambda: children.ready)
+    assert told == ["makes: done", "needs: ready"]
+    pid = pid_of(first)
+    children.stop()
+    assert not psutil.pid_exists(pid)
+    assert not (tmp_path / "processes.json").exists()
+
+
+def test_a_part_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    told: list[str] = []
+    children = Children([Part("part", (*STAYS, str(tmp_path)))], tmp_path, told.append)
+    wait(children, lambda: children.ready)
+    before = pid_of(tmp_path)
+    os.kill(before, signal.SIGKILL)
+    wait(children, lambda: len(told) == 3)
+    log = tmp_path / "logs" / "part.log"
+    assert told[1:] == [f"part: was killed by signal 9; it is started again in 1 s (log: {log})", "part: ready"]
+    assert pid_of(tmp_path) != before
+    children.stop()
+
+
+def test_what_a_part_says_is_wrong_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    fails = (sys.executable, "-c", "import sys; print('error: there is no champion'); sys.exit(2)")
+    children = Children([Part("model", fails, ready="http://127.0.0.1:9/")], tmp_path, told.append)
+    wait(children, lambda: bool(told))
+    assert told[0].startswith("model: ended with exit code 2 (there is no champion); it is started again in 1 s")
+    children.stop()
+
+
+def test_what_a_killed_supervisor_has_left_is_ended(tmp_path: Path) -> None:
+    children = Children([Part("part", (*STAYS, str(tmp_path)))], tmp_path, lambda line: None)
+    wait(children, lambda: children.ready)
+    pid = pid_of(tmp_path)
+    assert end_leftovers(tmp_path) == ["part"]
+    psutil.Process().children()
+    assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert end_leftovers(tmp_path) == []
+    children.stop()

@@ -1,0 +1,48 @@
+import socket
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from lumbargrade.errors import InputError
+from lumbargrade.operations.places import LOCK, read_addresses
+from lumbargrade.operations.server import ServerSettings, plan_parts, run_server
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def test_a_taken_port_is_named_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(InputError) as error:
+            run_server(ServerSettings(prefect_port=1, mlflow_port=port), print)
+    assert str(error.value).startswith("something listens at port ") and read_addresses() is None
+    assert capsys.readouterr().out == ""
+
+
+def test_one_server_a_project() -> None:
+    LOCK.parent.mkdir()
+    with FileLock(LOCK), pytest.raises(InputError) as error:
+        run_server(ServerSettings(), print)
+    assert str(error.value) == "the server of this project runs already; see `lumbargrade status`"
+
+
+def test_parts_and_their_order() -> None:
+    addresses, parts = plan_parts(ServerSettings(reading_room_port=8080))
+    assert addresses.mlflow == "http://127.0.0.1:5000"
+    after = {part.name: part.after for part in parts}
+    assert after["worker"] == ("deployments", "mlflow") and after["reading-room"] == ("model",)
+
+
+def test_a_store_elsewhere_needs_no_mlflow_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example.org")
+    addresses, parts = plan_parts(ServerSettings())
+    assert addresses.mlflow == "http://mlflow.example.org"
+    assert [part.name for part in parts] == ["prefect", "deployments", "model", "worker"]
