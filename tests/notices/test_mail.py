@@ -1,8 +1,8 @@
 import socket
 import warnings
 from collections.abc import Iterator
-from email import message_from_bytes
-from email.message import Message
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 
 import pytest
 
@@ -26,16 +26,16 @@ NOTICE = make_notice(
 
 class Kept:
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.messages: list[EmailMessage] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert isinstance(envelope.content, bytes)
-        self.messages.append(message_from_bytes(envelope.content))
+        self.messages.append(message_from_bytes(envelope.content, policy=policy.default))
         return "250 taken"
 
 
 @pytest.fixture
-def mailbox() -> Iterator[tuple[int, list[Message]]]:
+def mailbox() -> Iterator[tuple[int, list[EmailMessage]]]:
     kept = Kept()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,7 +57,7 @@ def settings(port: int, login: str = "") -> Mail:
     return mail
 
 
-def test_a_mail_says_what_happened(mailbox: tuple[int, list[Message]]) -> None:
+def test_a_mail_says_what_happened(mailbox: tuple[int, list[EmailMessage]]) -> None:
     port, messages = mailbox
     send(NOTICE, settings(port))
     (message,) = messages
@@ -65,10 +65,10 @@ def test_a_mail_says_what_happened(mailbox: tuple[int, list[Message]]) -> None:
         "[Lumbargrade] What lumbargrade-rsna2024/1 is asked has drifted since 2026-11-16 04:00"
     )
     assert message["To"] == "ada@example.org, grace@example.org"
-    assert "model: lumbargrade-rsna2024/1" in str(message.get_payload())
+    assert "model: lumbargrade-rsna2024/1" in message.get_content()
 
 
-def test_a_password_is_never_sent_in_clear(mailbox: tuple[int, list[Message]]) -> None:
+def test_a_password_is_never_sent_in_clear(mailbox: tuple[int, list[EmailMessage]]) -> None:
     port, messages = mailbox
     with pytest.raises(LumbargradeError) as error:
         send(NOTICE, settings(port, "ada:hunter2@"))
