@@ -78,7 +78,7 @@ class Load(threading.Thread):
         super().__init__(daemon=True)
         self.sent: list[Request] = []
         self.done = threading.Event()
-        self._address, self._started, self._pause = address, started, pause
+        self._address, self._began, self._pause = address, started, pause
         self._studies = [(name, place, study) for name, place in (("A", usual), ("B", changed)) for study in ids(place)]
         self._last = [each for each in self._studies if each[0] == "B"]
 
@@ -104,7 +104,7 @@ class Load(threading.Thread):
             status, version = answer.status_code, answer.headers.get("x-model-version", "")
         except requests.RequestException:
             status, version = 0, ""
-        self.sent.append(Request(at - self._started, time.time() - at, scanner, status, version))
+        self.sent.append(Request(at - self._began, time.time() - at, scanner, status, version))
 
 
 class Evening:
