@@ -87,7 +87,7 @@ def test_an_event_is_raised_once_for_each_drift(
     tracker: Tracker, answers: Answer, rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raised: list[dict[str, Any]] = []
-    monkeypatch.setattr(flow, "emit_event", lambda **told: raised.append(told))
+    monkeypatch.setattr("lumbargrade.flows.events.emit_event", lambda **told: raised.append(told))
     watched = watch([*answers(130, 1), *answers(50, 2, noise=0.02)], MODEL, rsna, QUICK)
     for _ in range(2):
         flow.keep(tracker, watched)
