@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -48,7 +49,7 @@ from lumbargrade.monitoring.served import watch_version
 from lumbargrade.monitoring.watch import watch
 from lumbargrade.operations.places import prefect_api, read_addresses
 from lumbargrade.params_file import load_params
-from lumbargrade.registry.contract import STUDY_COLUMN
+from lumbargrade.registry.contract import STUDY_COLUMN, registered_name
 from lumbargrade.registry.versions import VersionSummary, list_versions, open_registry
 from lumbargrade.serving.log import SERVED, ServingLog
 from lumbargrade.task import load_task
@@ -149,8 +150,8 @@ def main() -> None:
         "requests": summarise(load.sent),
         "versions": [version.model_dump(mode="json") for version in versions()],
         "audit log": [f"{entry.time[:19]} {entry.kind} {entry.subject} {entry.by}" for entry in AuditLog().entries()],
-        "undrifted replays": replay(told.usual),
-        "drift": drift_of_first(),
+        "undrifted replays": replay(asked_most(load.sent)),
+        "drift": drift_of(asked_most(load.sent)),
     }
     (told.folder / "requests.json").write_text(json.dumps([asdict(request) for request in load.sent]))
     (told.folder / "evening.json").write_text(json.dumps(result, indent=2))
@@ -272,27 +273,35 @@ def summarise(sent: list[Request]) -> dict[str, object]:
     }
 
 
-def drift_of_first() -> list[dict[str, object]]:
-    """What the watch says now of the first version; studies are counted from the end of its reference."""
+def asked_most(sent: list[Request]) -> str:
+    """The version that answered most of the usual studies."""
+    return Counter(request.version for request in sent if request.scanner == "A").most_common(1)[0][0]
+
+
+def drift_of(version: str) -> list[dict[str, object]]:
+    """What the watch says now of a version; studies are counted from the end of its reference."""
     params = load_params(Path("params.yaml")).watch
-    report = watch_version(load_task(TASK), params, version="1").report
+    report = watch_version(load_task(TASK), params, version=version).report
     return [
         {"reference": report.reference, "since": drift.since, "raised": drift.raised, "by": drift.raised_by}
         for drift in report.drifts
     ]
 
 
-def replay(usual: int, replays: int = 10) -> dict[str, int]:
-    """How often the watch raises drift in the usual studies' answers, put in other orders."""
+def replay(version: str, replays: int = 10) -> dict[str, int]:
+    """How often the watch raises drift in a version's answers to the usual studies, put in other orders."""
     task, params = load_task(TASK), load_params(Path("params.yaml")).watch
-    answers = list(ServingLog(SERVED).answers())[:usual]
-    model, rng, alarms = answers[0].model, np.random.default_rng(0), 0
+    model = f"{registered_name(task)}/{version}"
+    first = drift_of(version)
+    answers = [answer for answer in ServingLog(SERVED).answers() if answer.model == model]
+    answers = answers[: params.reference + int(str(first[0]["since"])) - 1] if first else answers
+    rng, alarms = np.random.default_rng(0), 0
     for _ in range(replays):
         times = [answer.time for answer in answers]
         mixed = [answers[place] for place in rng.permutation(len(answers))]
         mixed = [each.model_copy(update={"time": at}) for each, at in zip(mixed, times, strict=True)]
         alarms += bool(watch(mixed, model, task, params).report.drifts)
-    return {"replays": replays, "with a false alarm": alarms}
+    return {"replays": replays, "studies": len(answers), "with a false alarm": alarms}
 
 
 def draw(evening: Evening, sent: list[Request]) -> Figure:
