@@ -1,5 +1,6 @@
 """Starts a retraining if the dataset has enough studies that the newest version has not seen."""
 
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ from lumbargrade.dataset.versions import dataset_folder, pointer_of, read_versio
 from lumbargrade.errors import InputError
 from lumbargrade.params import Params
 from lumbargrade.params_file import load_params
-from lumbargrade.registry.evidence.bundle import SPLIT, fetched_evidence
+from lumbargrade.registry.evidence.bundle import SPLIT, read_evidence
 from lumbargrade.registry.versions import all_versions, open_registry
 from lumbargrade.task import GradingTask, load_task
 
@@ -75,7 +76,7 @@ def seen_studies(task: GradingTask) -> set[int]:
     except InputError:
         return set()
     for found in sorted(versions, key=lambda one: int(one.version), reverse=True):
-        with fetched_evidence(found) as evidence:
-            if evidence is not None:
-                return set(pd.read_csv(evidence.folder / SPLIT)["study_id"].tolist())
+        split = read_evidence(found, SPLIT)
+        if split is not None:
+            return set(pd.read_csv(io.StringIO(split))["study_id"].tolist())
     return set()
