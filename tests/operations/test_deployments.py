@@ -1,14 +1,19 @@
 """prefect.yaml against the code: what it names is there, and triggers give their flows what they take."""
 
 import inspect
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 from prefect import Flow
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.flows import load_flow_from_entrypoint
+from prefect.server.events.schemas.events import ReceivedEvent
+from prefect.server.utilities.user_templates import render_user_template_sync
 
 from lumbargrade.errors import InputError
 from lumbargrade.operations.deployments import TRAINING, deploy
@@ -31,6 +36,21 @@ def test_a_deployment_gives_its_flow_what_it_takes(deployment: dict[str, Any]) -
         assert set(given) <= set(takes)
         needed = {name for name, each in takes.items() if each.default is inspect.Parameter.empty}
         assert needed <= {*given, *deployment.get("parameters", {})}
+
+
+def test_what_triggers_pass_on_can_be_written_as_json() -> None:
+    event = ReceivedEvent(
+        occurred=datetime.now(UTC),
+        event="lumbargrade.gate",
+        resource={"prefect.resource.id": "lumbargrade.model.m", "prefect.resource.name": "m"},
+        payload={"version": "2", "score": 0.5},
+        id=uuid4(),
+    )
+    for trigger in [trigger for each in DEPLOYMENTS for trigger in each.get("triggers", [])]:
+        for value in (trigger.get("parameters") or {}).values():
+            if isinstance(value, str):  # Prefect adds the filter by itself
+                template = value.replace(" }}", " | tojson }}")
+                assert json.loads(render_user_template_sync(template, {"event": event}))
 
 
 def test_what_changes_models_or_data_waits_in_one_queue() -> None:
