@@ -29,7 +29,9 @@ from optuna.trial import TrialState
 from lumbargrade.files import files_sha256
 from lumbargrade.params import Params
 from lumbargrade.task import load_task
+from lumbargrade.training.devices import find_devices
 from lumbargrade.training.plan import CALIBRATION, SearchPlan
+from lumbargrade.training.pool import local_pool
 from lumbargrade.training.search import run_search
 from lumbargrade.training.spec import HISTORY, MODEL, read_history
 from lumbargrade.training.tracking import Tracker
@@ -51,7 +53,8 @@ def main() -> None:
     told = parser.parse_args()
     if told.search:
         os.chdir(told.search)
-        run_search(make_plan(told.trials, told.epochs), Tracker("kills"), on_trial=lambda line: None)
+        with local_pool(find_devices()) as pool:
+            run_search(make_plan(told.trials, told.epochs), Tracker("kills"), pool, on_trial=lambda line: None)
         return
     with tempfile.TemporaryDirectory(dir=told.folder) as folder:
         undisturbed, killed = Path(folder) / "undisturbed", Path(folder) / "killed"

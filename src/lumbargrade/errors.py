@@ -17,3 +17,7 @@ class DivergedError(LumbargradeError):
     """A training's loss is no number any more: its parameters do not work, others may. The process exits with 3."""
 
     exit_code = 3
+
+
+class StoppedError(LumbargradeError):
+    """Somebody who had asked for work does not want it any more."""

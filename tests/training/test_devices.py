@@ -17,6 +17,15 @@ from lumbargrade.training.devices import Device, find_devices, lease, read_lease
 FOUR = tuple(Device(f"cuda:{number}", str(number), 1) for number in range(4))
 
 
+def test_a_device_that_is_shared_counts_several_times() -> None:
+    shared = find_devices(per_device=2, cuda_devices=2)
+    assert [device.name for device in shared] == ["cuda:0", "cuda:1", "cuda:0/2", "cuda:1/2"]
+    assert [device.visible for device in shared] == ["0", "1", "0", "1"]
+    cpu = find_devices(per_device=3, cuda_devices=0)
+    assert [device.name for device in cpu] == ["cpu", "cpu/2", "cpu/3"]
+    assert {device.threads for device in cpu} == {max(len(os.sched_getaffinity(0)) // 3, 1)}
+
+
 def test_without_gpus_the_cpu_is_one_device_with_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     cores = len(os.sched_getaffinity(0))
     assert find_devices(cuda_devices=0) == (Device("cpu", "", cores),)

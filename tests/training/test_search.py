@@ -4,8 +4,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -20,41 +22,53 @@ from lumbargrade.params import Params
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import OnEpoch
 from lumbargrade.training.plan import SearchPlan
+from lumbargrade.training.pool import FoldPool
 from lumbargrade.training.search import run_search
 from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
 from lumbargrade.training.tracking import Tracker
 
 
 class Trainer:
-    """Stands in for training: the score of a trial follows from its learning rate, best at 0.001."""
+    """Stands in for training: the score of a trial follows from its learning rate, best at 0.001.
+
+    Attributes:
+        trained: Learning rate and fold of each training, in their order.
+    """
 
     def __init__(self) -> None:
-        self.rates: list[float] = []
-        self.batches: list[list[int]] = []
+        self.trained: list[tuple[float, int]] = []
         self.interrupt_at: int | None = None
         self.diverge_at: set[int] = set()
 
-    def __call__(self, specs: Sequence[FoldSpec], on_epoch: OnEpoch) -> list[FoldResult]:
-        done = [spec for spec in specs if not (spec.folder / "predictions.parquet").is_file()]
-        if done and done[0].fold == 0:
-            self.rates.append(specs[0].training.learning_rate)
-        self.batches.append([spec.fold for spec in done])
-        for spec in specs:
-            for number in (1, 2):
-                epoch = Epoch(
-                    epoch=number,
-                    train_loss=1.0,
-                    validation_loss=1.0,
-                    validation_accuracy=0.5,
-                    learning_rate=0.1,
-                    seconds=1.0,
-                )
-                on_epoch(spec, epoch)
-            if done and self.interrupt_at == len(self.rates):
-                raise KeyboardInterrupt
-        if done and len(self.rates) in self.diverge_at:
-            raise DivergedError("fold 0: the loss is no longer a number")
-        return [self._result(spec) for spec in specs]
+    @property
+    def rates(self) -> list[float]:
+        return [rate for rate, fold in self.trained if fold == 0]
+
+    def pool(self, places: int = 1) -> FoldPool:
+        return FoldPool(self.submit, places)
+
+    def submit(self, spec: FoldSpec, on_epoch: OnEpoch, stop: Event) -> "Future[FoldResult]":
+        new = not (spec.folder / "predictions.parquet").is_file()
+        if new:
+            self.trained.append((spec.training.learning_rate, spec.fold))
+        for number in (1, 2):
+            epoch = Epoch(
+                epoch=number,
+                train_loss=1.0,
+                validation_loss=1.0,
+                validation_accuracy=0.5,
+                learning_rate=0.1,
+                seconds=1.0,
+            )
+            on_epoch(spec, epoch)
+        if new and self.interrupt_at == len(self.rates):
+            raise KeyboardInterrupt
+        future: Future[FoldResult] = Future()
+        if new and len(self.rates) in self.diverge_at:
+            future.set_exception(DivergedError("fold 0: the loss is no longer a number"))
+        else:
+            future.set_result(self._result(spec))
+        return future
 
     def _result(self, spec: FoldSpec) -> FoldResult:
         spec.folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +86,10 @@ class Trainer:
             epoch=2,
             epochs=2,
             validation_loss=1.0,
+            host="here",
             device="cpu",
+            began=datetime(2026, 1, 1, tzinfo=UTC),
+            ended=datetime(2026, 1, 1, 0, 1, tzinfo=UTC),
             precision="fp32",
             threads=1,
             images_per_second=10.0,
@@ -113,7 +130,7 @@ def test_the_first_trial_is_the_training_section_and_the_best_one_wins(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
 ) -> None:
     told: list[str] = []
-    outcome = run_search(make_plan(packed, disc, 5), tracker, trainer, told.append)
+    outcome = run_search(make_plan(packed, disc, 5), tracker, trainer.pool(), told.append)
     assert trainer.rates[0] == 3e-3
     assert outcome.training.learning_rate == min(trainer.rates, key=lambda rate: abs(np.log10(rate / 1e-3)))
     assert outcome.new_trials == outcome.trials == len(told) == 5
@@ -125,7 +142,7 @@ def test_the_first_trial_is_the_training_section_and_the_best_one_wins(
 def test_runs_have_explicit_parents_and_metrics(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
 ) -> None:
-    outcome = run_search(make_plan(packed, disc, 2), tracker, trainer, lambda _: None)
+    outcome = run_search(make_plan(packed, disc, 2), tracker, trainer.pool(), lambda _: None)
     (search,) = runs(tracker, "search")
     assert search.info.run_id == outcome.run_id
     assert {run.data.tags["mlflow.parentRunId"] for run in runs(tracker, "trial")} == {outcome.run_id}
@@ -138,12 +155,12 @@ def test_runs_have_explicit_parents_and_metrics(
 def test_running_again_trains_nothing_and_more_trials_only_add(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
 ) -> None:
-    first = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
-    again = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    first = run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), lambda _: None)
+    again = run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), lambda _: None)
     assert again.new_trials == 0
     assert (again.trial, again.evaluation, again.run_id) == (first.trial, first.evaluation, first.run_id)
     assert len(trainer.rates) == 3
-    more = run_search(make_plan(packed, disc, 5), tracker, trainer, lambda _: None)
+    more = run_search(make_plan(packed, disc, 5), tracker, trainer.pool(), lambda _: None)
     assert more.new_trials == 2
     assert len(trainer.rates) == len(set(trainer.rates)) == 5
 
@@ -152,11 +169,11 @@ def test_a_search_that_goes_on_tries_what_it_would_have_tried(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, tmp_path: Path
 ) -> None:
     for trials in (1, 2, 4):
-        run_search(make_plan(packed, disc, trials), tracker, trainer, lambda _: None)
+        run_search(make_plan(packed, disc, trials), tracker, trainer.pool(), lambda _: None)
     at_once = Trainer()
     plan = make_plan(packed, disc, 4)
     elsewhere = SearchPlan(plan.params, disc, plan.data, plan.crops, plan.split, tmp_path / "elsewhere")
-    run_search(elsewhere, Tracker("other"), at_once, lambda _: None)
+    run_search(elsewhere, Tracker("other"), at_once.pool(), lambda _: None)
     assert at_once.rates == trainer.rates
 
 
@@ -165,11 +182,11 @@ def test_a_trial_that_was_cut_off_is_tried_again_in_its_own_runs(
 ) -> None:
     trainer.interrupt_at = 2
     with pytest.raises(KeyboardInterrupt):
-        run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+        run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), lambda _: None)
     assert {run.info.status for run in runs(tracker, "search")} == {"KILLED"}
     cut_off = trainer.rates[1]
     trainer.interrupt_at = None
-    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), lambda _: None)
     assert trainer.rates[2] == cut_off
     assert (outcome.trials, outcome.new_trials) == (3, 2)
     assert len(runs(tracker, "trial")) == 3
@@ -194,9 +211,9 @@ def test_a_trial_that_is_cut_off_while_its_parameters_are_drawn_is_drawn_again(
     plan = make_plan(packed, disc, 3)
     undisturbed = Trainer()
     elsewhere = SearchPlan(plan.params, disc, plan.data, plan.crops, plan.split, tmp_path / "elsewhere")
-    whole = run_search(elsewhere, Tracker("other"), undisturbed, lambda _: None)
+    whole = run_search(elsewhere, Tracker("other"), undisturbed.pool(), lambda _: None)
     if trials:
-        run_search(make_plan(packed, disc, trials), tracker, trainer, lambda _: None)
+        run_search(make_plan(packed, disc, trials), tracker, trainer.pool(), lambda _: None)
     with monkeypatch.context() as patched:
 
         def interrupt(trial: optuna.Trial, name: str, *_: Any, **__: Any) -> None:
@@ -206,8 +223,8 @@ def test_a_trial_that_is_cut_off_while_its_parameters_are_drawn_is_drawn_again(
             optuna.Trial, "suggest_float" if cut_off == "learning_rate" else "suggest_categorical", interrupt
         )
         with pytest.raises(KeyboardInterrupt):
-            run_search(plan, tracker, trainer, lambda _: None)
-    outcome = run_search(plan, tracker, trainer, lambda _: None)
+            run_search(plan, tracker, trainer.pool(), lambda _: None)
+    outcome = run_search(plan, tracker, trainer.pool(), lambda _: None)
     assert trainer.rates == undisturbed.rates
     assert [trial.state for trial in outcome.tried] == ["complete"] * trials + ["fail"] + ["complete"] * (3 - trials)
     ended = [(trial.score, trial.training) for trial in outcome.tried if trial.state != "fail"]
@@ -229,8 +246,8 @@ def test_a_trial_that_is_cut_off_as_it_is_pruned_is_not_listed_as_pruned_twice(
     with monkeypatch.context() as patched:
         patched.setattr(Tracker, "end_run", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            run_search(plan, tracker, trainer, lambda _: None)
-    outcome = run_search(plan, tracker, trainer, lambda _: None)
+            run_search(plan, tracker, trainer.pool(), lambda _: None)
+    outcome = run_search(plan, tracker, trainer.pool(), lambda _: None)
     assert [trial.state for trial in outcome.tried] == ["complete", "fail", "pruned"]
     assert (outcome.tried[1].reason, outcome.tried[1].run_id) == ("", "")
 
@@ -240,7 +257,7 @@ def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(
 ) -> None:
     trainer.diverge_at = {2}
     told: list[str] = []
-    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, told.append)
+    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), told.append)
     reason = "fold 0: the loss is no longer a number"
     assert [(trial.state, trial.reason) for trial in outcome.tried][:2] == [("complete", ""), ("diverged", reason)]
     (failed,) = [run for run in runs(tracker, "trial") if run.info.status == "FAILED"]
@@ -250,7 +267,7 @@ def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(
     assert (outcome.trials, outcome.new_trials) == (3, 3)
     assert told[1] == "trial 1: given up, fold 0: the loss is no longer a number"
     assert sorted(run.info.status for run in runs(tracker, "trial")) == ["FAILED", "FINISHED", "FINISHED"]
-    assert run_search(make_plan(packed, disc, 3), tracker, trainer, told.append).new_trials == 0
+    assert run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), told.append).new_trials == 0
 
 
 @pytest.mark.parametrize(
@@ -262,12 +279,11 @@ def test_a_trial_that_cannot_win_is_not_trained_to_its_end(
     space = {"learning_rate": {"choices": [1e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
     plan = make_plan(packed, disc, 4, 1e-3, pruning=rule, space=space)
     told: list[str] = []
-    outcome = run_search(plan, tracker, trainer, told.append)
+    outcome = run_search(plan, tracker, trainer.pool(), told.append)
     pruned = [trial for trial in outcome.tried if trial.state == "pruned"]
     assert outcome.trial == 0
     assert pruned
-    assert trainer.batches[0] == [0, 1]
-    assert [1] not in trainer.batches
+    assert [fold for _, fold in trainer.trained] == [0, 1, 0, 0]
     for trial in pruned:
         assert trial.reason.startswith("after 1 of 2 folds: ")
         assert words in trial.reason
@@ -278,14 +294,14 @@ def test_a_trial_that_cannot_win_is_not_trained_to_its_end(
         assert run.data.tags["lumbargrade.reason"] == trial.reason
         folds = [each for each in runs(tracker, "fold") if each.data.tags["mlflow.parentRunId"] == trial.run_id]
         assert [(each.info.status, each.data.params["fold"]) for each in folds] == [("FINISHED", "0")]
-    assert run_search(plan, tracker, trainer, told.append).tried == outcome.tried
+    assert run_search(plan, tracker, trainer.pool(), told.append).tried == outcome.tried
 
 
-def test_without_pruning_all_folds_of_a_trial_are_trained_at_once(
+def test_without_pruning_no_trial_begins_before_the_last_one_needs_no_device(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
 ) -> None:
-    outcome = run_search(make_plan(packed, disc, 3, pruning="none"), tracker, trainer, lambda _: None)
-    assert [batch for batch in trainer.batches if batch] == [[0, 1]] * 3
+    outcome = run_search(make_plan(packed, disc, 3, pruning="none"), tracker, trainer.pool(), lambda _: None)
+    assert [fold for _, fold in trainer.trained] == [0, 1] * 3
     assert [trial.state for trial in outcome.tried] == ["complete"] * 3
 
 
@@ -295,7 +311,7 @@ def test_a_search_without_any_trained_trial_says_so(
     trainer.diverge_at = {1, 2}
     plan = make_plan(packed, disc, 2)
     with pytest.raises(LumbargradeError) as caught:
-        run_search(plan, tracker, trainer, lambda _: None)
+        run_search(plan, tracker, trainer.pool(), lambda _: None)
     assert str(caught.value) == (
         f"none of the 2 trials of {plan.name} could be trained; lower training.learning_rate and its range in search.space"
     )
@@ -339,7 +355,7 @@ def test_two_processes_do_not_run_one_search(
     assert holder.stdout is not None
     holder.stdout.readline()
     with pytest.raises(LumbargradeError) as caught:
-        run_search(plan, tracker, trainer, lambda _: None)
+        run_search(plan, tracker, trainer.pool(), lambda _: None)
     holder.kill()
     holder.wait()
     holder.stdout.close()
@@ -376,12 +392,12 @@ def test_runs_of_a_killed_search_are_closed_by_the_next_one_and_those_of_a_live_
         assert search.stdout.readline() == "running\n"
         elsewhere = tracker.start_run("other machine", "elsewhere")
         tracker.set_tags(elsewhere, {"lumbargrade.owner": "a folder that is not here"})
-        run_search(plan, tracker, trainer, lambda _: None)
+        run_search(plan, tracker, trainer.pool(), lambda _: None)
         assert statuses(tracker) == ["RUNNING", "RUNNING"]
         search.communicate("die\n")
     assert search.returncode == -signal.SIGKILL
     assert statuses(tracker) == ["RUNNING", "RUNNING"]
-    run_search(plan, tracker, trainer, lambda _: None)
+    run_search(plan, tracker, trainer.pool(), lambda _: None)
     assert statuses(tracker) == ["KILLED", "KILLED"]
     assert tracker.client.get_run(elsewhere).info.status == "RUNNING"
     assert {run.info.status for kind in ("search", "trial", "fold") for run in runs(tracker, kind)} == {"FINISHED"}
@@ -393,9 +409,9 @@ def test_the_search_run_has_optunas_pictures(
     def pictures(run_id: str) -> set[str]:
         return {file.path for file in tracker.client.list_artifacts(run_id, "plots")}
 
-    outcome = run_search(make_plan(packed, disc, 1), tracker, trainer, lambda _: None)
+    outcome = run_search(make_plan(packed, disc, 1), tracker, trainer.pool(), lambda _: None)
     assert pictures(outcome.run_id) == {"plots/history.png", "plots/timeline.png"}  # one trial compares with none
-    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer, lambda _: None)
+    outcome = run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), lambda _: None)
     names = ("history", "importances", "parallel_coordinates", "slice", "timeline")
     assert pictures(outcome.run_id) == {f"plots/{name}.png" for name in names}
     assert pyplot.get_fignums() == []

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import cast
 
 import pandas as pd
 import torch
@@ -16,6 +17,7 @@ from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from lumbargrade.audit.log import AuditLog
@@ -31,7 +33,7 @@ from lumbargrade.dataset.versions import (
     fetch_dataset,
     reproduce,
 )
-from lumbargrade.errors import DivergedError, InputError
+from lumbargrade.errors import DivergedError, InputError, StoppedError
 from lumbargrade.flows.events import GATE, RETRAINED, emit, event_id
 from lumbargrade.flows.summary import RunSummary, summarise
 from lumbargrade.flows.version_dataset import version_and_log
@@ -52,12 +54,13 @@ from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.serving.reference import answer_reference
 from lumbargrade.task import GradingTask, load_task, save_task
 from lumbargrade.training.crossval import OnEpoch, run_fold
-from lumbargrade.training.devices import find_devices
+from lumbargrade.training.devices import Device, find_devices
 from lumbargrade.training.locating import LocatorPlan, save_located, train_locators
-from lumbargrade.training.plan import SearchOutcome, SearchPlan
+from lumbargrade.training.plan import SearchOutcome, SearchPlan, SearchProgress
+from lumbargrade.training.pool import FoldFuture, FoldPool
 from lumbargrade.training.search import run_search
 from lumbargrade.training.search_plots import PLOTS
-from lumbargrade.training.spec import AnySpec, Epoch, FoldResult
+from lumbargrade.training.spec import AnySpec, FoldResult
 from lumbargrade.training.tracking import Tracker
 
 PREPARED = Path("prepared")
@@ -191,9 +194,22 @@ def guard_split(folder: Path) -> int:
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
-def train_fold(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldResult:
+def train_fold(spec: AnySpec, devices: Sequence[Device], on_epoch: OnEpoch, stop: Event) -> FoldResult | State[None]:
     """Trains one fold in a process of its own."""
-    return run_fold(spec, find_devices(spec.training.threads), on_epoch, stop)
+    try:
+        return run_fold(spec, devices, on_epoch, stop)
+    except StoppedError as error:
+        return Completed(name="Stopped", message=str(error))
+
+
+def fold_pool(threads: int, per_device: int) -> FoldPool:
+    """Trains folds as tasks."""
+    devices = find_devices(threads, per_device)
+
+    def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:
+        return cast(FoldFuture, train_fold.submit(spec, devices, on_epoch, stop))
+
+    return FoldPool(submit, len(devices))
 
 
 def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> SearchPlan:
@@ -201,7 +217,11 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
     data = {**plan.data, "views_md5": views_md5}
     locating = LocatorPlan(plan.params, plan.task, data, folder / "views", plan.split)
     _tell(f"locator {locating.name}: {plan.params.split.folds} folds")
-    outcome = train_locators(locating, tracker, partial(_train_folds, "epochs of the locator"), _tell)
+    with (
+        fold_pool(plan.params.locator.threads, plan.params.folds_per_device) as pool,
+        bar("epochs of the locator") as show,
+    ):
+        outcome = train_locators(locating, tracker, pool, _tell, show)
     save_located(outcome.located, folder / "located.parquet")
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.metrics.items()]
     create_table_artifact(key="locator", table=table, description=f"How far {outcome.name} is from the labels")
@@ -218,7 +238,8 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
     _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
-    outcome = run_search(plan, tracker, partial(_train_folds, "epochs of these folds"), _tell)
+    with fold_pool(plan.params.training.threads, plan.params.folds_per_device) as pool, bar("epochs") as show:
+        outcome = run_search(plan, tracker, pool, _tell, lambda now: show(now.epochs, now.of_epochs, _told(now)))
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]
     create_table_artifact(
         key="search",
@@ -229,24 +250,10 @@ def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     return outcome
 
 
-def _train_folds(what: str, specs: Sequence[AnySpec], on_epoch: OnEpoch) -> list[FoldResult]:
-    """Trains folds as tasks, with a progress bar over all their epochs."""
-    epochs = sum(spec.training.epochs for spec in specs)
-    with bar(what) as progress:
-        seen: dict[int, int] = {}
-
-        def each_epoch(spec: AnySpec, epoch: Epoch) -> None:
-            on_epoch(spec, epoch)
-            seen[spec.fold] = epoch.epoch
-            progress(sum(seen.values()), epochs)
-
-        stop = Event()
-        futures = [train_fold.submit(spec, each_epoch, stop) for spec in specs]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            stop.set()  # or else the runner would wait for the other folds to end
-            raise
+def _told(now: SearchProgress) -> str:
+    """What stands in front of the search's bar."""
+    best = "" if now.best is None else f", best {now.best:.4f}"
+    return f"{now.trials}/{now.of_trials} trials{best}, {now.folds}/{now.places} devices, epochs"
 
 
 @task(cache_policy=NO_CACHE)

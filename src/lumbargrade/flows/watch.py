@@ -10,14 +10,17 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows a progress bar in a terminal; yields a function that is told what is done and what there is to do."""
+def bar(what: str) -> Iterator[Callable[..., None]]:
+    """Shows a progress bar in a terminal; yields a function that is told what is done and what there is to do.
+
+    It may also be told, third, what to say in front of the bar from now on.
+    """
     with bars() as show:
         yield show(what)
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+def bars() -> Iterator[Callable[[str], Callable[..., None]]]:
     """Shows progress bars, one below the other; yields a function that adds one and returns what :func:`bar` yields."""
     columns = (
         TextColumn("{task.description}"),
@@ -29,9 +32,9 @@ def bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def add(what: str) -> Callable[[int, int], None]:
+        def add(what: str) -> Callable[..., None]:
             task = progress.add_task(what, total=None)
-            return lambda done, total: progress.update(task, completed=done, total=total)
+            return lambda done, total, now=None: progress.update(task, completed=done, total=total, description=now)
 
         yield add
 

@@ -1,4 +1,4 @@
-"""Cross-validation: each fold a process of its own, on the devices that there are."""
+"""One fold of a cross-validation: a process of its own, on a leased device."""
 
 import os
 import signal
@@ -7,33 +7,26 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from lumbargrade.errors import DivergedError, InputError, LumbargradeError
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError, StoppedError
 from lumbargrade.files import write_text
-from lumbargrade.training.devices import Device, find_devices, lease
-from lumbargrade.training.spec import ERROR, HISTORY, LOG, SPEC, AnySpec, Epoch, FoldResult, read_history, read_result
+from lumbargrade.training.devices import Device, lease
+from lumbargrade.training.spec import (
+    DEVICE,
+    ERROR,
+    HISTORY,
+    LOG,
+    SPEC,
+    AnySpec,
+    Epoch,
+    FoldResult,
+    read_history,
+    read_result,
+)
 
 _POLL_SECONDS = 0.2
 
 OnEpoch = Callable[[AnySpec, Epoch], None]
-RunFolds = Callable[[Sequence[AnySpec], OnEpoch], list[FoldResult]]
-
-
-def run_folds(specs: Sequence[AnySpec], on_epoch: OnEpoch | None = None) -> list[FoldResult]:
-    """Trains folds, as many at a time as there are devices, and returns their results in the same order.
-
-    If one fails, or the wait is interrupted, the others are stopped.
-    """
-    devices = find_devices(specs[0].training.threads)
-    stop = threading.Event()
-    with ThreadPoolExecutor(len(devices)) as pool:
-        futures = [pool.submit(run_fold, spec, devices, on_epoch, stop) for spec in specs]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            stop.set()
-            raise
 
 
 def run_fold(
@@ -53,7 +46,8 @@ def run_fold(
 
     Raises:
         InputError: The process found the user's input wrong.
-        LumbargradeError: It failed, died, was stopped, or ran out of its time.
+        StoppedError: It was stopped.
+        LumbargradeError: It failed, died, or ran out of its time.
     """
     text = spec.model_dump_json(indent=2)
     path = spec.folder / SPEC
@@ -95,7 +89,7 @@ def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch 
                         f"fold {spec.fold} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
                     )
                 if stop.wait(_POLL_SECONDS):
-                    raise LumbargradeError(f"fold {spec.fold} was stopped; run again: it goes on")
+                    raise StoppedError(f"fold {spec.fold} was stopped; run again: it goes on")
         finally:
             _kill_tree(process)
     _report(spec, reported, on_epoch)
@@ -111,6 +105,7 @@ def _environment(device: Device) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "LUMBARGRADE_PARENT": str(os.getpid()),
+        DEVICE: device.name,
     }
 
 

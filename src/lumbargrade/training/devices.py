@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lumbargrade.errors import LumbargradeError
+from lumbargrade.errors import LumbargradeError, StoppedError
 from lumbargrade.files import write_text
 
 _WAIT_SECONDS = 0.2
@@ -28,7 +28,7 @@ class Device:
     """One place to train.
 
     Attributes:
-        name: ``cuda:0`` or ``cpu``.
+        name: ``cuda:0`` or ``cpu``; ``cuda:0/2`` is the second place on the same GPU.
         visible: Value of CUDA_VISIBLE_DEVICES for its process; empty on CPUs.
         threads: Threads of its process.
     """
@@ -73,23 +73,27 @@ def read_leases(folder: Path | None = None) -> list[Lease]:
     return leases
 
 
-def find_devices(threads: int = 0, cuda_devices: int | None = None) -> tuple[Device, ...]:
-    """Returns the GPUs that there are, or else the CPU as one device.
+def find_devices(threads: int = 0, per_device: int = 1, cuda_devices: int | None = None) -> tuple[Device, ...]:
+    """Returns the GPUs that there are, or else the CPU; a device that is shared counts several times.
 
     CUDA_VISIBLE_DEVICES is obeyed: only what it names is used.
 
     Args:
-        threads: Threads of each process; 0 divides the cores among the devices.
+        threads: Threads of each process; 0 divides the cores among them.
+        per_device: How many processes share a device.
         cuda_devices: Number of GPUs; asked of torch if not given.
     """
     cores = len(os.sched_getaffinity(0))
     count = torch.cuda.device_count() if cuda_devices is None else cuda_devices
-    if count == 0:
-        return (Device("cpu", "", threads or cores),)
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = [name.strip() for name in listed.split(",")] if listed else [str(number) for number in range(count)]
-    share = threads or max(cores // count, 1)
-    return tuple(Device(f"cuda:{name}", name, share) for name in names[:count])
+    gpus = [name.strip() for name in listed.split(",")] if listed else [str(number) for number in range(count)]
+    found = [(f"cuda:{gpu}", gpu) for gpu in gpus[:count]] or [("cpu", "")]
+    share = threads or max(cores // (len(found) * per_device), 1)
+    return tuple(
+        Device(name if place == 1 else f"{name}/{place}", visible, share)
+        for place in range(1, per_device + 1)
+        for name, visible in found
+    )
 
 
 @contextmanager
@@ -110,7 +114,8 @@ def lease(
         work: What the device is leased for, for those who ask.
 
     Raises:
-        LumbargradeError: No device became free in time, or the waiting was stopped.
+        StoppedError: The waiting was stopped.
+        LumbargradeError: No device became free in time.
     """
     folder = folder or lease_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +123,7 @@ def lease(
     started = time.monotonic()
     while True:
         for device in devices:
-            path = folder / f"{device.name.replace(':', '-')}.lock"
+            path = folder / f"{device.name.replace(':', '-').replace('/', '-')}.lock"
             lock = FileLock(path, is_singleton=False)
             try:
                 lock.acquire(timeout=0)
@@ -133,7 +138,7 @@ def lease(
                 lock.release()
             return
         if stop is not None and stop.is_set():
-            raise LumbargradeError(f"stopped while waiting for a device ({names})")
+            raise StoppedError(f"stopped while waiting for a device ({names})")
         if time.monotonic() - started > wait_seconds:
             raise LumbargradeError(
                 f"no device became free in {wait_seconds:g} s ({names}); another training run holds them"

@@ -1,8 +1,11 @@
 """What training a grader and training a locator share: epoch after epoch, checkpoints, and what a fold leaves behind."""
 
+import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +15,7 @@ import torch
 from lumbargrade.errors import DivergedError
 from lumbargrade.files import replaced_file, write_text
 from lumbargrade.training.checkpoint import Checkpoint, Learner, remove_checkpoint
-from lumbargrade.training.spec import HISTORY, PREDICTIONS, RESULT, AnySpec, Epoch, FoldResult, LocatorSpec
+from lumbargrade.training.spec import DEVICE, HISTORY, PREDICTIONS, RESULT, AnySpec, Epoch, FoldResult, LocatorSpec
 
 
 class Run(Protocol):
@@ -44,11 +47,13 @@ class Course:
         best: The epoch whose weights are kept.
         epochs: Number of epochs.
         started: When the training would have begun, had it not been interrupted (:func:`time.monotonic`).
+        began: When this process began.
     """
 
     best: Epoch
     epochs: int
     started: float
+    began: datetime
 
 
 def train_epochs(run: Run, patience: int = 0, each_epoch: Callable[[Epoch], None] | None = None) -> Course:
@@ -66,7 +71,7 @@ def train_epochs(run: Run, patience: int = 0, each_epoch: Callable[[Epoch], None
     spec = run.spec
     checkpoint = Checkpoint(spec, run.learner, run.device)
     history, seconds = checkpoint.load()
-    started = time.monotonic() - seconds
+    started, began = time.monotonic() - seconds, datetime.now(UTC)
     write_text(spec.folder / HISTORY, "".join(_line(epoch) for epoch in history))
     if history and patience and _best(history, patience) is history[-1]:
         run.keep()
@@ -87,7 +92,7 @@ def train_epochs(run: Run, patience: int = 0, each_epoch: Callable[[Epoch], None
     best = _best(history, patience)
     if best is history[-1]:
         run.keep()
-    return Course(best, len(history), started)
+    return Course(best, len(history), started, began)
 
 
 def finish_fold(run: Run, course: Course, predictions: pd.DataFrame) -> FoldResult:
@@ -102,7 +107,10 @@ def finish_fold(run: Run, course: Course, predictions: pd.DataFrame) -> FoldResu
         epoch=course.best.epoch,
         epochs=course.epochs,
         validation_loss=course.best.validation_loss,
-        device=run.device.type,
+        host=socket.gethostname(),
+        device=os.environ.get(DEVICE, run.device.type),
+        began=course.began,
+        ended=datetime.now(UTC),
         precision=run.learner.precision.name,
         threads=torch.get_num_threads(),
         images_per_second=course.epochs * run.images_per_epoch / seconds,

@@ -21,10 +21,10 @@ from lumbargrade.params import Params
 from lumbargrade.prepare.pack_views import PackedViews
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.task import GradingTask
-from lumbargrade.training.crossval import RunFolds, run_folds
 from lumbargrade.training.locator_report import compare_points, locator_metrics, worst_figure
 from lumbargrade.training.owner import owned_runs
 from lumbargrade.training.plan import PACKAGE, TRAINING_CODE
+from lumbargrade.training.pool import FoldPool
 from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, LocatorSpec
 from lumbargrade.training.tracking import Tracker
 
@@ -93,20 +93,33 @@ class LocatorOutcome:
 
 
 def train_locators(
-    plan: LocatorPlan, tracker: Tracker, train: RunFolds = run_folds, tell: Callable[[str], None] = print
+    plan: LocatorPlan,
+    tracker: Tracker,
+    pool: FoldPool,
+    tell: Callable[[str], None] = print,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LocatorOutcome:
     """Trains a locator a fold, unless it is trained, and locates every study.
+
+    Args:
+        pool: Trains the folds.
+        tell: Told a line at the end.
+        on_progress: Told the epochs that are done, and those that there are, after each.
 
     Raises:
         InputError: The views or points do not allow any training.
         LumbargradeError: Another process trains this locator, or a process failed.
     """
     with owned_runs(plan.folder / plan.name, tracker, "locator"):
-        return _train_locators(plan, tracker, train, tell)
+        return _train_locators(plan, tracker, pool, tell, on_progress)
 
 
 def _train_locators(
-    plan: LocatorPlan, tracker: Tracker, train: RunFolds, tell: Callable[[str], None]
+    plan: LocatorPlan,
+    tracker: Tracker,
+    pool: FoldPool,
+    tell: Callable[[str], None],
+    on_progress: Callable[[int, int], None],
 ) -> LocatorOutcome:
     run_id = tracker.start_run(f"locator {plan.name}", plan.name, tags={"lumbargrade.kind": "locator"})
     tracker.log_params(run_id, {"locator": plan.params.locator.model_dump(mode="json")})
@@ -115,15 +128,18 @@ def _train_locators(
     tags = {"lumbargrade.kind": "locator_fold"}
     fold_runs = [tracker.start_run(f"fold {s.fold}", f"{plan.name}/{s.fold}", run_id, tags) for s in specs]
     logged = {run: tracker.last_step(run, "train_loss") for run in fold_runs}
+    done = dict.fromkeys(fold_runs, 0)
 
     def log(spec: AnySpec, epoch: Epoch) -> None:
         run = fold_runs[spec.fold]
         if epoch.epoch > logged[run]:
             tracker.log_metrics(run, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
             logged[run] = epoch.epoch
+        done[run] = epoch.epoch
+        on_progress(sum(done.values()), sum(spec.training.epochs for spec in specs))
 
     try:
-        results = train(specs, log)
+        results = pool.train(specs, log)
     except BaseException as error:
         for ended in [*fold_runs, run_id]:
             tracker.end_run(ended, "FAILED" if isinstance(error, Exception) else "KILLED")

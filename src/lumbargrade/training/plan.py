@@ -14,7 +14,7 @@ from lumbargrade.files import folder_sha256
 from lumbargrade.params import Params, TrainingParams
 from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import Evaluation
-from lumbargrade.training.spec import FoldResult
+from lumbargrade.training.spec import FoldResult, FoldSpec
 
 PACKAGE = Path(lumbargrade.__file__).parent
 CALIBRATION = "calibration.json"
@@ -68,11 +68,50 @@ class SearchPlan:
         del sections["search"]["trials"]
         return sections
 
+    def fold_specs(self, training: TrainingParams) -> list[FoldSpec]:
+        """The folds of a trial. Their folder is named by what they depend on, so that equal trials share it."""
+        digest = hashlib.sha256(training.model_dump_json().encode()).hexdigest()[:12]
+        return [
+            FoldSpec(
+                task=self.task,
+                prepare=self.params.prepare,
+                training=training,
+                crops=self.crops.resolve(),
+                located=self.located.resolve() if self.located else None,
+                split=self.split.resolve(),
+                fold=fold,
+                seed=self.params.seed,
+                folder=(self.folder / self.name / digest / f"fold-{fold}").resolve(),
+            )
+            for fold in range(self.params.split.folds)
+        ]
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """How far a search is.
+
+    Attributes:
+        trials: Trials that have ended, of ``of_trials``.
+        folds: Folds under way, of as many as there are ``places`` for.
+        best: The best score so far; nothing before the first.
+        epochs: Epochs trained, of ``of_epochs`` if no further trial is stopped.
+    """
+
+    trials: int
+    of_trials: int
+    folds: int
+    places: int
+    best: float | None
+    epochs: int
+    of_epochs: int
+
 
 class TriedTrial(BaseModel):
     """A trial of a search, kept or lost.
 
     Attributes:
+        number: Counted from 0; a trial that was cut off has the number of the one that tries it again.
         state: ``complete``, ``pruned`` (stopped between its folds), ``diverged`` (given up, its loss was no number any
             more) or ``fail`` (cut off, and tried again).
         score: Nothing if it did not end.

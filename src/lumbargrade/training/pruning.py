@@ -16,6 +16,7 @@ from lumbargrade.training.align import CELL, GradedCells, align
 from lumbargrade.training.calibrate import fit_calibration
 from lumbargrade.training.predict import complete_cells
 from lumbargrade.training.score import score_sums, weigh_probabilities
+from lumbargrade.training.trials import best_trial, mean_report, place
 
 
 class WorstFoldPruner(BasePruner):
@@ -27,10 +28,10 @@ class WorstFoldPruner(BasePruner):
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Compares intermediate values, which are scores of folds; lower is better."""
-        best = best_so_far(study)
+        best = best_trial(study)
         if best is None or not best.intermediate_values or not trial.intermediate_values:
             return False
-        return bool(np.mean(list(trial.intermediate_values.values())) > max(best.intermediate_values.values()))
+        return mean_report(trial) > max(best.intermediate_values.values())
 
 
 def make_pruner(search: SearchParams) -> BasePruner:
@@ -41,12 +42,6 @@ def make_pruner(search: SearchParams) -> BasePruner:
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
             return WilcoxonPruner(p_threshold=search.pruning_p)
     return NopPruner()
-
-
-def best_so_far(study: optuna.Study) -> FrozenTrial | None:
-    """The best trial that was trained to its end."""
-    complete = study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE])
-    return min(complete, key=lambda trial: trial.value or 0.0) if complete else None
 
 
 def report_fold(trial: Trial, search: SearchParams, fold: int, losses: pd.Series) -> None:
@@ -65,18 +60,17 @@ def report_fold(trial: Trial, search: SearchParams, fold: int, losses: pd.Series
 
 def reason_to_prune(study: optuna.Study, trial: Trial, search: SearchParams) -> str:
     """Why a trial that the rule stops is stopped, in words; empty if it goes on."""
-    best = best_so_far(study)
+    best = best_trial(study)
     if best is None or not trial.should_prune():
         return ""
-    ours = study.get_trials(deepcopy=False)[trial.number].intermediate_values
-    theirs = best.intermediate_values
-    mean = np.mean(list(ours.values()))
+    ours = study.get_trials(deepcopy=False)[trial.number]
+    mean, theirs = mean_report(ours), best.intermediate_values
     if search.pruning == "worst_fold":
-        return f"its mean score {mean:.4f} is worse than the worst fold of trial {best.number} ({max(theirs.values()):.4f})"
-    same = np.mean([theirs[step] for step in ours])
+        return f"its mean score {mean:.4f} is worse than the worst fold of trial {place(best)} ({max(theirs.values()):.4f})"
+    same = np.mean([theirs[step] for step in ours.intermediate_values])
     return (
-        f"on the same {len(ours)} studies its mean loss is {mean:.4f}, that of trial {best.number} {same:.4f}, which is "
-        f"better beyond chance (Wilcoxon's signed-rank test, p < {search.pruning_p:g})"
+        f"on the same {len(ours.intermediate_values)} studies its mean loss is {mean:.4f}, that of trial {place(best)} "
+        f"{same:.4f}, which is better beyond chance (Wilcoxon's signed-rank test, p < {search.pruning_p:g})"
     )
 
 

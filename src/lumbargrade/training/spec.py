@@ -1,6 +1,7 @@
 """What a training process is told, and what it leaves behind: plain files, so that it needs no other service."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,8 @@ PREDICTIONS = "predictions.parquet"
 RESULT = "result.json"
 ERROR = "error.txt"
 LOG = "log.txt"
+DEVICE = "LUMBARGRADE_DEVICE"
+"""Environment variable with the name of the device that a training process was lent."""
 
 
 class FoldSpec(BaseModel):
@@ -100,8 +103,11 @@ class FoldResult(BaseModel):
 
     Attributes:
         epoch: The epoch whose weights were kept.
-        device: Where it trained, ``cpu`` or ``cuda``.
+        host: Name of the machine that it ended on.
+        device: Where it ended there: ``cpu``, ``cuda:0``, or ``cuda:0/2`` for the second of several trainings on a device.
+        began: When the process that ended it began; one that was killed before is left out.
         images_per_second: Training images, over all epochs.
+        seconds: Time that it took in all, without what a kill has lost.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -111,7 +117,10 @@ class FoldResult(BaseModel):
     epoch: int
     epochs: int
     validation_loss: float
+    host: str
     device: str
+    began: datetime
+    ended: datetime
     precision: str
     threads: int
     images_per_second: float

@@ -1,0 +1,231 @@
+"""Runs the trials of a search: which fold is trained next, what MLflow and Optuna are told, what is stopped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from optuna.trial import Trial, TrialState
+
+from lumbargrade.errors import DivergedError
+from lumbargrade.params import TrainingParams
+from lumbargrade.training.checkpoint import remove_checkpoint
+from lumbargrade.training.out_of_fold import OutOfFold
+from lumbargrade.training.plan import SearchPlan, SearchProgress
+from lumbargrade.training.plots import confusion_figure
+from lumbargrade.training.pool import FoldPool
+from lumbargrade.training.pruning import reason_to_prune, report_fold
+from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, FoldSpec
+from lumbargrade.training.study import next_trial
+from lumbargrade.training.tracking import Tracker
+from lumbargrade.training.trials import best_trial, ended_trials, place
+
+
+@dataclass
+class _UnderWay:
+    """A trial whose folds are being trained.
+
+    Attributes:
+        key: What its MLflow run is found by.
+        fold_runs: MLflow's ids of the folds that were begun.
+    """
+
+    trial: Trial
+    training: TrainingParams
+    specs: list[FoldSpec]
+    key: str
+    run_id: str
+    fold_runs: dict[int, str] = field(default_factory=dict)
+    results: dict[int, FoldResult] = field(default_factory=dict)
+
+    @property
+    def begun(self) -> list[FoldSpec]:
+        """The folds that were begun and have not ended."""
+        return [spec for spec in self.specs if spec.fold in self.fold_runs and spec.fold not in self.results]
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all its folds; fewer where one has stopped early."""
+        ended = sum(result.epochs for result in self.results.values())
+        return ended + (len(self.specs) - len(self.results)) * self.training.epochs
+
+
+class TrialRunner:
+    """Runs trials side by side, as many folds at a time as the pool has places.
+
+    Attributes:
+        run_id: MLflow's id of the search.
+    """
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        tracker: Tracker,
+        pool: FoldPool,
+        study: optuna.Study,
+        run_id: str,
+        on_trial: Callable[[str], None],
+        on_progress: Callable[[SearchProgress], None],
+    ) -> None:
+        self.plan = plan
+        self.tracker = tracker
+        self.pool = pool
+        self.study = study
+        self.run_id = run_id
+        self.scorer = OutOfFold(plan)
+        self._on_trial = on_trial
+        self._on_progress = on_progress
+        self._missing = 0
+        self._under_way: list[_UnderWay] = []
+        self._logged: dict[str, int] = {}
+        self._epochs: dict[Path, int] = {}
+
+    def run(self, trials: int) -> None:
+        """Runs so many trials to their ends.
+
+        Raises:
+            LumbargradeError: A fold failed for another reason than its parameters; nothing is left running.
+        """
+        self._missing = trials
+        try:
+            while True:
+                while self.pool.running < self.pool.places and (chosen := self._next_fold()) is not None:
+                    self._start_fold(*chosen)
+                if not self.pool.running:
+                    return
+                self._take_next()
+        except BaseException as error:
+            state = "FAILED" if isinstance(error, Exception) else "KILLED"
+            for tried in self._under_way:
+                for run_id in [*(tried.fold_runs[spec.fold] for spec in tried.begun), tried.run_id]:
+                    self.tracker.end_run(run_id, state)
+            raise
+
+    def _next_fold(self) -> tuple[_UnderWay, FoldSpec] | None:
+        """The fold that wastes least: of the oldest trial, so that trials end.
+
+        Once there is a trial to lose against, a further fold may turn out to be for nothing while another fold of the same
+        trial is under way; so another trial comes first, until there are none.
+        """
+        can_lose = self.plan.params.search.pruning != "none" and best_trial(self.study) is not None
+        startable = [
+            (tried, spec)
+            for tried in self._under_way
+            for spec in tried.specs
+            if spec.fold not in tried.fold_runs and not self.pool.trains(spec)
+        ]
+        for tried, spec in startable:
+            if not (can_lose and tried.begun):
+                return tried, spec
+        if self._missing:
+            self._missing -= 1
+            self._under_way.append(self._begin_trial())
+            return self._next_fold()
+        return startable[0] if startable else None
+
+    def _begin_trial(self) -> _UnderWay:
+        trial, training = next_trial(self.study, self.plan.params)
+        specs = self.plan.fold_specs(training)
+        key = f"{self.plan.name}/{specs[0].folder.parent.name}"
+        run_id = self.tracker.start_run(f"trial {place(trial)}", key, self.run_id, {"lumbargrade.kind": "trial"})
+        self.tracker.log_params(run_id, training.model_dump(mode="json"))
+        trial.set_user_attr("run_id", run_id)
+        trial.set_user_attr("training", training.model_dump(mode="json"))
+        return _UnderWay(trial, training, specs, key, run_id)
+
+    def _start_fold(self, tried: _UnderWay, spec: FoldSpec) -> None:
+        name, key = f"fold {spec.fold}", f"{tried.key}/{spec.fold}"
+        run_id = self.tracker.start_run(name, key, tried.run_id, {"lumbargrade.kind": "fold"})
+        tried.fold_runs[spec.fold] = run_id
+        self.pool.start(spec, lambda spec, epoch: self._log_epoch(run_id, spec, epoch))
+
+    def _take_next(self) -> None:
+        """Waits for the next fold that ends, and decides what becomes of its trial."""
+        spec, future = self.pool.next()
+        if future is None:
+            return
+        tried = next(each for each in self._under_way if spec in each.begun)
+        try:
+            result = future.result()
+        except DivergedError as error:
+            for each in tried.begun:
+                self.pool.stop(each)
+                remove_checkpoint(each.folder)
+            self._give_up(tried, "diverged", str(error))
+            return
+        tried.results[result.fold] = result
+        self._finish_fold(tried.fold_runs[result.fold], result)
+        if self.plan.params.search.pruning != "none":
+            report_fold(tried.trial, self.plan.params.search, result.fold, self.scorer.losses(result))
+        if len(tried.results) == len(tried.specs):
+            self._finish_trial(tried)
+        elif reason := reason_to_prune(self.study, tried.trial, self.plan.params.search):
+            for each in tried.begun:
+                self.pool.stop(each)
+            self._give_up(tried, "pruned", f"after {len(tried.results)} of {len(tried.specs)} folds: {reason}")
+
+    def _finish_trial(self, tried: _UnderWay) -> None:
+        scored = self.scorer.score([tried.results[spec.fold] for spec in tried.specs])
+        evaluation = scored.evaluation
+        self.tracker.log_metrics(tried.run_id, scored.metrics())
+        self.tracker.log_figure(tried.run_id, confusion_figure(evaluation, self.plan.task), "confusion.png")
+        self.tracker.set_tags(tried.run_id, {"lumbargrade.state": "complete"})
+        self.tracker.end_run(tried.run_id)
+        tried.trial.set_user_attr("fold_run_ids", [tried.fold_runs[spec.fold] for spec in tried.specs])
+        self.study.tell(tried.trial, evaluation.score)
+        self._under_way.remove(tried)
+        best = best_trial(self.study)
+        known = f" (best {best.value:.4f})" if best is not None else ""
+        self._on_trial(
+            f"trial {place(tried.trial)}: score {evaluation.score:.4f}{known}, accuracy {evaluation.accuracy:.1%}"
+        )
+
+    def _give_up(self, tried: _UnderWay, state: str, reason: str) -> None:
+        """Ends a trial that gets no score; Optuna calls both kinds pruned, so the state is kept beside it."""
+        ended = {"pruned": "KILLED", "diverged": "FAILED"}[state]
+        for spec in tried.begun:
+            self.tracker.end_run(tried.fold_runs[spec.fold], ended)
+        tried.trial.set_user_attr("state", state)
+        tried.trial.set_user_attr("reason", reason)
+        self.tracker.set_tags(tried.run_id, {"lumbargrade.state": state, "lumbargrade.reason": reason})
+        self.tracker.end_run(tried.run_id, "FINISHED" if state == "pruned" else "FAILED")
+        self.study.tell(tried.trial, state=TrialState.PRUNED)
+        self._under_way.remove(tried)
+        self._on_trial(f"trial {place(tried.trial)}: {'given up' if state == 'diverged' else state}, {reason}")
+
+    def _log_epoch(self, run_id: str, spec: AnySpec, epoch: Epoch) -> None:
+        """Logs an epoch once, also when a trial that was cut off is run again."""
+        if run_id not in self._logged:
+            self._logged[run_id] = self.tracker.last_step(run_id, "train_loss")
+        if epoch.epoch > self._logged[run_id]:
+            self.tracker.log_metrics(run_id, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
+            self._logged[run_id] = epoch.epoch
+        self._epochs[spec.folder] = epoch.epoch
+        self._on_progress(self._progress())
+
+    def _finish_fold(self, run_id: str, result: FoldResult) -> None:
+        """Where a fold ran and what came of it: no parameters, as another machine may train it again, otherwise."""
+        where = {name: str(getattr(result, name)) for name in ("host", "device", "precision", "threads")}
+        self.tracker.log_params(run_id, {"fold": result.fold})
+        self.tracker.set_tags(run_id, {f"lumbargrade.{name}": value for name, value in where.items()})
+        told = {"images_per_second": result.images_per_second, "kept_epoch": result.epoch, "epochs": result.epochs}
+        self.tracker.log_metrics(run_id, told)
+        self.tracker.end_run(run_id)
+
+    def _progress(self) -> SearchProgress:
+        """How far the search is; what pruning may save is not known yet."""
+        under_way = list(self._under_way)
+        live = {spec.folder for tried in under_way for spec in tried.specs}
+        known = dict(self._epochs)
+        ended = sum(epochs for folder, epochs in known.items() if folder not in live)
+        per_trial = self.plan.params.training.epochs * self.plan.params.split.folds
+        best = best_trial(self.study)
+        return SearchProgress(
+            trials=len(ended_trials(self.study)),
+            of_trials=self.plan.params.search.trials,
+            folds=self.pool.running,
+            places=self.pool.places,
+            best=best.value if best is not None else None,
+            epochs=sum(known.values()),
+            of_epochs=ended + sum(tried.epochs for tried in under_way) + self._missing * per_trial,
+        )
