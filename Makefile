@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := .venv/bin
 
-.PHONY: run test server lint page lint-page clean
+.PHONY: run test test-cluster server lint page lint-page clean
 
 # The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/web/page/index.html
@@ -18,6 +18,11 @@ server: .venv/installed page
 
 test: .venv/installed lint page lint-page
 	$(BIN)/pytest -n auto --dist loadfile
+
+# A search on two machines: Ray and PostgreSQL's driver into .venv; PostgreSQL's server is the system's.
+test-cluster: .venv/installed
+	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[cluster]'
+	$(BIN)/pytest -v tests/training/test_cluster.py
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -12,7 +12,13 @@ from lumbargrade.training.align import align
 from lumbargrade.training.calibrate import fit_calibration
 from lumbargrade.training.measures import scores
 from lumbargrade.training.predict import complete_cells
-from lumbargrade.training.pruning import make_pruner, reason_to_prune, report_fold, study_losses
+from lumbargrade.training.pruning import (
+    make_pruner,
+    reason_to_prune,
+    reason_to_stop_epochs,
+    report_fold,
+    study_losses,
+)
 
 
 def fold_losses(studies: range, mean: float, rng: np.random.Generator) -> pd.Series:
@@ -104,3 +110,15 @@ def test_without_a_finished_trial_nothing_is_stopped() -> None:
         study = optuna.create_study(pruner=make_pruner(search))
         study.tell(study.ask(), state=TrialState.PRUNED)
         assert reason_to_prune(study, begun(study, search, 0, 9.0), search) == ""
+
+
+def test_a_first_fold_is_stopped_if_it_is_worse_than_the_median_by_then() -> None:
+    others = [[1.0, 0.8, 0.6], [1.0, 0.7, 0.9], [1.0, 0.9], [1.0, 0.6, 0.5], [1.0]]
+    assert reason_to_stop_epochs([2.0], others, 6) == "", "before a third of the epochs"
+    assert reason_to_stop_epochs([2.0, 0.76], others, 6) == (
+        "its validation loss 0.7600 is worse than the median of 4 trials by then (0.7500)"
+    )
+    assert reason_to_stop_epochs([2.0, 0.75], others, 6) == ""
+    assert reason_to_stop_epochs([0.7, 2.0], others, 6) == "", "its best epoch counts"
+    assert reason_to_stop_epochs([2.0, 2.0, 2.0], others, 6) == "", "three others are too few"
+    assert reason_to_stop_epochs([2.0, 2.0], others, 2) == "", "the fold is over"

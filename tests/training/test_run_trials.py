@@ -175,6 +175,51 @@ def test_trials_of_the_same_parameters_do_not_train_in_one_folder_at_once(tmp_pa
     assert (outcome.trials, len({trial for trial, _ in pool.begun})) == (4, 1)
 
 
+def test_a_trial_that_learns_worse_than_the_others_is_stopped_in_its_first_fold(tmp_path: Path) -> None:
+    class Learning(WatchedPool):
+        """The sixth trial's losses are the worst; its process is told to stop while it trains."""
+
+        def _begin(self, spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:
+            future = super()._begin(spec, on_epoch, stop)
+            self.epochs = [(spec, on_epoch, epoch) for epoch in range(1, 7)]
+            return future
+
+        def next(self) -> tuple[AnySpec, FoldFuture | None]:
+            trials = list(dict.fromkeys(trial for trial, _ in self.begun))
+            for spec, on_epoch, number in self.epochs:
+                loss = 1.0 - 0.1 * number + (0.3 if trials.index(spec.folder.parent.name) == 5 else 0.0)
+                on_epoch(
+                    spec,
+                    Epoch(
+                        epoch=number,
+                        train_loss=1,
+                        validation_loss=loss,
+                        validation_accuracy=1,
+                        learning_rate=1,
+                        seconds=1,
+                    ),
+                )
+            return super().next()
+
+    plan = make_plan(tmp_path / "search", 7, 2, "none", 0)
+    search = plan.params.search.model_copy(update={"epoch_pruning": "median"})
+    training = plan.params.training.model_copy(update={"epochs": 6})
+    params = plan.params.model_copy(update={"search": search, "training": training})
+    plan = type(plan)(params, plan.task, plan.data, plan.crops, plan.split, plan.folder)
+    tracker = Tracker("search")
+    with Learning(1) as pool:
+        outcome = run_search(plan, tracker, pool, lambda _: None)
+    reason = "in epoch 2 of fold 0: its validation loss 1.1000 is worse than the median of 5 trials by then (0.8000)"
+    assert [(trial.state, trial.reason) for trial in outcome.tried] == [
+        *[("complete", "")] * 5,
+        ("pruned", reason),
+        ("complete", ""),
+    ]
+    (fold,) = [run for run in tracked_runs(tracker, "fold") if run.info.status == "KILLED"]
+    steps = tracker.client.get_metric_history(fold.info.run_id, "validation_loss")
+    assert [point.step for point in steps] == [1, 2]
+
+
 def test_who_watches_is_told_of_trials_devices_and_epochs(tmp_path: Path) -> None:
     class Telling(SimulatedPool):
         def _begin(self, spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:

@@ -36,7 +36,7 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
     weights = {cost.network: cost.weights * 4 for cost in costs}
     packaged = sum(weights.values()) * folds
     copies = 4 if params.training.ema else 3
-    devices = min(len(find_devices()), folds)
+    devices = len(find_devices(per_device=params.folds_per_device))
     each = f"{cells:,} x {_CHANNELS} x {params.prepare.crop_pixels}² bytes"
     needs = [*_dataset_needs(Path(params.dataset.path), size)]
     needs.append(DiskNeed(what="crops at labelled points", bytes=cells * crop, why=each))

@@ -3,8 +3,10 @@
 `lumbargrade run` runs it; `prefect deploy` schedules it.
 """
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,8 +55,9 @@ from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.serving.answer import Answer, answer_over_http
 from lumbargrade.serving.reference import answer_reference
 from lumbargrade.task import GradingTask, load_task, save_task
+from lumbargrade.training.cluster import ADDRESS, join_cluster, run_on_cluster
 from lumbargrade.training.crossval import OnEpoch, run_fold
-from lumbargrade.training.devices import Device, find_devices
+from lumbargrade.training.devices import find_devices
 from lumbargrade.training.locating import LocatorPlan, save_located, train_locators
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.training.pool import FoldFuture, FoldPool
@@ -82,8 +85,9 @@ def _worth_retrying(task: object, run: object, state: State[object]) -> bool:
     return not isinstance(state.result(raise_on_failure=False), InputError | DivergedError)
 
 
-_RUNNER: ThreadPoolTaskRunner[FoldResult] = ThreadPoolTaskRunner(max_workers=16)
-"""More folds than this do not wait for devices at once; each still leases its device."""
+RunFold = Callable[[AnySpec, OnEpoch, Event], FoldResult]
+_RUNNER: ThreadPoolTaskRunner[FoldResult] = ThreadPoolTaskRunner(max_workers=256)
+"""A thread watches over each fold; how many there are at a time is the devices' matter."""
 
 
 @flow(name="retrain", task_runner=_RUNNER)  # type: ignore[arg-type]
@@ -194,22 +198,35 @@ def guard_split(folder: Path) -> int:
 
 
 @task(name="fold", cache_policy=NO_CACHE, retries=1, retry_condition_fn=_worth_retrying)
-def train_fold(spec: AnySpec, devices: Sequence[Device], on_epoch: OnEpoch, stop: Event) -> FoldResult | State[None]:
+def train_fold(run: RunFold, spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldResult | State[None]:
     """Trains one fold in a process of its own."""
     try:
-        return run_fold(spec, devices, on_epoch, stop)
+        return run(spec, on_epoch, stop)
     except StoppedError as error:
         return Completed(name="Stopped", message=str(error))
 
 
-def fold_pool(threads: int, per_device: int) -> FoldPool:
-    """Trains folds as tasks."""
-    devices = find_devices(threads, per_device)
+@contextmanager
+def fold_pool(threads: int, per_device: int) -> Iterator[FoldPool]:
+    """Trains folds as tasks, on this machine's devices or on a cluster."""
 
-    def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:
-        return cast(FoldFuture, train_fold.submit(spec, devices, on_epoch, stop))
+    def pool(run: RunFold, places: int) -> FoldPool:
+        def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:
+            return cast(FoldFuture, train_fold.submit(run, spec, on_epoch, stop))
 
-    return FoldPool(submit, len(devices))
+        return FoldPool(submit, places)
+
+    if os.environ.get(ADDRESS):
+        with (
+            join_cluster(threads, per_device) as cluster,
+            pool(partial(run_on_cluster, cluster), cluster.places) as folds,
+        ):
+            _tell(f"training on the Ray cluster {os.environ[ADDRESS]}, {cluster.places} folds at a time")
+            yield folds
+    else:
+        devices = find_devices(threads, per_device)
+        with pool(lambda spec, on_epoch, stop: run_fold(spec, devices, on_epoch, stop), len(devices)) as folds:
+            yield folds
 
 
 def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> SearchPlan:

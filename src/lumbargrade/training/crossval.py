@@ -16,6 +16,7 @@ from lumbargrade.training.spec import (
     ERROR,
     HISTORY,
     LOG,
+    RESULT,
     SPEC,
     AnySpec,
     Epoch,
@@ -49,15 +50,9 @@ def run_fold(
         StoppedError: It was stopped.
         LumbargradeError: It failed, died, or ran out of its time.
     """
-    text = spec.model_dump_json(indent=2)
-    path = spec.folder / SPEC
-    finished = read_result(spec.folder)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        finished = None
-        (spec.folder / HISTORY).unlink(missing_ok=True)
-        write_text(path, text)
+    finished = begin_fold(spec)
     if finished is not None:
-        _report(spec, 0, on_epoch)
+        report_epochs(spec, 0, on_epoch)
         return finished
     (spec.folder / ERROR).unlink(missing_ok=True)
     with lease(devices, stop=stop, work=str(spec.folder)) as device:
@@ -66,6 +61,27 @@ def run_fold(
     if result is None:
         raise LumbargradeError(f"fold {spec.fold} ended without a result; see {spec.folder / LOG}")
     return result
+
+
+def begin_fold(spec: AnySpec) -> FoldResult | None:
+    """Writes what a fold's process is to be told; returns the result if the same has been trained before."""
+    text = spec.model_dump_json(indent=2)
+    path = spec.folder / SPEC
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return read_result(spec.folder)
+    (spec.folder / HISTORY).unlink(missing_ok=True)
+    (spec.folder / RESULT).unlink(missing_ok=True)
+    write_text(path, text)
+    return None
+
+
+def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int:
+    """Passes new epochs on and returns how many have been passed on so far."""
+    epochs = read_history(spec.folder)
+    if on_epoch is not None:
+        for epoch in epochs[reported:]:
+            on_epoch(spec, epoch)
+    return len(epochs)
 
 
 def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch | None, stop: threading.Event) -> None:
@@ -83,7 +99,7 @@ def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch 
         )
         try:
             while process.poll() is None:
-                reported = _report(spec, reported, on_epoch)
+                reported = report_epochs(spec, reported, on_epoch)
                 if time.monotonic() > stop_at:
                     raise LumbargradeError(
                         f"fold {spec.fold} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
@@ -92,7 +108,7 @@ def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch 
                     raise StoppedError(f"fold {spec.fold} was stopped; run again: it goes on")
         finally:
             _kill_tree(process)
-    _report(spec, reported, on_epoch)
+    report_epochs(spec, reported, on_epoch)
     if process.returncode != 0:
         raise _failure(spec, process.returncode)
 
@@ -107,15 +123,6 @@ def _environment(device: Device) -> dict[str, str]:
         "LUMBARGRADE_PARENT": str(os.getpid()),
         DEVICE: device.name,
     }
-
-
-def _report(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int:
-    """Passes new epochs on and returns how many have been passed on so far."""
-    epochs = read_history(spec.folder)
-    if on_epoch is not None:
-        for epoch in epochs[reported:]:
-            on_epoch(spec, epoch)
-    return len(epochs)
 
 
 def _kill_tree(process: subprocess.Popen[bytes]) -> None:

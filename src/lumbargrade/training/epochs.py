@@ -15,7 +15,17 @@ import torch
 from lumbargrade.errors import DivergedError
 from lumbargrade.files import replaced_file, write_text
 from lumbargrade.training.checkpoint import Checkpoint, Learner, remove_checkpoint
-from lumbargrade.training.spec import DEVICE, HISTORY, PREDICTIONS, RESULT, AnySpec, Epoch, FoldResult, LocatorSpec
+from lumbargrade.training.spec import (
+    DEVICE,
+    HISTORY,
+    HOST,
+    PREDICTIONS,
+    RESULT,
+    AnySpec,
+    Epoch,
+    FoldResult,
+    LocatorSpec,
+)
 
 
 class Run(Protocol):
@@ -107,7 +117,7 @@ def finish_fold(run: Run, course: Course, predictions: pd.DataFrame) -> FoldResu
         epoch=course.best.epoch,
         epochs=course.epochs,
         validation_loss=course.best.validation_loss,
-        host=socket.gethostname(),
+        host=os.environ.get(HOST) or socket.gethostname(),
         device=os.environ.get(DEVICE, run.device.type),
         began=course.began,
         ended=datetime.now(UTC),

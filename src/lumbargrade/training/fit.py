@@ -64,6 +64,7 @@ class _Run:
     grades: Tensor
     owners: Tensor
     weights: Tensor
+    task_weights: Tensor
     training: NDArray[np.int64]
     validation: dict[str, NDArray[np.int64]]
 
@@ -97,6 +98,7 @@ class _Run:
             grades=torch.from_numpy(packed.index["grade"].fillna(0).to_numpy(np.int64)).to(device),
             owners=torch.tensor(packed.index.groupby(["study_id", "folder"]).ngroup().tolist(), device=device),
             weights=torch.tensor(params.grade_weights or spec.task.grade_weights, device=device),
+            task_weights=torch.tensor(spec.task.grade_weights, device=device),
             training=training,
             validation=validation,
         )
@@ -176,7 +178,7 @@ class _Run:
         for start in range(0, len(validation), self.spec.training.batch_size):
             rows = validation[start : start + self.spec.training.batch_size]
             logits = self._logits(grader, grader.see(self._crops(rows)), rows)
-            loss_sum, weight_sum = weighted_cross_entropy(logits, self.grades[rows], self.weights)
+            loss_sum, weight_sum = weighted_cross_entropy(logits, self.grades[rows], self.task_weights)
             right += (logits.argmax(1) == self.grades[rows]).sum()
             total, weight = total + loss_sum, weight + weight_sum
         return float(total / weight), float(right) / len(validation)

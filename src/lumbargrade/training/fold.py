@@ -10,13 +10,15 @@ import time
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.training.fit import train_fold
 from lumbargrade.training.fit_locator import train_locator
-from lumbargrade.training.spec import ERROR, LocatorSpec, read_spec
+from lumbargrade.training.spec import ERROR, LocatorSpec, read_result, read_spec
 
+LOCK = "fold.lock"
 _PARENT = "LUMBARGRADE_PARENT"
 
 
@@ -26,10 +28,9 @@ def main(folder: Path) -> int:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
     spec = read_spec(folder)
     try:
-        if isinstance(spec, LocatorSpec):
-            train_locator(spec)
-        else:
-            train_fold(spec)
+        with FileLock(folder / LOCK, is_singleton=False):  # a machine that was given up may still train it
+            if read_result(folder) is None:
+                train_locator(spec) if isinstance(spec, LocatorSpec) else train_fold(spec)
     except LumbargradeError as error:
         write_text(folder / ERROR, str(error))
         return error.exit_code

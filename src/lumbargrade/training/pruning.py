@@ -1,6 +1,7 @@
-"""When a trial is not worth its other folds: rules for Optuna, and the losses that they look at."""
+"""When a trial is not worth its other folds or epochs: rules for Optuna, and the losses that they look at."""
 
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,11 @@ from lumbargrade.training.calibrate import fit_calibration
 from lumbargrade.training.predict import complete_cells
 from lumbargrade.training.score import score_sums, weigh_probabilities
 from lumbargrade.training.trials import best_trial, mean_report, place
+
+_WARM_UP = 3
+"""The part of a fold's epochs, as a divisor, before which its losses say little."""
+_OTHERS = 4
+"""Trials that a median is of, at least."""
 
 
 class WorstFoldPruner(BasePruner):
@@ -72,6 +78,24 @@ def reason_to_prune(study: optuna.Study, trial: Trial, search: SearchParams) -> 
         f"on the same {len(ours.intermediate_values)} studies its mean loss is {mean:.4f}, that of trial {place(best)} "
         f"{same:.4f}, which is better beyond chance (Wilcoxon's signed-rank test, p < {search.pruning_p:g})"
     )
+
+
+def reason_to_stop_epochs(losses: Sequence[float], others: Iterable[Sequence[float]], epochs: int) -> str:
+    """Why a trial is stopped in its first fold, in words; empty if it goes on. Optuna's median rule.
+
+    Args:
+        losses: Validation losses of its epochs so far.
+        others: Those of other trials' first folds, whole or as far as they came.
+        epochs: Of a whole fold.
+    """
+    done = len(losses)
+    known = [min(each[:done]) for each in others if len(each) >= done]
+    if done >= epochs or done * _WARM_UP < epochs or len(known) < _OTHERS:
+        return ""
+    best, usual = min(losses), float(np.median(known))
+    if best <= usual:
+        return ""
+    return f"its validation loss {best:.4f} is worse than the median of {len(known)} trials by then ({usual:.4f})"
 
 
 def study_losses(

@@ -1,6 +1,7 @@
 """Runs the trials of a search: which fold is trained next, what MLflow and Optuna are told, what is stopped."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from lumbargrade.training.out_of_fold import OutOfFold
 from lumbargrade.training.plan import SearchPlan, SearchProgress
 from lumbargrade.training.plots import confusion_figure
 from lumbargrade.training.pool import FoldPool
-from lumbargrade.training.pruning import reason_to_prune, report_fold
-from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, FoldSpec
+from lumbargrade.training.pruning import reason_to_prune, reason_to_stop_epochs, report_fold
+from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, FoldSpec, read_history
 from lumbargrade.training.study import next_trial
 from lumbargrade.training.tracking import Tracker
 from lumbargrade.training.trials import best_trial, ended_trials, place
@@ -79,6 +80,8 @@ class TrialRunner:
         self._under_way: list[_UnderWay] = []
         self._logged: dict[str, int] = {}
         self._epochs: dict[Path, int] = {}
+        self._losses = {spec.folder: losses for spec, losses in self._first_folds()}
+        self._hopeless: dict[Path, str] = {}
 
     def run(self, trials: int) -> None:
         """Runs so many trials to their ends.
@@ -143,14 +146,15 @@ class TrialRunner:
         """Waits for the next fold that ends, and decides what becomes of its trial."""
         spec, future = self.pool.next()
         if future is None:
+            remove_checkpoint(spec.folder)
+            reason = self._hopeless.pop(spec.folder, "")
+            for tried in [each for each in self._under_way if reason and spec in each.begun]:
+                self._give_up(tried, "pruned", reason)
             return
         tried = next(each for each in self._under_way if spec in each.begun)
         try:
             result = future.result()
         except DivergedError as error:
-            for each in tried.begun:
-                self.pool.stop(each)
-                remove_checkpoint(each.folder)
             self._give_up(tried, "diverged", str(error))
             return
         tried.results[result.fold] = result
@@ -160,8 +164,6 @@ class TrialRunner:
         if len(tried.results) == len(tried.specs):
             self._finish_trial(tried)
         elif reason := reason_to_prune(self.study, tried.trial, self.plan.params.search):
-            for each in tried.begun:
-                self.pool.stop(each)
             self._give_up(tried, "pruned", f"after {len(tried.results)} of {len(tried.specs)} folds: {reason}")
 
     def _finish_trial(self, tried: _UnderWay) -> None:
@@ -184,6 +186,7 @@ class TrialRunner:
         """Ends a trial that gets no score; Optuna calls both kinds pruned, so the state is kept beside it."""
         ended = {"pruned": "KILLED", "diverged": "FAILED"}[state]
         for spec in tried.begun:
+            self.pool.stop(spec)
             self.tracker.end_run(tried.fold_runs[spec.fold], ended)
         tried.trial.set_user_attr("state", state)
         tried.trial.set_user_attr("reason", reason)
@@ -195,13 +198,35 @@ class TrialRunner:
 
     def _log_epoch(self, run_id: str, spec: AnySpec, epoch: Epoch) -> None:
         """Logs an epoch once, also when a trial that was cut off is run again."""
+        if spec.folder in self._hopeless:
+            return
         if run_id not in self._logged:
             self._logged[run_id] = self.tracker.last_step(run_id, "train_loss")
         if epoch.epoch > self._logged[run_id]:
             self.tracker.log_metrics(run_id, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
             self._logged[run_id] = epoch.epoch
         self._epochs[spec.folder] = epoch.epoch
+        if spec.fold == 0 and self.plan.params.search.epoch_pruning != "none":
+            self._watch_losses(spec, epoch)
         self._on_progress(self._progress())
+
+    def _watch_losses(self, spec: AnySpec, epoch: Epoch) -> None:
+        """Stops a first fold that does worse than others did by this epoch."""
+        others = [losses for folder, losses in self._losses.copy().items() if folder != spec.folder]
+        self._losses[spec.folder] = ours = [
+            *self._losses.get(spec.folder, [])[: epoch.epoch - 1],
+            epoch.validation_loss,
+        ]
+        if reason := reason_to_stop_epochs(ours, others, spec.training.epochs):
+            self._hopeless[spec.folder] = f"in epoch {epoch.epoch} of fold 0: {reason}"
+            self.pool.stop(spec)
+
+    def _first_folds(self) -> Iterator[tuple[FoldSpec, list[float]]]:
+        """The first folds of trials that ended before this process began, and their validation losses."""
+        for trial in ended_trials(self.study):
+            training = TrainingParams.model_validate_json(json.dumps(trial.user_attrs["training"]))
+            first = self.plan.fold_specs(training)[0]
+            yield first, [epoch.validation_loss for epoch in read_history(first.folder)]
 
     def _finish_fold(self, run_id: str, result: FoldResult) -> None:
         """Where a fold ran and what came of it: no parameters, as another machine may train it again, otherwise."""

@@ -11,6 +11,8 @@ drawn then depends on which trials have ended.
 import json
 from collections.abc import Callable
 
+from optuna.exceptions import StorageInternalError
+
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.models.backbone import check_weights
@@ -25,7 +27,7 @@ from lumbargrade.training.report import report_html, report_pictures
 from lumbargrade.training.run_trials import TrialRunner
 from lumbargrade.training.search_plots import PLOTS, Lane, lanes_figure, study_figures
 from lumbargrade.training.spec import read_result
-from lumbargrade.training.study import open_study
+from lumbargrade.training.study import open_study, signs_of_life
 from lumbargrade.training.suspects import label_suspects
 from lumbargrade.training.tracking import Tracker
 from lumbargrade.training.trials import best_trial, ended_trials, place, tried_trial
@@ -58,10 +60,15 @@ def run_search(
         missing = max(plan.params.search.trials - len(ended_trials(study)), 0)
         runner = TrialRunner(plan, tracker, pool, study, run_id, on_trial, on_progress)
         try:
-            runner.run(missing)
+            with signs_of_life(study):
+                runner.run(missing)
             outcome = _outcome(runner, missing)
         except BaseException as error:
             tracker.end_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+            if isinstance(error, StorageInternalError):
+                raise LumbargradeError(
+                    f"the search's database does not answer any more; when it does, run again: {plan.name} goes on"
+                ) from error
             raise
         tracker.end_run(run_id)
         return outcome

@@ -21,6 +21,8 @@ ERROR = "error.txt"
 LOG = "log.txt"
 DEVICE = "LUMBARGRADE_DEVICE"
 """Environment variable with the name of the device that a training process was lent."""
+HOST = "LUMBARGRADE_HOST"
+"""Environment variable with the name that its machine goes by in a cluster."""
 
 
 class FoldSpec(BaseModel):
@@ -85,6 +87,7 @@ class Epoch(BaseModel):
     """One line of the history: losses are cross-entropies, of a cell (weighted) or of a place to find.
 
     Attributes:
+        validation_loss: A grader's is weighted as its task says, whatever it trains with, so that trials compare.
         validation_accuracy: Share of cells graded rightly, or of places found within a few pixels.
     """
 

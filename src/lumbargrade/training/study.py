@@ -1,19 +1,43 @@
-"""The Optuna study of a search: opened again after a kill, and asked for what to try next."""
+"""The Optuna study of a search: opened again after a kill, and asked for what to try next.
+
+It lies in a file beside the search's folds, or in a database that the environment names, such as PostgreSQL. Only the
+process that runs the search works with it. Optuna's heartbeats belong to its own loop; a search that asks and tells gives its
+own signs of life.
+"""
 
 import json
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
+from optuna.exceptions import StorageInternalError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.params import Choices, FloatRange, Params, TrainingParams, override_training
 from lumbargrade.training.plan import SearchPlan
 from lumbargrade.training.pruning import make_pruner
 from lumbargrade.training.trials import PLACE, ended_trials
 
+STORAGE = "LUMBARGRADE_SEARCH_STORAGE"
+"""Environment variable with a database's address, such as ``postgresql+psycopg://user:password@host/name``."""
+
+_ALIVE = "alive"
+"""Attribute of a study: changes as long as a process runs the search, and is empty when it has left."""
+
+_SIGN_SECONDS = 5.0
+_DEAD_SECONDS = 20.0
 _AGAIN = "tries_again"
 """Attribute of a trial: the Optuna number of the one that was cut off."""
 
@@ -23,26 +47,96 @@ def open_study(plan: SearchPlan) -> optuna.Study:
 
     One whose parameters were all drawn is tried again with these; of one that was cut off earlier the sampler draws the
     same once more, and the first trial is queued until it has begun.
+
+    Raises:
+        InputError: The database that the environment names cannot be used.
+        LumbargradeError: A process on another machine runs the search.
     """
-    path = plan.folder / plan.name / "optuna.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
     params = plan.params
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         study_name=plan.name,
-        storage=JournalStorage(JournalFileBackend(str(path))),
+        storage=_storage(plan),
         direction="minimize",
         pruner=make_pruner(params.search),
         load_if_exists=True,
     )
-    again = {trial.user_attrs.get(_AGAIN) for trial in study.get_trials(deepcopy=False)}
-    for trial in study.get_trials(states=[TrialState.RUNNING]):
-        if PLACE in trial.user_attrs and set(trial.params) == set(params.search.space) and trial.number not in again:
-            study.add_trial(_same_again(trial))
+    running = study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    if running and study.user_attrs.get(_ALIVE):
+        _wait_for_death(study)
+    for trial in running:
         study.tell(trial.number, state=TrialState.FAIL)
+    again = {trial.user_attrs.get(_AGAIN) for trial in study.get_trials(deepcopy=False)}
+    for trial in study.get_trials(deepcopy=False, states=[TrialState.FAIL]):
+        if PLACE in trial.user_attrs and trial.number not in again:
+            study.add_trial(_same_again(trial))
     if not ended_trials(study) and not study.get_trials(states=[TrialState.WAITING]):
         study.enqueue_trial(_first_trial(params))
     return study
+
+
+@contextmanager
+def signs_of_life(study: optuna.Study) -> Iterator[None]:
+    """Tells other machines that the search is running, if they can see its study."""
+    if not os.environ.get(STORAGE):
+        yield
+        return
+    left, life = threading.Event(), uuid.uuid4().hex
+
+    def give() -> None:
+        for sign in range(sys.maxsize):
+            with suppress(Exception):  # a database that is away for a moment; the search itself says if it stays away
+                study.set_user_attr(_ALIVE, f"{life} {sign}")
+            if left.wait(_SIGN_SECONDS):
+                return
+
+    study.set_user_attr(_ALIVE, life)
+    thread = threading.Thread(target=give, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        thread.join()
+        with suppress(StorageInternalError):
+            study.set_user_attr(_ALIVE, "")
+
+
+def _storage(plan: SearchPlan) -> BaseStorage:
+    address = os.environ.get(STORAGE)
+    if not address:
+        path = plan.folder / plan.name / "optuna.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+    try:
+        shown = make_url(address).render_as_string(hide_password=True)
+    except ArgumentError:
+        raise InputError(
+            f"{STORAGE} is no address of a database; give one like postgresql+psycopg://user:password@host/name"
+        ) from None
+    try:
+        return RDBStorage(address, engine_kwargs={"pool_pre_ping": True})
+    except ImportError as error:
+        raise InputError(
+            f"the driver of {shown} ({STORAGE}) is not installed; pip install 'lumbargrade[cluster]' has PostgreSQL's"
+        ) from error
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200]
+        raise InputError(
+            f"the database {shown} cannot be used ({reason}); start it, correct {STORAGE}, or unset it to keep the study in a "
+            "file"
+        ) from error
+
+
+def _wait_for_death(study: optuna.Study) -> None:
+    """Waits until the process whose trials are open would have given a sign of life; clocks of machines may differ."""
+    last, until = study.user_attrs[_ALIVE], time.monotonic() + _DEAD_SECONDS
+    while time.monotonic() < until:
+        time.sleep(_SIGN_SECONDS / 5)
+        if study.user_attrs[_ALIVE] != last:
+            raise LumbargradeError(
+                f"search {study.study_name} is already running on another machine; wait for it or stop it"
+            )
 
 
 def next_trial(study: optuna.Study, params: Params) -> tuple[Trial, TrainingParams]:
