@@ -35,6 +35,7 @@ from lumbargrade.training.pool import local_pool
 from lumbargrade.training.search import run_search
 from lumbargrade.training.spec import HISTORY, MODEL, read_history
 from lumbargrade.training.tracking import Tracker
+from lumbargrade.training.trials import place
 
 STUDIES = 24
 CLOCK = {"seconds", "images_per_second"}
@@ -72,8 +73,8 @@ def make_crops(folder: Path) -> None:
     task, params = load_task("disc_degeneration"), make_plan(1, 1).params
     draw, rows, crops = np.random.default_rng(0), [], []
     for study in range(STUDIES):
-        for place, level in enumerate(task.levels):
-            grade, side = (study + place) % 3, params.prepare.crop_pixels
+        for number, level in enumerate(task.levels):
+            grade, side = (study + number) % 3, params.prepare.crop_pixels
             crops.append(np.clip(draw.normal(50 + 70 * grade, 20, (3, side, side)), 0, 255).astype(np.uint8))
             rows.append((study, 1, 1, "disc_degeneration", level, "disc", 0.0, 0.0, grade, np.nan))
     columns = ["study_id", "series_id", "instance_number", "condition", "level", "group", "x", "y", "grade", "error_mm"]
@@ -184,18 +185,19 @@ def study(folder: Path) -> list[Any]:
     trials = optuna.load_study(study_name=path.parent.name, storage=storage).trials
     ended = [trial for trial in trials if trial.state is not TrialState.FAIL]
     return [
-        (trial.state, trial.params, trial.values, trial.intermediate_values, trial.user_attrs["training"])
+        (place(trial), trial.state, trial.params, trial.values, trial.intermediate_values, trial.user_attrs["training"])
         for trial in ended
     ]
 
 
 def runs(folder: Path) -> dict[str, Any]:
-    """MLflow's tree: parent, status, parameters, metrics of each step and names of the artifacts of each run, by key."""
+    """MLflow's tree: name, parent, status, parameters, metrics of each step and names of the artifacts of each run, by key."""
     client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
     found = client.search_runs([each.experiment_id for each in client.search_experiments()])
     keys = {run.info.run_id: run.data.tags["lumbargrade.key"] for run in found}
     return {
         keys[run.info.run_id]: (
+            run.info.run_name,
             keys.get(run.data.tags.get("mlflow.parentRunId", "")),
             run.info.status,
             run.data.params,
