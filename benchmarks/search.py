@@ -36,7 +36,7 @@ from lumbargrade.training.fit import train_fold
 from lumbargrade.training.plan import SearchPlan
 from lumbargrade.training.pool import FoldFuture, FoldPool
 from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_result
+from lumbargrade.training.spec import SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_history, read_result
 from lumbargrade.training.tracking import Tracker
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -44,9 +44,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "worst_fold": {"pruning": "worst_fold"},
     "wilcoxon": {"pruning": "wilcoxon"},
     "wilcoxon 0.1": {"pruning": "wilcoxon", "pruning_p": 0.1},
-    "median": {"pruning": "none", "epoch_pruning": "median"},
-    "wilcoxon, median": {"pruning": "wilcoxon", "epoch_pruning": "median"},
-    "wilcoxon 0.1, median": {"pruning": "wilcoxon", "pruning_p": 0.1, "epoch_pruning": "median"},
+    "epochs 0.5": {"pruning": "none", "epoch_keep": 0.5},
+    "wilcoxon, epochs 0.5": {"pruning": "wilcoxon", "epoch_keep": 0.5},
+    "wilcoxon, epochs 0.25": {"pruning": "wilcoxon", "epoch_keep": 0.25},
+    "wilcoxon 0.1, epochs 0.5": {"pruning": "wilcoxon", "pruning_p": 0.1, "epoch_keep": 0.5},
+    "wilcoxon 0.1, epochs 0.25": {"pruning": "wilcoxon", "pruning_p": 0.1, "epoch_keep": 0.25},
 }
 FOLDS = 5
 SPACE = {
@@ -92,7 +94,7 @@ class ReplayingPool(FoldPool):
         kept = self._kept / spec.folder.parent.name / spec.folder.name
         known = read_result(kept)
         if known is not None:
-            for epoch in known.history():
+            for epoch in read_history(kept):
                 each(epoch)
             shutil.copytree(kept, spec.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SPEC))
             return known.model_copy(update={"folder": spec.folder})

@@ -240,8 +240,8 @@ class SearchParams(_Section):
             than the best trial's worst fold; ``wilcoxon`` if its studies' losses are worse than the best trial's by a
             paired test.
         pruning_p: Chance of error at which ``wilcoxon`` stops a trial; it is tested after each fold.
-        epoch_pruning: When a trial is stopped in its first fold: ``none`` is never; ``median`` if after a third of its
-            epochs its best validation loss is worse than the median of what other trials had by then, of at least four.
+        epoch_keep: Share of the trials that go on in their first fold: after a third of its epochs a trial is stopped if its
+            best validation loss is not among the best of what other trials had by then, of at least three; 1 is all.
         space: For each searched field of ``training``, a range or choices. The first trial is ``training``
             as it stands.
     """
@@ -250,7 +250,7 @@ class SearchParams(_Section):
     seed: int = Field(default=0, ge=0)
     pruning: Literal["none", "worst_fold", "wilcoxon"] = "wilcoxon"
     pruning_p: float = Field(default=0.01, gt=0, lt=1)
-    epoch_pruning: Literal["none", "median"] = "none"
+    epoch_keep: float = Field(default=1.0, gt=0, le=1)
     space: dict[str, FloatRange | Choices] = Field(default_factory=dict)
 
 

@@ -1,14 +1,17 @@
 """The pool with real training processes, two at a time on the CPU."""
 
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Event
 
 import psutil
 import pytest
 
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import InputError, LumbargradeError, StoppedError
+from lumbargrade.training.crossval import OnEpoch
 from lumbargrade.training.devices import Device
-from lumbargrade.training.pool import local_pool
-from lumbargrade.training.spec import FoldSpec
+from lumbargrade.training.pool import FoldFuture, FoldPool, local_pool
+from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, FoldSpec
 
 SHARED = (Device("cpu", "", 1), Device("cpu/2", "", 1))
 
@@ -47,6 +50,19 @@ def test_a_fold_that_is_stopped_has_no_result_and_its_process_ends(spec: FoldSpe
     assert not [
         each for each in psutil.process_iter(["cmdline"]) if str(endless.folder) in (each.info["cmdline"] or [])
     ]
+
+
+def test_a_fold_can_be_stopped_by_the_first_epoch_that_it_tells(spec: FoldSpec) -> None:
+    def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:
+        epoch = Epoch(epoch=1, train_loss=1, validation_loss=1, validation_accuracy=1, learning_rate=1, seconds=1)
+        on_epoch(spec, epoch)
+        future: Future[FoldResult] = Future()
+        future.set_exception(StoppedError("stopped") if stop.is_set() else AssertionError("nobody stopped it"))
+        return future
+
+    with FoldPool(submit, 1) as pool:
+        pool.start(spec, lambda spec, epoch: pool.stop(spec))
+        assert pool.next() == (spec, None)
 
 
 def test_one_that_fails_stops_the_others(spec: FoldSpec) -> None:

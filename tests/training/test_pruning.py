@@ -112,13 +112,16 @@ def test_without_a_finished_trial_nothing_is_stopped() -> None:
         assert reason_to_prune(study, begun(study, search, 0, 9.0), search) == ""
 
 
-def test_a_first_fold_is_stopped_if_it_is_worse_than_the_median_by_then() -> None:
-    others = [[1.0, 0.8, 0.6], [1.0, 0.7, 0.9], [1.0, 0.9], [1.0, 0.6, 0.5], [1.0]]
-    assert reason_to_stop_epochs([2.0], others, 6) == "", "before a third of the epochs"
-    assert reason_to_stop_epochs([2.0, 0.76], others, 6) == (
-        "its validation loss 0.7600 is worse than the median of 4 trials by then (0.7500)"
+def test_a_first_fold_is_stopped_if_it_is_not_among_the_best_by_then() -> None:
+    others = [[1.0, 0.8, 0.6], [1.0, 0.7, 0.9], [1.0, 0.9], [1.0, 0.6], [1.0]]
+    assert reason_to_stop_epochs([2.0], others, 6, 0.5) == "", "before a third of the epochs"
+    assert reason_to_stop_epochs([2.0, 0.76], others, 6, 0.5) == (
+        "its validation loss 0.7600 is not among the best 50% of 4 trials by then (0.7500)"
     )
-    assert reason_to_stop_epochs([2.0, 0.75], others, 6) == ""
-    assert reason_to_stop_epochs([0.7, 2.0], others, 6) == "", "its best epoch counts"
-    assert reason_to_stop_epochs([2.0, 2.0, 2.0], others, 6) == "", "three others are too few"
-    assert reason_to_stop_epochs([2.0, 2.0], others, 2) == "", "the fold is over"
+    assert reason_to_stop_epochs([2.0, 0.75], others, 6, 0.5) == ""
+    assert reason_to_stop_epochs([2.0, 0.69], others, 6, 1 / 3) == ""
+    assert reason_to_stop_epochs([2.0, 0.71], others, 6, 1 / 3) != ""
+    assert reason_to_stop_epochs([0.7, 2.0], others, 6, 0.5) == "", "its best epoch counts"
+    assert reason_to_stop_epochs([2.0, 2.0, 2.0], others, 6, 0.5) == "", "two others are too few"
+    assert reason_to_stop_epochs([2.0, 2.0], others, 2, 0.5) == "", "the fold is over"
+    assert reason_to_stop_epochs([2.0, 2.0], others, 6, 1) == "", "all go on"

@@ -202,14 +202,14 @@ def test_a_trial_that_learns_worse_than_the_others_is_stopped_in_its_first_fold(
             return super().next()
 
     plan = make_plan(tmp_path / "search", 7, 2, "none", 0)
-    search = plan.params.search.model_copy(update={"epoch_pruning": "median"})
+    search = plan.params.search.model_copy(update={"epoch_keep": 0.5})
     training = plan.params.training.model_copy(update={"epochs": 6})
     params = plan.params.model_copy(update={"search": search, "training": training})
     plan = type(plan)(params, plan.task, plan.data, plan.crops, plan.split, plan.folder)
     tracker = Tracker("search")
     with Learning(1) as pool:
         outcome = run_search(plan, tracker, pool, lambda _: None)
-    reason = "in epoch 2 of fold 0: its validation loss 1.1000 is worse than the median of 5 trials by then (0.8000)"
+    reason = "in epoch 2 of fold 0: its validation loss 1.1000 is not among the best 50% of 5 trials by then (0.8000)"
     assert [(trial.state, trial.reason) for trial in outcome.tried] == [
         *[("complete", "")] * 5,
         ("pruned", reason),

@@ -66,8 +66,12 @@ class FoldPool:
     def start(self, spec: AnySpec, on_epoch: OnEpoch) -> None:
         """Begins a fold."""
         stop = Event()
-        future = self._submit(spec, on_epoch, stop)
-        self._running[spec.folder] = stop
+        self._running[spec.folder] = stop  # before it begins: its first epoch may be told, and stop it, at once
+        try:
+            future = self._submit(spec, on_epoch, stop)
+        except BaseException:
+            del self._running[spec.folder]
+            raise
         future.add_done_callback(lambda ended: self._ended.put((spec, ended)))
 
     def stop(self, spec: AnySpec) -> None:

@@ -21,8 +21,8 @@ from lumbargrade.training.trials import best_trial, mean_report, place
 
 _WARM_UP = 3
 """The part of a fold's epochs, as a divisor, before which its losses say little."""
-_OTHERS = 4
-"""Trials that a median is of, at least."""
+_OTHERS = 3
+"""Trials that a trial is compared with, at least."""
 
 
 class WorstFoldPruner(BasePruner):
@@ -80,22 +80,23 @@ def reason_to_prune(study: optuna.Study, trial: Trial, search: SearchParams) -> 
     )
 
 
-def reason_to_stop_epochs(losses: Sequence[float], others: Iterable[Sequence[float]], epochs: int) -> str:
-    """Why a trial is stopped in its first fold, in words; empty if it goes on. Optuna's median rule.
+def reason_to_stop_epochs(losses: Sequence[float], others: Iterable[Sequence[float]], epochs: int, keep: float) -> str:
+    """Why a trial is stopped in its first fold, in words; empty if it goes on. The rule of Optuna's percentile pruner.
 
     Args:
         losses: Validation losses of its epochs so far.
         others: Those of other trials' first folds, whole or as far as they came.
         epochs: Of a whole fold.
+        keep: Share of trials that go on.
     """
     done = len(losses)
     known = [min(each[:done]) for each in others if len(each) >= done]
-    if done >= epochs or done * _WARM_UP < epochs or len(known) < _OTHERS:
+    if keep == 1 or done >= epochs or done * _WARM_UP < epochs or len(known) < _OTHERS:
         return ""
-    best, usual = min(losses), float(np.median(known))
-    if best <= usual:
+    best, worst_kept = min(losses), float(np.quantile(known, keep))
+    if best <= worst_kept:
         return ""
-    return f"its validation loss {best:.4f} is worse than the median of {len(known)} trials by then ({usual:.4f})"
+    return f"its validation loss {best:.4f} is not among the best {keep:.0%} of {len(known)} trials by then ({worst_kept:.4f})"
 
 
 def study_losses(

@@ -206,7 +206,7 @@ class TrialRunner:
             self.tracker.log_metrics(run_id, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
             self._logged[run_id] = epoch.epoch
         self._epochs[spec.folder] = epoch.epoch
-        if spec.fold == 0 and self.plan.params.search.epoch_pruning != "none":
+        if spec.fold == 0:
             self._watch_losses(spec, epoch)
         self._on_progress(self._progress())
 
@@ -217,7 +217,8 @@ class TrialRunner:
             *self._losses.get(spec.folder, [])[: epoch.epoch - 1],
             epoch.validation_loss,
         ]
-        if reason := reason_to_stop_epochs(ours, others, spec.training.epochs):
+        keep = self.plan.params.search.epoch_keep
+        if reason := reason_to_stop_epochs(ours, others, spec.training.epochs, keep):
             self._hopeless[spec.folder] = f"in epoch {epoch.epoch} of fold 0: {reason}"
             self.pool.stop(spec)
 
