@@ -27,6 +27,7 @@ import yaml
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.phantom import generate
 from lumbargrade.errors import StoppedError
+from lumbargrade.files import write_text
 from lumbargrade.params import Params, PrepareParams, SplitParams
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
 from lumbargrade.prepare.split import split_studies
@@ -36,7 +37,7 @@ from lumbargrade.training.fit import train_fold
 from lumbargrade.training.plan import SearchPlan
 from lumbargrade.training.pool import FoldFuture, FoldPool
 from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_history, read_result
+from lumbargrade.training.spec import RESULT, SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_history, read_result
 from lumbargrade.training.tracking import Tracker
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -97,7 +98,9 @@ class ReplayingPool(FoldPool):
             for epoch in read_history(kept):
                 each(epoch)
             shutil.copytree(kept, spec.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(SPEC))
-            return known.model_copy(update={"folder": spec.folder})
+            moved = known.model_copy(update={"folder": spec.folder})
+            write_text(spec.folder / RESULT, moved.model_dump_json(indent=2))
+            return moved
         shutil.rmtree(spec.folder, ignore_errors=True)
         begin_fold(spec)
         result = train_fold(spec, each)
