@@ -58,8 +58,8 @@ def run_search(
         tracker.log_params(run_id, plan.settings)
         tracker.set_tags(run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
         missing = max(plan.params.search.trials - len(ended_trials(study)), 0)
-        runner = TrialRunner(plan, tracker, pool, study, run_id, on_trial, on_progress)
         try:
+            runner = TrialRunner(plan, tracker, pool, study, run_id, on_trial, on_progress)
             with signs_of_life(study):
                 runner.run(missing)
             outcome = _outcome(runner, missing)
