@@ -4,6 +4,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import mlflow
@@ -179,7 +180,8 @@ def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> tuple[Search
         training=Params().training,
         folds=[
             FoldResult(
-                fold=0, folder=fold, epoch=1, epochs=1, validation_loss=0.4, device="cpu", precision="fp32", threads=1,
+                fold=0, folder=fold, epoch=1, epochs=1, validation_loss=0.4, precision="fp32", threads=1,
+                host="here", device="cpu", began=datetime.now(UTC), ended=datetime.now(UTC),
                 images_per_second=1.0, seconds=1.0,
             )
         ],
