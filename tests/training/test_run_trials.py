@@ -86,8 +86,21 @@ def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
     """After the first trial has ended a device goes to another trial before it goes to a second fold of the same one."""
     plan = make_plan(tmp_path / "search", 12, 5, "wilcoxon", 0)
     tracker = Tracker("search")
-    with WatchedPool(4) as pool:
-        outcome = run_search(plan, tracker, pool, lambda _: None)
+    ended: list[str] = []
+    beside: list[tuple[int, bool]] = []  # trials so far, and whether a fold of the same trial is under way
+
+    class Beside(WatchedPool):
+        def start(self, spec: AnySpec, on_epoch: OnEpoch) -> None:
+            super().start(spec, on_epoch)
+            trials = {trial for trial, _ in self.begun}
+            others = [each for each in self._training if each.spec.folder.parent == spec.folder.parent]
+            if ended and len(trials) < 12:
+                beside.append((len(trials), len(others) > 1))
+
+    with Beside(4) as pool:
+        outcome = run_search(plan, tracker, pool, ended.append)
+    assert len(beside) > 5
+    assert not [trials for trials, same in beside if same]
     first = [trial for trial, _ in pool.begun[:5]]
     assert len(set(first)) == 1
     assert [trial.state for trial in outcome.tried].count("pruned") > 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -9,18 +10,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 console = Console(stderr=True)
 
 
-@contextmanager
-def bar(what: str) -> Iterator[Callable[..., None]]:
-    """Shows a progress bar in a terminal; yields a function that is told what is done and what there is to do.
+class Show(Protocol):
+    """Moves a progress bar."""
 
-    It may also be told, third, what to say in front of the bar from now on.
-    """
+    def __call__(self, done: int, total: int, what: str | None = None) -> None:
+        """Is told what is done, what there is to do, and what to say in front of the bar if that changes."""
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Show]:
+    """Shows a progress bar in a terminal; yields the function that moves it."""
     with bars() as show:
         yield show(what)
 
 
 @contextmanager
-def bars() -> Iterator[Callable[[str], Callable[..., None]]]:
+def bars() -> Iterator[Callable[[str], Show]]:
     """Shows progress bars, one below the other; yields a function that adds one and returns what :func:`bar` yields."""
     columns = (
         TextColumn("{task.description}"),
@@ -32,9 +37,13 @@ def bars() -> Iterator[Callable[[str], Callable[..., None]]]:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
 
-        def add(what: str) -> Callable[..., None]:
-            task = progress.add_task(what, total=None)
-            return lambda done, total, now=None: progress.update(task, completed=done, total=total, description=now)
+        def add(first: str) -> Show:
+            task = progress.add_task(first, total=None)
+
+            def show(done: int, total: int, what: str | None = None) -> None:
+                progress.update(task, completed=done, total=total, description=what)
+
+            return show
 
         yield add
 

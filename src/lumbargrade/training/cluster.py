@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from lumbargrade.errors import DivergedError, InputError, LumbargradeError, StoppedError
+from lumbargrade.errors import InputError, LumbargradeError, StoppedError
 from lumbargrade.files import folder_sha256
-from lumbargrade.training.crossval import OnEpoch, begin_fold, report_epochs, run_fold
+from lumbargrade.training.crossval import OnEpoch, begin_fold, error_of, report_epochs, run_fold
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.training.spec import HOST, AnySpec, FoldResult, read_result, read_spec
@@ -26,7 +27,6 @@ ADDRESS = "RAY_ADDRESS"
 """Ray's own environment variable; if it is set, folds are trained on that cluster."""
 
 _POLL_SECONDS = 0.5
-_ERRORS = {kind.exit_code: kind for kind in (InputError, DivergedError)}
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
         ray.cancel(task, force=True)
     report_epochs(spec, reported, on_epoch)
     if code:
-        raise _ERRORS.get(code, LumbargradeError)(message)
+        raise error_of(code, message)
     result = read_result(spec.folder)
     if result is None:
         raise LumbargradeError(
@@ -149,8 +149,6 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
 
 def _train_here(folder: str, threads: int, per_device: int, code: str) -> tuple[int, str]:
     """Runs on the cluster's machine. Returns an exit code of :mod:`lumbargrade.errors` and a message, or the machine."""
-    from pathlib import Path
-
     host = _machine()
     try:
         if _code() != code:

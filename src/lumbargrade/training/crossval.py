@@ -84,6 +84,12 @@ def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int
     return len(epochs)
 
 
+def error_of(code: int, message: str) -> LumbargradeError:
+    """The error that a training process has ended with, by its exit code."""
+    kinds = {kind.exit_code: kind for kind in (InputError, DivergedError)}
+    return kinds.get(code, LumbargradeError)(message)
+
+
 def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch | None, stop: threading.Event) -> None:
     minutes = spec.training.time_limit_minutes
     stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
@@ -134,9 +140,7 @@ def _kill_tree(process: subprocess.Popen[bytes]) -> None:
 def _failure(spec: AnySpec, code: int) -> LumbargradeError:
     told = spec.folder / ERROR
     if told.is_file():
-        message = told.read_text(encoding="utf-8")
-        kinds = {kind.exit_code: kind for kind in (InputError, DivergedError)}
-        return kinds.get(code, LumbargradeError)(message)
+        return error_of(code, told.read_text(encoding="utf-8"))
     how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
     lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
     last = f" ({lines[-1][:200]})" if lines else ""

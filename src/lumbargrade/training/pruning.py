@@ -58,8 +58,8 @@ def report_fold(trial: Trial, search: SearchParams, fold: int, losses: pd.Series
             step, which has 32 bits there.
     """
     if search.pruning == "wilcoxon":
-        for place, loss in losses.items():
-            trial.report(float(loss), int(str(place)))
+        for step, loss in losses.items():
+            trial.report(float(loss), int(str(step)))
     elif search.pruning == "worst_fold":
         trial.report(float(losses.mean()), fold)
 

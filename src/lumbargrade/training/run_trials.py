@@ -1,7 +1,6 @@
 """Runs the trials of a search: which fold is trained next, what MLflow and Optuna are told, what is stopped."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from lumbargrade.training.pruning import reason_to_prune, reason_to_stop_epochs,
 from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, FoldSpec, read_history
 from lumbargrade.training.study import next_trial
 from lumbargrade.training.tracking import Tracker
-from lumbargrade.training.trials import best_trial, ended_trials, place
+from lumbargrade.training.trials import best_trial, ended_trials, place, training_of
 
 
 @dataclass
@@ -80,7 +79,9 @@ class TrialRunner:
         self._under_way: list[_UnderWay] = []
         self._logged: dict[str, int] = {}
         self._epochs: dict[Path, int] = {}
-        self._losses = {spec.folder: losses for spec, losses in self._first_folds()}
+        self._best = best_trial(study)
+        self._ended = len(ended_trials(study))
+        self._losses = self._first_losses()
         self._hopeless: dict[Path, str] = {}
 
     def run(self, trials: int) -> None:
@@ -110,7 +111,7 @@ class TrialRunner:
         Once there is a trial to lose against, a further fold may turn out to be for nothing while another fold of the same
         trial is under way; so another trial comes first, until there are none.
         """
-        can_lose = self.plan.params.search.pruning != "none" and best_trial(self.study) is not None
+        can_lose = self.plan.params.search.pruning != "none" and self._best is not None
         startable = [
             (tried, spec)
             for tried in self._under_way
@@ -175,9 +176,8 @@ class TrialRunner:
         self.tracker.end_run(tried.run_id)
         tried.trial.set_user_attr("fold_run_ids", [tried.fold_runs[spec.fold] for spec in tried.specs])
         self.study.tell(tried.trial, evaluation.score)
-        self._under_way.remove(tried)
-        best = best_trial(self.study)
-        known = f" (best {best.value:.4f})" if best is not None else ""
+        self._leave(tried)
+        known = f" (best {self._best.value:.4f})" if self._best is not None else ""
         self._on_trial(
             f"trial {place(tried.trial)}: score {evaluation.score:.4f}{known}, accuracy {evaluation.accuracy:.1%}"
         )
@@ -193,8 +193,13 @@ class TrialRunner:
         self.tracker.set_tags(tried.run_id, {"lumbargrade.state": state, "lumbargrade.reason": reason})
         self.tracker.end_run(tried.run_id, "FINISHED" if state == "pruned" else "FAILED")
         self.study.tell(tried.trial, state=TrialState.PRUNED)
-        self._under_way.remove(tried)
+        self._leave(tried)
         self._on_trial(f"trial {place(tried.trial)}: {'given up' if state == 'diverged' else state}, {reason}")
+
+    def _leave(self, tried: _UnderWay) -> None:
+        self._under_way.remove(tried)
+        self._ended += 1
+        self._best = best_trial(self.study)
 
     def _log_epoch(self, run_id: str, spec: AnySpec, epoch: Epoch) -> None:
         """Logs an epoch once, also when a trial that was cut off is run again."""
@@ -222,12 +227,10 @@ class TrialRunner:
             self._hopeless[spec.folder] = f"in epoch {epoch.epoch} of fold 0: {reason}"
             self.pool.stop(spec)
 
-    def _first_folds(self) -> Iterator[tuple[FoldSpec, list[float]]]:
-        """The first folds of trials that ended before this process began, and their validation losses."""
-        for trial in ended_trials(self.study):
-            training = TrainingParams.model_validate_json(json.dumps(trial.user_attrs["training"]))
-            first = self.plan.fold_specs(training)[0]
-            yield first, [epoch.validation_loss for epoch in read_history(first.folder)]
+    def _first_losses(self) -> dict[Path, list[float]]:
+        """Validation losses of the first folds of trials that ended before this process began, by their folders."""
+        folders = [self.plan.fold_specs(training_of(trial))[0].folder for trial in ended_trials(self.study)]
+        return {folder: [epoch.validation_loss for epoch in read_history(folder)] for folder in folders}
 
     def _finish_fold(self, run_id: str, result: FoldResult) -> None:
         """Where a fold ran and what came of it: no parameters, as another machine may train it again, otherwise."""
@@ -239,19 +242,18 @@ class TrialRunner:
         self.tracker.end_run(run_id)
 
     def _progress(self) -> SearchProgress:
-        """How far the search is; what pruning may save is not known yet."""
+        """How far the search is; what pruning may save is not known yet. Asks no database, as threads call it each epoch."""
         under_way = list(self._under_way)
         live = {spec.folder for tried in under_way for spec in tried.specs}
         known = dict(self._epochs)
         ended = sum(epochs for folder, epochs in known.items() if folder not in live)
         per_trial = self.plan.params.training.epochs * self.plan.params.split.folds
-        best = best_trial(self.study)
         return SearchProgress(
-            trials=len(ended_trials(self.study)),
+            trials=self._ended,
             of_trials=self.plan.params.search.trials,
             folds=self.pool.running,
             places=self.pool.places,
-            best=best.value if best is not None else None,
+            best=self._best.value if self._best is not None else None,
             epochs=sum(known.values()),
             of_epochs=ended + sum(tried.epochs for tried in under_way) + self._missing * per_trial,
         )

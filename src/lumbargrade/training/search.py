@@ -8,7 +8,6 @@ One device trains one fold after another, trial after trial. Several are kept bu
 drawn then depends on which trials have ended.
 """
 
-import json
 from collections.abc import Callable
 
 from optuna.exceptions import StorageInternalError
@@ -16,7 +15,6 @@ from optuna.exceptions import StorageInternalError
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.models.backbone import check_weights
-from lumbargrade.params import TrainingParams
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.training.calibrate import fit_calibration
 from lumbargrade.training.owner import owned_runs
@@ -30,7 +28,7 @@ from lumbargrade.training.spec import read_result
 from lumbargrade.training.study import open_study, signs_of_life
 from lumbargrade.training.suspects import label_suspects
 from lumbargrade.training.tracking import Tracker
-from lumbargrade.training.trials import best_trial, ended_trials, place, tried_trial
+from lumbargrade.training.trials import best_trial, ended_trials, place, training_of, tried_trial
 
 
 def run_search(
@@ -83,7 +81,7 @@ def _outcome(runner: TrialRunner, new_trials: int) -> SearchOutcome:
             f"none of the {len(ended_trials(study))} trials of {plan.name} could be trained; lower "
             "training.learning_rate and its range in search.space"
         )
-    training = TrainingParams.model_validate_json(json.dumps(best.user_attrs["training"]))
+    training = training_of(best)
     specs = plan.fold_specs(training)
     kept = [result for spec in specs if (result := read_result(spec.folder))]
     results = kept if len(kept) == len(specs) else runner.pool.train(specs, lambda spec, epoch: None)
@@ -134,8 +132,7 @@ def _lanes(runner: TrialRunner) -> list[Lane]:
     """Where and when the folds of all trials ended; those that were stopped have left no word of it."""
     lanes = {}
     for trial in ended_trials(runner.study):
-        training = TrainingParams.model_validate_json(json.dumps(trial.user_attrs["training"]))
-        for spec in runner.plan.fold_specs(training):
+        for spec in runner.plan.fold_specs(training_of(trial)):
             result = read_result(spec.folder)
             if result is not None and spec.folder not in lanes:
                 lanes[spec.folder] = Lane(place(trial), result)

@@ -1,9 +1,12 @@
 """What Optuna keeps of the trials of a search, read back."""
 
+import json
+
 import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lumbargrade.params import TrainingParams
 from lumbargrade.training.plan import TriedTrial
 
 PLACE = "place"
@@ -13,6 +16,11 @@ PLACE = "place"
 def place(trial: FrozenTrial | Trial) -> int:
     """The number that a trial goes by, from 0; it stays what it is however often the search is killed."""
     return int(trial.user_attrs.get(PLACE, trial.number))
+
+
+def training_of(trial: FrozenTrial) -> TrainingParams:
+    """The parameters that a trial was trained with."""
+    return TrainingParams.model_validate_json(json.dumps(trial.user_attrs["training"]))
 
 
 def complete_trials(study: Study) -> list[FrozenTrial]:
