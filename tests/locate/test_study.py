@@ -1,5 +1,6 @@
 """Geometry around the networks: with maps that are right, every cell is found, named and told apart."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -104,6 +105,29 @@ def test_a_smaller_spine_is_refused_as_no_lumbar_one(packed: PackedViews, oracle
     assert "too small for a lumbar spine" in located.reasons["spinal_canal_stenosis", "L4/L5"]
     assert ("left_neural_foraminal_narrowing", "L4/L5") in located.places
     assert any("a sagittal T2 series was not used" in note for note in located.notes)
+
+
+def test_a_spine_too_large_to_be_true_is_located_and_told(packed: PackedViews, oracle: list[Any]) -> None:
+    """Images of a nominal pixel spacing: what is seen counts, and whoever reads the answer knows."""
+
+    def grown(plane: Plane) -> Plane:
+        return replace(plane, position=2 * plane.position, spacing=(2 * plane.spacing[0], 2 * plane.spacing[1]))
+
+    def scaled(stack: StackView) -> StackView:
+        slices = [replace(piece, view=grown(piece.view), source=grown(piece.source)) for piece in stack.slices]
+        return replace(stack, slices=tuple(slices))
+
+    study = packed.studies[0]
+    usual = locate_study(oracle, without(packed.stacks[study], "axial", "T2"))
+    large = locate_study(oracle, [scaled(stack) for stack in without(packed.stacks[study], "axial", "T2")])
+    for key in [key for key in usual.places if key[0] == "spinal_canal_stenosis"]:
+        np.testing.assert_allclose(large.places[key].position, 2 * usual.places[key].position, atol=4)
+    (told,) = large.notes
+    assert re.fullmatch(
+        r"by the images' pixel spacing its vertebrae have 2\d\d% of the usual height; if the spacing is wrong, the crops "
+        r"show too little, and lengths in mm are wrong",
+        told,
+    )
 
 
 def test_a_series_of_another_part_is_told_by_the_others(packed: PackedViews, oracle: list[Any]) -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lumbargrade.errors import InputError
+from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import (
     Locator,
     LocatorConfig,
@@ -38,6 +39,33 @@ def test_maps_are_probabilities_with_an_absent_rest(locator: Locator) -> None:
         assert (maps.places.sum(axis=(2, 3)) <= 1 + 1e-5).all()
         assert maps.places.min() >= 0
         np.testing.assert_allclose(maps.contrasts.sum(axis=1), 1, atol=1e-5)
+
+
+class Bright(torch.nn.Module):
+    """A network whose one mark is wherever an image is bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def forward(self, images: torch.Tensor, orientation: str) -> tuple[torch.Tensor, torch.Tensor]:
+        bright = images[:, :1] > 0
+        self.sizes.append(int(bright.sum()))
+        places = 30.0 * torch.nn.functional.avg_pool2d(bright.float(), STRIDE).flatten(2)
+        return torch.cat([places, torch.zeros_like(places[:, :, :1])], dim=2), torch.zeros(len(images), 2)
+
+
+def test_what_is_seen_at_several_scales_lies_where_it_is(locator: Locator, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.zeros((1, 3, 64, 64), dtype=np.uint8)
+    images[:, :, 40:46, 12:18] = 255
+    network = Bright()
+    monkeypatch.setattr(locator, "forward", network.forward)
+    places = see_slices([locator], images, "sagittal").places[0, 0]
+    rows, columns = np.indices(places.shape)
+    assert abs((places * rows).sum() / places.sum() - 21) < 0.5
+    assert abs((places * columns).sum() / places.sum() - 7) < 0.5
+    assert 0.9 < places.sum() <= 1 + 1e-5
+    assert network.sizes[0] > 36 == network.sizes[1] > network.sizes[2], "it was not shown larger and smaller"
 
 
 def test_a_saved_locator_sees_the_same(locator: Locator, tmp_path: Path) -> None:

@@ -54,6 +54,23 @@ def test_a_view_lies_in_its_slice_and_is_upright(packed: PackedViews) -> None:
         assert stack.slices[0].view.spacing[0] == VIEWS.side_mm(stack.orientation) / 64
 
 
+def test_an_image_larger_than_its_view_is_seen_whole_too(phantom: Path, rsna: GradingTask) -> None:
+    dataset = open_dataset(phantom, rsna)
+    sagittal = dataset.series[dataset.series["series_description"] == "Sagittal T1"].iloc[0]
+    images = open_series(dataset.series_dir(sagittal["study_id"], sagittal["series_id"]), PrepareParams().percentiles)
+    reach = max(images.stacks[0].slices[0].plane.extent)
+    near, far = view_series("1", images, "T1", ViewParams(pixels=64, sagittal_mm=0.6 * reach))
+    assert [stack.slices[0].view.spacing[0] * 64 for stack in (near, far)] == pytest.approx([0.6 * reach, reach])
+    for piece in far.slices:
+        rows, columns = piece.source.shape
+        corners = piece.source.to_patient(np.array([[0, 0], [columns - 1, rows - 1]]))
+        inside = piece.view.to_pixel(corners)[:, :2]
+        assert (inside >= -0.5).all()
+        assert (inside <= 63.5).all()
+        assert not near.slices[0].view.shows(corners).any()
+    assert len(list(view_series("1", images, "T1", ViewParams(pixels=64, sagittal_mm=reach)))) == 1
+
+
 def test_points_are_on_their_slices(packed: PackedViews) -> None:
     for study in packed.studies:
         pieces = {(stack.series, piece.instance): piece for stack in packed.stacks[study] for piece in stack.slices}

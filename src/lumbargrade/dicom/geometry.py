@@ -46,6 +46,11 @@ class Plane:
         """Position of the plane along its normal, mm."""
         return float(self.position @ self.normal)
 
+    @property
+    def extent(self) -> tuple[float, float]:
+        """How far the image reaches, down its rows and along its columns, mm."""
+        return self.shape[0] * self.spacing[0], self.shape[1] * self.spacing[1]
+
     def to_patient(self, xy: ArrayLike) -> Vector:
         """Returns patient coordinates, mm, (..., 3), of pixel coordinates.
 

@@ -18,10 +18,10 @@ _FLOOR = 1e-3
 """Probability that a level is granted where nothing is seen of it."""
 _FARTHEST = 30.0
 _ANCHOR_MM = 8.0
-_SIZES = tuple(float(size) for size in np.geomspace(0.68, 1.6, 12))
+_SIZES = tuple(float(size) for size in np.geomspace(0.68, 2.5, 17))
 _SIZE_COST = 3.0
 """Sizes of a spine that are tried, against the usual one, and what a size costs by its logarithm: spacing may be nominal."""
-_TALLER, _SMALLER, _SMALLER_THAN_OTHERS = 1.6, 0.68, 0.75
+_TALLER, _SMALLER, _SMALLER_THAN_OTHERS = 2.5, 0.68, 0.75
 _INDEPENDENT = 0.5
 """How much of each level's evidence for the names is its own: the levels are seen by one network."""
 _LEAST_LEVELS = 3

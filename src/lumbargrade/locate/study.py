@@ -35,6 +35,8 @@ _FLOOR = 1e-4
 _NAMES_SURE = 0.9
 _SAME_PLACE_MM = 12.0
 """Columns of two series that are this near to each other are of one place: a third of a level."""
+_ODD_SIZE = 1.5
+"""Vertebrae that are this much higher than usual are rather images of a wrong pixel spacing."""
 _SACRUM_MM = 20.0
 """Images that show less below the lowest level do not show that a sacrum follows."""
 
@@ -300,6 +302,11 @@ def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, s
         yield (
             f"the levels may be named one too high or too low (sure to {column.naming:.0%}); count the vertebrae: "
             "there may be four or six lumbar ones"
+        )
+    if reference.known and column.size > _ODD_SIZE:
+        yield (
+            f"by the images' pixel spacing its vertebrae have {column.size:.0%} of the usual height; if the spacing is "
+            "wrong, the crops show too little, and lengths in mm are wrong"
         )
     lowest = column.places[-1]
     if lowest is not None and not _shows(reference.stacks, lowest, _SACRUM_MM):

@@ -54,6 +54,12 @@ class HeatmapNet(nn.Module):
         return torch.cat([places, self.absent(pooled).float()[:, :, None]], dim=2), self.contrast(pooled).float()
 
 
+def turned(images: Tensor, transforms: Tensor) -> Tensor:
+    """Images as affine matrices (batch, 2, 3) see them; black where they end."""
+    grid = F.affine_grid(transforms, list(images.shape), align_corners=False)
+    return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
 def _block(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU(inplace=True)

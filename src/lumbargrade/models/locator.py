@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from lumbargrade.models.heatmap import STRIDE, HeatmapNet
+from lumbargrade.models.heatmap import STRIDE, HeatmapNet, turned
 from lumbargrade.models.storage import load_network, save_network
 from lumbargrade.params import PrepareParams, ViewParams
 from lumbargrade.task import GradingTask
@@ -23,6 +23,8 @@ from lumbargrade.task import GradingTask
 CONTRASTS = ("T1", "T2")
 _MEAN, _STD = 0.25, 0.25
 _BATCH = 32
+_SCALES = {"sagittal": (0.8, 1.0, 1.25), "axial": (1.0,)}
+"""How much wider than its view a slice is seen, one after the other: names of levels depend on a spine's size too much."""
 
 
 class Mark(NamedTuple):
@@ -136,21 +138,32 @@ class Maps(NamedTuple):
 
 @torch.inference_mode()
 def see_slices(locators: Sequence[Locator], images: NDArray[np.uint8], orientation: str) -> Maps:
-    """Returns the mean of the locators' probabilities.
+    """Returns the mean of the locators' probabilities, over several scales too.
 
     Args:
         locators: In evaluation mode, on one device, of one configuration.
         images: (slices, 3, pixels, pixels).
     """
-    side = locators[0].config.views.pixels // STRIDE
     places, contrasts = [], []
     for start in range(0, len(images), _BATCH):
-        batch = normalise(torch.from_numpy(images[start : start + _BATCH]).to(locators[0].device))
-        outputs = [locator(batch, orientation) for locator in locators]
-        maps = torch.stack([torch.softmax(logits, dim=2) for logits, _ in outputs]).mean(dim=0)
-        places.append(maps[:, :, :-1].reshape(*maps.shape[:2], side, side).cpu().numpy())
-        contrasts.append(torch.stack([torch.softmax(kinds, dim=1) for _, kinds in outputs]).mean(dim=0).cpu().numpy())
+        batch = torch.from_numpy(images[start : start + _BATCH]).to(locators[0].device)
+        seen = [_see(locator, batch, orientation, scale) for locator in locators for scale in _SCALES[orientation]]
+        places.append(torch.stack([maps for maps, _ in seen]).mean(dim=0).cpu().numpy())
+        contrasts.append(torch.stack([kinds for _, kinds in seen]).mean(dim=0).cpu().numpy())
     return Maps(np.concatenate(places), np.concatenate(contrasts))
+
+
+def _see(locator: Locator, images: Tensor, orientation: str, scale: float) -> tuple[Tensor, Tensor]:
+    """What a locator sees in images that it is shown at another scale, as the fields of :class:`Maps`."""
+    wider = scale * torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
+    logits, kinds = locator(normalise(images if scale == 1 else turned(images, wider)), orientation)
+    side = images.shape[-1] // STRIDE
+    maps = torch.softmax(logits, dim=2)[:, :, :-1].reshape(len(images), -1, side, side)
+    if scale != 1:
+        there = maps.sum(dim=(2, 3), keepdim=True).clamp(min=1e-12)
+        maps = turned(maps, wider / scale**2) / scale**2
+        maps = maps / (maps.sum(dim=(2, 3), keepdim=True) / there).clamp(min=1)
+    return maps, torch.softmax(kinds, dim=1)
 
 
 def save_locator(locator: Locator, path: Path) -> None:

@@ -17,6 +17,9 @@ from lumbargrade.params import ViewParams
 from lumbargrade.prepare.crop import display_axes, resample, window_around
 from lumbargrade.prepare.series import SeriesImages
 
+_CUT_OFF = 1.15
+"""An image that is this much larger than its view is seen once more, whole: its spine may lie anywhere in it."""
+
 
 @dataclass(frozen=True, eq=False)
 class ViewSlice:
@@ -69,21 +72,25 @@ def view_series(
     One that cannot be decoded is black.
     """
     for stack in images.stacks:
-        yield _view_stack(series, images, stack, contrast, params)
+        side = params.side_mm(stack.orientation)
+        yield _view_stack(series, images, stack, contrast, side, params.pixels)
+        whole = max(max(header.plane.extent) for header in stack.slices)
+        if stack.orientation == "sagittal" and whole > _CUT_OFF * side:
+            yield _view_stack(series, images, stack, contrast, whole, params.pixels)
 
 
 def _view_stack(
-    series: str, images: SeriesImages, stack: Stack, contrast: Contrast | None, params: ViewParams
+    series: str, images: SeriesImages, stack: Stack, contrast: Contrast | None, side_mm: float, pixels: int
 ) -> StackView:
     middle = stack.slices[len(stack.slices) // 2].plane
     rows, columns = middle.shape
     centre = middle.to_patient(np.array([(columns - 1) / 2, (rows - 1) / 2]))
-    size = params.side_mm(stack.orientation) / params.pixels
+    size = side_mm / pixels
     views = []
     for header in stack.slices:
         shifted = centre - header.plane.to_pixel(centre)[2] * header.plane.normal
         axes = display_axes(header.plane, stack.orientation)
-        views.append(ViewSlice(images.numbers[header], header.plane, window_around(shifted, axes, params.pixels, size)))
+        views.append(ViewSlice(images.numbers[header], header.plane, window_around(shifted, axes, pixels, size)))
     decoded: dict[int, NDArray[np.uint8]] = {}
 
     def grey(index: int) -> NDArray[np.uint8]:

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from lumbargrade.models.grader import Grader, GraderConfig
+from lumbargrade.models.heatmap import turned
 from lumbargrade.models.locator import Locator, LocatorConfig, Offsets, SpineShape, normalise
 from lumbargrade.params import LocatorParams, Params, TrainingParams
 from lumbargrade.task import GradingTask
 from lumbargrade.training.augment import random_intensity, random_transforms
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.fit import weighted_cross_entropy
-from lumbargrade.training.fit_locator import turned
 from lumbargrade.training.precision import choose_precision
 
 _WEIGHT_BYTES = 16

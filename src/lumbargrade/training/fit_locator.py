@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lumbargrade.errors import InputError
 from lumbargrade.locate.study import locate_views
-from lumbargrade.models.heatmap import STRIDE
+from lumbargrade.models.heatmap import STRIDE, turned
 from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, normalise, save_locator
 from lumbargrade.params import LocatorParams
 from lumbargrade.prepare.pack_views import PackedViews
@@ -230,12 +230,6 @@ def target_maps(places: Tensor, present: Tensor, side: int) -> Tensor:
 
 def _on_map(places: Tensor) -> Tensor:
     return (places + 0.5) / STRIDE - 0.5
-
-
-def turned(images: Tensor, transforms: Tensor) -> Tensor:
-    """Images as affine matrices (batch, 2, 3) see them; black where they end."""
-    grid = F.affine_grid(transforms, list(images.shape), align_corners=False)
-    return F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def moved_places(
