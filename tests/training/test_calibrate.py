@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.task import GradingTask
-from lumbargrade.training.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
+from lumbargrade.training.calibrate import calibrate_across, calibrated_loss, evaluate_calibrated, fit_calibration
 from lumbargrade.training.metrics import evaluate_predictions
 
 
@@ -51,6 +51,20 @@ def test_sets_hold_the_true_grade_as_often_as_promised_whichever_it_is(disc: Gra
     assert min(truth["grade"].value_counts()) > 500
     assert 1 <= found.mean_size < 3
     assert sets.any(axis=1).all()
+
+
+def test_how_sure_a_network_is_does_not_change_its_calibrated_loss(disc: GradingTask) -> None:
+    truth, _ = drawn(disc, 100, 6, 1.0)
+    rng = np.random.default_rng(6)
+    grades = truth["grade"].to_numpy()
+    logits = np.eye(3)[grades] * 1.5 + rng.normal(0, 1, (len(truth), 3))
+    groups = np.full(len(truth), "disc")
+    loss = calibrated_loss(disc, groups, logits, grades)
+    for changed in (0.4 * logits, 4 * logits, logits + np.array([2.0, 0.0, -1.0])):
+        assert calibrated_loss(disc, groups, changed, grades) == pytest.approx(loss, abs=0.01)
+    assert calibrated_loss(disc, groups, 3 * np.eye(3)[grades] + logits, grades) < 0.5 * loss
+    assert calibrated_loss(disc, groups, rng.permutation(logits), grades) > 1.2 * loss
+    assert np.isnan(calibrated_loss(disc, groups, np.where(logits == logits.max(), np.inf, logits), grades))
 
 
 def test_no_fold_calibrates_itself(disc: GradingTask) -> None:

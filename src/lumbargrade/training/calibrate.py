@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from lumbargrade.models.calibration import Calibration, GroupCalibration, logarithms, scaled
 from lumbargrade.task import GradingTask
 from lumbargrade.training.align import CELL, align
 from lumbargrade.training.metrics import Evaluation, evaluate_predictions
 from lumbargrade.training.predict import complete_cells
+from lumbargrade.training.score import weigh_probabilities
 
 _SCALE_SPREAD, _BIAS_SPREAD = 1.0, 2.0
 """How far scale (its logarithm) and biases may be expected from 1 and 0: they keep few labels from deciding all."""
@@ -58,6 +59,30 @@ def calibrate_across(
         parts.append(calibration.apply(task, ours))
         sets.append(calibration.sets(task, parts[-1]))
     return pd.concat(parts, ignore_index=True), np.concatenate(sets)
+
+
+def calibrated_loss(
+    task: GradingTask, groups: NDArray[np.str_], logits: NDArray[np.float64], grades: NDArray[np.int64]
+) -> float:
+    """Cross-entropy of cells after each group was calibrated by these very cells, weighted as the task says.
+
+    What is left is how well grades are told apart: a network in the midst of its schedule is far too sure, and would look worse
+    than it is. No number if a logit is none.
+
+    Args:
+        groups: Group of each cell, (cells,).
+        logits: (cells, grades).
+        grades: (cells,).
+    """
+    if not np.isfinite(logits).all():
+        return float("nan")
+    logs = logarithms(softmax(logits, axis=1))
+    for name in np.unique(groups):
+        rows = groups == name
+        logs[rows] = logarithms(scaled(logs[rows], *_fit(logs[rows], grades[rows])))
+    likelihood = weigh_probabilities(task, np.exp(logs))[np.arange(len(grades)), grades]
+    weights = np.array(task.grade_weights, dtype=np.float64)[grades]
+    return float(-(weights * np.log(likelihood)).sum() / weights.sum())
 
 
 def evaluate_calibrated(

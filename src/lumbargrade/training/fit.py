@@ -22,6 +22,7 @@ from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.augment import mix_partners, random_erasing, random_intensity, random_transforms
 from lumbargrade.training.batches import shuffled_batches, whole_batches
+from lumbargrade.training.calibrate import calibrated_loss
 from lumbargrade.training.checkpoint import Learner
 from lumbargrade.training.epochs import finish_fold, train_epochs
 from lumbargrade.training.precision import begin_training, choose_precision
@@ -64,7 +65,6 @@ class _Run:
     grades: Tensor
     owners: Tensor
     weights: Tensor
-    task_weights: Tensor
     training: NDArray[np.int64]
     validation: dict[str, NDArray[np.int64]]
 
@@ -98,7 +98,6 @@ class _Run:
             grades=torch.from_numpy(packed.index["grade"].fillna(0).to_numpy(np.int64)).to(device),
             owners=torch.tensor(packed.index.groupby(["study_id", "folder"]).ngroup().tolist(), device=device),
             weights=torch.tensor(params.grade_weights or spec.task.grade_weights, device=device),
-            task_weights=torch.tensor(spec.task.grade_weights, device=device),
             training=training,
             validation=validation,
         )
@@ -171,17 +170,15 @@ class _Run:
     @torch.inference_mode()
     def _validate(self) -> tuple[float, float]:
         grader = self.kept.eval()
-        total = weight = torch.zeros((), device=self.device)
-        right = torch.zeros((), device=self.device)
         located = self.validation.get("located")
         validation = self.validation["labelled"] if located is None or not len(located) else located
-        for start in range(0, len(validation), self.spec.training.batch_size):
-            rows = validation[start : start + self.spec.training.batch_size]
-            logits = self._logits(grader, grader.see(self._crops(rows)), rows)
-            loss_sum, weight_sum = weighted_cross_entropy(logits, self.grades[rows], self.task_weights)
-            right += (logits.argmax(1) == self.grades[rows]).sum()
-            total, weight = total + loss_sum, weight + weight_sum
-        return float(total / weight), float(right) / len(validation)
+        size = self.spec.training.batch_size
+        parts = [validation[start : start + size] for start in range(0, len(validation), size)]
+        logits = torch.cat([self._logits(grader, grader.see(self._crops(rows)), rows) for rows in parts])
+        grades = self.grades[validation].cpu().numpy()
+        groups = self.packed.index["group"].to_numpy(np.str_)[validation]
+        loss = calibrated_loss(self.spec.task, groups, logits.double().cpu().numpy(), grades)
+        return loss, float((logits.argmax(1).cpu().numpy() == grades).mean())
 
     def _batches(self) -> Iterator[NDArray[np.int64]]:
         size, rows = self.spec.training.batch_size, self.training

@@ -87,7 +87,8 @@ class Epoch(BaseModel):
     """One line of the history: losses are cross-entropies, of a cell (weighted) or of a place to find.
 
     Attributes:
-        validation_loss: A grader's is weighted as its task says, whatever it trains with, so that trials compare.
+        validation_loss: A grader's is calibrated by its fold and weighted as its task says, whatever it trains with, so that
+            trials compare.
         validation_accuracy: Share of cells graded rightly, or of places found within a few pixels.
     """
 
