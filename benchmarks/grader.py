@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,10 @@ from lumbargrade.training.crossval import run_fold
 from lumbargrade.training.devices import Device, find_devices
 from lumbargrade.training.locator_report import compare_points
 from lumbargrade.training.metrics import Evaluation
+from lumbargrade.training.named_files import file_digests, named_files
 from lumbargrade.training.predict import cell_codes, pool_cells, truth_table
 from lumbargrade.training.spec import FoldSpec
+from lumbargrade.training.suspects import label_suspects
 
 TRAIN_SEED, TEST_SEED = 3000, 4000
 """Neither is a seed of the phantoms that ``benchmarks/locator.py`` trains on."""
@@ -61,8 +64,9 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "ema": {"ema": 0.99},
     "context": {"context": "transformer"},
     "equal grade weights": {"grade_weights": (1.0, 1.0, 1.0)},
+    "suspects": {},
 }
-"""Each part of the recipe alone, against the parameters as told."""
+"""Each part of the recipe alone, against the parameters as told. ``suspects`` has a table a fold, see :func:`nested_suspects`."""
 
 
 def main() -> None:
@@ -117,7 +121,10 @@ def measure_parts(told: argparse.Namespace, training: TrainingParams) -> dict[st
         flat = []
         for seed in range(told.seeds):
             folder = told.folder / "parts" / name.replace(" ", "-")
-            flat.append(evaluate(task, crops, cross_validated(task, crops, split, changed, seed, folder)).flat())
+            tables = nested_suspects(task, crops, split, training, seed, folder) if name == "suspects" else {}
+            flat.append(
+                evaluate(task, crops, cross_validated(task, crops, split, changed, seed, folder, tables)).flat()
+            )
         without = without or flat
         table[name] = {
             key: spread(
@@ -207,22 +214,37 @@ def pack_both(dataset: RsnaDataset, folder: Path, located: pd.DataFrame) -> None
 
 
 def cross_validated(
-    task: GradingTask, crops: Path, split: Path, training: TrainingParams, seed: int, folder: Path
+    task: GradingTask,
+    crops: Path,
+    split: Path,
+    training: TrainingParams,
+    seed: int,
+    folder: Path,
+    suspects: Mapping[int, Path] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Trains each fold, unless it is trained, and returns what it says of its studies where the locator looked."""
+    """Trains each fold, unless it is trained, and returns what it says of its studies where the locator looked.
+
+    Args:
+        suspects: Table of labels that count less, by the fold that validates.
+    """
+    trainings = {
+        fold: training.model_copy(update={"suspects": str(suspects[fold].resolve())} if fold in suspects else {})
+        for fold in sorted(pd.read_csv(split)["fold"].unique().tolist())
+    }
     specs = [
         FoldSpec(
             task=task,
             prepare=PrepareParams(),
-            training=training,
+            training=told,
             crops=(crops / "labelled").resolve(),
             located=(crops / "located").resolve(),
             split=split.resolve(),
             fold=fold,
             seed=seed,
             folder=(folder / f"seed-{seed}-fold-{fold}").resolve(),
+            files=file_digests(named_files(told).values()),
         )
-        for fold in sorted(pd.read_csv(split)["fold"].unique().tolist())
+        for fold, told in trainings.items()
     ]
     devices = find_devices()
     if devices[0].name == "cpu":  # more processes of one thread do more together than one of several threads
@@ -232,8 +254,32 @@ def cross_validated(
     with ThreadPoolExecutor(len(devices)) as pool:
         results = list(pool.map(lambda spec: run_fold(spec, devices), specs))
     parts = [result.predictions().assign(fold=result.fold) for result in results]
-    told = pd.concat(parts, ignore_index=True)
-    return told[told["points"] == "located"].reset_index(drop=True)
+    every = pd.concat(parts, ignore_index=True)
+    return every[every["points"] == "located"].reset_index(drop=True)
+
+
+def nested_suspects(
+    task: GradingTask, crops: Path, split: Path, training: TrainingParams, seed: int, folder: Path
+) -> dict[int, Path]:
+    """Lists for each fold the doubted labels of the others, found by a cross-validation of these alone.
+
+    So networks and calibration that doubt a label have seen neither its study nor any that validates. It takes as many
+    cross-validations, each of one fold less, as there are folds.
+
+    Returns:
+        A table, as :func:`label_suspects` gives it, by the fold that validates.
+    """
+    folds, tables = pd.read_csv(split), {}
+    truth = truth_table(PackedCrops(crops / "labelled").index)
+    for fold in sorted(folds["fold"].unique().tolist()):
+        inner = folder / f"seed-{seed}-without-{fold}"
+        inner.mkdir(parents=True, exist_ok=True)
+        folds[folds["fold"] != fold].to_csv(inner / "split.csv", index=False)
+        predictions = cross_validated(task, crops, inner / "split.csv", training, seed, inner)
+        calibrated, _ = calibrate_across(task, truth, predictions, COVERAGE)
+        tables[fold] = inner / "suspects.csv"
+        label_suspects(task, truth, calibrated).to_csv(tables[fold], index=False)
+    return tables
 
 
 def evaluate(task: GradingTask, crops: Path, predictions: pd.DataFrame) -> Evaluation:

@@ -156,6 +156,9 @@ class TrainingParams(_Section):
         erase: Patches of each crop that are painted grey (cutout).
         mixup: Alpha of the beta distribution by which two crops of a group are mixed; 0 is none.
         label_smoothing: Share of a grade's probability that the loss gives to the others.
+        suspects: Table of labelled cells that are doubted (the ``suspects.csv`` of a search or an evaluation), which count
+            less in training; null is none. Validation counts every label in full.
+        suspect_weight: How much such a cell counts, 1 being as much as others; 0 leaves it out of training.
         ema: Decay of the weights' moving average that is validated and kept, a step; 0 keeps the last weights.
         freeze_epochs: First epochs in which the backbone stays as it was loaded.
         layer_decay: Factor of the learning rate from each part of the backbone to the one before it; 1 is one rate.
@@ -183,6 +186,8 @@ class TrainingParams(_Section):
     erase: int = Field(default=0, ge=0, le=20)
     mixup: float = Field(default=0.0, ge=0, le=10)
     label_smoothing: Fraction = 0.0
+    suspects: str | None = None
+    suspect_weight: float = Field(default=0.3, ge=0, le=1)
     ema: float = Field(default=0.0, ge=0, lt=1)
     freeze_epochs: int = Field(default=0, ge=0)
     layer_decay: float = Field(default=1.0, gt=0, le=1)

@@ -136,11 +136,16 @@ def test_a_fold_that_would_be_stopped_for_its_time_is_told(project: Path, data: 
 
 def test_the_recipe_can_be_tried_before_its_dataset_is_there(project: Path) -> None:
     recipe = ("--recipe", "recipes/rsna2024.yaml")
-    done = run(Path("nowhere"), *recipe, overrides=("training.weights=none", "training.time_limit_minutes=0"))
+    done = run(
+        Path("nowhere"),
+        *recipe,
+        overrides=("training.weights=none", "training.suspects=no.csv", "training.time_limit_minutes=0"),
+    )
     assert done.exit_code == 1
     told = json.loads(done.stdout)
     missing = "dataset folder nowhere does not exist; give a folder in RSNA layout with --data"
     assert missing in told["problems"]
+    assert any(problem.startswith("training.suspects no.csv is no file; give the ") for problem in told["problems"])
     needs = {need["what"]: need["bytes"] for need in told["disk"]}
     assert needs["dataset in data/ and DVC's cache"] == 35_340_000_000
     assert needs["views"] == 147_218 * 64**2

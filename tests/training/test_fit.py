@@ -85,6 +85,47 @@ def test_each_part_of_the_recipe_trains_and_is_repeatable(spec: FoldSpec, part: 
     np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("part", [{}, {"mixup": 0.4, "label_smoothing": 0.1}], ids=["plain", "mixed"])
+def test_doubted_labels_of_training_studies_change_the_weights_and_no_others_do(
+    spec: FoldSpec, part: dict[str, Any]
+) -> None:
+    tables = {"training": (1, 3, 7), "validation": (0, 2, 4)}
+    for name, studies in tables.items():
+        rows = [(study, "disc_degeneration", level) for study in studies for level in spec.task.levels]
+        table = pd.DataFrame(rows, columns=["study_id", "condition", "level"])
+        table.to_csv(spec.folder.parent / f"{name}.csv", index=False)
+        tables[name] = str(spec.folder.parent / f"{name}.csv")
+    trained = {
+        name: (train_fold(told).validation_loss, weights_hash(told))
+        for name, told in {
+            "none": changed(spec, "none", **part),
+            "validation": changed(spec, "validation", suspects=tables["validation"], suspect_weight=0.0, **part),
+            "in full": changed(spec, "in-full", suspects=tables["training"], suspect_weight=1.0, **part),
+            "less": changed(spec, "less", suspects=tables["training"], **part),
+        }.items()
+    }
+    assert trained["none"] == trained["validation"] == trained["in full"]
+    assert trained["less"][1] != trained["none"][1]
+
+
+def test_a_mixed_crop_counts_by_the_label_that_it_is_held_against(
+    spec: FoldSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = spec.folder.parent / "suspects.csv"
+    table.write_text("study_id,condition,level\n1,disc_degeneration,L1/L2\n1,disc_degeneration,L2/L3\n")
+    run = fit._Run.begin(changed(spec, mixup=0.4, suspects=str(table), suspect_weight=0.25))
+    rows, partners, logits = run.training[:6], torch.arange(6).roll(1), torch.randn(6, 3)
+    monkeypatch.setattr(fit, "mix_partners", lambda kinds, generator: partners)
+    monkeypatch.setattr(fit._Run, "_logits", lambda *_: logits)
+    monkeypatch.setattr(fit._Run, "_seed", lambda self: 0)
+    share = np.random.default_rng(0).beta(0.4, 0.4)
+    counts = torch.tensor([0.25, 0.25, 1, 1, 1, 1]) * torch.tensor(spec.task.grade_weights)[run.grades[rows]]
+    own, other = (F.cross_entropy(logits, run.grades[rows][of], reduction="none") for of in (range(6), partners))
+    loss, weight = run._training_loss(rows)
+    assert float(loss) == pytest.approx(float((share * counts * own + (1 - share) * counts[partners] * other).sum()))
+    assert float(weight) == pytest.approx(float(counts.sum()))
+
+
 def test_a_frozen_backbone_stays_as_it_was_loaded(spec: FoldSpec) -> None:
     frozen = changed(spec, epochs=1, freeze_epochs=1)
     train_fold(frozen)
@@ -159,6 +200,33 @@ def test_the_loss_is_torchs_weighted_mean(count: int, seed: int) -> None:
     weights = torch.tensor([1.0, 2.0, 4.0])
     loss, weight = weighted_cross_entropy(logits, grades, weights)
     assert float(loss / weight) == pytest.approx(float(F.cross_entropy(logits, grades, weight=weights)), rel=1e-4)
+
+
+@given(st.integers(2, 200), st.integers(0, 10**6), st.sampled_from([0.0, 0.1]))
+def test_a_trust_of_1_is_todays_loss_bit_for_bit_and_0_leaves_the_crop_out(
+    count: int, seed: int, smoothing: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = (5 * torch.randn(count, 3, generator=generator)).requires_grad_()
+    grades = torch.randint(0, 3, (count,), generator=generator)
+    weights = torch.tensor([1.0, 2.0, 4.0])
+
+    def told(trust: torch.Tensor | None, rows: Any = slice(None)) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, weight = weighted_cross_entropy(logits[rows], grades[rows], weights, smoothing, trust)
+        return loss / weight, torch.autograd.grad(loss / weight, logits)[0]
+
+    for plain, full in zip(told(None), told(torch.ones(count)), strict=True):
+        assert torch.equal(plain, full)
+    trust = (torch.rand(count, generator=generator) < 0.5).float()
+    trust[0] = 1
+    for without, left in zip(told(None, trust == 1), told(trust), strict=True):
+        torch.testing.assert_close(left, without, rtol=1e-4, atol=1e-5)
+    loss, gradient = told(torch.where(trust == 1, 1.0, 0.3))
+    each = F.cross_entropy(logits, grades, weight=weights, reduction="none", label_smoothing=smoothing)
+    shares = torch.where(trust == 1, 1.0, 0.3)
+    expected = (shares * each).sum() / (shares * weights[grades]).sum()
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, logits)[0], rtol=1e-4, atol=1e-5)
 
 
 @given(st.integers(1, 30), st.floats(0, 5), st.integers(1, 50))

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -17,7 +18,7 @@ import pytest
 from matplotlib import pyplot
 
 import lumbargrade
-from lumbargrade.errors import DivergedError, LumbargradeError
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.params import Params
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import OnEpoch
@@ -323,6 +324,25 @@ def test_other_data_or_parameters_are_another_search(packed: Path, disc: Grading
     other_seed = SearchPlan(plan.params.model_copy(update={"seed": 1}), disc, plan.data, plan.crops, plan.split)
     assert len({plan.name, other_data.name, other_seed.name}) == 3
     assert plan.name == make_plan(packed, disc, 9).name
+
+
+def test_a_table_of_doubted_labels_is_checked_before_and_trains_anew_when_it_changes(
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
+) -> None:
+    table = packed / "suspects.csv"
+
+    def plan() -> SearchPlan:
+        made = make_plan(packed, disc, 1)
+        training = made.params.training.model_copy(update={"suspects": str(table)})
+        return replace(made, params=made.params.model_copy(update={"training": training}))
+
+    with pytest.raises(InputError, match=r"^training\.suspects .*suspects\.csv is no file; give the suspects\.csv"):
+        run_search(plan(), tracker, trainer.pool(), lambda _: None)
+    assert not (packed / "runs").exists()
+    for studies in ("1", "1", "2"):
+        table.write_text(f"study_id,condition,level\n{studies},disc_degeneration,L1/L2\n")
+        run_search(plan(), tracker, trainer.pool(), lambda _: None)
+    assert [fold for _, fold in trainer.trained] == [0, 1] * 2
 
 
 def test_other_training_code_is_another_search(

@@ -15,13 +15,13 @@ from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.versions import versioned_bytes
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.flows.disk import DiskNeed, disk_needs
-from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
 from lumbargrade.registry.evidence.code import read_code_state, refuse_changes
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.estimate import TrainingCost, grader_cost, locator_cost
+from lumbargrade.training.named_files import check_files
 from lumbargrade.training.schedule import steps_per_epoch
 from lumbargrade.training.tracking import check_reachable, tracking_uri
 
@@ -114,7 +114,7 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
     for check in (
         read_code_state if allow_dirty else refuse_changes,
         lambda: check_reachable(tracking_uri()),
-        lambda: check_weights(params.training.weights),
+        lambda: check_files(params, task),
     ):
         with _noted(problems):
             check()

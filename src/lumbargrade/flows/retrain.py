@@ -40,7 +40,6 @@ from lumbargrade.flows.events import GATE, RETRAINED, emit, event_id
 from lumbargrade.flows.summary import RunSummary, summarise
 from lumbargrade.flows.version_dataset import version_and_log
 from lumbargrade.flows.watch import bar, say
-from lumbargrade.models.backbone import check_weights
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
 from lumbargrade.params_file import load_params, save_params
@@ -59,11 +58,13 @@ from lumbargrade.training.cluster import ADDRESS, join_cluster, run_on_cluster
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.locating import LocatorPlan, save_located, train_locators
+from lumbargrade.training.named_files import check_files
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.training.pool import FoldFuture, FoldPool
 from lumbargrade.training.search import run_search
 from lumbargrade.training.search_plots import PLOTS
 from lumbargrade.training.spec import AnySpec, FoldResult
+from lumbargrade.training.suspects import count_suspects
 from lumbargrade.training.tracking import Tracker
 
 PREPARED = Path("prepared")
@@ -103,7 +104,7 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
     if not allow_dirty:
         refuse_changes()
     grading_task = load_task(params.task)
-    check_weights(params.training.weights)
+    check_files(params, grading_task)
     tracker = Tracker(f"lumbargrade-{grading_task.name}")
     source = obtain(params.dataset)
     if params.dataset.expected is not None:
@@ -255,6 +256,9 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
     _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
+    if plan.params.training.suspects is not None:
+        studies = pd.read_csv(plan.split)["study_id"]
+        _tell(count_suspects(plan.params.training.suspects, plan.task, studies))
     with fold_pool(plan.params.training.threads, plan.params.folds_per_device) as pool, bar("epochs") as show:
         outcome = run_search(plan, tracker, pool, _tell, lambda now: show(now.epochs, now.of_epochs, _told(now)))
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]

@@ -25,10 +25,12 @@ from lumbargrade.training.batches import shuffled_batches, whole_batches
 from lumbargrade.training.calibrate import calibrated_loss
 from lumbargrade.training.checkpoint import Learner
 from lumbargrade.training.epochs import finish_fold, train_epochs
+from lumbargrade.training.named_files import check_unchanged
 from lumbargrade.training.precision import begin_training, choose_precision
 from lumbargrade.training.predict import cell_codes, predict_studies
 from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.spec import MODEL, Epoch, FoldResult, FoldSpec
+from lumbargrade.training.suspects import label_trust
 
 _FAR_MM = 10.0
 """A located crop farther than this from its label shows something else."""
@@ -38,7 +40,7 @@ def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None
     """Trains a fold and writes model, history, predictions and, last, the result; goes on where it was killed.
 
     Raises:
-        InputError: The fold has no crops to train on or to validate with, or the weights cannot be had.
+        InputError: The fold has no crops to train on or to validate with, or a file that it names is missing or another one.
         DivergedError: The loss became infinite or no number.
     """
     run = _Run.begin(spec)
@@ -65,15 +67,18 @@ class _Run:
     grades: Tensor
     owners: Tensor
     weights: Tensor
+    trust: Tensor | None
     training: NDArray[np.int64]
     validation: dict[str, NDArray[np.int64]]
 
     @classmethod
     def begin(cls, spec: FoldSpec) -> "_Run":
         params = spec.training
+        check_unchanged(spec.files)
         device, seed = begin_training(spec.seed, spec.fold, params.deterministic)
         packed = PackedCrops(spec.crops, *([spec.located] if spec.located else []))
-        training, validation = fold_rows(packed.index, pd.read_csv(spec.split), spec.fold)
+        trust = label_trust(params, packed.index, spec.task)
+        training, validation = fold_rows(packed.index, pd.read_csv(spec.split), spec.fold, trust)
         grader = Grader(GraderConfig.of(spec.task, spec.prepare, params))
         load_backbone(grader, params.weights)
         grader = grader.to(device).to(memory_format=torch.channels_last)
@@ -98,6 +103,7 @@ class _Run:
             grades=torch.from_numpy(packed.index["grade"].fillna(0).to_numpy(np.int64)).to(device),
             owners=torch.tensor(packed.index.groupby(["study_id", "folder"]).ngroup().tolist(), device=device),
             weights=torch.tensor(params.grade_weights or spec.task.grade_weights, device=device),
+            trust=None if trust is None else torch.from_numpy(trust).to(device),
             training=training,
             validation=validation,
         )
@@ -137,19 +143,22 @@ class _Run:
 
     def _training_loss(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Loss of augmented crops, as :func:`weighted_cross_entropy` returns it."""
-        params, cells, grades = self.spec.training, self.cells[rows], self.grades[rows]
+        params, cells = self.spec.training, self.cells[rows]
         images = self._augmented(rows)
         if not params.mixup:
-            logits = self._logits(self.grader, images, rows)
-            return weighted_cross_entropy(logits, grades, self.weights, params.label_smoothing)
+            return self._loss(self._logits(self.grader, images, rows), rows)
         share = float(np.random.default_rng(self._seed()).beta(params.mixup, params.mixup))
-        partners = mix_partners(self.grader.group_of_cell[cells], self.learner.generator).to(self.device)
-        logits = self._logits(self.grader, share * images + (1 - share) * images[partners], rows)
-        own, other = (
-            weighted_cross_entropy(logits, wanted, self.weights, params.label_smoothing)
-            for wanted in (grades, grades[partners])
-        )
+        partners = mix_partners(self.grader.group_of_cell[cells], self.learner.generator)
+        logits = self._logits(self.grader, share * images + (1 - share) * images[partners.to(self.device)], rows)
+        own, other = self._loss(logits, rows), self._loss(logits, rows[partners.numpy()])
         return share * own[0] + (1 - share) * other[0], share * own[1] + (1 - share) * other[1]
+
+    def _loss(self, logits: Tensor, labelled: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Loss against the labels of these rows, as :func:`weighted_cross_entropy` returns it."""
+        trust = None if self.trust is None else self.trust[labelled]
+        return weighted_cross_entropy(
+            logits, self.grades[labelled], self.weights, self.spec.training.label_smoothing, trust
+        )
 
     def _augmented(self, rows: NDArray[np.int64]) -> Tensor:
         """What the network sees of some crops, changed at random."""
@@ -194,11 +203,15 @@ class _Run:
 
 
 def fold_rows(
-    index: pd.DataFrame, split: pd.DataFrame, fold: int
+    index: pd.DataFrame, split: pd.DataFrame, fold: int, trust: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Rows of the index that train and that validate in a fold; only labelled crops, nothing of the holdout.
 
-    A crop that was located far from where the cell is does not train; it validates all the same.
+    A crop that was located far from where the cell is does not train, nor does one whose label counts nothing; both validate
+    all the same.
+
+    Args:
+        trust: How much the label of each row counts, (rows,).
 
     Returns:
         Rows that train; rows that validate, ``labelled`` and ``located`` ones apart, of which the latter may be none.
@@ -208,7 +221,8 @@ def fold_rows(
     """
     folds = index["study_id"].map(split.set_index("study_id")["fold"])
     graded = index["grade"].notna() & folds.notna() & (folds != HOLDOUT)
-    training = np.flatnonzero(graded & (folds != fold) & ~(index["error_mm"] > _FAR_MM))
+    counts = True if trust is None else trust > 0
+    training = np.flatnonzero(graded & (folds != fold) & ~(index["error_mm"] > _FAR_MM) & counts)
     kinds = ["labelled", "located"][: index["folder"].max() + 1]
     validation = {
         kind: np.flatnonzero(graded & (folds == fold) & (index["folder"] == place)) for place, kind in enumerate(kinds)
@@ -225,7 +239,7 @@ def _cells(index: pd.DataFrame, rows: NDArray[np.int64]) -> int:
 
 
 def weighted_cross_entropy(
-    logits: Tensor, grades: Tensor, weights: Tensor, smoothing: float = 0.0
+    logits: Tensor, grades: Tensor, weights: Tensor, smoothing: float = 0.0, trust: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Returns the weighted sum of the cross-entropies and the sum of the weights; their ratio is the loss.
 
@@ -234,6 +248,11 @@ def weighted_cross_entropy(
         grades: (batch,).
         weights: Weight of each grade, (grades,).
         smoothing: Share of a grade's probability that is given to all alike.
+        trust: How much each label counts beside its grade's weight, 0 to 1, (batch,).
     """
     loss = F.cross_entropy(logits, grades, weight=weights, reduction="sum", label_smoothing=smoothing)
-    return loss, weights[grades].sum()
+    if trust is None:
+        return loss, weights[grades].sum()
+    # Taken off, not multiplied before the sum: with every trust 1 that is exactly 0, and the loss the same bit for bit.
+    each = F.cross_entropy(logits, grades, weight=weights, reduction="none", label_smoothing=smoothing)
+    return loss - ((1 - trust) * each).sum(), weights[grades].sum() - ((1 - trust) * weights[grades]).sum()

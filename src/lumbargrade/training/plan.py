@@ -14,6 +14,7 @@ from lumbargrade.files import folder_sha256
 from lumbargrade.params import Params, TrainingParams
 from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import Evaluation
+from lumbargrade.training.named_files import file_digests, named_files, searched_files
 from lumbargrade.training.spec import FoldResult, FoldSpec
 
 PACKAGE = Path(lumbargrade.__file__).parent
@@ -52,12 +53,19 @@ class SearchPlan:
     def name(self) -> str:
         """Name of the search, however many trials are asked for.
 
-        It follows from data, parameters and the code that trains: what was trained by other code is never taken for
-        this code's.
+        It follows from data, parameters, the files that these name, and the code that trains: what was trained by other
+        code is never taken for this code's.
         """
         code = [folder_sha256(PACKAGE / folder) for folder in TRAINING_CODE]
-        told = json.dumps([self.settings, self.task.model_dump(mode="json"), self.data, code], sort_keys=True)
+        told = json.dumps(
+            [self.settings, self.task.model_dump(mode="json"), self.data, self.files, code], sort_keys=True
+        )
         return f"{self.task.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """SHA-256 of the files that the parameters of any trial name, as they were when they were first asked for."""
+        return file_digests(searched_files(self.params))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -82,6 +90,7 @@ class SearchPlan:
                 fold=fold,
                 seed=self.params.seed,
                 folder=(self.folder / self.name / digest / f"fold-{fold}").resolve(),
+                files={name: self.files[name] for name in named_files(training).values()},
             )
             for fold in range(self.params.split.folds)
         ]

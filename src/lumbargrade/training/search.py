@@ -14,9 +14,9 @@ from optuna.exceptions import StorageInternalError
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
-from lumbargrade.models.backbone import check_weights
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.training.calibrate import fit_calibration
+from lumbargrade.training.named_files import check_files
 from lumbargrade.training.owner import owned_runs
 from lumbargrade.training.plan import CALIBRATION, SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.training.plots import confusion_figure
@@ -49,7 +49,7 @@ def run_search(
         InputError: The parameters or the data do not allow any training.
         LumbargradeError: Another process runs this search, a process failed, or no trial could be trained.
     """
-    check_weights(plan.params.training.weights)
+    check_files(plan.params, plan.task)
     with owned_runs(plan.folder / plan.name, tracker, "search"):
         study = open_study(plan)
         run_id = tracker.start_run(f"search {plan.name}", plan.name, tags={"lumbargrade.kind": "search"})

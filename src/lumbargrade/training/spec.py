@@ -34,6 +34,7 @@ class FoldSpec(BaseModel):
         split: Table of studies and folds (CSV).
         fold: The fold that validates; the others, but for the holdout, train.
         folder: Where the process writes.
+        files: SHA-256 of the files that ``training`` names: with other bytes it is another fold.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +49,7 @@ class FoldSpec(BaseModel):
     fold: int
     seed: int
     folder: Path
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class LocatorSpec(BaseModel):

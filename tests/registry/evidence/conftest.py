@@ -17,7 +17,7 @@ from lumbargrade.audit.keys import SIGNING_KEY
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.dataset.versions import reproduce, version_dataset
-from lumbargrade.params import Params
+from lumbargrade.params import Params, TrainingParams
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.evidence.verify import Verification, verify
@@ -44,6 +44,8 @@ class Model(PythonModel):
 
 set_model(Model())
 """
+SUSPECTS = "suspects.csv"
+"""The version was trained with a table of doubted labels."""
 STAGES = {
     "vars": ["data/datasets.yaml"],
     "stages": {
@@ -162,8 +164,10 @@ def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> tuple[Search
     (fold / "model.safetensors").write_bytes(b"weights" * 50)
     (folder / "calibration.json").write_text("{}")
     data = {"name": "tiny", "md5": "of the data", "split_md5": "of the split"}
+    (folder / SUSPECTS).write_text("study_id,condition,level\n")
+    params = Params(training=TrainingParams(suspects=SUSPECTS))
     plan = SearchPlan(
-        Params(),
+        params,
         task,
         data,
         Path("prepared/tiny/crops"),
@@ -177,7 +181,7 @@ def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> tuple[Search
         tried=[TriedTrial(number=0, state="complete", score=0.4, training={}, run_id=runs["trial"])],
         new_trials=1,
         trial=0,
-        training=Params().training,
+        training=params.training,
         folds=[
             FoldResult(
                 fold=0, folder=fold, epoch=1, epochs=1, validation_loss=0.4, precision="fp32", threads=1,

@@ -11,14 +11,14 @@ from lumbargrade.audit.signature import signature_problem
 from lumbargrade.cli import app
 from lumbargrade.errors import InputError
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.evidence.record import file_digests
+from lumbargrade.registry.evidence.record import file_digests, file_sha256
 from lumbargrade.registry.evidence.show import show_evidence
 from lumbargrade.serving.grade import refuse_study
 from lumbargrade.serving.log import ServingLog
 from lumbargrade.training.tracking import tracking_uri
 
 from ..conftest import NAME
-from .conftest import Project
+from .conftest import SUSPECTS, Project
 from .test_verify import a_byte_of_the_weights
 
 
@@ -36,6 +36,11 @@ def test_the_record_tells_what_a_version_was_made_of(project: Project) -> None:
     assert parts["code"]["digest"] == {"gitCommit": "c0ffee", "sha256": "of the package"}
     assert parts["dataset tiny"]["annotations"]["files"] == 5
     assert list(parts["dvc stage prepare@tiny"]["annotations"]["outputs"]) == ["prepared/tiny/crops"]
+    assert parts["training.suspects"] == {
+        "name": "training.suspects",
+        "digest": {"sha256": file_sha256(project.folder / SUSPECTS)},
+        "annotations": {"path": SUSPECTS},
+    }
     assert parts["numpy"]["annotations"]["version"]
     story = record["lumbargrade"]
     assert story["split"]["studies"] == {"-1": 2, "0": 3, "1": 3}

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.registry.evidence.environment import Package
-from lumbargrade.registry.evidence.record import Json
+from lumbargrade.registry.evidence.record import NAMED_FILE, Json
 
 OWN = "lumbargrade"
 """This package; its own files are compared with the commit, not with what is installed."""
@@ -120,7 +120,7 @@ def _results(record: Json) -> dict[str, tuple[str, bool]]:
         if name.startswith("dvc stage "):
             trained = name.startswith(_TRAINED_STAGE)
             found |= {path: (md5, trained) for path, md5 in part["annotations"]["outputs"].items()}
-        elif name.startswith("dataset "):
+        elif name.startswith(("dataset ", NAMED_FILE)):
             found[name] = part["digest"]["sha256"], False
     for file in record["subject"]:
         if file["name"].startswith(_WEIGHTS):

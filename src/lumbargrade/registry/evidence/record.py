@@ -20,10 +20,13 @@ from lumbargrade.registry.contract import MODEL_META
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.evidence.environment import installed_packages, this_machine
 from lumbargrade.registry.gate.decision import GateDecision
+from lumbargrade.training.named_files import named_files
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
+NAMED_FILE = "training."
+"""Begins the name of a dependency that is a file which this parameter names."""
 
 Json = dict[str, Any]
 
@@ -78,7 +81,7 @@ def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str]
                     "task": made.plan.task.model_dump(mode="json"),
                 },
                 "internalParameters": {"machine": this_machine().model_dump(mode="json")},
-                "resolvedDependencies": [_code(made.code), *_data(made, dataset), *_packages()],
+                "resolvedDependencies": [_code(made.code), *_data(made, dataset), *_named_files(made), *_packages()],
             },
             "runDetails": {
                 "builder": {"id": "lumbargrade"},
@@ -171,6 +174,13 @@ def _stage(name: str, stage: Mapping[str, Any]) -> Json:
         "digest": {"md5": next(iter(hashes("outs").values()), "")},
         "annotations": {"command": stage["cmd"], "inputs": hashes("deps"), "outputs": hashes("outs")},
     }
+
+
+def _named_files(made: Made) -> Iterable[Json]:
+    """Files of the user's that the training began with or was told of."""
+    for field, name in named_files(made.outcome.training).items():
+        digest = {"sha256": made.plan.files[name]}
+        yield {"name": f"{NAMED_FILE}{field}", "digest": digest, "annotations": {"path": name}}
 
 
 def _packages() -> Iterable[Json]:

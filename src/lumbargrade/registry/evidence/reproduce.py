@@ -37,7 +37,7 @@ from lumbargrade.registry.evidence.comparison import (
     verdict_of,
 )
 from lumbargrade.registry.evidence.environment import installed_packages
-from lumbargrade.registry.evidence.record import Json, file_sha256
+from lumbargrade.registry.evidence.record import NAMED_FILE, Json, file_sha256
 from lumbargrade.registry.evidence.verify import version_problems
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
@@ -194,6 +194,7 @@ def _spot_check(
     for name in wanted:
         restore_object(outputs[name], again / name)
     tell(f"restored {', '.join(wanted)} with the hashes that were recorded")
+    named = [part for name, part in parts_of(record).items() if name.startswith(NAMED_FILE)]
     compared = []
     for known in folds:
         fold = known["annotations"]["fold"]
@@ -207,6 +208,7 @@ def _spot_check(
             fold=fold,
             seed=params.seed,
             folder=again / f"fold-{fold}",
+            files={part["annotations"]["path"]: part["digest"]["sha256"] for part in named},
         )
         spec.folder.mkdir(parents=True)
         tell(f"training fold {fold} again")
