@@ -70,21 +70,38 @@ def test_four_devices_are_kept_busy(tmp_path: Path, pruning: str) -> None:
     assert told["folds"] == 100 if pruning == "none" else told["folds"] < 90
 
 
-def test_one_device_trains_one_trial_after_another(tmp_path: Path) -> None:
-    plan = make_plan(tmp_path / "search", 6, 5, "wilcoxon", 0)
+def test_one_device_trains_one_trial_after_another_if_none_may_be_stopped(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path / "search", 6, 5, "none", 0)
     with WatchedPool(1) as pool:
         run_search(plan, Tracker("search"), pool, lambda _: None)
     trials = list(dict.fromkeys(trial for trial, _ in pool.begun))
-    assert [trial for trial, _ in pool.begun] == sorted((trial for trial, _ in pool.begun), key=trials.index)
-    for trial in trials:
-        folds = [fold for each, fold in pool.begun if each == trial]
-        assert folds == list(range(len(folds)))
+    assert pool.begun == [(trial, fold) for trial in trials for fold in range(5)]
+
+
+def test_first_folds_of_random_trials_come_first_then_the_best_trial(tmp_path: Path) -> None:
+    """So that the other trials lose against the best of all, not each against those before it."""
+    plan = make_plan(tmp_path / "search", 14, 5, "wilcoxon", 0)
+    tracker = Tracker("search")
+    with WatchedPool(1) as pool:
+        outcome = run_search(plan, tracker, pool, lambda _: None)
+    trials = list(dict.fromkeys(trial for trial, _ in pool.begun))
+    assert pool.begun[:10] == [(trial, 0) for trial in trials[:10]]
+    best = pool.begun[10][0]
+    assert pool.begun[10:14] == [(best, fold) for fold in range(1, 5)]
+    after = [trial for trial, _ in pool.begun[14:]]
+    later = [trial for trial in after if trial in trials[10:]]
+    assert later == after[len(after) - len(later) :], "a trial that was drawn later came before an open one"
+    assert later == sorted(later, key=trials.index)
+    one_fold = [trial for trial in outcome.tried if trial.reason.startswith("after 1 of 5 folds")]
+    assert len(one_fold) >= 3
+    assert {trial.state for trial in one_fold} == {"pruned"}
     assert pool.stopped == []
+    assert len(pool.begun) == len(set(pool.begun)) < 40
 
 
 def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
-    """After the first trial has ended a device goes to another trial before it goes to a second fold of the same one."""
-    plan = make_plan(tmp_path / "search", 12, 5, "wilcoxon", 0)
+    """After a trial has ended a device goes to another trial before it goes to a second fold of the same one."""
+    plan = make_plan(tmp_path / "search", 16, 5, "wilcoxon", 0)
     tracker = Tracker("search")
     ended: list[str] = []
     beside: list[tuple[int, bool]] = []  # trials so far, and whether a fold of the same trial is under way
@@ -94,19 +111,18 @@ def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
             super().start(spec, on_epoch)
             trials = {trial for trial, _ in self.begun}
             others = [each for each in self._training if each.spec.folder.parent == spec.folder.parent]
-            if ended and len(trials) < 12:
+            if ended and len(trials) < 16:
                 beside.append((len(trials), len(others) > 1))
 
     with Beside(4) as pool:
         outcome = run_search(plan, tracker, pool, ended.append)
     assert len(beside) > 5
     assert not [trials for trials, same in beside if same]
-    first = [trial for trial, _ in pool.begun[:5]]
-    assert len(set(first)) == 1
+    assert len({trial for trial, _ in pool.begun[:10]}) == 10
     assert [trial.state for trial in outcome.tried].count("pruned") > 0
     pictures = tracker.client.list_artifacts(outcome.run_id, "plots")
     assert "plots/devices.png" in {file.path for file in pictures}
-    assert outcome.trials == 12
+    assert outcome.trials == 16
     assert len(pool.begun) == len(set(pool.begun))
 
 

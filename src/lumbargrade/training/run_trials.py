@@ -1,6 +1,7 @@
 """Runs the trials of a search: which fold is trained next, what MLflow and Optuna are told, what is stopped."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lumbargrade.training.plots import confusion_figure
 from lumbargrade.training.pool import FoldPool
 from lumbargrade.training.pruning import reason_to_prune, reason_to_stop_epochs, report_fold
 from lumbargrade.training.spec import AnySpec, Epoch, FoldResult, FoldSpec, read_history
-from lumbargrade.training.study import next_trial
+from lumbargrade.training.study import RANDOM_TRIALS, next_trial
 from lumbargrade.training.tracking import Tracker
 from lumbargrade.training.trials import best_trial, ended_trials, place, training_of
 
@@ -28,6 +29,7 @@ class _UnderWay:
     Attributes:
         key: What its MLflow run is found by.
         fold_runs: MLflow's ids of the folds that were begun.
+        first_loss: Mean loss of the studies of its first fold, once that has ended.
     """
 
     trial: Trial
@@ -37,11 +39,17 @@ class _UnderWay:
     run_id: str
     fold_runs: dict[int, str] = field(default_factory=dict)
     results: dict[int, FoldResult] = field(default_factory=dict)
+    first_loss: float = math.inf
 
     @property
     def begun(self) -> list[FoldSpec]:
         """The folds that were begun and have not ended."""
         return [spec for spec in self.specs if spec.fold in self.fold_runs and spec.fold not in self.results]
+
+    @property
+    def promise(self) -> tuple[bool, float]:
+        """Sorts trials: those without a fold come first, then those whose first fold was best."""
+        return bool(self.fold_runs), self.first_loss
 
     @property
     def epochs(self) -> int:
@@ -108,26 +116,30 @@ class TrialRunner:
     def _next_fold(self) -> tuple[_UnderWay, FoldSpec] | None:
         """The fold that wastes least: of the oldest trial, so that trials end.
 
-        Once there is a trial to lose against, a further fold may turn out to be for nothing while another fold of the same
-        trial is under way; so another trial comes first, until there are none.
+        If trials may be stopped, it is of the most promising one: the first folds of all trials that are drawn at random come
+        first, so that the rest of them can lose against the best of all, not each against those before it. Once there is a trial
+        to lose against, a further fold may turn out to be for nothing while another fold of the same trial is under way; so
+        another trial comes first, until there are none.
         """
-        can_lose = self.plan.params.search.pruning != "none" and self._best is not None
+        prunes = self.plan.params.search.pruning != "none"
+        if prunes and self._missing and self._ended + len(self._under_way) < RANDOM_TRIALS:
+            self._begin_trial()
+        waiting = sorted(self._under_way, key=lambda tried: tried.promise) if prunes else self._under_way
         startable = [
             (tried, spec)
-            for tried in self._under_way
+            for tried in waiting
             for spec in tried.specs
             if spec.fold not in tried.fold_runs and not self.pool.trains(spec)
         ]
         for tried, spec in startable:
-            if not (can_lose and tried.begun):
+            if not (prunes and self._best is not None and tried.begun):
                 return tried, spec
         if self._missing:
-            self._missing -= 1
-            self._under_way.append(self._begin_trial())
+            self._begin_trial()
             return self._next_fold()
         return startable[0] if startable else None
 
-    def _begin_trial(self) -> _UnderWay:
+    def _begin_trial(self) -> None:
         trial, training = next_trial(self.study, self.plan.params)
         specs = self.plan.fold_specs(training)
         key = f"{self.plan.name}/{specs[0].folder.parent.name}"
@@ -135,7 +147,8 @@ class TrialRunner:
         self.tracker.log_params(run_id, training.model_dump(mode="json"))
         trial.set_user_attr("run_id", run_id)
         trial.set_user_attr("training", training.model_dump(mode="json"))
-        return _UnderWay(trial, training, specs, key, run_id)
+        self._under_way.append(_UnderWay(trial, training, specs, key, run_id))
+        self._missing -= 1
 
     def _start_fold(self, tried: _UnderWay, spec: FoldSpec) -> None:
         name, key = f"fold {spec.fold}", f"{tried.key}/{spec.fold}"
@@ -161,11 +174,21 @@ class TrialRunner:
         tried.results[result.fold] = result
         self._finish_fold(tried.fold_runs[result.fold], result)
         if self.plan.params.search.pruning != "none":
-            report_fold(tried.trial, self.plan.params.search, result.fold, self.scorer.losses(result))
+            losses = self.scorer.losses(result)
+            report_fold(tried.trial, self.plan.params.search, result.fold, losses)
+            if result.fold == tried.specs[0].fold:
+                tried.first_loss = float(losses.mean())
         if len(tried.results) == len(tried.specs):
             self._finish_trial(tried)
-        elif reason := reason_to_prune(self.study, tried.trial, self.plan.params.search):
-            self._give_up(tried, "pruned", f"after {len(tried.results)} of {len(tried.specs)} folds: {reason}")
+            self._stop_losers(self._under_way)
+        else:
+            self._stop_losers([tried])
+
+    def _stop_losers(self, among: Sequence[_UnderWay]) -> None:
+        """Stops the trials that cannot win any more by what their folds so far have shown."""
+        for tried in [each for each in among if each.results]:
+            if reason := reason_to_prune(self.study, tried.trial, self.plan.params.search):
+                self._give_up(tried, "pruned", f"after {len(tried.results)} of {len(tried.specs)} folds: {reason}")
 
     def _finish_trial(self, tried: _UnderWay) -> None:
         scored = self.scorer.score([tried.results[spec.fold] for spec in tried.specs])

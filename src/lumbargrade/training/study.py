@@ -33,6 +33,9 @@ from lumbargrade.training.trials import PLACE, ended_trials
 STORAGE = "LUMBARGRADE_SEARCH_STORAGE"
 """Environment variable with a database's address, such as ``postgresql+psycopg://user:password@host/name``."""
 
+RANDOM_TRIALS = 10
+"""First trials of a search, whose parameters are drawn at random; later ones are drawn in view of those that have ended."""
+
 _ALIVE = "alive"
 """Attribute of a study: changes as long as a process runs the search, and is empty when it has left."""
 
@@ -165,7 +168,9 @@ def _same_again(trial: FrozenTrial) -> FrozenTrial:
 def _sampler(seed: int, begun: int) -> optuna.samplers.TPESampler:
     """Seeded for each trial anew, so that a search that goes on draws what it would have drawn, and nothing twice."""
     return optuna.samplers.TPESampler(
-        multivariate=True, seed=int(np.random.SeedSequence([seed, begun]).generate_state(1)[0])
+        multivariate=True,
+        n_startup_trials=RANDOM_TRIALS,
+        seed=int(np.random.SeedSequence([seed, begun]).generate_state(1)[0]),
     )
 
 
