@@ -15,6 +15,7 @@ import pandas as pd
 import yaml
 
 from lumbargrade.dataset.versions import read_version
+from lumbargrade.files import file_sha256
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.registry.contract import MODEL_META
 from lumbargrade.registry.evidence.code import CodeState
@@ -103,12 +104,6 @@ def file_digests(folder: Path) -> dict[str, str]:
 def manifest(digests: Mapping[str, str]) -> str:
     """A list of files that ``sha256sum --check`` reads."""
     return "".join(f"{digest}  {name}\n" for name, digest in digests.items())
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _story(made: Made, left_out: pd.DataFrame) -> Json:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.integrity import restore_object
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.files import file_sha256
 from lumbargrade.params import Params
 from lumbargrade.registry.contract import registered_name, version_uri
 from lumbargrade.registry.evidence.bundle import PATCH, Evidence, required_evidence
@@ -37,7 +38,7 @@ from lumbargrade.registry.evidence.comparison import (
     verdict_of,
 )
 from lumbargrade.registry.evidence.environment import installed_packages
-from lumbargrade.registry.evidence.record import Json, file_sha256
+from lumbargrade.registry.evidence.record import Json
 from lumbargrade.registry.evidence.verify import version_problems
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
