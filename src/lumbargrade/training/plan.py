@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -220,3 +220,18 @@ class SearchOutcome:
         unseen to be calibrated by but the holdout, which is the gate's; there its calibration error is a guard rail.
         """
         return [self.student.result.model] if self.student else [fold.model for fold in self.folds]
+
+    @property
+    def packaging(self) -> Literal["ensemble", "distilled"]:
+        """How they came to be, as ``package.graders`` calls it."""
+        return "distilled" if self.student else "ensemble"
+
+    @property
+    def packaged(self) -> str:
+        """The same in words."""
+        if self.student is None:
+            return f"{len(self.folds)} graders, one a fold, whose probabilities are averaged"
+        return (
+            f"one grader, distilled from {len(self.folds)} folds; it gives the same likeliest grade as they do together in "
+            f"{self.student.same_grade:.1%} of a sample of the cells that it was trained on"
+        )
