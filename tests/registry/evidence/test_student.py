@@ -22,7 +22,7 @@ def student(project: Project, monkeypatch: pytest.MonkeyPatch) -> Student:
     """Version 2: of the same trial, with its folds distilled."""
     (teacher,) = project.outcome.folds
     folder = teacher.folder.parent / "student-abc"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "model.safetensors").write_bytes(b"student" * 50)
     epoch = Epoch(
         epoch=1, train_loss=0.5, validation_loss=0.125, validation_accuracy=0.75, learning_rate=0.1, seconds=1.0
