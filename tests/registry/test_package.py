@@ -52,8 +52,7 @@ def test_a_distilled_version_holds_one_grader_and_answers_as_it_alone(
 ) -> None:
     plan = SearchPlan(Params(), rsna, {}, Path("crops"), Path("split.csv"))
     zipped = zip_study(phantom, int(next((phantom / "train_images").iterdir()).name))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # MLflow warns of type hints of its own
+    with warnings.catch_warnings(action="ignore"):  # MLflow warns of its own use of pandas and type hints
         version = register_model(tracker, plan, outcome, example_study(), {})
         served = mlflow.pyfunc.load_model(f"models:/{NAME}/{version}")
         answer = served.predict(pd.DataFrame({"study": [zipped]}))
