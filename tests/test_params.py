@@ -54,6 +54,14 @@ def test_set_reads_numbers_as_people_write_them() -> None:
             "training.drop_rate lies outside search.space.drop_rate; the first trial is the training section as it "
             "stands, so widen the one or change the other",
         ),
+        (
+            "package.graders=distiled",
+            "parameter package.graders is wrong: input should be 'ensemble' or 'distilled', not 'distiled'",
+        ),
+        (
+            "package.student_epochs=-1",
+            "parameter package.student_epochs is wrong: input should be greater than or equal to 0, not -1",
+        ),
         ("epochs", "--set 'epochs' is not of the form section.key=value, such as training.epochs=20"),
         ("task=lumbar", "task 'lumbar' is unknown; choose one of: disc_degeneration, rsna2024, or give a .yaml file"),
     ],
@@ -62,6 +70,10 @@ def test_a_wrong_parameter_stops_before_anything_starts(override: str, message: 
     with pytest.raises(InputError) as caught:
         load(override)
     assert str(caught.value) == message
+
+
+def test_a_version_holds_the_folds_unless_told_otherwise() -> None:
+    assert load().package.graders == Params().package.graders == "ensemble"
 
 
 def test_a_missing_file_says_where_to_run() -> None:

@@ -108,6 +108,12 @@ def folder_sha256(folder: Path, without: Path | None = None) -> str:
     return digest.hexdigest()
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def files_sha256(paths: Iterable[Path]) -> str:
     """Hash of the bytes of some files, in their order."""
     digest = hashlib.sha256()

@@ -269,6 +269,19 @@ class CalibrationParams(_Section):
     coverage: float = Field(default=0.9, gt=0.5, lt=1)
 
 
+class PackageParams(_Section):
+    """Which graders a version holds.
+
+    Attributes:
+        graders: ``ensemble`` is the best trial's, one a fold, whose probabilities are averaged; ``distilled`` is one that
+            learns to answer as those do together, and takes a fold's time to grade a study.
+        student_epochs: Passes of the distilled grader over all crops outside the holdout; 0 is as many as a fold's.
+    """
+
+    graders: Literal["ensemble", "distilled"] = "ensemble"
+    student_epochs: int = Field(default=0, ge=0, le=1000)
+
+
 class GateParams(_Section):
     """When a candidate takes the champion's place; both are graded on the frozen holdout.
 
@@ -359,6 +372,7 @@ class Params(_Section):
     training: TrainingParams = TrainingParams()
     search: SearchParams = SearchParams()
     calibration: CalibrationParams = CalibrationParams()
+    package: PackageParams = PackageParams()
     gate: GateParams = GateParams()
     serving: ServingParams = ServingParams()
     watch: WatchParams = WatchParams()

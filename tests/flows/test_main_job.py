@@ -340,3 +340,28 @@ def test_mistakes_are_one_sentence_and_exit_code_two(job: Job, tmp_path: Path) -
         assert message in done.stderr
         assert "Traceback" not in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_folds_are_distilled_into_another_version_with_one_grader(job: Job, cohort: Path) -> None:
+    done = run_small(job.folder, cohort, "--set", "package.graders=distilled")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["new_trials"], told["version"]) == (0, "2")
+    assert told["packaged"].startswith("one grader, distilled from 2 folds; it gives the same likeliest grade")
+    assert (told["answer"]["cells"], told["answer"]["graded"] >= 20) == (25, True)
+    tags = job.client.get_model_version(MODEL, "2").tags
+    assert (tags["package.graders"], job.version.tags["package.graders"]) == ("distilled", "ensemble")
+    assert tags["search.trial_run_id"] == job.version.tags["search.trial_run_id"]
+    student = self_and_parent(job, tags["student.run_id"], "student", tags["search.run_id"])
+    assert float(tags["student.teachers_same_grade"]) == student.data.metrics["teachers.same_grade"]
+    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{MODEL}/2"))
+    (grader,) = (folder / "artifacts").rglob("grader-*.safetensors")
+    first = Path(mlflow.artifacts.download_artifacts(artifact_uri=f"models:/{MODEL}/1"))
+    assert grader.read_bytes() not in [path.read_bytes() for path in (first / "artifacts").rglob("grader-*")]
+    verified = lumbargrade(job.folder, "audit", "verify", "--json")
+    assert verified.returncode == 0, verified.stdout
+    assert json.loads(verified.stdout)["versions"] == ["1", "2"]
+    again = lumbargrade(job.folder, "audit", "reproduce", "2", "--folds", "2", "--json")
+    assert again.returncode == 0, again.stderr
+    compared = [each["what"] for each in json.loads(again.stdout)["compared"]]
+    assert (json.loads(again.stdout)["verdict"], compared) == ("identical", ["fold 0", "fold 1", "student"])

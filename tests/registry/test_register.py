@@ -20,7 +20,8 @@ from lumbargrade.registry.gate.judgement import Judgement
 from lumbargrade.registry.models import champion_version
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.task import load_task
-from lumbargrade.training.plan import SearchOutcome, SearchPlan
+from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.training.spec import Epoch, FoldResult
 from lumbargrade.training.tracking import Tracker
 
 from .conftest import NAME, Register
@@ -31,7 +32,7 @@ TRUTH = cells(TASK, 8)
 Open = Callable[[], Champion]
 
 
-def made_search(trial: str) -> SearchOutcome:
+def made_search(trial: str, student: Student | None = None) -> SearchOutcome:
     return SearchOutcome(
         name="s",
         trials=1,
@@ -47,7 +48,19 @@ def made_search(trial: str) -> SearchOutcome:
         run_id="r",
         trial_run_id=trial,
         fold_run_ids=["f"],
+        student=student,
     )
+
+
+def made_student(folder: Path, run_id: str) -> Student:
+    """One that agrees with its teachers on three of four cells."""
+    folder.mkdir()
+    epoch = Epoch(
+        epoch=1, train_loss=0.5, validation_loss=0.125, validation_accuracy=0.75, learning_rate=0.1, seconds=1.0
+    )
+    (folder / "history.jsonl").write_text(f"{epoch.model_dump_json()}\n")
+    result = FoldResult.model_construct(fold=2, folder=folder, epoch=1, epochs=1, validation_loss=0.125)
+    return Student(result, ("one", "two"), run_id)
 
 
 @pytest.fixture
@@ -71,9 +84,9 @@ def call(tracker: Tracker, register: Register, monkeypatch: pytest.MonkeyPatch) 
 
         return judged
 
-    def run(trial: str, decision: GateDecision) -> Registration:
+    def run(trial: str, decision: GateDecision, student: Student | None = None) -> Registration:
         monkeypatch.setattr(registering, "judge_new", judge(decision))
-        return register_best(plan, made_search(trial), dataset, tracker, "flow", AuditLog())
+        return register_best(plan, made_search(trial, student), dataset, tracker, "flow", AuditLog())
 
     return run
 
@@ -97,6 +110,19 @@ def test_a_registration_is_logged_and_waits_until_a_person_approves(
     approve(open_champion(), "1", "Ada", "checked")
     after = call("t1", waiting())
     assert (after.waits, after.champion, after.approved_by) == (False, "1", "Ada")
+
+
+def test_the_same_trial_packaged_otherwise_is_another_version(
+    call: Callable[..., Registration], tracker: Tracker, tmp_path: Path
+) -> None:
+    students = [made_student(tmp_path / name, name) for name in ("one", "two")]
+    packaged = (None, *students, None, *students)
+    versions = [call("t1", waiting(), student).version for student in packaged]
+    assert versions == ["1", "2", "3", "1", "2", "3"]
+    tags = [tracker.client.get_model_version(NAME, version).tags for version in versions[:2]]
+    assert [each["package.graders"] for each in tags] == ["ensemble", "distilled"]
+    assert (tags[1]["student.teachers_same_grade"], tags[1]["student.teachers_divergence"]) == ("0.75", "0.125")
+    assert not [name for name in tags[0] if name.startswith("student.")]
 
 
 def test_a_version_that_is_kept_back_does_not_wait(call: Callable[..., Registration]) -> None:
@@ -134,6 +160,7 @@ def test_the_summary_ends_with_the_command_to_approve(
     assert ("to make it champion", "lumbargrade models approve 1 --by NAME --why TEXT") in told.lines()
     assert told.approve == "lumbargrade models approve 1 --by NAME --why TEXT"
     assert told.champion is None
+    assert ("packaged", "0 graders, one a fold, whose probabilities are averaged") in told.lines()
 
 
 def test_a_registration_that_was_cut_off_before_the_alias_moved_goes_on(

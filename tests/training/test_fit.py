@@ -16,8 +16,9 @@ from lumbargrade.models.grader import load_grader
 from lumbargrade.params import TrainingParams
 from lumbargrade.prepare.pack import PackedCrops
 from lumbargrade.training import fit
-from lumbargrade.training.fit import fold_rows, train_fold, weighted_cross_entropy
+from lumbargrade.training.fit import train_fold, weighted_cross_entropy
 from lumbargrade.training.precision import choose_precision
+from lumbargrade.training.rows import fold_rows
 from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.spec import Epoch, FoldSpec, read_history, read_result
 
@@ -129,7 +130,7 @@ def test_a_mixed_crop_counts_by_the_label_that_it_is_held_against(
 def test_a_frozen_backbone_stays_as_it_was_loaded(spec: FoldSpec) -> None:
     frozen = changed(spec, epochs=1, freeze_epochs=1)
     train_fold(frozen)
-    begun = fit._Run.begin(frozen).grader
+    begun = fit.GraderRun.begin(frozen).grader
     trained = load_grader(frozen.folder / "model.safetensors")
     for (name, before), after in zip(begun.features.named_parameters(), trained.features.parameters(), strict=True):
         assert torch.equal(before, after), name
@@ -137,7 +138,7 @@ def test_a_frozen_backbone_stays_as_it_was_loaded(spec: FoldSpec) -> None:
 
 
 def test_rates_fall_from_the_heads_to_the_first_layers(spec: FoldSpec) -> None:
-    grader = fit._Run.begin(spec).grader
+    grader = fit.GraderRun.begin(spec).grader
     groups = layered_groups(grader, changed(spec, layer_decay=0.5).training)
     rates = {id(p): group["lr"] for group in groups for p in group["params"]}
     assert len(rates) == len(list(grader.parameters()))
@@ -150,8 +151,8 @@ def test_rates_fall_from_the_heads_to_the_first_layers(spec: FoldSpec) -> None:
 
 def test_early_stopping_keeps_the_best_epochs_weights(spec: FoldSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     losses = iter([1.0, 0.5, 0.7, 0.9, 0.1])
-    validate = fit._Run._validate
-    monkeypatch.setattr(fit._Run, "_validate", lambda self: (next(losses), validate(self)[1]))
+    validate = fit.GraderRun._validate
+    monkeypatch.setattr(fit.GraderRun, "_validate", lambda self: (next(losses), validate(self)[1]))
     result = train_fold(changed(spec, epochs=5, patience=2))
     assert (result.epoch, result.epochs) == (2, 4)
     shorter = changed(spec, "shorter", epochs=5, patience=2)
@@ -162,7 +163,7 @@ def test_early_stopping_keeps_the_best_epochs_weights(spec: FoldSpec, monkeypatc
 
 
 def test_a_loss_that_is_no_number_is_told_with_the_way_out(spec: FoldSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit._Run, "_train", lambda self: float("nan"))
+    monkeypatch.setattr(fit.GraderRun, "_train", lambda self: float("nan"))
     with pytest.raises(LumbargradeError) as caught:
         train_fold(spec)
     assert str(caught.value) == (
@@ -297,10 +298,10 @@ def test_a_killed_run_goes_on_to_the_same_weights_bit_for_bit(spec: FoldSpec, pa
 def test_early_stopping_remembers_the_best_epoch_from_before_the_kill(
     spec: FoldSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    validate = fit._Run._validate
+    validate = fit.GraderRun._validate
     losses = {1: 1.0, 2: 0.5, 3: 0.7, 4: 0.9}
     spec = changed(spec, epochs=5, patience=2)
-    monkeypatch.setattr(fit._Run, "epoch", lambda self, number: (self._train(), losses[number], validate(self)[1]))
+    monkeypatch.setattr(fit.GraderRun, "epoch", lambda self, number: (self._train(), losses[number], validate(self)[1]))
     with pytest.raises(KilledError):
         train_fold(spec, killed_after(2))
     best = weights_hash(spec)
@@ -336,7 +337,7 @@ def test_a_checkpoint_of_another_spec_or_code_or_a_broken_one_is_as_none(
 def test_a_run_that_diverges_leaves_no_checkpoint(spec: FoldSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KilledError):
         train_fold(spec, killed_after(1))
-    monkeypatch.setattr(fit._Run, "_train", lambda self: float("inf"))
+    monkeypatch.setattr(fit.GraderRun, "_train", lambda self: float("inf"))
     with pytest.raises(DivergedError, match="in epoch 2"):
         train_fold(spec)
     assert not (spec.folder / "checkpoint.pt").exists()

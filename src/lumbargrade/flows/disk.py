@@ -34,7 +34,8 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
     crop = _CHANNELS * params.prepare.crop_pixels**2
     folds = params.split.folds
     weights = {cost.network: cost.weights * 4 for cost in costs}
-    packaged = sum(weights.values()) * folds
+    students = 1 if params.package.graders == "distilled" else 0
+    packaged = weights.get("grader", 0) * (students or folds) + weights.get("locator", 0) * folds
     copies = 4 if params.training.ema else 3
     devices = len(find_devices(per_device=params.folds_per_device))
     each = f"{cells:,} x {_CHANNELS} x {params.prepare.crop_pixels}² bytes"
@@ -47,15 +48,19 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
         DiskNeed(what="views", bytes=files * params.views.pixels**2, why=f"{files:,} x {params.views.pixels}² bytes"),
         DiskNeed(
             what="trained folds",
-            bytes=(weights.get("grader", 0) * params.search.trials + weights.get("locator", 0)) * folds,
-            why=f"{params.search.trials} trials of {folds} graders, and {folds} locators",
+            bytes=(weights.get("grader", 0) * params.search.trials + weights.get("locator", 0)) * folds
+            + weights.get("grader", 0) * students,
+            why=f"{params.search.trials} trials of {folds} graders, and {folds} locators"
+            + (", and the distilled grader" if students else ""),
         ),
         DiskNeed(
             what="checkpoints",
             bytes=copies * max(weights.values()) * devices,
             why=f"{copies} times the weights, for each of the {devices} folds that train at a time",
         ),
-        DiskNeed(what="packaged model", bytes=packaged, why=f"{folds} graders and {folds} locators in MLflow"),
+        DiskNeed(
+            what="packaged model", bytes=packaged, why=f"{students or folds} graders and {folds} locators in MLflow"
+        ),
     ]
 
 

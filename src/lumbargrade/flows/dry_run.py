@@ -15,6 +15,7 @@ from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.versions import versioned_bytes
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.flows.disk import DiskNeed, disk_needs
+from lumbargrade.flows.hours import TrainingHours, time_words, too_slow, training_hours
 from lumbargrade.models.locator import column_group
 from lumbargrade.params import DatasetParams, Params
 from lumbargrade.registry.evidence.code import read_code_state, refuse_changes
@@ -22,28 +23,7 @@ from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.devices import find_devices
 from lumbargrade.training.estimate import TrainingCost, grader_cost, locator_cost
 from lumbargrade.training.named_files import check_files
-from lumbargrade.training.schedule import steps_per_epoch
 from lumbargrade.training.tracking import check_reachable, tracking_uri
-
-_FORWARD_SHARE = 1 / 3
-"""Cost of a validation image against a training image, which goes forward and, at about twice the cost, backward."""
-
-
-class TrainingHours(BaseModel):
-    """How long a network trains at the pace that was measured; early stopping may end it sooner.
-
-    Attributes:
-        folds: Folds to train in all.
-        fold_hours: One of them.
-        hours: All of them, on the devices that there are.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    network: str
-    folds: int
-    fold_hours: float
-    hours: float
 
 
 class DryRun(BaseModel):
@@ -84,8 +64,10 @@ class DryRun(BaseModel):
             batch = f"{cost.batch_size} x {cost.image_pixels}²"
             pace = "does not fit" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
             row = hours.get(cost.network)
-            times = ("", "", "") if row is None else (_time(row.fold_hours), str(row.folds), _time(row.hours))
+            times = ("", "", "") if row is None else (time_words(row.fold_hours), str(row.folds), time_words(row.hours))
             table.add_row(cost.network, f"{cost.weights:,}", batch, _size(cost.memory_bytes), pace, *times)
+        if (student := hours.get("student")) is not None:
+            table.add_row("student", *[""] * 4, time_words(student.hours), "1", time_words(student.hours))
         table.caption = (
             "memory: 16 bytes a weight, and the tensors that batches of 2 and 4 keep for the backward pass, scaled; "
             "libraries' workspaces come on top"
@@ -136,8 +118,8 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
             f"the run needs {_size(needed)} of disk and {_size(free)} are free in {Path().resolve()}; free some, or run "
             "where there is more"
         )
-    hours = [_hours(params, cost, cells) for cost in costs if cost.images_per_second and cells]
-    problems += [*_too_slow(params, hours), *_too_large(costs)]
+    hours = training_hours(params, costs, cells)
+    problems += [*too_slow(params, hours), *_too_large(costs)]
     return DryRun(
         problems=problems,
         notes=notes,
@@ -178,37 +160,6 @@ def _studies_to_come(params: Params) -> int | None:
     return params.dataset.phantom_studies if params.dataset.path == DatasetParams().path else None
 
 
-def _hours(params: Params, cost: TrainingCost, cells: int) -> TrainingHours:
-    """Hours of a network's training, at the pace measured."""
-    assert cost.images_per_second is not None
-    folds = params.split.folds
-    if cost.network == "locator":
-        images = float(params.locator.epochs * params.locator.epoch_slices)
-        trainings = folds
-    else:
-        kept = round(cells * (1 - params.split.holdout))
-        trained = steps_per_epoch(kept - kept // folds, params.training) * params.training.batch_size
-        images = params.training.epochs * (trained + _FORWARD_SHARE * kept / folds)
-        trainings = folds * params.search.trials
-    fold = images / cost.images_per_second / 3600
-    rounds = -(-trainings // len(find_devices()))
-    return TrainingHours(network=cost.network, folds=trainings, fold_hours=fold, hours=fold * rounds)
-
-
-def _too_slow(params: Params, hours: list[TrainingHours]) -> Iterator[str]:
-    limits = {
-        "grader": ("training", params.training.time_limit_minutes),
-        "locator": ("locator", params.locator.time_limit_minutes),
-    }
-    for row in hours:
-        section, minutes = limits[row.network]
-        if minutes and row.fold_hours * 60 > minutes:
-            yield (
-                f"a fold of the {row.network} takes about {_time(row.fold_hours)} here, more than {section}."
-                f"time_limit_minutes ({minutes:g}); raise it, set it to 0, or train on a faster device"
-            )
-
-
 def _too_large(costs: list[TrainingCost]) -> Iterator[str]:
     sections = {"grader": "training", "locator": "locator"}
     for cost in costs:
@@ -239,9 +190,3 @@ def _dataset_table(counts: DatasetCounts) -> Table:
 
 def _size(number: float) -> str:
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
-
-
-def _time(hours: float) -> str:
-    if hours >= 1:
-        return f"{hours:,.1f} h"
-    return f"{hours * 60:.0f} min" if hours >= 1 / 60 else f"{hours * 3600:.0f} s"

@@ -1,4 +1,4 @@
-"""The main job: check → version → prepare → locate → search → register → answer.
+"""The main job: check → version → prepare → locate → search (→ distil) → register → answer.
 
 `lumbargrade run` runs it; `prefect deploy` schedules it.
 """
@@ -57,6 +57,7 @@ from lumbargrade.task import GradingTask, load_task, save_task
 from lumbargrade.training.cluster import ADDRESS, join_cluster, run_on_cluster
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
+from lumbargrade.training.distilling import distil
 from lumbargrade.training.locating import LocatorPlan, save_located, train_locators
 from lumbargrade.training.named_files import check_files
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, SearchProgress
@@ -125,6 +126,8 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
     dataset = open_dataset(version.folder, grading_task)
     plan = replace(plan, subgroups=study_subgroups(dataset, dataset.labels["study_id"].tolist()))
     outcome = search(plan, tracker)
+    if params.package.graders == "distilled":
+        outcome = distil_best(plan, outcome, tracker)
     registration = register(plan, outcome, dataset, tracker)
     answer = ask_model(plan, registration, version.folder) if registration.is_new else None
     summary = summarise(report, version, outcome, registration, answer, params.task)
@@ -269,6 +272,13 @@ def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
         f"run {outcome.run_id}, folder {PLOTS}",
     )
     return outcome
+
+
+def distil_best(plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker) -> SearchOutcome:
+    """Trains the student of the best trial, if it is not trained; it is a task like a fold."""
+    _tell(f"distilling {len(outcome.folds)} folds of trial {outcome.trial} into one grader")
+    with fold_pool(plan.params.training.threads, plan.params.folds_per_device) as pool, bar("epochs") as show:
+        return distil(plan, outcome, tracker, pool, _tell, show)
 
 
 def _told(now: SearchProgress) -> str:

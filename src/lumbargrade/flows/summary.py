@@ -20,6 +20,7 @@ class RunSummary(BaseModel):
         score: Official score of the best trial's out-of-fold predictions, where the locator looked; accuracy and its
             majority baseline likewise.
         score_labelled_points: The score at the labelled points; nothing if there is no locator.
+        packaged: Which graders the version holds.
         champion: The version that is champion now.
         answer: What the new version said over HTTP; nothing if no version is new.
         approve: The command that makes the version champion; nothing unless the gate leaves that to a person.
@@ -38,6 +39,7 @@ class RunSummary(BaseModel):
     accuracy: float
     accuracy_majority: float
     score_labelled_points: float | None
+    packaged: str
     model: str
     version: str
     decision: str
@@ -65,6 +67,7 @@ class RunSummary(BaseModel):
                 "cross-validated",
                 f"score {self.score:.4f}, accuracy {self.accuracy:.1%} (majority {self.accuracy_majority:.1%}){labelled}",
             ),
+            ("packaged", self.packaged),
             ("model", f"{self.model} version {self.version}: {self.decision} ({self.reason}); {champion}"),
         ]
         if self.holdout_score is not None:
@@ -112,6 +115,7 @@ def summarise(
         accuracy=evaluation.accuracy,
         accuracy_majority=evaluation.accuracy_majority,
         score_labelled_points=outcome.on_labelled.score if outcome.on_labelled else None,
+        packaged=outcome.packaged,
         model=registration.name,
         version=registration.version,
         decision=registration.decision,

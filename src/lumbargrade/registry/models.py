@@ -32,7 +32,7 @@ _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A registered model: its networks, one a fold, with one configuration, and how sure they may be.
+    """A registered model: its networks, with one configuration, and how sure they may be.
 
     Attributes:
         locators: None if the task has none; then studies must carry their points.

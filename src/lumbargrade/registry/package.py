@@ -31,6 +31,9 @@ from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import PACKAGE, SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
+STUDENT_RUN = "student.run_id"
+"""Tag of a version that holds a student: MLflow's id of its training."""
+
 SERVING_REQUIREMENTS = (
     "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydicom", "pyjpegls", "pylibjpeg",
     "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml", "safetensors", "scipy", "torch", "torchvision",
@@ -57,7 +60,9 @@ def signature(task: GradingTask) -> ModelSignature:
 def register_model(
     tracker: Tracker, plan: SearchPlan, outcome: SearchOutcome, example: bytes, tags: Mapping[str, str]
 ) -> str:
-    """Logs locators and the best trial's folds as one model under the search run, registers it, and returns its version.
+    """Logs locators and the best trial's folds, or their student, as one model under the search run; registers it.
+
+    Returns its version.
 
     Args:
         example: Zip of a study that holds nobody's data; stored as the input example.
@@ -65,7 +70,7 @@ def register_model(
     """
     task = plan.task
     name = registered_name(task)
-    files = {f"{GRADER}{fold.fold:02d}": fold.model for fold in outcome.folds}
+    files = {f"{GRADER}{number:02d}": path for number, path in enumerate(outcome.graders)}
     files |= {f"{LOCATOR}{number:02d}": path for number, path in enumerate(plan.locators)}
     files[CALIBRATION_NAME] = outcome.calibration
     with _in_run(outcome.run_id), _named(files) as artifacts:
@@ -88,11 +93,13 @@ def register_model(
     return str(made.version)
 
 
-def find_version(tracker: Tracker, task: GradingTask, trial_run_id: str, complete: Collection[str]) -> str | None:
-    """Returns the version that was registered from a trial, if it is among the complete ones."""
+def find_version(tracker: Tracker, task: GradingTask, outcome: SearchOutcome, complete: Collection[str]) -> str | None:
+    """Returns the version that holds a trial's graders, or this student of theirs, if it is among the complete ones."""
+    wanted = outcome.trial_run_id, outcome.student.run_id if outcome.student else None
     found = tracker.client.search_model_versions(f"name='{registered_name(task)}'")
     for candidate in found:
-        if candidate.tags.get("search.trial_run_id") == trial_run_id and str(candidate.version) in complete:
+        held = candidate.tags.get("search.trial_run_id"), candidate.tags.get(STUDENT_RUN)
+        if held == wanted and str(candidate.version) in complete:
             return str(candidate.version)
     return None
 

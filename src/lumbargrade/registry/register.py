@@ -16,7 +16,7 @@ from lumbargrade.registry.evidence.record import Made
 from lumbargrade.registry.example import example_study
 from lumbargrade.registry.gate.decision import NEEDS_APPROVAL, GateDecision
 from lumbargrade.registry.gate.judgement import NOBODY, judge_new, settle
-from lumbargrade.registry.package import find_version, register_model
+from lumbargrade.registry.package import STUDENT_RUN, find_version, register_model
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker
@@ -79,7 +79,7 @@ def register_best(
     """
     name = registered_name(plan.task)
     champion = Champion(tracker, plan.task, log)
-    known = find_version(tracker, plan.task, outcome.trial_run_id, logged_versions(log, plan.task, SIGNED))
+    known = find_version(tracker, plan.task, outcome, logged_versions(log, plan.task, SIGNED))
     if known is not None:
         tags = tracker.client.get_model_version(name, known).tags
         if (champion.version or NOBODY) == tags["gate.champion"]:
@@ -145,12 +145,19 @@ def _tags(plan: SearchPlan, outcome: SearchOutcome, code: CodeState, flow_run_id
         "search.trials": outcome.trials,
         "search.trial_run_id": outcome.trial_run_id,
         "search.fold_run_ids": ",".join(outcome.fold_run_ids),
+        "package.graders": outcome.packaging,
         "locators.sha256": files_sha256(plan.locators) if plan.locators else "",
         "cv.score": evaluation.score,
         "cv.accuracy": evaluation.accuracy,
         "cv.accuracy_majority": evaluation.accuracy_majority,
         "prefect.flow_run_id": flow_run_id,
     }
+    if outcome.student is not None:
+        tags |= {
+            STUDENT_RUN: outcome.student.run_id,
+            "student.teachers_divergence": outcome.student.divergence,
+            "student.teachers_same_grade": outcome.student.same_grade,
+        }
     if outcome.on_labelled is not None:
         tags["cv.score_labelled_points"] = outcome.on_labelled.score
     return {key: str(value) for key, value in tags.items() if value != ""}

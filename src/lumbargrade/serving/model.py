@@ -28,10 +28,10 @@ from lumbargrade.task import Cell, GradingTask
 
 
 class GradingModel(PythonModel):
-    """Grades studies with the calibrated mean of the folds' probabilities, one study at a time."""
+    """Grades studies with the calibrated mean of its graders' probabilities, one study at a time."""
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Loads the folds' graders onto the device that there is."""
+        """Loads its graders onto the device that there is."""
         torch.set_num_threads(int(context.model_config.get("threads", 0)) or len(os.sched_getaffinity(0)))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = read_model(Path(path) for path in context.artifacts.values()).to(device)

@@ -126,11 +126,11 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
         while not ray.wait([task], timeout=_POLL_SECONDS)[0]:
             reported = report_epochs(spec, reported, on_epoch)
             if stop.is_set():
-                raise StoppedError(f"fold {spec.fold} was stopped; run again: it goes on")
+                raise StoppedError(f"{spec.name} was stopped; run again: it goes on")
         code, message = ray.get(task)
     except RayError as error:
         raise LumbargradeError(
-            f"fold {spec.fold}: its Ray task failed ({str(error).splitlines()[0][:200]}); see Ray's logs, then run again: it "
+            f"{spec.name}: its Ray task failed ({str(error).splitlines()[0][:200]}); see Ray's logs, then run again: it "
             "goes on"
         ) from error
     finally:
@@ -141,7 +141,7 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
     result = read_result(spec.folder)
     if result is None:
         raise LumbargradeError(
-            f"{message} has trained fold {spec.fold}, but its result is not in {spec.folder}; the project's folder must be "
+            f"{message} has trained {spec.name}, but its result is not in {spec.folder}; the project's folder must be "
             "the same on all machines of the cluster"
         )
     return result

@@ -59,7 +59,7 @@ def run_fold(
         _run_process(spec, {**(variables or {}), **_environment(device)}, on_epoch, stop or threading.Event())
     result = read_result(spec.folder)
     if result is None:
-        raise LumbargradeError(f"fold {spec.fold} ended without a result; see {spec.folder / LOG}")
+        raise LumbargradeError(f"{spec.name} ended without a result; see {spec.folder / LOG}")
     return result
 
 
@@ -108,10 +108,10 @@ def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch 
                 reported = report_epochs(spec, reported, on_epoch)
                 if time.monotonic() > stop_at:
                     raise LumbargradeError(
-                        f"fold {spec.fold} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
+                        f"{spec.name} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
                     )
                 if stop.wait(_POLL_SECONDS):
-                    raise StoppedError(f"fold {spec.fold} was stopped; run again: it goes on")
+                    raise StoppedError(f"{spec.name} was stopped; run again: it goes on")
         finally:
             _kill_tree(process)
     report_epochs(spec, reported, on_epoch)
@@ -145,5 +145,5 @@ def _failure(spec: AnySpec, code: int) -> LumbargradeError:
     lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
     last = f" ({lines[-1][:200]})" if lines else ""
     return LumbargradeError(
-        f"fold {spec.fold}: its process {how}{last}; see {spec.folder / LOG}, then run again: it goes on"
+        f"{spec.name}: its process {how}{last}; see {spec.folder / LOG}, then run again: it goes on"
     )

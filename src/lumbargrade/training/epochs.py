@@ -136,9 +136,9 @@ def _epoch(run: Run, number: int) -> Epoch:
     train_loss, validation_loss, accuracy = run.epoch(number)
     if not np.isfinite([train_loss, validation_loss]).all():
         training = run.spec.training
-        who, section = ("locator, ", "locator") if isinstance(run.spec, LocatorSpec) else ("", "training")
+        section = "locator" if isinstance(run.spec, LocatorSpec) else "training"
         raise DivergedError(
-            f"{who}fold {run.spec.fold}: the loss is no longer a number in epoch {number}; lower {section}.learning_rate "
+            f"{run.spec.name}: the loss is no longer a number in epoch {number}; lower {section}.learning_rate "
             f"(now {training.learning_rate:g}) or set {section}.precision to fp32"
         )
     return Epoch(

@@ -5,7 +5,7 @@ The same code on CPUs and GPUs; the device is the one that the process was given
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lumbargrade.errors import InputError
 from lumbargrade.models.backbone import load_backbone
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
 from lumbargrade.prepare.pack import PackedCrops
-from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.training.augment import mix_partners, random_erasing, random_intensity, random_transforms
 from lumbargrade.training.batches import shuffled_batches, whole_batches
 from lumbargrade.training.calibrate import calibrated_loss
@@ -28,12 +26,10 @@ from lumbargrade.training.epochs import finish_fold, train_epochs
 from lumbargrade.training.named_files import check_unchanged
 from lumbargrade.training.precision import begin_training, choose_precision
 from lumbargrade.training.predict import cell_codes, predict_studies
+from lumbargrade.training.rows import Rows, crops_per_epoch, fold_rows
 from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
-from lumbargrade.training.spec import MODEL, Epoch, FoldResult, FoldSpec
+from lumbargrade.training.spec import MODEL, Epoch, FoldResult, FoldSpec, GraderSpec
 from lumbargrade.training.suspects import label_trust
-
-_FAR_MM = 10.0
-"""A located crop farther than this from its label shows something else."""
 
 
 def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None) -> FoldResult:
@@ -43,22 +39,16 @@ def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None
         InputError: The fold has no crops to train on or to validate with, or a file that it names is missing or another one.
         DivergedError: The loss became infinite or no number.
     """
-    run = _Run.begin(spec)
+    run = GraderRun.begin(spec)
     course = train_epochs(run, spec.training.patience, each_epoch)
-    graders = [load_grader(spec.folder / MODEL).to(run.device)]
-    predictions = pd.concat(
-        predict_studies(graders, run.packed, rows, spec.task).assign(points=points)
-        for points, rows in run.validation.items()
-        if len(rows)
-    )
-    return finish_fold(run, course, predictions)
+    return finish_fold(run, course, run.predictions())
 
 
 @dataclass
-class _Run:
+class GraderRun:
     """The state of one training run."""
 
-    spec: FoldSpec
+    spec: GraderSpec
     device: torch.device
     grader: Grader
     learner: Learner
@@ -68,23 +58,28 @@ class _Run:
     owners: Tensor
     weights: Tensor
     trust: Tensor | None
-    training: NDArray[np.int64]
-    validation: dict[str, NDArray[np.int64]]
+    training: Rows
+    validation: dict[str, Rows]
 
     @classmethod
-    def begin(cls, spec: FoldSpec) -> "_Run":
+    def begin(cls, spec: GraderSpec) -> Self:
+        """Reads what a training run works on, and seeds it.
+
+        Raises:
+            InputError: There are no crops to train on or to validate with, or a file that is named is missing or another one.
+        """
         params = spec.training
         check_unchanged(spec.files)
         device, seed = begin_training(spec.seed, spec.fold, params.deterministic)
         packed = PackedCrops(spec.crops, *([spec.located] if spec.located else []))
         trust = label_trust(params, packed.index, spec.task)
-        training, validation = fold_rows(packed.index, pd.read_csv(spec.split), spec.fold, trust)
+        training, validation = cls.choose(packed.index, pd.read_csv(spec.split), spec.fold, trust)
         grader = Grader(GraderConfig.of(spec.task, spec.prepare, params))
         load_backbone(grader, params.weights)
         grader = grader.to(device).to(memory_format=torch.channels_last)
         averaging = get_ema_multi_avg_fn(params.ema)  # type: ignore[no-untyped-call]
         optimizer = torch.optim.AdamW(layered_groups(grader, params))
-        steps = steps_per_epoch(_cells(packed.index, training), params)
+        steps = steps_per_epoch(crops_per_epoch(packed.index, training), params)
         learner = Learner(
             network=grader,
             optimizer=optimizer,
@@ -108,6 +103,13 @@ class _Run:
             validation=validation,
         )
 
+    @staticmethod
+    def choose(
+        index: pd.DataFrame, split: pd.DataFrame, fold: int, trust: NDArray[np.float32] | None
+    ) -> tuple[Rows, dict[str, Rows]]:
+        """Rows that train and that validate, see :func:`fold_rows`."""
+        return fold_rows(index, split, fold, trust)
+
     @property
     def kept(self) -> Grader:
         """The grader that is validated and kept: the last weights, or their moving average."""
@@ -121,7 +123,7 @@ class _Run:
     @property
     def steps(self) -> int:
         """Batches of an epoch."""
-        return steps_per_epoch(_cells(self.packed.index, self.training), self.spec.training)
+        return steps_per_epoch(crops_per_epoch(self.packed.index, self.training), self.spec.training)
 
     def epoch(self, number: int) -> tuple[float, float, float]:
         """Passes once over the training crops, then over the validation crops."""
@@ -132,6 +134,15 @@ class _Run:
         """Writes the grader."""
         save_grader(self.kept, self.spec.folder / MODEL)
 
+    def predictions(self) -> pd.DataFrame:
+        """What the grader that was kept says of the validation cells, by ``points``."""
+        graders = [load_grader(self.spec.folder / MODEL).to(self.device)]
+        return pd.concat(
+            predict_studies(graders, self.packed, rows, self.spec.task).assign(points=points)
+            for points, rows in self.validation.items()
+            if len(rows)
+        )
+
     def _train(self) -> float:
         self.grader.train()
         total = weight = torch.zeros((), device=self.device)
@@ -141,26 +152,24 @@ class _Run:
             total, weight = total + loss_sum.detach(), weight + weight_sum
         return float(total / weight)
 
-    def _training_loss(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _training_loss(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Loss of augmented crops, as :func:`weighted_cross_entropy` returns it."""
-        params, cells = self.spec.training, self.cells[rows]
         images = self._augmented(rows)
-        if not params.mixup:
+        if not self.spec.training.mixup:
             return self._loss(self._logits(self.grader, images, rows), rows)
-        share = float(np.random.default_rng(self._seed()).beta(params.mixup, params.mixup))
-        partners = mix_partners(self.grader.group_of_cell[cells], self.learner.generator)
-        logits = self._logits(self.grader, share * images + (1 - share) * images[partners.to(self.device)], rows)
-        own, other = self._loss(logits, rows), self._loss(logits, rows[partners.numpy()])
+        images, share, partners = self._mixed(images, rows)
+        logits = self._logits(self.grader, images, rows)
+        own, other = self._loss(logits, rows), self._loss(logits, rows[partners.cpu().numpy()])
         return share * own[0] + (1 - share) * other[0], share * own[1] + (1 - share) * other[1]
 
-    def _loss(self, logits: Tensor, labelled: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _loss(self, logits: Tensor, labelled: Rows) -> tuple[Tensor, Tensor]:
         """Loss against the labels of these rows, as :func:`weighted_cross_entropy` returns it."""
         trust = None if self.trust is None else self.trust[labelled]
         return weighted_cross_entropy(
             logits, self.grades[labelled], self.weights, self.spec.training.label_smoothing, trust
         )
 
-    def _augmented(self, rows: NDArray[np.int64]) -> Tensor:
+    def _augmented(self, rows: Rows) -> Tensor:
         """What the network sees of some crops, changed at random."""
         params, crops = self.spec.training, self._crops(rows)
         if params.flips:
@@ -171,7 +180,15 @@ class _Run:
         crops = random_erasing(crops, params.erase, self.learner.generator)
         return self.grader.see(crops, transforms)
 
-    def _logits(self, grader: Grader, images: Tensor, rows: NDArray[np.int64]) -> Tensor:
+    def _mixed(self, images: Tensor, rows: Rows) -> tuple[Tensor, float, Tensor]:
+        """Images mixed with others of their group; the share that is their own; the places of the others."""
+        alpha = self.spec.training.mixup
+        share = float(np.random.default_rng(self._seed()).beta(alpha, alpha))
+        groups = self.grader.group_of_cell[self.cells[rows]]
+        partners = mix_partners(groups, self.learner.generator).to(self.device)
+        return share * images + (1 - share) * images[partners], share, partners
+
+    def _logits(self, grader: Grader, images: Tensor, rows: Rows) -> Tensor:
         with self.learner.precision.autocast():
             logits: Tensor = grader(images, self.cells[rows], self.owners[rows])
         return logits.float()
@@ -189,7 +206,7 @@ class _Run:
         loss = calibrated_loss(self.spec.task, groups, logits.double().cpu().numpy(), grades)
         return loss, float((logits.argmax(1).cpu().numpy() == grades).mean())
 
-    def _batches(self) -> Iterator[NDArray[np.int64]]:
+    def _batches(self) -> Iterator[Rows]:
         size, rows = self.spec.training.batch_size, self.training
         if self.spec.training.context == "none":
             return shuffled_batches(rows, size, self.steps, self.learner.generator)
@@ -198,44 +215,8 @@ class _Run:
     def _seed(self) -> int:
         return int(torch.randint(2**31, (), generator=self.learner.generator))
 
-    def _crops(self, rows: NDArray[np.int64]) -> Tensor:
+    def _crops(self, rows: Rows) -> Tensor:
         return torch.from_numpy(self.packed.take(rows)).to(self.device, non_blocking=True)
-
-
-def fold_rows(
-    index: pd.DataFrame, split: pd.DataFrame, fold: int, trust: NDArray[np.float32] | None = None
-) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
-    """Rows of the index that train and that validate in a fold; only labelled crops, nothing of the holdout.
-
-    A crop that was located far from where the cell is does not train, nor does one whose label counts nothing; both validate
-    all the same.
-
-    Args:
-        trust: How much the label of each row counts, (rows,).
-
-    Returns:
-        Rows that train; rows that validate, ``labelled`` and ``located`` ones apart, of which the latter may be none.
-
-    Raises:
-        InputError: There are none to train on, or no labelled ones to validate with.
-    """
-    folds = index["study_id"].map(split.set_index("study_id")["fold"])
-    graded = index["grade"].notna() & folds.notna() & (folds != HOLDOUT)
-    counts = True if trust is None else trust > 0
-    training = np.flatnonzero(graded & (folds != fold) & ~(index["error_mm"] > _FAR_MM) & counts)
-    kinds = ["labelled", "located"][: index["folder"].max() + 1]
-    validation = {
-        kind: np.flatnonzero(graded & (folds == fold) & (index["folder"] == place)) for place, kind in enumerate(kinds)
-    }
-    labelled = len(validation["labelled"])
-    if not len(training) or not labelled:
-        raise InputError(f"fold {fold} has {len(training)} crops to train on and {labelled} to validate with")
-    return training, validation
-
-
-def _cells(index: pd.DataFrame, rows: NDArray[np.int64]) -> int:
-    """Crops of an epoch: one for each labelled or located crop, whichever are more; the two take turns."""
-    return int(index["folder"].iloc[rows].value_counts().max())
 
 
 def weighted_cross_entropy(

@@ -16,7 +16,8 @@ from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.training.fit import train_fold
 from lumbargrade.training.fit_locator import train_locator
-from lumbargrade.training.spec import ERROR, LocatorSpec, read_result, read_spec
+from lumbargrade.training.fit_student import train_student
+from lumbargrade.training.spec import ERROR, AnySpec, FoldSpec, LocatorSpec, StudentSpec, read_result, read_spec
 
 LOCK = "fold.lock"
 _PARENT = "LUMBARGRADE_PARENT"
@@ -30,11 +31,21 @@ def main(folder: Path) -> int:
     try:
         with FileLock(folder / LOCK, is_singleton=False):  # a machine that was given up may still train it
             if read_result(folder) is None:
-                train_locator(spec) if isinstance(spec, LocatorSpec) else train_fold(spec)
+                _train(spec)
     except LumbargradeError as error:
         write_text(folder / ERROR, str(error))
         return error.exit_code
     return 0
+
+
+def _train(spec: AnySpec) -> None:
+    match spec:
+        case FoldSpec():
+            train_fold(spec)
+        case StudentSpec():
+            train_student(spec)
+        case LocatorSpec():
+            train_locator(spec)
 
 
 def _end_with_parent() -> None:

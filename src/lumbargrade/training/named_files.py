@@ -1,11 +1,11 @@
 """Files that `training` names: they decide what a network becomes as parameters do, so that their bytes are told with these."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lumbargrade.errors import InputError
+from lumbargrade.files import file_sha256
 from lumbargrade.models.backbone import check_weights
 from lumbargrade.params import Choices, Params, TrainingParams
 from lumbargrade.task import GradingTask
@@ -40,7 +40,7 @@ def searched_files(params: Params) -> set[str]:
 
 def file_digests(names: Iterable[str]) -> dict[str, str]:
     """SHA-256 of some files."""
-    return {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in sorted(names)}
+    return {name: file_sha256(Path(name)) for name in sorted(names)}
 
 
 def check_unchanged(digests: Mapping[str, str]) -> None:

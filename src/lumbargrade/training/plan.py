@@ -2,20 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 import lumbargrade
-from lumbargrade.files import folder_sha256
-from lumbargrade.params import Params, TrainingParams
+from lumbargrade.files import file_sha256, folder_sha256
+from lumbargrade.params import Params, TrainingParams, override_training
 from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.named_files import file_digests, named_files, searched_files
-from lumbargrade.training.spec import FoldResult, FoldSpec
+from lumbargrade.training.spec import FoldResult, FoldSpec, StudentSpec, Teacher
 
 PACKAGE = Path(lumbargrade.__file__).parent
 CALIBRATION = "calibration.json"
@@ -90,10 +91,37 @@ class SearchPlan:
                 fold=fold,
                 seed=self.params.seed,
                 folder=(self.folder / self.name / digest / f"fold-{fold}").resolve(),
-                files={name: self.files[name] for name in named_files(training).values()},
+                files=self._files_of(training),
             )
             for fold in range(self.params.split.folds)
         ]
+
+    def student_spec(self, training: TrainingParams, folds: Sequence[FoldResult]) -> StudentSpec:
+        """The grader that is to answer as a trial's folds do together, beside them.
+
+        Its folder is named by what it depends on beyond the search: other weights of a teacher are another student.
+        """
+        if epochs := self.params.package.student_epochs:
+            training = override_training(training, {"epochs": epochs})
+        teachers = tuple(Teacher(model=fold.model.resolve(), sha256=file_sha256(fold.model)) for fold in folds)
+        told = json.dumps([training.model_dump(mode="json"), [teacher.sha256 for teacher in teachers]], sort_keys=True)
+        digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+        return StudentSpec(
+            task=self.task,
+            prepare=self.params.prepare,
+            training=training,
+            crops=self.crops.resolve(),
+            located=self.located.resolve() if self.located else None,
+            split=self.split.resolve(),
+            fold=len(folds),
+            seed=self.params.seed,
+            teachers=teachers,
+            folder=(folds[0].folder.parent / f"student-{digest}").resolve(),
+            files=self._files_of(training),
+        )
+
+    def _files_of(self, training: TrainingParams) -> dict[str, str]:
+        return {name: self.files[name] for name in named_files(training).values()}
 
 
 @dataclass(frozen=True)
@@ -140,6 +168,30 @@ class TriedTrial(BaseModel):
 
 
 @dataclass(frozen=True)
+class Student:
+    """The grader that was distilled from the best trial's folds.
+
+    Attributes:
+        teachers: SHA-256 of the folds' networks, in their order.
+        run_id: MLflow's id of its training.
+    """
+
+    result: FoldResult
+    teachers: tuple[str, ...]
+    run_id: str
+
+    @property
+    def divergence(self) -> float:
+        """Mean Kullback-Leibler divergence of its teachers' answers from its own, in nats; of cells that it trained on."""
+        return self.result.validation_loss
+
+    @property
+    def same_grade(self) -> float:
+        """Share of these cells to which it gives the same likeliest grade as its teachers."""
+        return self.result.history()[-1].validation_accuracy
+
+
+@dataclass(frozen=True)
 class SearchOutcome:
     """The best of a search.
 
@@ -154,6 +206,7 @@ class SearchOutcome:
         on_labelled: The same at the labelled points; nothing if there is no locator.
         report: The evaluation as a page.
         run_id: MLflow's id of the search; trial_run_id and fold_run_ids those of the best trial.
+        student: What is packaged in place of the folds; nothing if they are packaged themselves.
     """
 
     name: str
@@ -170,3 +223,28 @@ class SearchOutcome:
     run_id: str
     trial_run_id: str
     fold_run_ids: list[str]
+    student: Student | None = None
+
+    @property
+    def graders(self) -> list[Path]:
+        """The networks that are packaged.
+
+        The calibration is the folds' out-of-fold one in either case: a student says what they say, and has left no study
+        unseen to be calibrated by but the holdout, which is the gate's; there its calibration error is a guard rail.
+        """
+        return [self.student.result.model] if self.student else [fold.model for fold in self.folds]
+
+    @property
+    def packaging(self) -> Literal["ensemble", "distilled"]:
+        """How they came to be, as ``package.graders`` calls it."""
+        return "distilled" if self.student else "ensemble"
+
+    @property
+    def packaged(self) -> str:
+        """The same in words."""
+        if self.student is None:
+            return f"{len(self.folds)} graders, one a fold, whose probabilities are averaged"
+        return (
+            f"one grader, distilled from {len(self.folds)} folds; it gives the same likeliest grade as they do together in "
+            f"{self.student.same_grade:.1%} of a sample of the cells that it was trained on"
+        )

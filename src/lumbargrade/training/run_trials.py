@@ -257,9 +257,8 @@ class TrialRunner:
 
     def _finish_fold(self, run_id: str, result: FoldResult) -> None:
         """Where a fold ran and what came of it: no parameters, as another machine may train it again, otherwise."""
-        where = {name: str(getattr(result, name)) for name in ("host", "device", "precision", "threads")}
         self.tracker.log_params(run_id, {"fold": result.fold})
-        self.tracker.set_tags(run_id, {f"lumbargrade.{name}": value for name, value in where.items()})
+        self.tracker.set_tags(run_id, result.where)
         told = {"images_per_second": result.images_per_second, "kept_epoch": result.epoch, "epochs": result.epochs}
         self.tracker.log_metrics(run_id, told)
         self.tracker.end_run(run_id)

@@ -51,6 +51,51 @@ class FoldSpec(BaseModel):
     folder: Path
     files: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"fold {self.fold}"
+
+
+class Teacher(BaseModel):
+    """A trained grader whose answers another one learns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Path
+    sha256: str
+
+
+class StudentSpec(BaseModel):
+    """Everything that training one grader to answer as several do together depends on.
+
+    Attributes:
+        training: Of the teachers, but for the epochs.
+        crops, located, split, folder, files: As of a fold; all crops outside the holdout train.
+        fold: The number after the last fold's: no study has it, so none is left out. It draws other random numbers.
+        teachers: The graders whose mean probabilities are learned, in the order of their folds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["student"] = "student"
+    task: GradingTask
+    prepare: PrepareParams
+    training: TrainingParams
+    crops: Path
+    located: Path | None = None
+    split: Path
+    fold: int
+    seed: int
+    teachers: tuple[Teacher, ...] = Field(min_length=1)
+    folder: Path
+    files: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return "the student"
+
 
 class LocatorSpec(BaseModel):
     """Everything that training one fold of the locator depends on.
@@ -75,8 +120,14 @@ class LocatorSpec(BaseModel):
     seed: int
     folder: Path
 
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"locator, fold {self.fold}"
 
-AnySpec = FoldSpec | LocatorSpec
+
+GraderSpec = FoldSpec | StudentSpec
+AnySpec = GraderSpec | LocatorSpec
 
 
 def read_spec(folder: Path) -> AnySpec:
@@ -88,10 +139,13 @@ def read_spec(folder: Path) -> AnySpec:
 class Epoch(BaseModel):
     """One line of the history: losses are cross-entropies, of a cell (weighted) or of a place to find.
 
+    A student's losses are Kullback-Leibler divergences of its teachers' answers from its own, in nats, as it has no labels.
+
     Attributes:
         validation_loss: A grader's is calibrated by its fold and weighted as its task says, whatever it trains with, so that
             trials compare.
-        validation_accuracy: Share of cells graded rightly, or of places found within a few pixels.
+        validation_accuracy: Share of cells graded rightly, or of places found within a few pixels; a student's of the cells
+            to which it gives the same likeliest grade as its teachers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -136,6 +190,11 @@ class FoldResult(BaseModel):
     def model(self) -> Path:
         """The fold's network."""
         return self.folder / MODEL
+
+    @property
+    def where(self) -> dict[str, str]:
+        """Where and how it was trained, as tags of its MLflow run."""
+        return {f"lumbargrade.{name}": str(getattr(self, name)) for name in ("host", "device", "precision", "threads")}
 
     def predictions(self) -> pd.DataFrame:
         """What the fold says of its validation studies: a row a located point, or a row a cell with its probabilities.

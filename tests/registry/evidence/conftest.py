@@ -24,7 +24,7 @@ from lumbargrade.registry.evidence.verify import Verification, verify
 from lumbargrade.registry.gate import judgement
 from lumbargrade.registry.gate.holdout import HoldoutGrades
 from lumbargrade.registry.package import signature
-from lumbargrade.registry.register import register_best
+from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, TriedTrial
 from lumbargrade.training.spec import FoldResult
@@ -74,6 +74,8 @@ class Project:
     tracker: Tracker
     task: GradingTask
     log: AuditLog
+    plan: SearchPlan
+    outcome: SearchOutcome
 
     def verify(self, version: str | None = None, key: str | None = None) -> Verification:
         return verify(self.tracker, self.task, self.log, version, key_sha256=key)
@@ -103,8 +105,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         _make_data(folder)
         tracker, log, task = Tracker(NAME), AuditLog(), load_task("rsna2024")
         plan, outcome = _searched(folder, tracker, task)
-        _register(plan, outcome, tracker, log, patch)
-        yield Project(folder, tracker, task, log)
+        assert register_again(plan, outcome, tracker, log, patch).champion == "1"
+        yield Project(folder, tracker, task, log, plan, outcome)
 
 
 @pytest.fixture
@@ -207,7 +209,7 @@ def log_small_model(
     """Registers a model that MLflow could serve, without networks."""
     Path("model.py").write_text(MODEL)
     weights = Path("grader-00.safetensors")
-    shutil.copyfile(outcome.folds[0].model, weights)
+    shutil.copyfile(outcome.graders[0], weights)
     mlflow.set_tracking_uri(f"sqlite:///{Path('mlruns').resolve()}/mlflow.db")
     with mlflow.start_run(run_id=outcome.run_id), warnings.catch_warnings(action="ignore"):
         info = mlflow.pyfunc.log_model(
@@ -223,9 +225,10 @@ def log_small_model(
     return str(made.version)
 
 
-def _register(
+def register_again(
     plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker, log: AuditLog, patch: pytest.MonkeyPatch
-) -> None:
+) -> Registration:
+    """Registers as the main job would, but for the networks."""
     truth = cells(plan.task, 8)
     grades: HoldoutGrades = both(plan.task, truth, right(truth, 0.8), None)
     patch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", "of the package"))
@@ -237,7 +240,6 @@ def _register(
     patch.setattr(judgement, "grade_planned", lambda *told: grades)
     empty = pd.DataFrame()
     dataset = RsnaDataset(Path("data/tiny"), plan.task, empty, empty, empty)
-    registered = register_best(
+    return register_best(
         plan, outcome, dataset, tracker, "flow", log, lambda line: None, lambda uri: f"answered by {uri}"
     )
-    assert registered.champion == "1"

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from lumbargrade.audit.keys import SigningKey
 from lumbargrade.audit.signature import sign_folder
 from lumbargrade.errors import InputError
+from lumbargrade.files import file_sha256
 from lumbargrade.prepare.pack import SKIPPED
 from lumbargrade.registry.contract import MODEL_META, version_uri
 from lumbargrade.registry.evidence.card import card_html
@@ -27,7 +28,6 @@ from lumbargrade.registry.evidence.record import (
     Json,
     Made,
     file_digests,
-    file_sha256,
     make_record,
     manifest,
 )

@@ -15,13 +15,14 @@ import pandas as pd
 import yaml
 
 from lumbargrade.dataset.versions import read_version
+from lumbargrade.files import file_sha256
 from lumbargrade.prepare.split import HOLDOUT
 from lumbargrade.registry.contract import MODEL_META
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.evidence.environment import installed_packages, this_machine
 from lumbargrade.registry.gate.decision import GateDecision
 from lumbargrade.training.named_files import named_files
-from lumbargrade.training.plan import SearchOutcome, SearchPlan
+from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
@@ -56,9 +57,10 @@ class Made:
 
     @property
     def run_ids(self) -> list[str]:
-        """MLflow's runs of the search, of all that was tried, of the model's folds and of its locators."""
+        """MLflow's runs of the search, of all that was tried, of the model's folds, their student and its locators."""
         tried = [trial.run_id for trial in self.outcome.tried if trial.run_id]
-        return [self.outcome.run_id, *tried, *self.outcome.fold_run_ids, *self.plan.locator_runs]
+        student = [self.outcome.student.run_id] if self.outcome.student else []
+        return [self.outcome.run_id, *tried, *self.outcome.fold_run_ids, *student, *self.plan.locator_runs]
 
 
 def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str], left_out: pd.DataFrame) -> Json:
@@ -89,8 +91,11 @@ def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str]
                     "invocationId": made.flow_run_id,
                     "finishedOn": datetime.now(UTC).isoformat(timespec="seconds"),
                 },
-                "byproducts": [_fold(fold.model, fold.model_dump(mode="json")) for fold in made.outcome.folds]
-                + [_fold(path, {}) for path in made.plan.locators],
+                "byproducts": [
+                    *(_trained(fold.model, fold.model_dump(mode="json")) for fold in made.outcome.folds),
+                    *([_student(made.outcome.student)] if made.outcome.student else []),
+                    *(_trained(path, {}) for path in made.plan.locators),
+                ],
             },
         },
         "lumbargrade": _story(made, left_out),
@@ -106,12 +111,6 @@ def file_digests(folder: Path) -> dict[str, str]:
 def manifest(digests: Mapping[str, str]) -> str:
     """A list of files that ``sha256sum --check`` reads."""
     return "".join(f"{digest}  {name}\n" for name, digest in digests.items())
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _story(made: Made, left_out: pd.DataFrame) -> Json:
@@ -133,6 +132,7 @@ def _story(made: Made, left_out: pd.DataFrame) -> Json:
             "training": outcome.training.model_dump(mode="json"),
             "trials": [trial.model_dump(mode="json") for trial in outcome.tried],
         },
+        "packaged": {"graders": outcome.packaging, "words": outcome.packaged},
         "evaluation": outcome.evaluation.model_dump(mode="json"),
         "gate": made.gate.model_dump(mode="json"),
         "split": {
@@ -189,7 +189,14 @@ def _packages() -> Iterable[Json]:
         yield {"name": package.name, "digest": digest, "annotations": {"version": package.version}}
 
 
-def _fold(path: Path, told: Json) -> Json:
+def _student(student: Student) -> Json:
+    """It has no fold, but teachers: the folds with these hashes."""
+    facts = student.result.model_dump(mode="json", exclude={"fold", "validation_loss"})
+    told = {"teachers": list(student.teachers), "divergence": student.divergence, "sameGrade": student.same_grade}
+    return _trained(student.result.model, facts | told)
+
+
+def _trained(path: Path, told: Json) -> Json:
     facts = {key: value for key, value in told.items() if key != "folder"}
     return {
         "name": f"{path.parent.parent.name}/{path.parent.name}",

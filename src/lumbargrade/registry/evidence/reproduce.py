@@ -33,17 +33,14 @@ from lumbargrade.registry.evidence.comparison import (
     environment_differences,
     parts_of,
     score_difference,
-    stage_outputs,
     verdict_of,
 )
 from lumbargrade.registry.evidence.environment import installed_packages
-from lumbargrade.registry.evidence.record import NAMED_FILE, Json, file_sha256
+from lumbargrade.registry.evidence.record import Json
+from lumbargrade.registry.evidence.spot_check import recorded_folds, spot_check
 from lumbargrade.registry.evidence.verify import version_problems
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
-from lumbargrade.training.crossval import run_fold
-from lumbargrade.training.devices import find_devices
-from lumbargrade.training.spec import FoldSpec
 from lumbargrade.training.tracking import Tracker
 
 REPRODUCED = "reproduced"
@@ -85,7 +82,8 @@ def reproduce(
     """Makes a version again and compares it.
 
     Args:
-        folds: Only so many folds of the grader, from the recorded crops; everything if not given.
+        folds: Only so many folds of the grader, and with all of them their student, from the recorded crops; everything if
+            not given.
         tolerance: How far the score may be off where bits differ, as on a GPU.
         tell: Told what is done.
 
@@ -102,7 +100,7 @@ def reproduce(
                 f"{problems[0].problem}; `lumbargrade audit verify` names all that was altered, put it back from a copy"
             )
         record = evidence.record
-        known = _folds(record)
+        known = recorded_folds(record)
         if folds is not None and not 1 <= folds <= len(known):
             raise InputError(f"--folds is {folds}; version {version} has {len(known)} folds")
         environment = tuple(environment_differences(record, installed_packages()))
@@ -112,7 +110,7 @@ def reproduce(
                 made = _whole(record, project, task, tell)
                 compared, difference = compare_records(record, made), score_difference(record, made)
             else:
-                compared, difference = _spot_check(record, known[:folds], project, task, tell), None
+                compared, difference = spot_check(record, folds, project / "again", task, _source(project), tell), None
     result = Reproduction(
         version=version,
         verdict=verdict_of(compared, difference, tolerance),
@@ -173,49 +171,6 @@ def _whole(record: Json, project: Path, task: GradingTask, tell: Callable[[str],
     shown = _command(project, "audit", "show", "1", "--json", "--task", again["task"])
     made: Json = json.loads(shown)
     return made
-
-
-def _folds(record: Json) -> list[Json]:
-    """The grader's folds in their order."""
-    byproducts = record["predicate"]["runDetails"]["byproducts"]
-    folds = [each for each in byproducts if "fold" in each["annotations"]]
-    return sorted(folds, key=lambda each: int(each["annotations"]["fold"]))
-
-
-def _spot_check(
-    record: Json, folds: Sequence[Json], project: Path, task: GradingTask, tell: Callable[[str], None]
-) -> list[Compared]:
-    """Trains folds of the grader again, from the recorded crops."""
-    told = record["predicate"]["buildDefinition"]["externalParameters"]["params"]
-    params = Params.model_validate(told | {"training": record["lumbargrade"]["search"]["training"]})
-    again = project / "again"
-    outputs = {Path(path).name: md5 for path, md5 in stage_outputs(record).items()}
-    wanted = [name for name in ("crops", "located", "split.csv") if name in outputs]
-    for name in wanted:
-        restore_object(outputs[name], again / name)
-    tell(f"restored {', '.join(wanted)} with the hashes that were recorded")
-    named = [part for name, part in parts_of(record).items() if name.startswith(NAMED_FILE)]
-    compared = []
-    for known in folds:
-        fold = known["annotations"]["fold"]
-        spec = FoldSpec(
-            task=task,
-            prepare=params.prepare,
-            training=params.training,
-            crops=again / "crops",
-            located=again / "located" if "located" in outputs else None,
-            split=again / "split.csv",
-            fold=fold,
-            seed=params.seed,
-            folder=again / f"fold-{fold}",
-            files={part["annotations"]["path"]: part["digest"]["sha256"] for part in named},
-        )
-        spec.folder.mkdir(parents=True)
-        tell(f"training fold {fold} again")
-        result = run_fold(spec, find_devices(known["annotations"]["threads"]), variables=_source(project))
-        now = file_sha256(result.model)
-        compared.append(Compared(what=f"fold {fold}", then=known["digest"]["sha256"], now=now, trained=True))
-    return compared
 
 
 def _dataset(record: Json) -> tuple[str, Json]:

@@ -60,6 +60,7 @@ def summarise_record(record: Json, history: list[Entry]) -> list[tuple[str, str]
     code = next(part for part in parts if part["name"] == "code")
     machine = predicate["buildDefinition"]["internalParameters"]["machine"]
     search, evaluation, held = story["search"], story["evaluation"], story["gate"]["candidate"]
+    packaged = story.get("packaged", {}).get("words")  # versions from before there was a choice do not say
     lost = sum(part["cells"] for part in story["leftOut"])
     approved = [entry for entry in history if entry.kind == APPROVED]
     lines = [
@@ -68,6 +69,7 @@ def summarise_record(record: Json, history: list[Entry]) -> list[tuple[str, str]
         ("left out", f"{lost:,} crops (left_out.csv)" if lost else "nothing"),
         ("code", f"commit {code['digest']['gitCommit']}{' and code.patch' if code['annotations']['dirty'] else ''}"),
         ("search", f"{search['name']}: trial {search['bestTrial']} of {len(search['trials'])}"),
+        *([("packaged", packaged)] if packaged else []),
         ("cross-validated", _scores(evaluation)),
     ]
     if held is not None:

@@ -19,11 +19,12 @@ from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.audit.signature import signature_problem
 from lumbargrade.dataset.integrity import object_problems, workspace_problems
 from lumbargrade.errors import InputError
+from lumbargrade.files import file_sha256
 from lumbargrade.registry.approval import APPROVED, approval_tags
 from lumbargrade.registry.champion import FOUND_MOVED, logged_moves, version_words
 from lumbargrade.registry.contract import MODEL_META, registered_name, version_uri
 from lumbargrade.registry.evidence.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
-from lumbargrade.registry.evidence.record import file_digests, file_sha256
+from lumbargrade.registry.evidence.record import file_digests
 from lumbargrade.registry.evidence.runs import differences, run_problems
 from lumbargrade.registry.models import champion_version
 from lumbargrade.registry.register import REGISTERED, SIGNED, logged_versions

@@ -1,0 +1,104 @@
+"""Trains one grader to answer as the best trial's folds do together, so that a study costs one network and not k.
+
+Teachers and student see the same crop, augmented alike, and the student learns the teachers' mean probabilities; nothing
+is learned from labels. Source: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", 2022.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lumbargrade.errors import InputError
+from lumbargrade.files import file_sha256
+from lumbargrade.models.calibration import logarithms
+from lumbargrade.models.grader import Grader, load_grader
+from lumbargrade.training.epochs import finish_fold, train_epochs
+from lumbargrade.training.fit import GraderRun
+from lumbargrade.training.predict import predict_studies
+from lumbargrade.training.rows import Rows, student_rows
+from lumbargrade.training.spec import Epoch, FoldResult, StudentSpec, Teacher
+
+
+def train_student(spec: StudentSpec, each_epoch: Callable[[Epoch], None] | None = None) -> FoldResult:
+    """Trains a student and writes model, history, its answers to the sample and, last, the result.
+
+    It goes on where it was killed. All its epochs are trained, whatever ``patience`` says: no study is left that it has not
+    seen, by which it could be stopped.
+
+    Raises:
+        InputError: There are no crops to train on, or a teacher is not the one that was named.
+        DivergedError: The loss became infinite or no number.
+    """
+    run = _Run.begin(spec)
+    course = train_epochs(run, each_epoch=each_epoch)
+    return finish_fold(run, course, run.predictions())
+
+
+@dataclass
+class _Run(GraderRun):
+    """The state of a student's training: a grader's, with teachers in place of labels.
+
+    Attributes:
+        wanted: What the teachers say of the sample's cells, as they would be served together, (cells, grades).
+    """
+
+    spec: StudentSpec
+    teachers: list[Grader] = field(init=False)
+    wanted: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.teachers = [
+            _load_teacher(teacher).to(self.device).to(memory_format=torch.channels_last)
+            for teacher in self.spec.teachers
+        ]
+        self.wanted = self._answers(self.teachers)
+
+    @staticmethod
+    def choose(
+        index: pd.DataFrame, split: pd.DataFrame, fold: int, trust: NDArray[np.float32] | None
+    ) -> tuple[Rows, dict[str, Rows]]:
+        """As :func:`student_rows`."""
+        return student_rows(index, split)
+
+    def _training_loss(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Sum of the divergences of the teachers' answers from the student's, and the number of crops.
+
+        Weights of grades and label smoothing are in the teachers' answers already.
+        """
+        images = self._augmented(rows)
+        if self.spec.training.mixup:
+            images, *_ = self._mixed(images, rows)
+        wanted = self._taught(images, rows)
+        told = F.log_softmax(self._logits(self.grader, images, rows), 1)
+        return F.kl_div(told, wanted, reduction="sum"), torch.tensor(len(rows), device=self.device)
+
+    @torch.no_grad()
+    def _taught(self, images: Tensor, rows: Rows) -> Tensor:
+        """Mean of the teachers' probabilities, (rows, grades)."""
+        told = [torch.softmax(self._logits(teacher, images, rows), 1) for teacher in self.teachers]
+        return torch.stack(told).mean(0)
+
+    def _validate(self) -> tuple[float, float]:
+        """Mean divergence from the teachers on the sample, and share of its cells with the same likeliest grade."""
+        told = self._answers([self.kept.eval()])
+        divergence = (self.wanted * (logarithms(self.wanted) - logarithms(told))).sum(axis=1).mean()
+        return float(divergence), float((told.argmax(axis=1) == self.wanted.argmax(axis=1)).mean())
+
+    def _answers(self, graders: Sequence[Grader]) -> NDArray[np.float64]:
+        (sample,) = self.validation.values()
+        cells = predict_studies(graders, self.packed, sample, self.spec.task)
+        return cells[list(self.spec.task.grade_columns)].to_numpy(np.float64)
+
+
+def _load_teacher(teacher: Teacher) -> Grader:
+    if file_sha256(teacher.model) != teacher.sha256:
+        raise InputError(
+            f"the teacher {teacher.model} has changed since it was named; run again: its student is made anew"
+        )
+    return load_grader(teacher.model)

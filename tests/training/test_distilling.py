@@ -1,0 +1,130 @@
+"""Distilling a real small trial: in a process of its own, once, beside the folds, with an account in MLflow."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.files import file_sha256
+from lumbargrade.params import Params
+from lumbargrade.task import GradingTask
+from lumbargrade.training.crossval import OnEpoch
+from lumbargrade.training.devices import Device
+from lumbargrade.training.distilling import distil
+from lumbargrade.training.fit import train_fold
+from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.training.pool import FoldPool, local_pool
+from lumbargrade.training.spec import AnySpec, FoldResult, FoldSpec
+from lumbargrade.training.tracking import Tracker
+
+from .conftest import PREPARE
+
+CPU = (Device("cpu", "", 1),)
+Distil = Callable[..., SearchOutcome]
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Tracker("search")
+
+
+@pytest.fixture
+def plan(packed: Path, spec: FoldSpec, disc: GradingTask) -> SearchPlan:
+    training = spec.training.model_dump() | {"epochs": 1}
+    told = {"task": "disc_degeneration", "split": {"folds": 2}, "training": training}
+    params = Params.model_validate(told | {"prepare": PREPARE.model_dump()})
+    return SearchPlan(params, disc, {"md5": "abc"}, packed / "crops", packed / "split.csv", packed / "runs")
+
+
+@pytest.fixture
+def outcome(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
+    """Of a search with one trial; what is not distilled is left out."""
+    folds = []
+    for spec in plan.fold_specs(plan.params.training):
+        spec.folder.mkdir(parents=True)
+        folds.append(train_fold(spec))
+    return SearchOutcome(
+        name=plan.name,
+        trials=1,
+        tried=[],
+        new_trials=1,
+        trial=0,
+        training=plan.params.training,
+        folds=folds,
+        calibration=Path("calibration.json"),
+        evaluation=None,  # type: ignore[arg-type]
+        on_labelled=None,
+        report="",
+        run_id=tracker.start_run("search", plan.name),
+        trial_run_id="trial",
+        fold_run_ids=[],
+    )
+
+
+def made(plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker, told: list[str] | None = None) -> Student:
+    with local_pool(CPU) as pool:
+        student = distil(plan, outcome, tracker, pool, [].append if told is None else told.append).student
+    assert student is not None
+    return student
+
+
+def test_a_student_lies_beside_its_teachers_and_mlflow_has_how_well_it_agrees(
+    plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker
+) -> None:
+    told: list[str] = []
+    student = made(plan, outcome, tracker, told)
+    assert student.result.folder.parent == outcome.folds[0].folder.parent
+    assert student.teachers == tuple(file_sha256(fold.model) for fold in outcome.folds)
+    run = tracker.client.get_run(student.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["mlflow.parentRunId"] == outcome.run_id
+    assert (run.data.tags["lumbargrade.kind"], run.data.tags["lumbargrade.device"]) == ("student", "cpu")
+    assert run.data.params["epochs"] == "1"
+    assert run.data.metrics["teachers.same_grade"] == student.same_grade
+    assert run.data.metrics["teachers.divergence"] == student.divergence > 0
+    assert f"the same likeliest grade as its 2 teachers in {student.same_grade:.1%} of a sample" in told[-1]
+    packaged = replace(outcome, student=student)
+    assert (packaged.graders, packaged.packaging) == ([student.result.model], "distilled")
+    assert (outcome.graders, outcome.packaging) == ([fold.model for fold in outcome.folds], "ensemble")
+
+    written = student.result.model.stat().st_mtime_ns
+    assert made(plan, outcome, tracker) == student
+    assert student.result.model.stat().st_mtime_ns == written
+
+
+def test_another_teacher_or_other_epochs_are_another_student(plan: SearchPlan, outcome: SearchOutcome) -> None:
+    def folder(plan: SearchPlan) -> Path:
+        return plan.student_spec(outcome.training, outcome.folds).folder
+
+    params = plan.params
+    longer = replace(
+        plan, params=params.model_copy(update={"package": params.package.model_copy(update={"student_epochs": 3})})
+    )
+    other_seed = replace(plan, params=params.model_copy(update={"seed": 1}))
+    assert longer.name == plan.name != other_seed.name
+    assert longer.student_spec(outcome.training, outcome.folds).training.epochs == 3
+    before = folder(plan)
+    outcome.folds[1].model.write_bytes(outcome.folds[0].model.read_bytes())
+    assert len({before, folder(plan), folder(longer)}) == 3
+
+
+def test_a_student_that_fails_is_told_and_its_run_is_closed(
+    plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker
+) -> None:
+    def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> "Future[FoldResult]":
+        future: Future[FoldResult] = Future()
+        future.set_exception(LumbargradeError(f"{spec.name}: its process was killed by signal 9"))
+        return future
+
+    with pytest.raises(LumbargradeError, match="the student: its process was killed by signal 9"):
+        distil(plan, outcome, tracker, FoldPool(submit, 1))
+    (run,) = tracker.client.search_runs([tracker.experiment_id], "tags.`lumbargrade.kind` = 'student'")
+    assert run.info.status == "FAILED"
+    assert made(plan, outcome, tracker).run_id == run.info.run_id
