@@ -114,11 +114,11 @@ def test_a_mixed_crop_counts_by_the_label_that_it_is_held_against(
 ) -> None:
     table = spec.folder.parent / "suspects.csv"
     table.write_text("study_id,condition,level\n1,disc_degeneration,L1/L2\n1,disc_degeneration,L2/L3\n")
-    run = fit._Run.begin(changed(spec, mixup=0.4, suspects=str(table), suspect_weight=0.25))
+    run = fit.GraderRun.begin(changed(spec, mixup=0.4, suspects=str(table), suspect_weight=0.25))
     rows, partners, logits = run.training[:6], torch.arange(6).roll(1), torch.randn(6, 3)
     monkeypatch.setattr(fit, "mix_partners", lambda kinds, generator: partners)
-    monkeypatch.setattr(fit._Run, "_logits", lambda *_: logits)
-    monkeypatch.setattr(fit._Run, "_seed", lambda self: 0)
+    monkeypatch.setattr(fit.GraderRun, "_logits", lambda *_: logits)
+    monkeypatch.setattr(fit.GraderRun, "_seed", lambda self: 0)
     share = np.random.default_rng(0).beta(0.4, 0.4)
     counts = torch.tensor([0.25, 0.25, 1, 1, 1, 1]) * torch.tensor(spec.task.grade_weights)[run.grades[rows]]
     own, other = (F.cross_entropy(logits, run.grades[rows][of], reduction="none") for of in (range(6), partners))

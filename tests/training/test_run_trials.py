@@ -78,16 +78,15 @@ def test_one_device_trains_one_trial_after_another_if_none_may_be_stopped(tmp_pa
     assert pool.begun == [(trial, fold) for trial in trials for fold in range(5)]
 
 
-def test_first_folds_of_random_trials_come_first_then_the_best_trial(tmp_path: Path) -> None:
-    """So that the other trials lose against the best of all, not each against those before it."""
+def test_first_folds_of_random_trials_come_first_then_the_most_promising(tmp_path: Path) -> None:
+    """So that the others lose against the best of all; the first trial, which chance has not chosen, is trained whole."""
     plan = make_plan(tmp_path / "search", 14, 5, "wilcoxon", 0)
     tracker = Tracker("search")
     with WatchedPool(1) as pool:
         outcome = run_search(plan, tracker, pool, lambda _: None)
     trials = list(dict.fromkeys(trial for trial, _ in pool.begun))
-    assert pool.begun[:10] == [(trial, 0) for trial in trials[:10]]
-    best = pool.begun[10][0]
-    assert pool.begun[10:14] == [(best, fold) for fold in range(1, 5)]
+    assert pool.begun[:5] == [(trials[0], fold) for fold in range(5)]
+    assert pool.begun[5:14] == [(trial, 0) for trial in trials[1:10]]
     after = [trial for trial, _ in pool.begun[14:]]
     later = [trial for trial in after if trial in trials[10:]]
     assert later == after[len(after) - len(later) :], "a trial that was drawn later came before an open one"
@@ -96,7 +95,7 @@ def test_first_folds_of_random_trials_come_first_then_the_best_trial(tmp_path: P
     assert len(one_fold) >= 3
     assert {trial.state for trial in one_fold} == {"pruned"}
     assert pool.stopped == []
-    assert len(pool.begun) == len(set(pool.begun)) < 50
+    assert len(pool.begun) == len(set(pool.begun)) < 55
 
 
 def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
@@ -118,7 +117,7 @@ def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
         outcome = run_search(plan, tracker, pool, ended.append)
     assert len(beside) > 5
     assert not [trials for trials, same in beside if same]
-    assert len({trial for trial, _ in pool.begun[:10]}) == 10
+    assert len({trial for trial, _ in pool.begun[:5]}) == 1
     assert [trial.state for trial in outcome.tried].count("pruned") > 0
     pictures = tracker.client.list_artifacts(outcome.run_id, "plots")
     assert "plots/devices.png" in {file.path for file in pictures}

@@ -116,15 +116,14 @@ class TrialRunner:
     def _next_fold(self) -> tuple[_UnderWay, FoldSpec] | None:
         """The fold that wastes least: of the oldest trial, so that trials end.
 
-        If trials may be stopped, it is of the most promising one: the first folds of all trials that are drawn at random come
-        first, so that the rest of them can lose against the best of all, not each against those before it. Once there is a trial
-        to lose against, a further fold may turn out to be for nothing while another fold of the same trial is under way; so
-        another trial comes first, until there are none.
+        Once there is a trial to lose against, the first folds of those that are drawn at random come first, and then the most
+        promising trial, so that the others can lose against the best of all. A further fold may turn out to be for nothing while
+        another fold of the same trial is under way; so another trial comes first, until there are none.
         """
-        prunes = self.plan.params.search.pruning != "none"
-        if prunes and self._missing and self._ended + len(self._under_way) < RANDOM_TRIALS:
+        can_lose = self.plan.params.search.pruning != "none" and self._best is not None
+        if can_lose and self._missing and self._ended + len(self._under_way) < RANDOM_TRIALS:
             self._begin_trial()
-        waiting = sorted(self._under_way, key=lambda tried: tried.promise) if prunes else self._under_way
+        waiting = sorted(self._under_way, key=lambda tried: tried.promise) if can_lose else self._under_way
         startable = [
             (tried, spec)
             for tried in waiting
@@ -132,7 +131,7 @@ class TrialRunner:
             if spec.fold not in tried.fold_runs and not self.pool.trains(spec)
         ]
         for tried, spec in startable:
-            if not (prunes and self._best is not None and tried.begun):
+            if not (can_lose and tried.begun):
                 return tried, spec
         if self._missing:
             self._begin_trial()

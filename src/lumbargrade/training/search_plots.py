@@ -39,6 +39,7 @@ def study_figures(study: Study) -> dict[str, Figure]:
     plt.switch_backend("agg")  # draws without a screen, in any thread
     figures = {}
     with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
+        warnings.filterwarnings("ignore", "Attempting to set identical low and high")  # of what all scored trials share
         for name, function in _ALL.items():
             if comparable or name not in _COMPARING:
                 figure = np.ravel(np.asarray(function(study)))[0].figure
