@@ -49,9 +49,9 @@ def main() -> None:
         with timed("locate (with decoding)"):
             return locate_study(*arguments)
 
-    def network(*arguments: object) -> object:
+    def network(*arguments: object, **named: object) -> object:
         with timed("grade"):
-            return grade_crops(*arguments)
+            return grade_crops(*arguments, **named)
 
     locate_study, grade_crops = grade.locate_study, grade.grade_crops
     slices = 0
