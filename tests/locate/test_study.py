@@ -124,8 +124,8 @@ def test_a_spine_too_large_to_be_true_is_located_and_told(packed: PackedViews, o
         np.testing.assert_allclose(large.places[key].position, 2 * usual.places[key].position, atol=4)
     (told,) = large.notes
     assert re.fullmatch(
-        r"by the images' pixel spacing its vertebrae have 2\d\d% of the usual height; if the spacing is wrong, the crops "
-        r"show too little, and lengths in mm are wrong",
+        r"by the images' pixel spacing its vertebrae have 2\d\d% of the usual height; check the spacing: if it is wrong, the "
+        r"crops show too little, and lengths in mm are wrong",
         told,
     )
 

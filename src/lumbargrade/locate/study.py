@@ -305,8 +305,8 @@ def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, s
         )
     if reference.known and column.size > _ODD_SIZE:
         yield (
-            f"by the images' pixel spacing its vertebrae have {column.size:.0%} of the usual height; if the spacing is "
-            "wrong, the crops show too little, and lengths in mm are wrong"
+            f"by the images' pixel spacing its vertebrae have {column.size:.0%} of the usual height; check the "
+            "spacing: if it is wrong, the crops show too little, and lengths in mm are wrong"
         )
     lowest = column.places[-1]
     if lowest is not None and not _shows(reference.stacks, lowest, _SACRUM_MM):
