@@ -35,7 +35,9 @@ def oracle(packed: PackedViews, rsna: GradingTask, monkeypatch: pytest.MonkeyPat
         for row, (stack, index) in enumerate(targets.stacks):
             truth[stack.series, stack.slices[index].instance] = (targets.places[row], targets.present[row])
 
-    def look_at(locators: Sequence[Any], stack: StackView, slices: Sequence[int] | None = None) -> SeenStack:
+    def look_at(
+        locators: Sequence[Any], stack: StackView, slices: Sequence[int] | None = None, size: float | None = None
+    ) -> SeenStack:
         chosen = tuple(range(len(stack.slices))) if slices is None else tuple(slices)
         marks = marks_of(rsna, stack.orientation)
         side = ViewParams().pixels // STRIDE

@@ -35,8 +35,8 @@ def see_otherwise(monkeypatch: pytest.MonkeyPatch, change: Callable[[SeenStack],
     """Lets the locators see something else than what is there."""
     see = module.look_at
 
-    def changed(locators: list[Any], stack: StackView, slices: Any = None) -> SeenStack:
-        seen = see(locators, stack, slices)
+    def changed(locators: list[Any], stack: StackView, slices: Any = None, size: float | None = None) -> SeenStack:
+        seen = see(locators, stack, slices, size)
         change(seen)
         return seen
 
@@ -107,19 +107,40 @@ def test_a_smaller_spine_is_refused_as_no_lumbar_one(packed: PackedViews, oracle
     assert any("a sagittal T2 series was not used" in note for note in located.notes)
 
 
-def test_a_spine_too_large_to_be_true_is_located_and_told(packed: PackedViews, oracle: list[Any]) -> None:
-    """Images of a nominal pixel spacing: what is seen counts, and whoever reads the answer knows."""
+def doubled(stack: StackView) -> StackView:
+    """The stack as a pixel spacing tells it that is twice the true one."""
 
     def grown(plane: Plane) -> Plane:
         return replace(plane, position=2 * plane.position, spacing=(2 * plane.spacing[0], 2 * plane.spacing[1]))
 
-    def scaled(stack: StackView) -> StackView:
-        slices = [replace(piece, view=grown(piece.view), source=grown(piece.source)) for piece in stack.slices]
-        return replace(stack, slices=tuple(slices))
+    slices = [replace(piece, view=grown(piece.view), source=grown(piece.source)) for piece in stack.slices]
+    return replace(stack, slices=tuple(slices))
 
+
+def test_a_spine_of_another_size_is_looked_at_again_at_its_size(
+    packed: PackedViews, oracle: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[float | None] = []
+    see = module.look_at
+
+    def looked(locators: list[Any], stack: StackView, slices: Any = None, size: float | None = None) -> SeenStack:
+        sizes.append(size)
+        return see(locators, stack, slices, size)
+
+    monkeypatch.setattr(module, "look_at", looked)
+    stacks = without(packed.stacks[packed.studies[0]], "axial", "T2")
+    locate_study(oracle, stacks)
+    assert sizes == [None, None]
+    locate_study(oracle, [doubled(stack) for stack in stacks])
+    assert sizes[2:4] == [None, None]
+    assert sizes[4:] == [pytest.approx(2, abs=0.3)] * 2
+
+
+def test_a_spine_too_large_to_be_true_is_located_and_told(packed: PackedViews, oracle: list[Any]) -> None:
+    """Images of a nominal pixel spacing: what is seen counts, and whoever reads the answer knows."""
     study = packed.studies[0]
     usual = locate_study(oracle, without(packed.stacks[study], "axial", "T2"))
-    large = locate_study(oracle, [scaled(stack) for stack in without(packed.stacks[study], "axial", "T2")])
+    large = locate_study(oracle, [doubled(stack) for stack in without(packed.stacks[study], "axial", "T2")])
     for key in [key for key in usual.places if key[0] == "spinal_canal_stenosis"]:
         np.testing.assert_allclose(large.places[key].position, 2 * usual.places[key].position, atol=4)
     (told,) = large.notes

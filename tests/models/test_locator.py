@@ -55,17 +55,22 @@ class Bright(torch.nn.Module):
         return torch.cat([places, torch.zeros_like(places[:, :, :1])], dim=2), torch.zeros(len(images), 2)
 
 
-def test_what_is_seen_at_several_scales_lies_where_it_is(locator: Locator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("frame", [(1.0, 1.0), (1.2, 1.5), (0.9, 0.7)])
+def test_what_is_seen_at_several_scales_lies_where_it_is(
+    locator: Locator, monkeypatch: pytest.MonkeyPatch, frame: tuple[float, float]
+) -> None:
     images = np.zeros((1, 3, 64, 64), dtype=np.uint8)
     images[:, :, 40:46, 12:18] = 255
     network = Bright()
     monkeypatch.setattr(locator, "forward", network.forward)
-    places = see_slices([locator], images, "sagittal").places[0, 0]
+    places = see_slices([locator], images, "sagittal", [(1.0, 1.0), frame]).places[0, 0]
     rows, columns = np.indices(places.shape)
     assert abs((places * rows).sum() / places.sum() - 21) < 0.5
     assert abs((places * columns).sum() / places.sum() - 7) < 0.5
     assert 0.9 < places.sum() <= 1 + 1e-5
-    assert network.sizes[0] > 36 == network.sizes[1] > network.sizes[2], "it was not shown larger and smaller"
+    sizes, framed = network.sizes[:3], network.sizes[3:]
+    assert sizes[0] > 36 == sizes[1] > sizes[2], "it was not shown larger and smaller"
+    assert framed == sizes if frame == (1.0, 1.0) else (framed[1] < 36) == (frame[1] > 1)
 
 
 def test_a_saved_locator_sees_the_same(locator: Locator, tmp_path: Path) -> None:

@@ -1,6 +1,13 @@
 import torch
 
-from lumbargrade.training.augment import random_bias, random_erasing, random_gamma, random_intensity, random_transforms
+from lumbargrade.training.augment import (
+    random_aspects,
+    random_bias,
+    random_erasing,
+    random_gamma,
+    random_intensity,
+    random_transforms,
+)
 
 
 def generator() -> torch.Generator:
@@ -23,6 +30,18 @@ def test_turns_never_mirror_and_stay_small() -> None:
     drawn = random_transforms(1000, 1.0, generator())
     assert (torch.linalg.det(drawn[:, :, :2]) > 0.7).all()
     assert (drawn[:, :, 2].abs() <= 0.12).all()
+
+
+def test_aspects_change_shape_not_size_or_place() -> None:
+    drawn = random_transforms(1000, 1.0, generator())
+    assert torch.equal(random_aspects(drawn, 0.0, generator()), drawn)
+    changed = random_aspects(drawn, 1.0, generator())
+    torch.testing.assert_close(torch.linalg.det(changed[:, :, :2]), torch.linalg.det(drawn[:, :, :2]))
+    assert torch.equal(changed[:, :, 2], drawn[:, :, 2])
+    upright = random_aspects(torch.eye(2, 3).expand(1000, 2, 3), 1.0, generator())
+    ratios = upright[:, 0, 0] / upright[:, 1, 1]
+    assert 1.35 < ratios.max() < 1.5
+    assert 1.35 < 1 / ratios.min() < 1.5
 
 
 def test_grey_values_stay_grey_values() -> None:

@@ -17,7 +17,7 @@ from lumbargrade.prepare.pack_views import PackedViews, pack_views
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.augment import random_transforms
 from lumbargrade.training.checkpoint import Checkpoint
-from lumbargrade.training.fit_locator import fold_studies, moved_places, target_maps, train_locator, turned
+from lumbargrade.training.fit_locator import cut_off, fold_studies, moved_places, target_maps, train_locator, turned
 from lumbargrade.training.locator_report import compare_points, locator_metrics, worst_figure
 from lumbargrade.training.spec import Epoch, LocatorSpec, read_history, read_result, read_spec
 
@@ -88,6 +88,25 @@ def test_places_move_with_the_image(seed: int, x: float, y: float) -> None:
     if present[0, 0] > 0 and 8 < moved_x < 119 and 8 < moved_y < 119:
         centre = [float((seen * axis).sum() / seen.sum()) for axis in (across, down)]
         assert centre == pytest.approx([moved_x, moved_y], abs=0.3)
+
+
+def test_what_lies_below_the_end_of_an_image_is_absent() -> None:
+    images = torch.full((200, 3, 64, 64), 9.0)
+    places = torch.tensor([[[30.0, 10.0], [30.0, 25.0], [30.0, 40.0]]]).expand(200, 3, 2)
+    present = torch.tensor([[1.0, 0.8, -1.0]]).expand(200, 3).clone()
+    present[0] = 0
+    seen, left = cut_off(images, places, present, 0.5, torch.Generator().manual_seed(0))
+    heights = (seen[:, 0, :, 0] > 0).sum(dim=1)
+    assert heights[0] == 64, "an image without marks has no place to end"
+    assert 60 < int((heights < 64).sum()) < 140
+    assert heights.min() >= 18
+    assert torch.equal(seen > 0, (torch.arange(64) < heights[:, None])[:, None, :, None].expand(seen.shape))
+    assert torch.equal(left[1:, 0], present[1:, 0]), "the highest mark stays"
+    assert torch.equal(left[:, 1] == 0, (heights <= 25) | (present[:, 1] == 0))
+    assert torch.equal(left[:, 2], present[:, 2]), "what is unknown stays unknown"
+    same, all_there = cut_off(images, places, present, 0.0, torch.Generator().manual_seed(0))
+    assert torch.equal(same, images)
+    assert torch.equal(all_there, present)
 
 
 @given(st.floats(0, 63), st.floats(0, 63), st.floats(0, 1))

@@ -127,10 +127,22 @@ class SeenStack:
         return Place(self.stack.series, piece.instance, float(on_image[0]), float(on_image[1]), position, mass)
 
 
-def look_at(locators: Sequence[Locator], stack: StackView, slices: Sequence[int] | None = None) -> SeenStack:
-    """Looks at a stack, or at some of its slices."""
+def look_at(
+    locators: Sequence[Locator], stack: StackView, slices: Sequence[int] | None = None, size: float | None = None
+) -> SeenStack:
+    """Looks at a stack, or at some of its slices.
+
+    Args:
+        size: Height of the spine's vertebrae against the usual one, if it is known: the stack is seen as it would look with
+            usual ones too. Where height is wrong, width is so less.
+    """
     chosen = tuple(range(len(stack.slices))) if slices is None else tuple(slices)
     images = np.stack([stack.image(index) for index in chosen])
-    maps = see_slices(locators, images, stack.orientation)
-    marks = marks_of(locators[0].config.task, stack.orientation)
+    config = locators[0].config
+    frames = [(1.0, 1.0)]
+    if size is not None:
+        usual = config.views.side_mm(stack.orientation) / max(stack.slices[0].view.extent)
+        frames.append((usual * size**0.5, usual * size))
+    maps = see_slices(locators, images, stack.orientation, frames)
+    marks = marks_of(config.task, stack.orientation)
     return SeenStack(stack, chosen, marks, maps.places, maps.contrasts.mean(axis=0))

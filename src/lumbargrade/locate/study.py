@@ -1,5 +1,6 @@
 """Locates all cells of a study: the column first, then what lies beside it, then the axial slices across it."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -35,6 +36,8 @@ _FLOOR = 1e-4
 _NAMES_SURE = 0.9
 _SAME_PLACE_MM = 12.0
 """Columns of two series that are this near to each other are of one place: a third of a level."""
+_OTHER_SIZE = 0.1
+"""Spines whose size is off by this much from the usual one (logarithm) are looked at again, at their size."""
 _ODD_SIZE = 1.5
 """Vertebrae that are this much higher than usual are rather images of a wrong pixel spacing."""
 _SACRUM_MM = 20.0
@@ -122,17 +125,41 @@ def locate_views(locators: Sequence[Locator], study_id: int, stacks: Sequence[St
 def _sagittal_series(
     locators: Sequence[Locator], stacks: Sequence[StackView], group: str, shape: SpineShape
 ) -> tuple[list[_Series], dict[str, str]]:
-    """The series that show a lumbar spine, their levels in agreement; and why others were refused, by contrast."""
+    """The series that show a lumbar spine, their levels in agreement; and why others were refused, by contrast.
+
+    A spine of an unusual size is looked at twice.
+    """
+    levels = locators[0].config.task.levels
+    seen = _look_at_series(locators, stacks)
+    sound, refused = _agreed_series(seen, group, levels, shape)
+    reference = _reference(sound)
+    if reference is None or abs(math.log(reference.column.size)) < _OTHER_SIZE:
+        return sound, refused
+    again = [one.stack for found in seen for one in found]
+    return _agreed_series(_look_at_series(locators, again, reference.column.size), group, levels, shape)
+
+
+def _look_at_series(
+    locators: Sequence[Locator], stacks: Sequence[StackView], size: float | None = None
+) -> list[list[SeenStack]]:
+    """What is seen of the sagittal series of the task's contrasts: the stacks of each."""
     task = locators[0].config.task
     wanted = {series_kind(c.series).contrast for c in task.conditions if c.orientation == "sagittal"}
     by_series: dict[str, list[SeenStack]] = {}
     for stack in stacks:
         if stack.orientation != "sagittal" or (stack.contrast or "T1") not in {"T1", "T2"}:
             continue
-        seen = look_at(locators, stack)
+        seen = look_at(locators, stack, size=size)
         if seen.contrast in wanted:
             by_series.setdefault(stack.series, []).append(seen)
-    alone = [_Series(found, find_column([found], group, task.levels, shape)) for found in by_series.values()]
+    return list(by_series.values())
+
+
+def _agreed_series(
+    seen: Sequence[list[SeenStack]], group: str, levels: Sequence[str], shape: SpineShape
+) -> tuple[list[_Series], dict[str, str]]:
+    """The columns of series, in agreement where they show the same place; and why series were refused, by contrast."""
+    alone = [_Series(found, find_column([found], group, levels, shape)) for found in seen]
     placed = [series.column for series in alone if series.known]
     first = [replace(s, column=refuse_smaller(s.column, placed)) if s.known else s for s in alone]
     refused = {series.contrast: series.column.refusal for series in first if series.column.refusal}
@@ -143,13 +170,13 @@ def _sagittal_series(
     together = [series for series in sound if series.known and _same_place(series.column, reference.column)]
     if len(together) < 2:
         return sound, refused
-    whole = find_column([series.stacks for series in together], group, task.levels, shape)
+    whole = find_column([series.stacks for series in together], group, levels, shape)
     if whole.refusal is not None:
         return sound, refused
     agreed = []
     for series in sound:
         if series in together:
-            column = find_column([series.stacks], group, task.levels, shape, anchor=whole)
+            column = find_column([series.stacks], group, levels, shape, anchor=whole)
             agreed.append(_Series(series.stacks, replace(column, naming=whole.naming)))
         else:
             agreed.append(series)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -137,31 +138,40 @@ class Maps(NamedTuple):
 
 
 @torch.inference_mode()
-def see_slices(locators: Sequence[Locator], images: NDArray[np.uint8], orientation: str) -> Maps:
+def see_slices(
+    locators: Sequence[Locator],
+    images: NDArray[np.uint8],
+    orientation: str,
+    frames: Sequence[tuple[float, float]] = ((1.0, 1.0),),
+) -> Maps:
     """Returns the mean of the locators' probabilities, over several scales too.
 
     Args:
         locators: In evaluation mode, on one device, of one configuration.
         images: (slices, 3, pixels, pixels).
+        frames: How much wider and how much higher than its view a slice is seen, each at all scales.
     """
+    zooms = [(scale * wide, scale * high) for wide, high in frames for scale in _SCALES[orientation]]
     places, contrasts = [], []
     for start in range(0, len(images), _BATCH):
         batch = torch.from_numpy(images[start : start + _BATCH]).to(locators[0].device)
-        seen = [_see(locator, batch, orientation, scale) for locator in locators for scale in _SCALES[orientation]]
+        seen = [_see(locator, batch, orientation, *zoom) for locator in locators for zoom in zooms]
         places.append(torch.stack([maps for maps, _ in seen]).mean(dim=0).cpu().numpy())
         contrasts.append(torch.stack([kinds for _, kinds in seen]).mean(dim=0).cpu().numpy())
     return Maps(np.concatenate(places), np.concatenate(contrasts))
 
 
-def _see(locator: Locator, images: Tensor, orientation: str, scale: float) -> tuple[Tensor, Tensor]:
-    """What a locator sees in images that it is shown at another scale, as the fields of :class:`Maps`."""
-    wider = scale * torch.eye(2, 3, device=images.device).expand(len(images), 2, 3)
-    logits, kinds = locator(normalise(images if scale == 1 else turned(images, wider)), orientation)
+def _see(locator: Locator, images: Tensor, orientation: str, wide: float, high: float) -> tuple[Tensor, Tensor]:
+    """What a locator sees in images of which it is shown so much more, or less, as the fields of :class:`Maps`."""
+    same = wide == high == 1
+    there_and_back = torch.tensor([[wide, high], [1 / wide, 1 / high]], device=images.device)
+    wider, back = (F.pad(torch.diag(zoom), (0, 1)).expand(len(images), 2, 3) for zoom in there_and_back)
+    logits, kinds = locator(normalise(images if same else turned(images, wider)), orientation)
     side = images.shape[-1] // STRIDE
     maps = torch.softmax(logits, dim=2)[:, :, :-1].reshape(len(images), -1, side, side)
-    if scale != 1:
+    if not same:
         there = maps.sum(dim=(2, 3), keepdim=True).clamp(min=1e-12)
-        maps = turned(maps, wider / scale**2) / scale**2
+        maps = turned(maps, back) / (wide * high)
         maps = maps / (maps.sum(dim=(2, 3), keepdim=True) / there).clamp(min=1)
     return maps, torch.softmax(kinds, dim=1)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 _TURN_DEGREES = 15.0
 _SHIFT = 0.12
 _SCALE = 0.15
+_ASPECT = 0.4
 _CONTRAST = 0.25
 _BRIGHTNESS = 0.15
 _NOISE = 0.04
@@ -35,6 +36,14 @@ def random_transforms(
     cosine, sine = torch.cos(angle) * factor, torch.sin(angle) * factor
     rows = [torch.stack([cosine, -sine, right * shift_range], 1), torch.stack([sine, cosine, down * shift_range], 1)]
     return torch.stack(rows, 1)
+
+
+def random_aspects(transforms: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Stretches images of affine matrices (batch, 2, 3) along one side and squashes them along the other."""
+    half = (torch.rand(len(transforms), generator=generator) - 0.5) * strength * _ASPECT
+    stretch = torch.stack([torch.exp(half), torch.exp(-half)], 1)
+    linear = transforms[:, :, :2] * stretch[:, :, None]
+    return torch.cat([linear, transforms[:, :, 2:]], 2)
 
 
 def random_intensity(crops: Tensor, strength: float, generator: torch.Generator) -> Tensor:

@@ -17,7 +17,14 @@ from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, nor
 from lumbargrade.params import LocatorParams
 from lumbargrade.prepare.pack_views import PackedViews
 from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.training.augment import random_bias, random_erasing, random_gamma, random_intensity, random_transforms
+from lumbargrade.training.augment import (
+    random_aspects,
+    random_bias,
+    random_erasing,
+    random_gamma,
+    random_intensity,
+    random_transforms,
+)
 from lumbargrade.training.checkpoint import Learner
 from lumbargrade.training.epochs import finish_fold, train_epochs
 from lumbargrade.training.locator_targets import SliceTargets, learn_shape, slice_targets
@@ -33,6 +40,8 @@ _SCALE, _SHIFT = 0.4, 0.15
 """Largest augmentation of scale (logarithm) and place: fields of view differ, and so does nominal spacing."""
 _PATCHES = 4
 """Erased patches an image at strength 1: names must follow from more than one part of the spine."""
+_CUT_OFF, _CUT_BELOW = 0.3, 8.0
+"""Share of sagittal images, at strength 1, that end among the levels, and how far below a mark at least, pixels."""
 _SHARES = {"sagittal": 2, "axial": 1}
 """Batches of each orientation in a round: naming levels is the harder part."""
 
@@ -136,12 +145,15 @@ class _Run:
         for orientation, rows in self._batches():
             targets = self.training[orientation]
             transforms = random_transforms(len(rows), strength, self.learner.generator, _SCALE, _SHIFT)
+            transforms = random_aspects(transforms, strength, self.learner.generator)
             images = self._images(targets, rows)
             images = random_gamma(turned(images, transforms.to(self.device)), strength, self.learner.generator)
             images = random_bias(images, strength, self.learner.generator)
             images = random_intensity(images, strength, self.learner.generator)
             images = random_erasing(images, round(strength * _PATCHES), self.learner.generator)
             places, present = moved_places(targets.places[rows], targets.present[rows], transforms, images.shape[-1])
+            if orientation == "sagittal":
+                images, present = cut_off(images, places, present, strength * _CUT_OFF, self.learner.generator)
             loss, _ = self._loss(images, orientation, places, present, targets.contrast[rows])
             self.learner.step(loss)
             losses.append(loss.detach())
@@ -226,6 +238,31 @@ def target_maps(places: Tensor, present: Tensor, side: int) -> Tensor:
     maps = (bells[0][..., :, None] * bells[1][..., None, :]).flatten(2)
     maps = maps / maps.sum(dim=2, keepdim=True).clamp(min=1e-12) * present[..., None]
     return torch.cat([maps, (1 - present)[..., None]], dim=2)
+
+
+def cut_off(
+    images: Tensor, places: Tensor, present: Tensor, share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Blackens some images below a row among their marks, so that names follow from what lies above the sacrum too.
+
+    Args:
+        images: (batch, channels, rows, columns).
+        places: Pixels of the image (column, row), (batch, marks, 2).
+        present: How much of the mark is there, (batch, marks).
+        share: Of the images that are cut off.
+
+    Returns:
+        The images, and what is present above their ends.
+    """
+    chosen, where = torch.rand(2, len(images), generator=generator)
+    rows, there = places[:, :, 1], present > 0.5
+    highest = torch.where(there, rows, torch.inf).amin(dim=1)
+    lowest = torch.where(there, rows, -torch.inf).amax(dim=1)
+    end = highest + where * (lowest - highest) + _CUT_BELOW
+    end = torch.where((chosen < share) & there.any(dim=1), end, torch.inf)
+    below = torch.arange(images.shape[-2]) > end[:, None]
+    images = torch.where(below[:, None, :, None].to(images.device), 0.0, images)
+    return images, torch.where((rows > end[:, None]) & (present > 0), 0.0, present)
 
 
 def _on_map(places: Tensor) -> Tensor:
