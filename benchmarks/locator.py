@@ -52,6 +52,7 @@ def main() -> None:
         each.add_argument("--width", type=int, default=LocatorParams().width)
         each.add_argument("--slices", type=int, default=640)
         each.add_argument("--augmentation", type=float, default=1.0)
+        each.add_argument("--seed", type=int, default=0, help="of the training")
     told = parser.parse_args()
     torch.set_num_threads(torch.get_num_threads())
     training = LocatorParams(
@@ -67,7 +68,7 @@ def measure_phantom(told: argparse.Namespace, training: LocatorParams) -> dict[s
     train = packed_views(told.folder / "train", told.train, TRAIN_SEED, False, task)
     test = packed_views(told.folder / "test", told.test, TEST_SEED, True, task)
     split = pd.DataFrame({"study_id": train.studies, "fold": [int(n % 20 == 0) for n in range(len(train.studies))]})
-    locator = trained(told.folder, task, training, told.folder / "train" / "views", split, 1)
+    locator = trained(told.folder, task, training, told.folder / "train" / "views", split, 1, told.seed)
     started = time.monotonic()
     found = {study: locate_study([locator], test.stacks[study]) for study in test.studies}
     seconds = (time.monotonic() - started) / len(found)
@@ -140,7 +141,7 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
     split = pd.DataFrame({"study_id": order, "fold": np.arange(len(order)) % told.folds})
     tables, notes = [], {}
     for fold in range(told.folds):
-        locator = trained(told.folder, task, training, told.folder / "views", split, fold)
+        locator = trained(told.folder, task, training, told.folder / "views", split, fold, told.seed)
         for study in split.loc[split["fold"] == fold, "study_id"]:
             located = locate_study([locator], packed.stacks[int(study)])
             tables.append(located.table(int(study)).astype({"series_id": np.int64, "instance_number": np.int64}))
@@ -181,7 +182,7 @@ def doubtful_labels(packed: PackedViews, study: int) -> dict[tuple[int, str], st
 
 
 def trained(
-    folder: Path, task: GradingTask, training: LocatorParams, views: Path, split: pd.DataFrame, fold: int
+    folder: Path, task: GradingTask, training: LocatorParams, views: Path, split: pd.DataFrame, fold: int, seed: int
 ) -> Locator:
     """Trains a locator in this process, unless it is trained."""
     place = folder / f"fold-{fold}"
@@ -196,7 +197,7 @@ def trained(
             packed=views,
             split=folder / "split.csv",
             fold=fold,
-            seed=0,
+            seed=seed,
             folder=place,
         )
     )
