@@ -208,6 +208,7 @@ def phantom(
     studies: Annotated[int, typer.Option(min=1, help="Number of studies.")] = 48,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 7,
     faults: Annotated[bool, typer.Option("--faults", help="Add the real dataset's faults.")] = False,
+    task: Annotated[str, typer.Option(help="What they are graded for: rsna2024 or disc_degeneration.")] = "rsna2024",
     montage: Annotated[Path | None, typer.Option(help="Also draw a mild and a severe spine into this PNG.")] = None,
     workers: Workers = 0,
     as_json: Json = False,
@@ -220,10 +221,29 @@ def phantom(
     from lumbargrade.flows.watch import bar
 
     with bar("studies") as progress:
-        summary = asdict(generate(directory, studies, seed, faults, workers, progress))
+        summary = asdict(generate(directory, studies, seed, faults, workers, progress, task))
     if montage is not None:
         save_montage(montage, seed)
     print_result(summary, as_json, [(key, str(value)) for key, value in summary.items()])
+
+
+@app.command()
+def pretrain(
+    weights: Annotated[Path, typer.Argument(help="File to write, NAME.safetensors.")],
+    task: Annotated[str | None, typer.Option(help="rsna2024 or disc_degeneration.")] = None,
+    studies: Annotated[int, typer.Option(help="Phantoms to draw.")] = 200,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
+    params_file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
+    as_json: Json = False,
+) -> None:
+    """Train the backbone on phantoms, for machines without ImageNet's weights; `training.weights` takes the file."""
+    from lumbargrade.flows.pretrain import pretrain as pretrain_backbone
+    from lumbargrade.params_file import load_params
+
+    more = [] if task is None else [f"task={json.dumps(task)}"]
+    params = load_params(params_file, None, [*more, *(overrides or [])])
+    summary = pretrain_backbone(weights, params, studies)
+    print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
 
 @stage_app.command("prepare")

@@ -232,3 +232,19 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         generate(tmp_path / "phantom", studies=1, seed=1, workers=1)
     assert str(error.value) == (f"the disk of {tmp_path / 'phantom'} is full; free some space (about 7 MB a study)")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_discs_can_be_graded_instead(tmp_path):
+    discs = load_task("disc_degeneration")
+    generate(tmp_path / "discs", 1, SEED, workers=1, task="disc_degeneration")
+    dataset = open_dataset(tmp_path / "discs", discs)
+    assert list(dataset.points["level"]) == list(discs.levels)
+    described = dataset.series.set_index("series_id")["series_description"]
+    assert set(described[dataset.points["series_id"]]) == {"Sagittal T2/STIR"}
+    spine = draw_study(study_rng(SEED, 0), study_number(SEED, 0), discs).spine
+    centres = [true_point(spine, 0, level, discs) for level in range(5)]
+    assert np.linalg.norm(np.diff(centres, axis=0), axis=1) == pytest.approx([35] * 4, abs=10)
+    with pytest.raises(InputError, match=r"holds a phantom made with --studies 1 --seed 11 --task disc_degeneration"):
+        generate(tmp_path / "discs", 1, SEED, workers=1)
+    with pytest.raises(InputError, match=r"^phantoms cannot be graded for knees; give rsna2024 or disc_degeneration$"):
+        generate(tmp_path / "knees", 1, SEED, workers=1, task="knees")

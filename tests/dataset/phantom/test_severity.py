@@ -85,3 +85,14 @@ def test_narrowing_grows_with_the_grade():
     values = narrowing(np.array([-9.0, 0.0, 1.0, 9.0]))
     assert (np.diff(values) > 0).all()
     np.testing.assert_allclose(values, [0, 0.32, 0.68, 1], atol=0.01)
+
+
+def test_discs_are_graded_by_how_worn_they_are(drawn):
+    discs = load_task("disc_degeneration")
+    rng = np.random.default_rng(1)
+    labels = np.array([draw_labels(rng, severity, discs)[0] for severity in drawn[0]])
+    degeneration = np.array([severity.degeneration for severity in drawn[0]])
+    shares = [float((labels == grade).mean()) for grade in range(3)]
+    assert shares == pytest.approx([0.4, 0.3, 0.3], abs=0.05)
+    assert degeneration[labels == 0].max() <= degeneration[labels == 1].min()
+    assert degeneration[labels == 1].max() <= degeneration[labels == 2].min()

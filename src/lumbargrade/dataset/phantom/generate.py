@@ -15,15 +15,16 @@ from typing import Any
 
 from lumbargrade.dataset.layout import IMAGES
 from lumbargrade.dataset.phantom.faults import apply_faults
-from lumbargrade.dataset.phantom.study import build_study
+from lumbargrade.dataset.phantom.study import STENOSES, build_study
 from lumbargrade.dataset.phantom.writer import label_row, point_rows, series_rows, write_study
 from lumbargrade.dataset.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
-from lumbargrade.task import load_task
+from lumbargrade.task import GradingTask, load_task
 
 MARKER = "phantom.json"
-TASK = "rsna2024"
+TASKS = (STENOSES, "disc_degeneration")
+"""What phantoms can be graded for."""
 _RECIPE = 1
 
 
@@ -74,8 +75,9 @@ def generate(
     faults: bool = False,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    task: str = STENOSES,
 ) -> PhantomSummary:
-    """Makes a dataset of synthetic lumbar spines in RSNA layout, for the task ``rsna2024``.
+    """Makes a dataset of synthetic lumbar spines in RSNA layout.
 
     The same arguments give the same bytes; a study does not depend on how many others there are. The folder appears
     when it is complete, or not at all. If it is there already, made with the same arguments, nothing is done.
@@ -85,9 +87,10 @@ def generate(
         faults: Puts in what is wrong with the real dataset.
         workers: Processes; 0 for one a CPU.
         progress: Is called with the number of finished studies and of all.
+        task: One of ``TASKS``.
 
     Raises:
-        InputError: A number is out of range, or the folder holds something else.
+        InputError: The task is none of them, a number is out of range, or the folder holds something else.
         LumbargradeError: The disk is full or a worker died.
     """
     if studies < 1:
@@ -96,19 +99,23 @@ def generate(
         raise InputError(f"seed is {seed}; give 0 or a larger whole number")
     if workers < 0:
         raise InputError(f"workers is {workers}; give 0 for one a CPU, or a larger number")
-    arguments = {"recipe": _RECIPE, "studies": studies, "seed": seed, "faults": faults}
+    if task not in TASKS:
+        raise InputError(f"phantoms cannot be graded for {task}; give {' or '.join(TASKS)}")
+    arguments: dict[str, Any] = {"recipe": _RECIPE, "studies": studies, "seed": seed, "faults": faults}
+    arguments |= {} if task == STENOSES else {"task": task}
     there = _complete(directory, arguments)
     if there is not None:
         return there
     try:
         with replaced_folder(directory) as folder:
             rows: list[_Rows] = []
-            for row in _write_all(folder, studies, seed, faults, workers):
+            for row in _write_all(folder, studies, seed, faults, workers, task):
                 rows.append(row)
                 if progress is not None:
                     progress(len(rows), studies)
-            summary = _summary(rows)
-            _write_tables(folder, rows)
+            graded = load_task(task)
+            summary = _summary(rows, graded)
+            _write_tables(folder, rows, graded)
             _write_marker(folder, arguments, summary)
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -135,6 +142,7 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
     if made_with != arguments:
         had = f"--studies {made_with.get('studies')} --seed {made_with.get('seed')}"
         had += " --faults" if made_with.get("faults") else ""
+        had += f" --task {made_with['task']}" if "task" in made_with else ""
         raise InputError(f"{directory} holds a phantom made with {had}; give a new folder, or remove it")
     if sum(1 for _ in (directory / IMAGES).glob("*/*/*.dcm")) != summary["files"]:
         return None
@@ -142,9 +150,9 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
     return PhantomSummary(**(summary | {"made": False}), faults=faults)
 
 
-def _write_all(folder: Path, studies: int, seed: int, faults: bool, workers: int) -> Iterator[_Rows]:
+def _write_all(folder: Path, studies: int, seed: int, faults: bool, workers: int, task: str) -> Iterator[_Rows]:
     count = min(workers or os.cpu_count() or 1, studies)
-    jobs = [(folder, seed, index, faults) for index in range(studies)]
+    jobs = [(folder, seed, index, faults, task) for index in range(studies)]
     if count == 1:
         yield from map(_make_study, jobs)
         return
@@ -155,9 +163,9 @@ def _write_all(folder: Path, studies: int, seed: int, faults: bool, workers: int
         pool.shutdown(cancel_futures=True)
 
 
-def _make_study(job: tuple[Path, int, int, bool]) -> _Rows:
-    folder, seed, index, faults = job
-    task = load_task(TASK)
+def _make_study(job: tuple[Path, int, int, bool, str]) -> _Rows:
+    folder, seed, index, faults, name = job
+    task = load_task(name)
     study = build_study(seed, index, task)
     if faults:
         apply_faults(study, seed, index, task)
@@ -166,8 +174,7 @@ def _make_study(job: tuple[Path, int, int, bool]) -> _Rows:
     return _Rows(label_row(study, task), series_rows(study), point_rows(study, task), files, listed)
 
 
-def _summary(rows: list[_Rows]) -> PhantomSummary:
-    task = load_task(TASK)
+def _summary(rows: list[_Rows], task: GradingTask) -> PhantomSummary:
     counts: dict[str, Counter[str]] = {condition.label: Counter() for condition in task.conditions}
     for row in rows:
         for cell, grade in zip(task.cells, row.labels[1:], strict=True):
@@ -182,9 +189,9 @@ def _summary(rows: list[_Rows]) -> PhantomSummary:
     )
 
 
-def _write_tables(folder: Path, rows: list[_Rows]) -> None:
+def _write_tables(folder: Path, rows: list[_Rows], task: GradingTask) -> None:
     ordered = sorted(rows, key=lambda row: int(row.labels[0]))
-    _write_table(folder / LABELS, ["study_id", *load_task(TASK).columns], [row.labels for row in ordered])
+    _write_table(folder / LABELS, ["study_id", *task.columns], [row.labels for row in ordered])
     series = [line for row in ordered for line in row.series]
     _write_table(folder / SERIES, ["study_id", "series_id", "series_description"], series)
     _write_table(folder / POINTS, list(POINT_COLUMNS), [line for row in ordered for line in row.points])

@@ -28,7 +28,10 @@ EMPTY_RATES = {
     "subarticular": (0.090, 0.020, 0.008, 0.006, 0.008),
 }
 
+WORN = (0.36, 0.69)
+"""Degeneration from which a disc is called Moderate, and Severe: about 40, 30 and 30 % of the discs."""
 READER_NOISE = 0.15
+DISC = "disc"
 _DEGENERATION_OFFSET = (-0.7, -0.4, -0.1, 0.5, 0.4)
 
 
@@ -74,7 +77,13 @@ def draw_severity(rng: np.random.Generator, task: GradingTask) -> Severity:
 
 
 def draw_labels(rng: np.random.Generator, severity: Severity, task: GradingTask) -> NDArray[np.int64]:
-    """Returns what a reader calls each cell: a grade number, or -1 where it was left empty; (conditions, levels)."""
+    """Returns what a reader calls each cell: a grade number, or -1 where it was left empty; (conditions, levels).
+
+    Args:
+        task: One that grades discs, or that of the severity.
+    """
+    if task.groups == (DISC,):
+        return np.asarray(sum((severity.degeneration > least).astype(np.int64) for least in WORN))[None]
     read = severity.standard + READER_NOISE * rng.standard_normal(severity.standard.shape)
     centre, spread = _scales(task)
     grade = centre + spread * read / np.sqrt(1.0 + READER_NOISE**2)

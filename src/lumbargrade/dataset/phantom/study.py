@@ -18,10 +18,13 @@ from lumbargrade.dataset.phantom.protocol import (
     sagittal_planes,
 )
 from lumbargrade.dataset.phantom.scanner import Coil, draw_coil, expose, scan
-from lumbargrade.dataset.phantom.severity import Severity, draw_labels, draw_severity
+from lumbargrade.dataset.phantom.severity import DISC, Severity, draw_labels, draw_severity
 from lumbargrade.dataset.phantom.tissues import STIR, T1, T2, Contrast, varied
 from lumbargrade.dicom.geometry import Plane
-from lumbargrade.task import GradingTask
+from lumbargrade.task import GradingTask, load_task
+
+STENOSES = "rsna2024"
+"""The task whose conditions a phantom's severity is of, whatever it is graded for."""
 
 
 @dataclass(eq=False)
@@ -98,9 +101,9 @@ def draw_study(rng: np.random.Generator, number: int, task: GradingTask) -> Stud
 
     Args:
         number: The study's id.
-        task: Must have the conditions of ``rsna2024``, in their order.
+        task: ``rsna2024``, or ``disc_degeneration`` of the same spines.
     """
-    severity = draw_severity(rng, task)
+    severity = draw_severity(rng, load_task(STENOSES))
     labels = draw_labels(rng, severity, task)
     spine = build_spine(rng, severity)
     return Study(number, draw_station(rng), spine, severity, labels, [], [])
@@ -220,6 +223,8 @@ def locate(study: Study, series: Series, condition: int, level: int, task: Gradi
 def true_point(spine: Spine, condition: int, level: int, task: GradingTask) -> Vector:
     """Returns where a cell is in the patient, mm."""
     group, side = task.conditions[condition].group, task.conditions[condition].side
+    if group == DISC:
+        return np.asarray(spine.centre[FIRST_GRADED + level])
     if group == "spinal":
         return spine.canal_point(level)
     sign = 1 if side == "left" else -1

@@ -1,0 +1,46 @@
+"""Phantoms teach a backbone, and a training takes it up."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lumbargrade.errors import InputError
+from lumbargrade.flows.pretrain import pretrain
+from lumbargrade.models.backbone import load_backbone
+from lumbargrade.models.grader import Grader, GraderConfig
+from lumbargrade.params import Params, PrepareParams, TrainingParams
+from lumbargrade.task import load_task
+
+
+@pytest.fixture
+def params() -> Params:
+    training = TrainingParams(weights="imagenet", epochs=1, epoch_crops=8, batch_size=8, image_pixels=32, threads=1)
+    return Params(task="disc_degeneration", training=training, workers=1)
+
+
+def test_phantoms_teach_weights_that_a_training_takes(tmp_path: Path, params: Params) -> None:
+    weights, folder = tmp_path / "weights" / "discs.safetensors", tmp_path / "runs"
+    first = pretrain(weights, params, 8, folder)
+    assert (first.task, first.phantoms, first.epochs) == ("disc_degeneration", 8, 1)
+    assert first.lines()[-1] == ("next", f"lumbargrade run --set training.weights={weights}")
+    assert not list(folder.rglob("*.dcm")), "the phantoms' images are not kept"
+    torch.manual_seed(0)
+    grader = Grader(GraderConfig.of(load_task(params.task), PrepareParams(), params.training))
+    before = grader.features.conv0.weight.clone()
+    load_backbone(grader, str(weights))
+    assert not torch.equal(before, grader.features.conv0.weight)
+
+    (result,) = folder.rglob("result.json")
+    ended = result.stat().st_mtime_ns
+    weights.unlink()
+    assert pretrain(weights, params, 8, folder) == first
+    assert result.stat().st_mtime_ns == ended, "what was trained is not trained again"
+
+
+def test_what_cannot_be_pretrained_is_told_before_anything_is_drawn(tmp_path: Path, params: Params) -> None:
+    with pytest.raises(InputError, match=r"^discs\.pth cannot hold weights; give a name that ends in \.safetensors$"):
+        pretrain(Path("discs.pth"), params, 8, tmp_path / "runs")
+    with pytest.raises(InputError, match=r"^3 phantoms are too few to learn from; ask for at least 8$"):
+        pretrain(tmp_path / "discs.safetensors", params, 3, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
