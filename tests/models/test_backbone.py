@@ -16,7 +16,7 @@ from lumbargrade.task import GradingTask
 
 WAYS_OUT = (
     "set training.weights to the path of a torchvision densenet121 file (.pth or .safetensors), to imagenet on a machine "
-    "that can download it, or to none"
+    "that can download it, to what `lumbargrade pretrain` writes, or to none"
 )
 
 

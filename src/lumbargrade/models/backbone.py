@@ -46,7 +46,7 @@ def load_backbone(grader: Grader, source: str) -> None:
 
 _WAYS_OUT = (
     "set training.weights to the path of a torchvision densenet121 file (.pth or .safetensors), "
-    "to imagenet on a machine that can download it, or to none"
+    "to imagenet on a machine that can download it, to what `lumbargrade pretrain` writes, or to none"
 )
 
 
