@@ -71,24 +71,24 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
     task = load_task(params.task)
     training = params.training.model_copy(update={"weights": "none", "suspects": None})
     told = [params.prepare.model_dump(mode="json"), params.task, studies, params.seed]
-    crops = folder / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+    place = folder / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     with bars() as add:
-        if not (crops / "crops").is_dir():
-            _draw(crops, params, studies, add("phantoms drawn"))
-        shutil.rmtree(crops / "phantom", ignore_errors=True)
-        index = PackedCrops(crops / "crops").index
+        if not (place / "crops").is_dir():
+            _draw(place, params, studies, add("phantoms drawn"))
+        shutil.rmtree(place / "phantom", ignore_errors=True)
+        index = PackedCrops(place / "crops").index
         ids = sorted(index["study_id"].unique())
         split = pd.DataFrame({"study_id": ids, "fold": [int(number % _VALIDATED == 0) for number in range(len(ids))]})
-        split.to_csv(crops / "split.csv", index=False)
+        split.to_csv(place / "split.csv", index=False)
         spec = FoldSpec(
             task=task,
             prepare=params.prepare,
             training=training,
-            crops=(crops / "crops").resolve(),
-            split=(crops / "split.csv").resolve(),
+            crops=(place / "crops").resolve(),
+            split=(place / "split.csv").resolve(),
             fold=1,
             seed=params.seed,
-            folder=(crops / "grader").resolve(),
+            folder=(place / "grader").resolve(),
         )
         spec.folder.mkdir(exist_ok=True)
         show = add("epochs")
