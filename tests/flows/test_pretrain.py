@@ -19,7 +19,9 @@ def params() -> Params:
     return Params(task="disc_degeneration", training=training, workers=1)
 
 
-def test_phantoms_teach_weights_that_a_training_takes(tmp_path: Path, params: Params) -> None:
+def test_phantoms_teach_weights_that_a_training_takes(
+    tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
     weights, folder = tmp_path / "weights" / "discs.safetensors", tmp_path / "runs"
     first = pretrain(weights, params, 8, folder)
     assert (first.task, first.phantoms, first.epochs) == ("disc_degeneration", 8, 1)
@@ -36,6 +38,10 @@ def test_phantoms_teach_weights_that_a_training_takes(tmp_path: Path, params: Pa
     weights.unlink()
     assert pretrain(weights, params, 8, folder) == first
     assert result.stat().st_mtime_ns == ended, "what was trained is not trained again"
+
+    monkeypatch.setattr("lumbargrade.flows.pretrain.folder_sha256", lambda folder: "other code")
+    pretrain(weights, params, 8, folder)
+    assert len(list(folder.rglob("result.json"))) == 2, "what other code has drawn or trained was taken"
 
 
 def test_what_cannot_be_pretrained_is_told_before_anything_is_drawn(tmp_path: Path, params: Params) -> None:

@@ -11,15 +11,17 @@ from pydantic import BaseModel
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.phantom import generate
 from lumbargrade.errors import InputError
-from lumbargrade.files import file_sha256, replaced_file
+from lumbargrade.files import file_sha256, folder_sha256, replaced_file
 from lumbargrade.flows.watch import Show, bars, say
 from lumbargrade.params import Params
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
 from lumbargrade.task import load_task
 from lumbargrade.training.crossval import run_fold
 from lumbargrade.training.devices import find_devices
+from lumbargrade.training.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.training.spec import MODEL, AnySpec, Epoch, FoldSpec
 
+_DRAWING_CODE = "dataset/phantom"
 _VALIDATED = 8
 """One study of so many is not trained on, so that people see whether anything general is learned."""
 
@@ -57,7 +59,7 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
     Args:
         weights: File to write; the backbone's part of it is what a training takes.
         studies: Phantoms to draw, with ``params.seed``.
-        folder: Holds crops and training, by what they depend on.
+        folder: Holds crops and training, by what they depend on, the code too.
 
     Raises:
         InputError: The task is none that phantoms can be graded for, the file is none that weights can be read from, or there
@@ -70,7 +72,8 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
         raise InputError(f"{studies} phantoms are too few to learn from; ask for at least {_VALIDATED}")
     task = load_task(params.task)
     training = params.training.model_copy(update={"weights": "none", "suspects": None})
-    told = [params.prepare.model_dump(mode="json"), params.task, studies, params.seed]
+    code = [folder_sha256(PACKAGE / room) for room in (_DRAWING_CODE, *TRAINING_CODE)]
+    told = [params.prepare.model_dump(mode="json"), params.task, studies, params.seed, code]
     place = folder / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     with bars() as add:
         if not (place / "crops").is_dir():

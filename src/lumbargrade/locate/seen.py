@@ -134,7 +134,7 @@ def look_at(
 
     Args:
         size: Height of the spine's vertebrae against the usual one, if it is known: the stack is seen as it would look with
-            usual ones too. Where height is wrong, width is so less.
+            usual ones too. Exports are squashed or stretched in height above all, so width counts by its square root.
     """
     chosen = tuple(range(len(stack.slices))) if slices is None else tuple(slices)
     images = np.stack([stack.image(index) for index in chosen])

@@ -32,6 +32,7 @@ WORN = (0.36, 0.69)
 """Degeneration from which a disc is called Moderate, and Severe: about 40, 30 and 30 % of the discs."""
 READER_NOISE = 0.15
 DISC = "disc"
+"""The group of conditions that grades how worn discs are."""
 _DEGENERATION_OFFSET = (-0.7, -0.4, -0.1, 0.5, 0.4)
 
 
