@@ -51,10 +51,22 @@ from lumbargrade.training.suspects import label_suspects
 TRAIN_SEED, TEST_SEED = 3000, 4000
 """Neither is a seed of the phantoms that ``benchmarks/locator.py`` trains on."""
 COVERAGE = 0.9
-KEPT = ("score", "accuracy", "balanced_accuracy", "quadratic_kappa", "severe_auc", "log_loss", "calibration_error")
+KEPT = (
+    "score",
+    "accuracy",
+    "balanced_accuracy",
+    "quadratic_kappa",
+    "severe_auc",
+    "log_loss",
+    "calibration_error",
+    "calibration_error_by_chance",
+)
 
 PARTS: Mapping[str, Mapping[str, Any]] = {
     "none": {},
+    "random weights": {"weights": "none"},
+    "freeze": {"freeze_epochs": 2},
+    "layer_decay": {"layer_decay": 0.7},
     "no augmentation": {"augmentation": 0.0},
     "augmentation 1.0": {"augmentation": 1.0},
     "flips": {"flips": True},

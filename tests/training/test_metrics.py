@@ -70,6 +70,24 @@ def test_metrics_worked_by_hand() -> None:
     assert found.calibration_error == pytest.approx((0.4 + 0.5 + 2 * 0.1 + 0.3 + 0.2) / 6)
 
 
+def test_calibration_by_chance_is_what_sound_answers_show() -> None:
+    """Drawn as often right as the answers are sure, again and again."""
+    rng = np.random.default_rng(0)
+    cells = [(study, SPINAL, level, 0) for study in range(20) for level in RSNA.levels]
+    sure = rng.uniform(0.4, 1.0, len(cells))
+    found = []
+    for _ in range(200):
+        grades = np.where(rng.random(len(cells)) < sure, 0, 1 + rng.integers(2, size=len(cells)))
+        drawn = [
+            (*cell[:3], int(grade), (p, (1 - p) / 2, (1 - p) / 2))
+            for cell, grade, p in zip(cells, grades, sure, strict=True)
+        ]
+        found.append(evaluate_predictions(RSNA, *tables(drawn)))
+    assert np.mean([each.calibration_error for each in found]) == pytest.approx(
+        found[0].calibration_error_by_chance, rel=0.05
+    )
+
+
 def test_flat_has_a_key_for_each_defined_metric() -> None:
     truth, probabilities = tables(CELLS)
     found = evaluate_predictions(RSNA, truth, probabilities)
@@ -80,7 +98,15 @@ def test_flat_has_a_key_for_each_defined_metric() -> None:
         f"{n}_{e}" for n in ("accuracy", "balanced_accuracy", "macro_f1", "quadratic_kappa") for e in ("low", "high")
     ]
     score = ["score", "score_any_severe_spinal", "score_high", "score_low", "score_spinal", "score_subarticular"]
-    rest = ["accuracy_majority", "calibration_error", "cells", "log_loss", "severe_auc", "studies"]
+    rest = [
+        "accuracy_majority",
+        "calibration_error",
+        "calibration_error_by_chance",
+        "cells",
+        "log_loss",
+        "severe_auc",
+        "studies",
+    ]
     conditions = [f"accuracy_{name}" for name in (LEFT, RIGHT, SPINAL)]
     expected = [*rule, *(f"weighted.{name}" for name in rule), *bounds, *score, *rest, *conditions]
     assert sorted(flat) == sorted(expected)

@@ -69,6 +69,8 @@ class Evaluation(BaseModel):
         severe_auc: Area under the ROC curve of p[severe], severe against the rest, all cells pooled.
         log_loss: Unweighted.
         calibration_error: Expected calibration error: the mean distance of ``reliability`` from the diagonal.
+        calibration_error_by_chance: What it would be on the average of so many cells if they were right exactly as often as
+            the answers are sure; None in evaluations of earlier versions.
         sets: Nothing if no sets of grades were given.
     """
 
@@ -85,6 +87,7 @@ class Evaluation(BaseModel):
     severe_auc: float | None
     log_loss: float
     calibration_error: float
+    calibration_error_by_chance: float | None = None
     reliability: tuple[Reliability, ...]
     sets: GradeSets | None
 
@@ -111,6 +114,7 @@ class Evaluation(BaseModel):
             "severe_auc": self.severe_auc,
             "log_loss": self.log_loss,
             "calibration_error": self.calibration_error,
+            "calibration_error_by_chance": self.calibration_error_by_chance,
         }
         intervals = {"score": self.score_interval, **self.likeliest.intervals}
         for name, bounds in intervals.items():
@@ -173,6 +177,7 @@ def evaluate_predictions(
         severe_auc=_severe_auc(cells),
         log_loss=_log_loss(cells),
         calibration_error=sum(b.cells * abs(b.confidence - b.accuracy) for b in reliability) / len(cells.grade),
+        calibration_error_by_chance=_calibration_error_by_chance(cells),
         reliability=reliability,
         sets=None if sets is None else _sets(cells, probabilities, sets, promised),
     )
@@ -208,6 +213,13 @@ def _reliability(cells: GradedCells) -> tuple[Reliability, ...]:
         Reliability(cells=len(rows), confidence=float(rows["confidence"].mean()), accuracy=float(rows["right"].mean()))
         for _, rows in table
     )
+
+
+def _calibration_error_by_chance(cells: GradedCells) -> float:
+    """Mean distance of how many cells of a bin are right from how many should be, by the normal distribution."""
+    confidence = cells.probabilities.max(axis=1)
+    variances = np.bincount(confidence_bins(confidence), confidence * (1 - confidence))
+    return float(np.sqrt(variances * 2 / np.pi).sum() / len(confidence))
 
 
 def _sets(cells: GradedCells, probabilities: pd.DataFrame, sets: NDArray[np.bool_], promised: float) -> GradeSets:

@@ -49,7 +49,10 @@ def reliability_figure(evaluation: Evaluation) -> Figure:
     axes.set_ylim(-0.02, 1.02)
     axes.set_xlabel("Probability of the likeliest grade")
     axes.set_ylabel("Share that is right")
-    axes.set_title(f"calibration error {evaluation.calibration_error:.1%}", fontsize=10)
+    title = f"calibration error {evaluation.calibration_error:.1%}"
+    if evaluation.calibration_error_by_chance is not None:
+        title += f" ({evaluation.calibration_error_by_chance:.1%} by chance alone)"
+    axes.set_title(title, fontsize=10)
     return figure
 
 
