@@ -2,14 +2,18 @@
 
     python benchmarks/locator.py phantom FOLDER [--train 200] [--test 60] [--epochs 12]
     python benchmarks/locator.py data DATASET FOLDER --task disc_degeneration [--folds 5] [--epochs 12]
+    python benchmarks/locator.py count FOLDER/fold-1/model.safetensors [--studies 30]
 
-The phantom's truth is its anatomy, not its tables, some of which are wrong on purpose. Prints JSON; pictures of the
-farthest points lie in FOLDER. Nothing else may run beside it if its times are to mean anything.
+The phantom's truth is its anatomy, not its tables, some of which are wrong on purpose. ``count`` is
+told phantoms of four, five and six lumbar vertebrae apart by the notes about them. Prints JSON; pictures of the farthest
+points lie in FOLDER. Nothing else may run beside it if its times are to mean anything.
 """
 
 import argparse
 import json
+import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +22,24 @@ import torch
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.phantom import generate
-from lumbargrade.dataset.phantom.faults import PAIRS, apply_faults
+from lumbargrade.dataset.phantom.faults import PAIRS, SPOILS, apply_faults
+from lumbargrade.dataset.phantom.study import Study as PhantomStudy
 from lumbargrade.dataset.phantom.study import build_study, true_point
+from lumbargrade.dataset.phantom.writer import write_study
+from lumbargrade.locate.cord import canal_slices, cord_note
 from lumbargrade.locate.study import LocatedStudy, locate_study
-from lumbargrade.models.locator import Locator, load_locator
+from lumbargrade.models.locator import Locator, column_group, load_locator
 from lumbargrade.params import LocatorParams, PrepareParams, ViewParams
 from lumbargrade.prepare.pack_views import PackedViews, pack_views
+from lumbargrade.prepare.series import SeriesImages
+from lumbargrade.prepare.views import StackView, view_series
+from lumbargrade.serving.study import open_study
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.fit_locator import train_locator
 from lumbargrade.training.locator_report import compare_points, locator_metrics, worst_figure
 from lumbargrade.training.spec import LocatorSpec, read_result
 
-TRAIN_SEED, TEST_SEED = 1000, 2000
+TRAIN_SEED, TEST_SEED, COUNT_SEED = 1000, 2000, 5000
 NO_TRUTH = {"cervical series", "no orientation", "no spacing"}
 """Faults after which points of a series have no place in the patient that could be compared."""
 
@@ -47,6 +57,9 @@ def main() -> None:
     data.add_argument("folder", type=Path)
     data.add_argument("--task", default="rsna2024")
     data.add_argument("--folds", type=int, default=5)
+    count = kinds.add_parser("count")
+    count.add_argument("locator", type=Path)
+    count.add_argument("--studies", type=int, default=30, help="of each count")
     for each in (phantom, data):
         each.add_argument("--epochs", type=int, default=12)
         each.add_argument("--width", type=int, default=LocatorParams().width)
@@ -55,6 +68,9 @@ def main() -> None:
         each.add_argument("--seed", type=int, default=0, help="of the training")
     told = parser.parse_args()
     torch.set_num_threads(torch.get_num_threads())
+    if told.kind == "count":
+        print(json.dumps(measure_count(told), indent=2))
+        return
     training = LocatorParams(
         epochs=told.epochs, width=told.width, epoch_slices=told.slices, augmentation=told.augmentation
     )
@@ -93,6 +109,42 @@ def measure_phantom(told: argparse.Namespace, training: LocatorParams) -> dict[s
         "notes": {str(study): located.notes for study, located in found.items() if located.notes},
         "locate_seconds_a_study": round(seconds, 2),
     }
+
+
+def measure_count(told: argparse.Namespace) -> dict[str, dict[str, int]]:
+    """Locates phantoms of four, five and six lumbar vertebrae, and counts the notes that suggest four or six."""
+    task = load_task("rsna2024")
+    locator = load_locator(told.locator)
+    table: dict[str, dict[str, int]] = {}
+    for name in ("four", "five", "six"):
+        noted = dict.fromkeys(("four", "six"), 0)
+        for index in range(told.studies):
+            study = build_study(COUNT_SEED, index, task)
+            if name != "five":
+                SPOILS[f"{name} lumbar vertebrae"](study, np.random.default_rng([COUNT_SEED, index]), task)
+            for note in locate_study([locator], written_views(study, task)).notes:
+                for count in noted:
+                    noted[count] += f"there may be {count} lumbar vertebrae" in note
+        table[name] = noted | {"studies": told.studies}
+    return table
+
+
+def written_views(study: PhantomStudy, task: GradingTask) -> list[StackView]:
+    """A study as a locator sees it that was sent as files."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_study(study, Path(folder))
+        with open_study(Path(folder), task) as opened:
+            stacks = [
+                stack
+                for series, headers in opened.series.items()
+                for stack in view_series(
+                    series, SeriesImages(headers, PrepareParams().percentiles), headers[0].contrast, ViewParams()
+                )
+            ]
+            for stack in stacks:
+                for index in range(len(stack.slices)):
+                    stack.grey(index)
+    return stacks
 
 
 def phantom_rows(index: int, found: dict[int, LocatedStudy], task: GradingTask) -> list[tuple[object, ...]]:
@@ -139,7 +191,7 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
     packed = PackedViews(told.folder / "views")
     order = np.random.default_rng(0).permutation(packed.studies)
     split = pd.DataFrame({"study_id": order, "fold": np.arange(len(order)) % told.folds})
-    tables, notes = [], {}
+    tables, notes, doubted = [], {}, {}
     for fold in range(told.folds):
         locator = trained(told.folder, task, training, told.folder / "views", split, fold, told.seed)
         for study in split.loc[split["fold"] == fold, "study_id"]:
@@ -147,6 +199,8 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
             tables.append(located.table(int(study)).astype({"series_id": np.int64, "instance_number": np.int64}))
             if located.notes:
                 notes[str(study)] = located.notes
+            for move, note in moved_notes(locator, packed.stacks[int(study)], located).items():
+                doubted.setdefault(move, []).append(note)
     table = compare_points(pd.concat(tables, ignore_index=True), packed, task)
     worst_figure(table, packed, task).savefig(told.folder / "worst.png", dpi=90)
     doubts = {study: doubtful_labels(packed, study) for study in packed.studies}
@@ -161,8 +215,35 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
         "within_6_mm_of_located_with_sound_labels": float((sound["error_mm"] <= 6).mean()),
         "located_with_sound_labels": len(sound),
         "notes": notes,
+        "cord_doubts": {move: dict(Counter(found)) for move, found in doubted.items()},
         "misses": misses,
     }
+
+
+def moved_notes(locator: Locator, stacks: list[StackView], located: LocatedStudy) -> dict[str, str]:
+    """What the cord says of a located spine's names, and if each name were given to the next level lower or higher."""
+    task = locator.config.task
+    middle = next(c.name for c in task.conditions if c.group == column_group(task))
+    places = [located.places.get((middle, level)) for level in task.levels]
+    column = np.array([place.position for place in places if place is not None])
+    if len(column) < len(task.levels):
+        return {}
+    columns = {
+        "as located": column,
+        "one lower": np.vstack([column[1:], 2 * column[-1] - column[-2]]),
+        "one higher": np.vstack([2 * column[0] - column[1], column[:-1]]),
+    }
+    said = {}
+    for move, moved in columns.items():
+        shown = [
+            one
+            for stack in stacks
+            if stack.orientation == "sagittal" and stack.known and stack.contrast is not None
+            for one in canal_slices(task, stack, stack.contrast, moved)
+        ]
+        note = cord_note([locator], shown)
+        said[move] = "nothing" if note is None else "six" if "six" in note else "four"
+    return said
 
 
 def doubtful_labels(packed: PackedViews, study: int) -> dict[tuple[int, str], str]:

@@ -96,6 +96,7 @@ class GradingTask(BaseModel):
         grades: From best to worst; the last one is called severe.
         grade_weights: Weight of each grade in the official score.
         any_severe_group: The group whose worst level makes the score's any-severe term, if there is one.
+        midline: Where the points of the first condition without a side lie, which name the levels.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,6 +107,7 @@ class GradingTask(BaseModel):
     grades: tuple[str, ...] = Field(min_length=2)
     grade_weights: tuple[float, ...]
     any_severe_group: str | None = None
+    midline: Literal["canal", "discs"] = "canal"
     conditions: tuple[Condition, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ import pytest
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.locate.seen import SeenStack
+from lumbargrade.models.cord import CordNet
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import CONTRASTS, marks_of
 from lumbargrade.params import PrepareParams, ViewParams
@@ -57,4 +58,5 @@ def oracle(packed: PackedViews, rsna: GradingTask, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("lumbargrade.locate.study.look_at", look_at)
     shape = learn_shape(packed, rsna, packed.studies)
-    return [SimpleNamespace(config=SimpleNamespace(task=rsna, shape=shape, views=ViewParams()))]
+    config = SimpleNamespace(task=rsna, shape=shape, views=ViewParams())
+    return [SimpleNamespace(config=config, cord=CordNet())]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lumbargrade.errors import InputError
 from lumbargrade.locate.column import Column, find_column, offset_score, refuse_smaller
+from lumbargrade.locate.cord import CanalSlice, canal_slices, cord_note
 from lumbargrade.locate.seen import Place, SeenStack, look_at
 from lumbargrade.models.locator import Locator, SpineShape, column_group, place_key
 from lumbargrade.prepare.views import StackView
@@ -114,6 +115,8 @@ def locate_study(locators: Sequence[Locator], stacks: Sequence[StackView]) -> Lo
             else:
                 located.places[condition.name, level] = place
     located.notes += _notes(task, reference, refused)
+    doubt = cord_note(locators, _canal(task, series))
+    located.notes += [doubt] if doubt else []
     return located
 
 
@@ -344,6 +347,16 @@ def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, s
     missing = [level for level, place in zip(task.levels, column.places, strict=True) if place is None]
     if missing:
         yield f"{', '.join(missing)} cannot be seen; the images may end there"
+
+
+def _canal(task: GradingTask, series: Sequence[_Series]) -> Iterator[CanalSlice]:
+    """Slices that show the canal, of the series that show all levels at known places."""
+    for one in series:
+        places = [place for place in one.column.places if place is not None]
+        if one.known and len(places) == len(task.levels):
+            column = np.stack([place.position for place in places])
+            for seen in one.stacks:
+                yield from canal_slices(task, seen.stack, seen.contrast, column)
 
 
 def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:

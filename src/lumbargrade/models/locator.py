@@ -2,7 +2,7 @@
 
 Two heat-map networks: the sagittal one finds each level's place of each group of conditions, the axial one the places of
 the left and the right. What they cannot know, which side a sagittal slice is of and which level an axial one, geometry
-adds (:mod:`lumbargrade.locate`).
+adds (:mod:`lumbargrade.locate`). A third network doubts the levels' names (:mod:`lumbargrade.models.cord`).
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from lumbargrade.models.cord import CordNet
 from lumbargrade.models.heatmap import STRIDE, HeatmapNet, turned
 from lumbargrade.models.storage import load_network, save_network
 from lumbargrade.params import PrepareParams, ViewParams
@@ -99,7 +100,7 @@ class LocatorConfig(BaseModel):
 
 
 class Locator(nn.Module):
-    """The networks, one for each orientation that the task uses."""
+    """The networks: one for each orientation that the task uses, and one that knows the canal's levels from each other."""
 
     def __init__(self, config: LocatorConfig) -> None:
         super().__init__()
@@ -108,6 +109,7 @@ class Locator(nn.Module):
         self.networks = nn.ModuleDict(
             {name: HeatmapNet(len(found), len(CONTRASTS), config.width) for name, found in marks.items() if found}
         )
+        self.cord = CordNet()
 
     @property
     def device(self) -> torch.device:

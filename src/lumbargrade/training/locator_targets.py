@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.errors import InputError
+from lumbargrade.locate.cord import CanalSlice, canal_slices
 from lumbargrade.models.locator import CONTRASTS, Mark, Offsets, SpineShape, column_group, marks_of, place_key
 from lumbargrade.prepare.pack_views import PackedViews
 from lumbargrade.prepare.views import StackView
@@ -143,7 +144,8 @@ def learn_shape(packed: PackedViews, task: GradingTask, studies: Sequence[int]) 
         raise InputError(
             f"task {task.name} has no condition without a side on a sagittal series, so that levels cannot be located"
         )
-    steps = _steps(_midlines(packed, task, studies, column))
+    lines = [line for study in studies for line in _midlines(packed, task, study, column).values()]
+    steps = _steps(np.stack(lines) if lines else np.empty((0, len(task.levels), 3)))
     vectors: dict[str, list[list[NDArray[np.float64]]]] = {}
     for study in studies:
         for key, level, vector in _vectors(packed, task, study, column):
@@ -171,15 +173,29 @@ def _steps(midlines: NDArray[np.float64]) -> list[list[NDArray[np.float64]]]:
     ]
 
 
-def _midlines(packed: PackedViews, task: GradingTask, studies: Sequence[int], column: str) -> NDArray[np.float64]:
-    """The places of the levels in each series that has some, (series, levels, 3); no numbers where there is no point."""
-    lines: dict[tuple[int, int], NDArray[np.float64]] = {}
-    for study in studies:
-        for row in packed.points_of(study):
-            if task.condition(row["condition"]).group == column:
-                line = lines.setdefault((study, int(row["series_id"])), np.full((len(task.levels), 3), np.nan))
-                line[task.levels.index(row["level"])] = row["position"]
-    return np.stack(list(lines.values())) if lines else np.empty((0, len(task.levels), 3))
+def _midlines(packed: PackedViews, task: GradingTask, study: int, column: str) -> dict[str, NDArray[np.float64]]:
+    """The places of the levels in each series that has some, (levels, 3); no numbers where there is no point."""
+    lines: dict[str, NDArray[np.float64]] = {}
+    for row in packed.points_of(study):
+        if task.condition(row["condition"]).group == column:
+            line = lines.setdefault(str(row["series_id"]), np.full((len(task.levels), 3), np.nan))
+            line[task.levels.index(row["level"])] = row["position"]
+    return lines
+
+
+def labelled_canal(packed: PackedViews, task: GradingTask, study: int) -> list[CanalSlice]:
+    """The slices of a study that show the canal, if all levels are labelled in the midline of a series."""
+    lines = {
+        series: line
+        for series, line in _midlines(packed, task, study, column_group(task) or "").items()
+        if np.isfinite(line).all()
+    }
+    found: list[CanalSlice] = []
+    for stack in packed.stacks.get(study, []):
+        if lines and stack.orientation == "sagittal" and stack.known and stack.contrast in CONTRASTS:
+            line = lines.get(stack.series, next(iter(lines.values())))
+            found += canal_slices(task, stack, stack.contrast, line)
+    return found
 
 
 def _vectors(

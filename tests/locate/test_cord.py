@@ -1,0 +1,139 @@
+"""The cord's end tells of four or six lumbar vertebrae: where it does, how, and where it can say nothing."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lumbargrade.dicom.geometry import Plane
+from lumbargrade.locate.cord import canal_slices, canal_tensors, cord_offset, usual_offsets
+from lumbargrade.locate.study import locate_study
+from lumbargrade.models.cord import CordNet, canal_strips
+from lumbargrade.prepare.pack_views import PackedViews
+from lumbargrade.prepare.views import ViewSlice
+from lumbargrade.task import GradingTask
+from lumbargrade.training.fit_locator import random_changes
+from lumbargrade.training.locator_targets import labelled_canal
+
+NOTE = (
+    "the cord ends {} than usual for the levels' names: there may be {} lumbar vertebrae; count them (one in twenty spines "
+    "with five is told so too)"
+)
+
+
+class Off(CordNet):
+    """A network that takes every strip for one that lies somewhat lower than the level that is asked for."""
+
+    def __init__(self, off: float) -> None:
+        super().__init__()
+        self.off = off
+        self.usual.copy_(torch.tensor([0.1, 0.3]))
+        self.asked = iter([-0.8, -0.6, -0.4, -0.2, 0.0] * 9)
+
+    def forward(self, strips: Tensor) -> Tensor:
+        return torch.full((len(strips),), next(self.asked) + self.off)
+
+
+@pytest.mark.parametrize(
+    ("offs", "told"),
+    [
+        ([0.75], [NOTE.format("higher", "six")]),
+        ([-0.55], [NOTE.format("lower", "four")]),
+        ([0.65], []),
+        ([-0.45], []),
+        ([1.4, 0.3], [NOTE.format("higher", "six")]),
+        ([1.4, -0.5], []),
+    ],
+)
+def test_a_cord_that_ends_elsewhere_is_told(
+    packed: PackedViews, oracle: list[Any], offs: list[float], told: list[str]
+) -> None:
+    locators = [type(oracle[0])(config=oracle[0].config, cord=Off(off)) for off in offs]
+    assert locate_study(locators, packed.stacks[packed.studies[0]]).notes == told
+
+
+def test_nothing_is_told_without_the_canal(packed: PackedViews, oracle: list[Any]) -> None:
+    locators = [type(oracle[0])(config=oracle[0].config, cord=Off(2.0))]
+    stacks = packed.stacks[packed.studies[0]]
+    unknown = [replace(stack, known=False) for stack in stacks]
+    assert not any("the cord" in note for note in locate_study(locators, unknown).notes)
+    beside = [
+        replace(stack, slices=tuple(ViewSlice(p.instance, p.source, moved(p.view, 60.0)) for p in stack.slices))
+        for stack in stacks
+    ]
+    column = np.array([[0.0, 0.0, 70.0 - 35 * level] for level in range(5)])
+    task = oracle[0].config.task
+    assert not [one for stack in beside for one in canal_slices(task, stack, "T2", column)]
+
+
+def moved(plane: Plane, right: float) -> Plane:
+    return replace(plane, position=np.asarray(plane.position) + np.array([right, 0.0, 0.0]))
+
+
+def test_canal_is_where_it_is_labelled(packed: PackedViews, rsna: GradingTask) -> None:
+    study = next(study for study in packed.studies if labelled_canal(packed, rsna, study))
+    spinal = [p for p in packed.points_of(study) if rsna.condition(p["condition"]).group == "spinal"]
+    points = {point["level"]: point["position"] for point in spinal}
+    slices = labelled_canal(packed, rsna, study)
+    assert {one.stack.contrast for one in slices} == {"T1", "T2"}
+    for one in slices:
+        view = one.stack.slices[one.index].view
+        for level, pixel in zip(rsna.levels, one.column, strict=True):
+            *expected, apart = view.to_pixel(np.asarray(points[level], dtype=float))
+            np.testing.assert_allclose(pixel, expected)
+            assert abs(apart) <= 7 or level in rsna.levels[3:]
+
+
+def test_behind_discs_lies_the_canal(packed: PackedViews, rsna: GradingTask) -> None:
+    stack = next(s for s in packed.stacks[packed.studies[0]] if s.orientation == "sagittal")
+    middle = stack.slices[len(stack.slices) // 2]
+    x = float(middle.view.to_patient(np.array([64.0, 64.0]))[0])
+    column = np.array([[x, -20.0, 70.0 - 35 * level] for level in range(5)])
+    discs = rsna.model_copy(update={"midline": "discs"})
+    before = next(one for one in canal_slices(rsna, stack, "T2", column) if stack.slices[one.index] is middle)
+    behind = next(one for one in canal_slices(discs, stack, "T2", column) if stack.slices[one.index] is middle)
+    shifts = middle.view.to_pixel(column + np.array([0.0, 21.0, 0.0]))[:, :2] - middle.view.to_pixel(column)[:, :2]
+    np.testing.assert_allclose(behind.column - before.column, shifts, atol=0.7)
+
+
+@given(st.integers(0, 10**6), st.integers(20, 200))
+def test_what_is_usual_is_not_widened_by_a_few_wrong_names(seed: int, count: int) -> None:
+    usual = np.random.default_rng(seed).normal(0.1, 0.2, count)
+    middle, spread = usual_offsets(usual.tolist())
+    assert abs(middle - 0.1) < 0.25
+    assert 0.15 <= spread < 0.3
+    with_wrong = usual_offsets([*usual.tolist(), *[1.1] * (count // 10)])
+    assert abs(with_wrong[0] - middle) < 0.15
+    assert with_wrong[1] < 1.5 * max(spread, 0.2)
+
+
+def test_too_few_spines_tell_nothing() -> None:
+    assert usual_offsets([0.0, 0.1, 5.0, 0.2, 0.1, 0.0, 0.1]) == (0.0, float("inf"))
+
+
+def test_the_network_learns_where_the_cord_ends(packed: PackedViews, rsna: GradingTask) -> None:
+    """On spines that it has seen: names that lie one level lower are told from the right ones."""
+    spines = [slices for study in packed.studies if (slices := labelled_canal(packed, rsna, study))]
+    torch.manual_seed(0)
+    network, generator = CordNet(), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    images, contrasts, columns = canal_tensors([one for slices in spines for one in slices], torch.device("cpu"))
+    for _ in range(300):
+        rows = torch.randint(len(images), (32,), generator=generator)
+        places = torch.rand(32, generator=generator) * 2.6 - 1.7
+        changes = random_changes(32, 0.0, generator)
+        strips = canal_strips(images[rows], contrasts[rows], columns[rows], places, changes)
+        loss = torch.nn.functional.smooth_l1_loss(network(strips), places)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    network.eval()
+    for slices in spines:
+        right = cord_offset(network, slices)
+        lower = [replace(one, column=one.column[1:]) for one in slices]
+        assert cord_offset(network, lower) > right + 0.4
