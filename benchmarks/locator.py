@@ -4,9 +4,9 @@
     python benchmarks/locator.py data DATASET FOLDER --task disc_degeneration [--folds 5] [--epochs 12]
     python benchmarks/locator.py count FOLDER/fold-1/model.safetensors [--studies 30]
 
-The phantom's truth is its anatomy, not its tables, some of which are wrong on purpose. ``count`` is
-told phantoms of four, five and six lumbar vertebrae apart by the notes about them. Prints JSON; pictures of the farthest
-points lie in FOLDER. Nothing else may run beside it if its times are to mean anything.
+The phantom's truth is its anatomy, not its tables, some of which are wrong on purpose. ``count`` counts the notes that suggest
+four or six lumbar vertebrae, on phantoms of four, five and six. Prints JSON; pictures of the farthest points lie in FOLDER.
+Nothing else may run beside it if its times are to mean anything.
 """
 
 import argparse
@@ -14,11 +14,13 @@ import json
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.phantom import generate
@@ -26,9 +28,9 @@ from lumbargrade.dataset.phantom.faults import PAIRS, SPOILS, apply_faults
 from lumbargrade.dataset.phantom.study import Study as PhantomStudy
 from lumbargrade.dataset.phantom.study import build_study, true_point
 from lumbargrade.dataset.phantom.writer import write_study
-from lumbargrade.locate.cord import canal_slices, cord_note
-from lumbargrade.locate.study import LocatedStudy, locate_study
-from lumbargrade.models.locator import Locator, column_group, load_locator
+from lumbargrade.locate.cord import cord_note
+from lumbargrade.locate.study import LocatedStudy, locate_study, located_table
+from lumbargrade.models.locator import Locator, load_locator
 from lumbargrade.params import LocatorParams, PrepareParams, ViewParams
 from lumbargrade.prepare.pack_views import PackedViews, pack_views
 from lumbargrade.prepare.series import SeriesImages
@@ -191,15 +193,16 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
     packed = PackedViews(told.folder / "views")
     order = np.random.default_rng(0).permutation(packed.studies)
     split = pd.DataFrame({"study_id": order, "fold": np.arange(len(order)) % told.folds})
-    tables, notes, doubted = [], {}, {}
+    tables, notes = [], {}
+    doubted: dict[str, list[str]] = {}
     for fold in range(told.folds):
         locator = trained(told.folder, task, training, told.folder / "views", split, fold, told.seed)
         for study in split.loc[split["fold"] == fold, "study_id"]:
             located = locate_study([locator], packed.stacks[int(study)])
-            tables.append(located.table(int(study)).astype({"series_id": np.int64, "instance_number": np.int64}))
+            tables.append(located_table(located, int(study)))
             if located.notes:
                 notes[str(study)] = located.notes
-            for move, note in moved_notes(locator, packed.stacks[int(study)], located).items():
+            for move, note in moved_notes(locator, located).items():
                 doubted.setdefault(move, []).append(note)
     table = compare_points(pd.concat(tables, ignore_index=True), packed, task)
     worst_figure(table, packed, task).savefig(told.folder / "worst.png", dpi=90)
@@ -220,30 +223,20 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
     }
 
 
-def moved_notes(locator: Locator, stacks: list[StackView], located: LocatedStudy) -> dict[str, str]:
+def moved_notes(locator: Locator, located: LocatedStudy) -> dict[str, str]:
     """What the cord says of a located spine's names, and if each name were given to the next level lower or higher."""
-    task = locator.config.task
-    middle = next(c.name for c in task.conditions if c.group == column_group(task))
-    places = [located.places.get((middle, level)) for level in task.levels]
-    column = np.array([place.position for place in places if place is not None])
-    if len(column) < len(task.levels):
-        return {}
-    columns = {
-        "as located": column,
-        "one lower": np.vstack([column[1:], 2 * column[-1] - column[-2]]),
-        "one higher": np.vstack([2 * column[0] - column[1], column[:-1]]),
-    }
     said = {}
-    for move, moved in columns.items():
-        shown = [
-            one
-            for stack in stacks
-            if stack.orientation == "sagittal" and stack.known and stack.contrast is not None
-            for one in canal_slices(task, stack, stack.contrast, moved)
-        ]
-        note = cord_note([locator], shown)
+    for move in ("as located", "one lower", "one higher"):
+        note = cord_note([locator], [replace(one, column=moved(one.column, move)) for one in located.canal])
         said[move] = "nothing" if note is None else "six" if "six" in note else "four"
     return said
+
+
+def moved(column: NDArray[np.float64], move: str) -> NDArray[np.float64]:
+    """Where the levels are if their names are moved."""
+    if move == "one lower":
+        return np.vstack([column[1:], 2 * column[-1] - column[-2]])
+    return np.vstack([2 * column[0] - column[1], column[:-1]]) if move == "one higher" else column
 
 
 def doubtful_labels(packed: PackedViews, study: int) -> dict[tuple[int, str], str]:

@@ -15,7 +15,6 @@ from lumbargrade.locate.cord import canal_slices, canal_tensors, cord_offset, us
 from lumbargrade.locate.study import locate_study
 from lumbargrade.models.cord import CordNet, canal_strips
 from lumbargrade.prepare.pack_views import PackedViews
-from lumbargrade.prepare.views import ViewSlice
 from lumbargrade.task import GradingTask
 from lumbargrade.training.fit_locator import random_changes
 from lumbargrade.training.locator_targets import labelled_canal
@@ -62,13 +61,16 @@ def test_nothing_is_told_without_the_canal(packed: PackedViews, oracle: list[Any
     stacks = packed.stacks[packed.studies[0]]
     unknown = [replace(stack, known=False) for stack in stacks]
     assert not any("the cord" in note for note in locate_study(locators, unknown).notes)
-    beside = [
-        replace(stack, slices=tuple(ViewSlice(p.instance, p.source, moved(p.view, 60.0)) for p in stack.slices))
-        for stack in stacks
-    ]
-    column = np.array([[0.0, 0.0, 70.0 - 35 * level] for level in range(5)])
-    task = oracle[0].config.task
-    assert not [one for stack in beside for one in canal_slices(task, stack, "T2", column)]
+
+
+def test_only_slices_in_the_canal_show_it(packed: PackedViews, rsna: GradingTask) -> None:
+    shown = next(slices[0] for study in packed.studies if (slices := labelled_canal(packed, rsna, study)))
+    stack, view = shown.stack, shown.stack.slices[shown.index].view
+    column = np.array([view.to_patient(pixel) for pixel in shown.column])
+    assert shown.index in [one.index for one in canal_slices(rsna, stack, "T2", column)]
+    beside = replace(stack, slices=tuple(replace(p, view=moved(p.view, 90.0)) for p in stack.slices))
+    assert not list(canal_slices(rsna, beside, "T2", column))
+    assert not list(canal_slices(rsna, stack, "T2", column[:2])), "two levels have no direction to go on in"
 
 
 def moved(plane: Plane, right: float) -> Plane:

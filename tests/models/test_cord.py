@@ -39,8 +39,8 @@ def test_a_spot_beside_the_line_is_at_its_level_and_side(lean: float, level: flo
     if abs(level - place) > 0.9:
         return
     row, across = divmod(int(shown.argmax()), COLUMNS)
-    assert (row + 0.5) / ROWS * 2 - 1 + place == pytest.approx(level, abs=0.05)
-    assert ((across + 0.5) / COLUMNS * 2 - 1) * 0.22 == pytest.approx(aside, abs=0.03)
+    assert (row + 0.5) / ROWS * 2 - 1 + place == pytest.approx(level, abs=0.07)  # a pixel is a 16th of a level
+    assert ((across + 0.5) / COLUMNS * 2 - 1) * 0.22 == pytest.approx(aside, abs=0.06)
 
 
 def test_strips_are_normalised_and_tell_the_contrast() -> None:

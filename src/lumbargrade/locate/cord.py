@@ -1,6 +1,6 @@
 """Whether the cord ends where the names of the levels say: with four or six lumbar vertebrae it ends about one level off."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,11 +47,13 @@ class CanalSlice:
 def canal_slices(
     task: GradingTask, stack: StackView, contrast: str, column: NDArray[np.float64]
 ) -> Iterator[CanalSlice]:
-    """The slices of a sagittal stack that show the canal.
+    """The slices of a sagittal stack that show the canal; none of a task with fewer than three levels.
 
     Args:
         column: The places of all levels in the midline, LPS, mm, (levels, 3).
     """
+    if len(column) < _UPPER:
+        return
     canal = column + _backward(column) if task.midline == "discs" else column
     for index, piece in enumerate(stack.slices):
         pixels = piece.view.to_pixel(canal)
@@ -98,12 +100,11 @@ def usual_offsets(offsets: Sequence[float]) -> tuple[float, float]:
     return middle, max(float(np.sqrt(np.mean(near**2))), _LEAST_SPREAD)
 
 
-def cord_note(locators: Sequence[Locator], slices: Iterable[CanalSlice]) -> str | None:
+def cord_note(locators: Sequence[Locator], slices: Sequence[CanalSlice]) -> str | None:
     """Says so if the cord's end suggests four or six lumbar vertebrae in a spine whose levels are named."""
-    shown = list(slices)
-    if not shown:
+    if not slices:
         return None
-    offsets = [cord_offset(locator.cord, shown) for locator in locators]
+    offsets = [cord_offset(locator.cord, slices) for locator in locators]
     middle, spread = np.mean([locator.cord.usual.tolist() for locator in locators], axis=0)
     off = float(np.mean(offsets) - middle) / spread
     if abs(off) < _RARE:

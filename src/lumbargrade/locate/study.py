@@ -55,11 +55,13 @@ class LocatedStudy:
         places: By (condition, level).
         reasons: Why the other cells have no place.
         notes: What whoever reads the grades should know, in sentences.
+        canal: Slices that show the canal, by which the names are doubted.
     """
 
     places: dict[CellKey, Place] = field(default_factory=dict)
     reasons: dict[CellKey, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    canal: list[CanalSlice] = field(default_factory=list)
 
     def table(self, study_id: int | str) -> pd.DataFrame:
         """The places as a table of :data:`POINT_COLUMNS`."""
@@ -115,14 +117,20 @@ def locate_study(locators: Sequence[Locator], stacks: Sequence[StackView]) -> Lo
             else:
                 located.places[condition.name, level] = place
     located.notes += _notes(task, reference, refused)
-    doubt = cord_note(locators, _canal(task, series))
+    located.canal += _canal(task, series)
+    doubt = cord_note(locators, located.canal)
     located.notes += [doubt] if doubt else []
     return located
 
 
 def locate_views(locators: Sequence[Locator], study_id: int, stacks: Sequence[StackView]) -> pd.DataFrame:
     """Locates a study whose views are packed; a table of :data:`POINT_COLUMNS`, with series ids as numbers."""
-    return locate_study(locators, stacks).table(study_id).astype({"series_id": np.int64, "instance_number": np.int64})
+    return located_table(locate_study(locators, stacks), study_id)
+
+
+def located_table(located: LocatedStudy, study_id: int) -> pd.DataFrame:
+    """The places of a study whose views are packed, with series ids as numbers."""
+    return located.table(study_id).astype({"series_id": np.int64, "instance_number": np.int64})
 
 
 def _sagittal_series(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lumbargrade.errors import InputError
 from lumbargrade.locate.cord import CanalSlice, canal_tensors, cord_offset, usual_offsets
-from lumbargrade.locate.study import locate_views
+from lumbargrade.locate.study import locate_study, located_table
 from lumbargrade.models.cord import PLACES, StripChanges, canal_strips
 from lumbargrade.models.heatmap import STRIDE, turned
 from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, normalise, save_locator
@@ -66,10 +66,11 @@ def train_locator(spec: LocatorSpec) -> FoldResult:
     run = _Run.begin(spec)
     course = train_epochs(run)
     trained = load_locator(spec.folder / MODEL).to(run.device)
-    measure_cord(trained, [labelled_canal(run.packed, spec.task, study) for study in run.validation_studies])
+    located = {study: locate_study([trained], run.packed.stacks[study]) for study in run.validation_studies}
+    measure_cord(trained, [found.canal for found in located.values()])
     save_locator(trained, spec.folder / MODEL)
-    located = [locate_views([trained], study, run.packed.stacks[study]) for study in run.validation_studies]
-    return finish_fold(run, course, pd.concat(located, ignore_index=True))
+    tables = [located_table(found, study) for study, found in located.items()]
+    return finish_fold(run, course, pd.concat(tables, ignore_index=True))
 
 
 def fold_studies(packed: PackedViews, split: pd.DataFrame, fold: int) -> tuple[list[int], list[int]]:
@@ -89,7 +90,7 @@ def fold_studies(packed: PackedViews, split: pd.DataFrame, fold: int) -> tuple[l
 
 
 def measure_cord(locator: Locator, spines: Iterable[Sequence[CanalSlice]]) -> None:
-    """Sets what is usual for the cord's end, from spines that the locator has not seen."""
+    """Sets what is usual for the cord's end, from spines that the locator has not seen, where it located them."""
     middle, spread = usual_offsets([cord_offset(locator.cord, slices) for slices in spines if slices])
     locator.cord.usual.copy_(torch.tensor([middle, spread]))
 
