@@ -20,8 +20,8 @@ from lumbargrade.training.fit_locator import random_changes
 from lumbargrade.training.locator_targets import labelled_canal
 
 NOTE = (
-    "the cord ends {} than usual for the levels' names: there may be {} lumbar vertebrae; count them (one in twenty spines "
-    "with five is told so too)"
+    "the cord ends {} than usual for the levels' names: there may be {} lumbar vertebrae; count them (some spines "
+    "with five are told so too)"
 )
 
 

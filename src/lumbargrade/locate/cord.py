@@ -111,6 +111,6 @@ def cord_note(locators: Sequence[Locator], slices: Sequence[CanalSlice]) -> str 
         return None
     where, count = ("higher", "six") if off > 0 else ("lower", "four")
     return (
-        f"the cord ends {where} than usual for the levels' names: there may be {count} lumbar vertebrae; count them (one in "
-        "twenty spines with five is told so too)"
+        f"the cord ends {where} than usual for the levels' names: there may be {count} lumbar vertebrae; count them (some "
+        "spines with five are told so too)"
     )
