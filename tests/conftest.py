@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from lumbargrade.dataset.phantom import generate
 from lumbargrade.task import GradingTask, load_task
@@ -15,6 +16,10 @@ if TYPE_CHECKING:  # torch takes seconds, and most tests need none
     from lumbargrade.models.grader import Grader
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A change is judged by the same examples each time; `pytest --hypothesis-profile=default` draws other ones.
+settings.register_profile("same examples", derandomize=True)
+settings.load_profile("same examples")
 
 SPIDER = Path(__file__).parents[2] / "shared" / "data" / "spider"
 

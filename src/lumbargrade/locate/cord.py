@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 from torch import Tensor
 
 from lumbargrade.models.cord import CordNet, canal_strips
@@ -22,8 +23,9 @@ _LOOKS = (-0.8, -0.6, -0.4, -0.2, 0.0)
 """Middles of the strips by which a spine is judged: around the usual end of the cord."""
 _FEWEST, _LEAST_SPREAD = 8, 0.15
 """Spines that tell what is usual, at least; and the spread that they are taken to have at least, levels."""
-_FAR = 2.5
-"""Spines that are this many spreads off are rather named wrongly, and tell nothing of what is usual."""
+_FAR = 3.5
+"""Spines that are this many spreads off are rather named wrongly, and tell nothing of what is usual (the bound of Iglewicz and
+Hoaglin for outliers by the median deviation)."""
 _RARE = 1.96
 """Spreads beyond which one usual spine in twenty lies, on either side."""
 
@@ -91,13 +93,17 @@ def cord_offset(network: CordNet, slices: Sequence[CanalSlice]) -> float:
 
 
 def usual_offsets(offsets: Sequence[float]) -> tuple[float, float]:
-    """Median and spread of unseen spines' offsets, which a few wrong names do not widen; infinite for too few spines."""
+    """Median of unseen spines' offsets and the spread that a further one may have; infinite for too few spines.
+
+    A few wrong names do not widen it. The fewer spines tell it, the wider it is (a normal distribution's prediction interval).
+    """
     if len(offsets) < _FEWEST:
         return 0.0, float("inf")
     middle = float(np.median(offsets))
     off = np.abs(np.array(offsets) - middle)
-    near = off[off <= _FAR * 1.4826 * np.median(off) + _LEAST_SPREAD]
-    return middle, max(float(np.sqrt(np.mean(near**2))), _LEAST_SPREAD)
+    near = off[off <= _FAR * max(1.4826 * float(np.median(off)), _LEAST_SPREAD)]
+    further = t.ppf(norm.cdf(_RARE), len(near) - 1) / _RARE * np.sqrt(1 + 1 / len(near))
+    return middle, max(float(np.sqrt(np.mean(near**2))), _LEAST_SPREAD) * float(further)
 
 
 def cord_note(locators: Sequence[Locator], slices: Sequence[CanalSlice]) -> str | None:
