@@ -6,9 +6,8 @@ From the shell: ``lumbargrade dataset check DIR``.
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
@@ -18,6 +17,7 @@ from lumbargrade.dataset.check_study import StudyJob, StudyOutcome, check_studie
 from lumbargrade.dataset.check_tables import check_tables
 from lumbargrade.dataset.findings import CheckReport, Finding, SeriesSummary, count_kinds, finding, ordered
 from lumbargrade.dataset.layout import IMAGES, RsnaDataset, open_dataset
+from lumbargrade.processes import process_pool
 from lumbargrade.task import GradingTask
 
 _FEW_SERIES = 200
@@ -74,7 +74,7 @@ def _run(root: Path, task: GradingTask, jobs: Sequence[StudyJob], workers: int) 
             yield from check_studies(root, task, [job])
         return
     done: set[int] = set()
-    pool = _pool(min(workers, len(batches)))
+    pool = process_pool(min(workers, len(batches)))
     try:
         futures = {pool.submit(check_studies, root, task, batch): place for place, batch in enumerate(batches)}
         for future in as_completed(futures):
@@ -89,23 +89,19 @@ def _run(root: Path, task: GradingTask, jobs: Sequence[StudyJob], workers: int) 
 
 def _run_guarded(root: Path, task: GradingTask, batches: Sequence[Sequence[StudyJob]]) -> Iterator[StudyOutcome]:
     """Runs batches one after the other, so that it shows which study kills its process."""
-    pool = _pool(1)
+    pool = process_pool(1)
     try:
         for batch in batches:
             try:
                 yield from pool.submit(check_studies, root, task, batch).result()
             except BrokenProcessPool:
-                pool = _pool(1)
+                pool = process_pool(1)
                 if len(batch) == 1:
                     yield not_checked(batch[0], "its files killed the process that read them")
                 else:
                     yield from _run_guarded(root, task, [[job] for job in batch])
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
 
 
 def _unlisted(dataset: RsnaDataset, jobs: Sequence[StudyJob]) -> Iterator[Finding]:

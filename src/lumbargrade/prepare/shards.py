@@ -1,14 +1,14 @@
 """Images of one size, packed into a few files that are mapped into memory; and the processes that make them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from os import cpu_count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lumbargrade.processes import process_pool
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -24,7 +24,7 @@ def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: in
     if workers <= 1:
         yield from map(work, jobs)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with process_pool(workers) as pool:
         yield from pool.map(work, jobs, chunksize=4)
 
 

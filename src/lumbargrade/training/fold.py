@@ -5,8 +5,6 @@ It needs no server and no parent; but if it has a parent that dies, it ends too.
 
 import os
 import sys
-import threading
-import time
 from pathlib import Path
 
 import torch
@@ -14,6 +12,7 @@ from filelock import FileLock
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
+from lumbargrade.processes import end_with_parent
 from lumbargrade.training.fit import train_fold
 from lumbargrade.training.fit_locator import train_locator
 from lumbargrade.training.fit_student import train_student
@@ -25,7 +24,8 @@ _PARENT = "LUMBARGRADE_PARENT"
 
 def main(folder: Path) -> int:
     """Trains the fold described in a folder and returns the exit code of :mod:`lumbargrade.errors`."""
-    _end_with_parent()
+    if parent := os.environ.get(_PARENT):  # a killed flow must not leave training behind on its devices
+        end_with_parent(int(parent))
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
     spec = read_spec(folder)
     try:
@@ -46,20 +46,6 @@ def _train(spec: AnySpec) -> None:
             train_student(spec)
         case LocatorSpec():
             train_locator(spec)
-
-
-def _end_with_parent() -> None:
-    """Watches the process that started this one: a killed flow must not leave training behind on its devices."""
-    parent = os.environ.get(_PARENT)
-    if parent is None:
-        return
-
-    def watch() -> None:
-        while os.getppid() == int(parent):
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
-from threading import Thread
 from typing import TypeVar
+
+from lumbargrade.processes import process_pool
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -26,7 +26,7 @@ def each_result(
         return
     done: set[int] = set()
     try:
-        with _pool(min(workers or os.cpu_count() or 1, max(len(jobs), 1))) as pool:
+        with process_pool(min(workers or os.cpu_count() or 1, max(len(jobs), 1))) as pool:
             futures = {pool.submit(_tried, work, job): place for place, job in enumerate(jobs)}
             for future in as_completed(futures):
                 result = future.result()
@@ -40,7 +40,7 @@ def each_result(
 
 def _alone(work: Callable[[Job], Result], job: Job) -> Result | Exception:
     try:
-        with _pool(1) as pool:
+        with process_pool(1) as pool:
             return pool.submit(_tried, work, job).result()
     except BrokenProcessPool as error:
         return error
@@ -53,19 +53,3 @@ def _tried(work: Callable[[Job], Result], job: Job) -> Result | Exception:
         raise
     except Exception as error:
         return error
-
-
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_watch_parent)
-
-
-def _watch_parent() -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it was killed, which cannot tell it so."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

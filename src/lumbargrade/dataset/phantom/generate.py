@@ -6,10 +6,8 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from lumbargrade.dataset.phantom.writer import label_row, point_rows, series_row
 from lumbargrade.dataset.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
+from lumbargrade.processes import process_pool
 from lumbargrade.task import GradingTask, load_task
 
 MARKER = "phantom.json"
@@ -156,7 +155,7 @@ def _write_all(folder: Path, studies: int, seed: int, faults: bool, workers: int
     if count == 1:
         yield from map(_make_study, jobs)
         return
-    pool = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+    pool = process_pool(count)
     try:
         yield from pool.map(_make_study, jobs)
     finally:
