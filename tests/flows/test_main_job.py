@@ -37,6 +37,8 @@ SMALL = (
     "training.image_pixels=32",
     "split.folds=2",
     "search.trials=2",
+    "training.threads=1",  # several threads slow each other down many times over where other tests run beside
+    "locator.threads=1",
 )
 STUDIES = 14
 STORE = "sqlite:///mlruns/mlflow.db"
@@ -71,7 +73,7 @@ def lumbargrade(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
         env={**os.environ, "PREFECT_HOME": str(folder.parent / "prefect"), "MLFLOW_TRACKING_URI": ""},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
         check=False,
     )
 
