@@ -103,15 +103,15 @@ def test_behind_discs_lies_the_canal(packed: PackedViews, rsna: GradingTask) -> 
     np.testing.assert_allclose(behind.column - before.column, shifts, atol=0.7)
 
 
-@given(st.integers(0, 10**6), st.integers(20, 200))
+@given(st.integers(0, 10**6), st.integers(60, 200))
 def test_what_is_usual_is_not_widened_by_a_few_wrong_names(seed: int, count: int) -> None:
     usual = np.random.default_rng(seed).normal(0.1, 0.2, count)
     middle, spread = usual_offsets(usual.tolist())
-    assert abs(middle - 0.1) < 0.3
-    assert 0.15 <= spread < 0.4
-    wrong = [*usual.tolist(), *[2.1] * (count // 10)]
+    assert abs(middle - 0.1) < 0.25
+    assert 0.15 <= spread < 0.3
+    wrong = [*usual.tolist(), *[1.6] * (count // 10)]
     with_wrong = usual_offsets(wrong)
-    assert abs(with_wrong[0] - middle) < 0.2
+    assert abs(with_wrong[0] - middle) < 0.15
     assert with_wrong[1] < min(1.5 * max(spread, 0.2), np.std(wrong))  # which they would widen
 
 
