@@ -151,9 +151,7 @@ def run_killed(
             break
         except subprocess.TimeoutExpired:
             pass
-        training = [
-            child for child in psutil.Process(search.pid).children() if "lumbargrade.training.fold" in child.cmdline()
-        ]
+        training = [child for child in psutil.Process(search.pid).children() if trains_fold(child)]
         victim = "training" if training and moments.random() < 0.5 else "search"
         (training[0] if victim == "training" else search).kill()
         search.wait()
@@ -163,6 +161,14 @@ def run_killed(
     finish(start(folder, told), folder)
     after = histories(folder)
     return hits, sorted({name for each in before for name, kept in each.items() if after[name][: len(kept)] != kept})
+
+
+def trains_fold(process: psutil.Process) -> bool:
+    """Whether it trains a fold; no longer if it has just ended, waited for by its parent or not yet."""
+    try:
+        return "lumbargrade.training.fold" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def finish(search: subprocess.Popen[bytes], folder: Path) -> None:
