@@ -140,10 +140,13 @@ def test_a_search_on_two_machines_goes_on_when_one_dies(packed: Path) -> None:
 
 def kill_in_mid_fold(node: psutil.Process, search: subprocess.Popen[bytes], log: Path) -> tuple[Path, list[Epoch]]:
     """Kills a Ray node with ``kill -9`` while it trains; returns the fold's folder and the epochs that were finished."""
-    for _ in range(1200):
+    for _ in range(12000):
         assert search.poll() is None, log.read_text()[-3000:]
         for process in node.children(recursive=True):
-            command = process.cmdline() if process.is_running() else []
+            try:
+                command = process.cmdline()
+            except psutil.NoSuchProcess:
+                continue
             if "lumbargrade.training.fold" in command:
                 folder = Path(command[-1])
                 epochs = read_history(folder)
