@@ -52,6 +52,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "wilcoxon, epochs 0.5": {"pruning": "wilcoxon", "epoch_keep": 0.5},
     "wilcoxon, epochs 0.25": {"pruning": "wilcoxon", "epoch_keep": 0.25},
     "wilcoxon 0.1, epochs 0.5": {"pruning": "wilcoxon", "pruning_p": 0.1, "epoch_keep": 0.5},
+    "wilcoxon 0.3, epochs 0.5": {"pruning": "wilcoxon", "pruning_p": 0.3, "epoch_keep": 0.5},
+    "wilcoxon 0.5, epochs 0.5": {"pruning": "wilcoxon", "pruning_p": 0.5, "epoch_keep": 0.5},
     "wilcoxon 0.1, epochs 0.25": {"pruning": "wilcoxon", "pruning_p": 0.1, "epoch_keep": 0.25},
 }
 FOLDS = 5

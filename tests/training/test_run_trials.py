@@ -4,11 +4,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from threading import Event
 
+import pandas as pd
 import pytest
 from benchmarks.occupancy import SimulatedPool, make_plan, simulate
 
 from lumbargrade.errors import DivergedError, LumbargradeError
 from lumbargrade.training.crossval import OnEpoch
+from lumbargrade.training.out_of_fold import OutOfFold
 from lumbargrade.training.plan import SearchProgress
 from lumbargrade.training.pool import FoldFuture
 from lumbargrade.training.search import run_search
@@ -79,15 +81,14 @@ def test_one_device_trains_one_trial_after_another_if_none_may_be_stopped(tmp_pa
 
 
 def test_first_folds_of_random_trials_come_first_then_the_most_promising(tmp_path: Path) -> None:
-    """So that the others lose against the best of all; the first trial, which chance has not chosen, is trained whole."""
+    """So that the others lose against the best of all."""
     plan = make_plan(tmp_path / "search", 14, 5, "wilcoxon", 0)
     tracker = Tracker("search")
     with WatchedPool(1) as pool:
         outcome = run_search(plan, tracker, pool, lambda _: None)
     trials = list(dict.fromkeys(trial for trial, _ in pool.begun))
-    assert pool.begun[:5] == [(trials[0], fold) for fold in range(5)]
-    assert pool.begun[5:14] == [(trial, 0) for trial in trials[1:10]]
-    after = [trial for trial, _ in pool.begun[14:]]
+    assert pool.begun[:10] == [(trial, 0) for trial in trials[:10]]
+    after = [trial for trial, _ in pool.begun[10:]]
     later = [trial for trial in after if trial in trials[10:]]
     assert later == after[len(after) - len(later) :], "a trial that was drawn later came before an open one"
     assert later == sorted(later, key=trials.index)
@@ -98,11 +99,29 @@ def test_first_folds_of_random_trials_come_first_then_the_most_promising(tmp_pat
     assert len(pool.begun) == len(set(pool.begun)) < 55
 
 
+def test_the_most_promising_trial_is_the_one_whose_folds_were_best_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a bad fold another one comes first; if that does worse in the same fold, the first goes on."""
+    plan = make_plan(tmp_path / "search", 4, 5, "wilcoxon", 0)
+    with WatchedPool(1) as pool:
+
+        def losses(scorer: OutOfFold, result: FoldResult) -> pd.Series:
+            trial = [folder for folder, _ in pool.begun[:4]].index(result.folder.parent.name)
+            harder = 0.6 if result.fold == 1 else 0.0
+            return pd.Series((0.3, 0.5, 0.9, 0.9)[trial] + harder, index=range(result.fold, len(scorer.folds), 5))
+
+        monkeypatch.setattr(OutOfFold, "losses", losses)
+        run_search(plan, Tracker("search"), pool, lambda _: None)
+    best, second = (trial for trial, _ in pool.begun[:2])
+    assert [fold for _, fold in pool.begun[:4]] == [0, 0, 0, 0]
+    assert pool.begun[4:8] == [(best, 1), (second, 1), (best, 2), (best, 3)]
+
+
 def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
-    """After a trial has ended a device goes to another trial before it goes to a second fold of the same one."""
+    """A device goes to another trial before it goes to a second fold of the same one."""
     plan = make_plan(tmp_path / "search", 16, 5, "wilcoxon", 0)
     tracker = Tracker("search")
-    ended: list[str] = []
     beside: list[tuple[int, bool]] = []  # trials so far, and whether a fold of the same trial is under way
 
     class Beside(WatchedPool):
@@ -110,14 +129,13 @@ def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
             super().start(spec, on_epoch)
             trials = {trial for trial, _ in self.begun}
             others = [each for each in self._training if each.spec.folder.parent == spec.folder.parent]
-            if ended and len(trials) < 16:
+            if len(trials) < 16:
                 beside.append((len(trials), len(others) > 1))
 
     with Beside(4) as pool:
-        outcome = run_search(plan, tracker, pool, ended.append)
+        outcome = run_search(plan, tracker, pool, lambda _: None)
     assert len(beside) > 5
     assert not [trials for trials, same in beside if same]
-    assert len({trial for trial, _ in pool.begun[:5]}) == 1
     assert [trial.state for trial in outcome.tried].count("pruned") > 0
     pictures = tracker.client.list_artifacts(outcome.run_id, "plots")
     assert "plots/devices.png" in {file.path for file in pictures}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import optuna
 from optuna.trial import Trial, TrialState
 
@@ -29,7 +30,7 @@ class _UnderWay:
     Attributes:
         key: What its MLflow run is found by.
         fold_runs: MLflow's ids of the folds that were begun.
-        first_loss: Mean loss of the studies of its first fold, once that has ended.
+        losses: Of the studies of its folds that have ended.
     """
 
     trial: Trial
@@ -39,7 +40,7 @@ class _UnderWay:
     run_id: str
     fold_runs: dict[int, str] = field(default_factory=dict)
     results: dict[int, FoldResult] = field(default_factory=dict)
-    first_loss: float = math.inf
+    losses: list[float] = field(default_factory=list)
 
     @property
     def begun(self) -> list[FoldSpec]:
@@ -48,8 +49,8 @@ class _UnderWay:
 
     @property
     def promise(self) -> tuple[bool, float]:
-        """Sorts trials: those without a fold come first, then those whose first fold was best."""
-        return bool(self.fold_runs), self.first_loss
+        """Sorts trials: those without a fold come first, then those that were best so far."""
+        return bool(self.fold_runs), float(np.mean(self.losses)) if self.losses else math.inf
 
     @property
     def epochs(self) -> int:
@@ -116,11 +117,12 @@ class TrialRunner:
     def _next_fold(self) -> tuple[_UnderWay, FoldSpec] | None:
         """The fold that wastes least: of the oldest trial, so that trials end.
 
-        Once there is a trial to lose against, the first folds of those that are drawn at random come first, and then the most
-        promising trial, so that the others can lose against the best of all. A further fold may turn out to be for nothing while
-        another fold of the same trial is under way; so another trial comes first, until there are none.
+        If trials may be stopped, it is of the most promising one: the first folds of those that are drawn at random come first,
+        and then each next fold goes to the trial that was best so far, so that the others can lose against the best of all, and
+        none leads for long by the luck of one fold. A further fold may turn out to be for nothing while another fold of the same
+        trial is under way; so another trial comes first, until there are none.
         """
-        can_lose = self.plan.params.search.pruning != "none" and self._best is not None
+        can_lose = self.plan.params.search.pruning != "none"
         if can_lose and self._missing and self._ended + len(self._under_way) < RANDOM_TRIALS:
             self._begin_trial()
         waiting = sorted(self._under_way, key=lambda tried: tried.promise) if can_lose else self._under_way
@@ -175,8 +177,7 @@ class TrialRunner:
         if self.plan.params.search.pruning != "none":
             losses = self.scorer.losses(result)
             report_fold(tried.trial, self.plan.params.search, result.fold, losses)
-            if result.fold == tried.specs[0].fold:
-                tried.first_loss = float(losses.mean())
+            tried.losses += losses.tolist()
         if len(tried.results) == len(tried.specs):
             self._finish_trial(tried)
             self._stop_losers(self._under_way)

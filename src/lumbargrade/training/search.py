@@ -4,9 +4,9 @@ A trial's value is the official score of its out-of-fold predictions. The study 
 stopped goes on when it is run again: finished folds are not trained again, half-trained ones go on from their last epoch,
 and trials that were cut off are tried again. A trial that cannot win is stopped between its folds (``search.pruning``).
 
-The first trial, the parameters as they stand, is trained whole. While parameters are drawn at random, nothing is learned from a
-trial that has ended, so that the first folds of these trials come next, if trials may be stopped; then trial after trial. Several
-devices are kept busy: trials overlap, and which parameters are drawn later depends on which trials have ended.
+While parameters are drawn at random, nothing is learned from a trial that has ended, so that the first folds of these trials
+come first, if trials may be stopped, and each next fold goes to the trial that was best so far; then trial after trial.
+Several devices are kept busy: trials overlap, and which parameters are drawn later depends on which trials have ended.
 """
 
 from collections.abc import Callable
