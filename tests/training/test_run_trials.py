@@ -143,6 +143,14 @@ def test_what_may_lose_is_trained_a_fold_at_a_time(tmp_path: Path) -> None:
     assert len(pool.begun) == len(set(pool.begun))
 
 
+def test_devices_take_further_folds_until_there_is_a_trial_to_learn_from(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path / "search", 14, 3, "wilcoxon", 0)
+    with WatchedPool(12) as pool:
+        run_search(plan, Tracker("search"), pool, lambda _: None)
+    assert [fold for _, fold in pool.begun[:12]] == [0] * 10 + [1, 2]
+    assert len({trial for trial, _ in pool.begun}) == 14
+
+
 @pytest.mark.parametrize("fail_after", [3, 9, 13])
 def test_a_search_that_was_cut_off_tries_the_same_again_and_nothing_twice(tmp_path: Path, fail_after: int) -> None:
     plan = make_plan(tmp_path / "search", 8, 3, "wilcoxon", 0)

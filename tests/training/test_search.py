@@ -284,7 +284,7 @@ def test_a_trial_that_cannot_win_is_not_trained_to_its_end(
     pruned = [trial for trial in outcome.tried if trial.state == "pruned"]
     assert outcome.trial == 0
     assert pruned
-    assert [fold for _, fold in trainer.trained] == [0, 1, 0, 0]
+    assert [fold for _, fold in trainer.trained] == [0, 0, 0, 1]
     for trial in pruned:
         assert trial.reason.startswith("after 1 of 2 folds: ")
         assert words in trial.reason

@@ -120,7 +120,8 @@ class TrialRunner:
         If trials may be stopped, it is of the most promising one: the first folds of those that are drawn at random come first,
         and then each next fold goes to the trial that was best so far, so that the others can lose against the best of all, and
         none leads for long by the luck of one fold. A further fold may turn out to be for nothing while another fold of the same
-        trial is under way; so another trial comes first, until there are none.
+        trial is under way; so another trial comes first, until there are none. What is not drawn at random waits for a trial to
+        learn from.
         """
         can_lose = self.plan.params.search.pruning != "none"
         if can_lose and self._missing and self._ended + len(self._under_way) < RANDOM_TRIALS:
@@ -135,7 +136,7 @@ class TrialRunner:
         for tried, spec in startable:
             if not (can_lose and tried.begun):
                 return tried, spec
-        if self._missing:
+        if self._missing and (self._best is not None or not startable):
             self._begin_trial()
             return self._next_fold()
         return startable[0] if startable else None
