@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,24 @@ def test_the_projects_own_store_is_made_where_the_design_says(tmp_path: Path) ->
     assert (tmp_path / "mlruns/mlflow.db").is_file()
     assert tracker.client.get_run(run_id).info.artifact_uri.startswith(str(tmp_path / "mlruns/artifacts"))
     assert Tracker("here").experiment_id == tracker.experiment_id
+
+
+def test_a_kill_while_the_stores_tables_are_made_spoils_nothing(tmp_path: Path) -> None:
+    killed = """
+import os, signal
+from sqlalchemy import Engine, event
+from lumbargrade.training.tracking import Tracker
+
+def kill(connection, cursor, statement, *_):
+    if "CREATE TABLE spans" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "after_cursor_execute", kill)
+Tracker("here")
+"""
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == -signal.SIGKILL
+    Tracker("here").start_run("run", "key")
+    assert sorted(each.name for each in (tmp_path / "mlruns").iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
 def test_a_run_is_found_again_by_its_key() -> None:

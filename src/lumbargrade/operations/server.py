@@ -13,7 +13,7 @@ from lumbargrade.errors import InputError
 from lumbargrade.operations.children import Children, Part, end_leftovers
 from lumbargrade.operations.deployments import POOL
 from lumbargrade.operations.places import LOCK, LOGS, OPERATIONS, Addresses, prefect_environment, write_addresses
-from lumbargrade.training.tracking import DEFAULT_STORE, tracking_uri
+from lumbargrade.training.tracking import DEFAULT_STORE, make_database, tracking_uri
 
 _LOOK_SECONDS = 0.5
 _OURS = (sys.executable, "-c", "from lumbargrade.cli import main; main()")
@@ -112,7 +112,7 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
         ),
     ]
     if not elsewhere:
-        DEFAULT_STORE.mkdir(exist_ok=True)
+        make_database(tracking_uri())
         store = ("--backend-store-uri", tracking_uri(), "--default-artifact-root", str(DEFAULT_STORE / "artifacts"))
         command = (
             sys.executable,

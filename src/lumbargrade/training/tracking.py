@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from filelock import FileLock
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
+from sqlalchemy.engine import make_url
 
 from lumbargrade.errors import InputError
+from lumbargrade.files import replaced_file
 
 DEFAULT_STORE = Path("mlruns")
 _MAX_PARAM = 5000
 _OWNER = "lumbargrade.owner"
+_SQLITE = "sqlite:///"
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's page open on training runs and not on language models."""
 
@@ -48,9 +53,8 @@ class Tracker:
         uri = tracking_uri()
         check_reachable(uri)
         local = uri == _own_store()
-        if local:
-            DEFAULT_STORE.mkdir(exist_ok=True)
         try:
+            make_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
             found = self.client.get_experiment_by_name(experiment)
             place = str((DEFAULT_STORE / "artifacts").resolve()) if local else None
@@ -138,9 +142,27 @@ class Tracker:
         self.client.log_text(run_id, text, name)
 
 
+def make_database(uri: str) -> None:
+    """Makes the file of an SQLite store with all of MLflow's tables, whole or not at all, unless it is there.
+
+    MLflow makes one table after another, and cannot use a file where it was killed between two of them.
+    """
+    database = make_url(uri).database if uri.startswith(_SQLITE) else None
+    if not database or database == ":memory:" or (path := Path(database)).exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        for cut_off in path.parent.glob(f".{path.stem}-*"):
+            cut_off.unlink()
+        if not path.exists():
+            with replaced_file(path) as temporary:
+                made = SqlAlchemyStore(f"{_SQLITE}{temporary}", str(path.parent / "artifacts"))  # type: ignore[no-untyped-call]
+                made.engine.dispose()
+
+
 def _own_store() -> str:
     """Absolute: MLflow keeps stores by their address, and a relative one would follow no change of folder."""
-    return f"sqlite:///{DEFAULT_STORE.resolve()}/mlflow.db"
+    return f"{_SQLITE}{DEFAULT_STORE.resolve()}/mlflow.db"
 
 
 def check_reachable(uri: str) -> None:
