@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
+from types import ModuleType
 
 import psutil
 import pytest
 import requests
 from mlflow import MlflowClient
 
-from lumbargrade.errors import InputError
-from lumbargrade.training.cluster import ADDRESS, Cluster, join_cluster, share_out
-from lumbargrade.training.spec import Epoch, read_history, read_result
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.training.cluster import ADDRESS, Cluster, join_cluster, run_on_cluster, share_out
+from lumbargrade.training.spec import Epoch, FoldSpec, read_history, read_result
 
 PROGRAMS = ("initdb", "postgres")
 MISSING = [name for name in ("ray", "psycopg") if find_spec(name) is None]
@@ -69,6 +71,46 @@ def test_a_cluster_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch)
         f"the Ray cluster {address} does not answer (Connection refused); start it, correct RAY_ADDRESS or unset it to train "
         "on this machine"
     )
+
+
+class _PretendedRay(ModuleType):
+    """A cluster with one task, which has ended with an error, or never ends."""
+
+    def __init__(self, ended: bool) -> None:
+        super().__init__("ray")
+        self.exceptions = ModuleType("ray.exceptions")
+        self.exceptions.__dict__["RayError"] = OSError
+        self.ended = ended
+        self.cancelled: list[object] = []
+
+    def remote(self, *_: object) -> "_PretendedRay":
+        return self
+
+    def options(self, **_: object) -> "_PretendedRay":
+        return self
+
+    def wait(self, tasks: list[object], timeout: float) -> tuple[list[object], list[object]]:
+        return (tasks, []) if self.ended else ([], tasks)
+
+    def get(self, _: object) -> tuple[int, str]:
+        return InputError.exit_code, "this machine has another version of Lumbargrade"
+
+    def cancel(self, task: object, force: bool) -> None:
+        self.cancelled.append(task)
+
+
+@pytest.mark.parametrize(("ended", "message"), [(True, "another version"), (False, "was stopped; run again")])
+def test_a_fold_that_has_ended_is_not_cancelled(
+    spec: FoldSpec, ended: bool, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray aborts the search's process if a task is cancelled while it ends."""
+    ray, stop = _PretendedRay(ended), Event()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setitem(sys.modules, "ray.exceptions", ray.exceptions)
+    stop.set()
+    with pytest.raises(LumbargradeError, match=message):
+        run_on_cluster(Cluster(1, 1, 0, 1), spec, None, stop)
+    assert ray.cancelled == ([] if ended else [ray])
 
 
 _SEARCH = """

@@ -121,9 +121,9 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
         num_cpus=cluster.cpus, num_gpus=cluster.gpus, max_retries=10, name=f"fold {spec.folder}"
     )
     task = remote.remote(str(spec.folder), cluster.cpus, cluster.per_device, _code())
-    reported = 0
+    reported, ended = 0, False
     try:
-        while not ray.wait([task], timeout=_POLL_SECONDS)[0]:
+        while not (ended := bool(ray.wait([task], timeout=_POLL_SECONDS)[0])):
             reported = report_epochs(spec, reported, on_epoch)
             if stop.is_set():
                 raise StoppedError(f"{spec.name} was stopped; run again: it goes on")
@@ -134,7 +134,8 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
             "goes on"
         ) from error
     finally:
-        ray.cancel(task, force=True)
+        if not ended:  # Ray may abort the whole process for a task that is cancelled while it ends
+            ray.cancel(task, force=True)
     report_epochs(spec, reported, on_epoch)
     if code:
         raise error_of(code, message)
