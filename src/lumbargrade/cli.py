@@ -19,7 +19,7 @@ from lumbargrade.cli_operations import deploy, server, status
 from lumbargrade.cli_output import Json, Workers, print_result
 from lumbargrade.cli_serve import serve
 from lumbargrade.cli_watch import watch
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import InputError, LumbargradeError, told_by_system
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
@@ -44,8 +44,7 @@ def main() -> None:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        print(f"error: {error.strerror or error}{where}; mend this and run again: it goes on", file=sys.stderr)
+        print(f"error: {told_by_system(error)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -21,3 +21,9 @@ class DivergedError(LumbargradeError):
 
 class StoppedError(LumbargradeError):
     """Somebody who had asked for work does not want it any more."""
+
+
+def told_by_system(error: OSError) -> str:
+    """The sentence for what the system refused, such as to write onto a full disk."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}; mend this and run again: it goes on"

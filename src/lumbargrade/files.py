@@ -47,10 +47,21 @@ def replaced_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file atomically."""
+    with replaced_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file atomically."""
-    with replaced_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
+
+
+def remove_cut_off(path: Path) -> None:
+    """Removes what :func:`replaced_file` has left of a file whose writer was killed; nobody may be writing it now."""
+    for temporary in path.parent.glob(f".{path.stem}-*"):
+        temporary.unlink(missing_ok=True)
 
 
 def write_secret(path: Path, content: bytes) -> None:

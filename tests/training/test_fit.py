@@ -1,5 +1,6 @@
 import hashlib
 import random
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.models.grader import load_grader
 from lumbargrade.params import TrainingParams
 from lumbargrade.prepare.pack import PackedCrops
-from lumbargrade.training import fit
+from lumbargrade.training import fit, fold
 from lumbargrade.training.fit import train_fold, weighted_cross_entropy
 from lumbargrade.training.precision import choose_precision
 from lumbargrade.training.rows import fold_rows
 from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
-from lumbargrade.training.spec import Epoch, FoldSpec, read_history, read_result
+from lumbargrade.training.spec import ERROR, SPEC, Epoch, FoldSpec, read_history, read_result
 
 
 def changed(spec: FoldSpec, folder: str | None = None, **training: Any) -> FoldSpec:
@@ -341,3 +342,19 @@ def test_a_run_that_diverges_leaves_no_checkpoint(spec: FoldSpec, monkeypatch: p
     with pytest.raises(DivergedError, match="in epoch 2"):
         train_fold(spec)
     assert not (spec.folder / "checkpoint.pt").exists()
+
+
+def test_a_full_disk_is_told_as_such_and_the_next_run_goes_on(spec: FoldSpec) -> None:
+    """Pretended by a limit on the size of files: torch and safetensors have errors of their own for it."""
+    (spec.folder / SPEC).write_text(spec.model_dump_json(), encoding="utf-8")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        assert fold.main(spec.folder) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    told = (spec.folder / ERROR).read_text(encoding="utf-8")
+    assert told == "fold 0: File too large; mend this and run again: it goes on"
+    assert not list(spec.folder.glob(".*")), "nothing half written is left"
+    assert fold.main(spec.folder) == 0
+    assert read_result(spec.folder) is not None

@@ -8,11 +8,11 @@ from typing import TypeVar
 import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from lumbargrade.errors import InputError
-from lumbargrade.files import replaced_file
+from lumbargrade.files import write_bytes
 
 Config = TypeVar("Config", bound=BaseModel)
 Network = TypeVar("Network", bound=nn.Module)
@@ -21,8 +21,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def save_network(network: nn.Module, config: BaseModel, path: Path) -> None:
     """Writes weights and configuration, atomically."""
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in network.state_dict().items()}
-    with replaced_file(path) as temporary:
-        save_file(weights, temporary, metadata={"config": config.model_dump_json()})
+    write_bytes(path, save(weights, {"config": config.model_dump_json()}))
 
 
 def load_network(path: Path, kind: type[Config], build: Callable[[Config], Network], what: str) -> Network:

@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import random
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from lumbargrade.files import folder_sha256, replaced_file
+from lumbargrade.files import folder_sha256, remove_cut_off, write_bytes
 from lumbargrade.training.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.training.precision import Precision
 from lumbargrade.training.spec import CHECKPOINT, AnySpec, Epoch
@@ -82,8 +83,7 @@ class Checkpoint:
         code = [folder_sha256(PACKAGE / folder) for folder in TRAINING_CODE]
         told = [spec.model_dump_json(), *code, torch.__version__, device.type, learner.precision.name]
         self.digest = hashlib.sha256("\n".join(told).encode()).hexdigest()
-        for cut_off in spec.folder.glob(f".{self.path.stem}-*"):
-            cut_off.unlink(missing_ok=True)
+        remove_cut_off(self.path)
 
     def save(self, history: list[Epoch], seconds: float) -> None:
         """Writes the state after the last epoch of a history, atomically.
@@ -97,8 +97,9 @@ class Checkpoint:
             "seconds": seconds,
             "state": self.learner.state(),
         }
-        with replaced_file(self.path) as temporary:
-            torch.save(told, temporary)
+        content = BytesIO()  # onto a full disk torch would write with an error of its own that does not say so
+        torch.save(told, content)
+        write_bytes(self.path, content.getvalue())
 
     def load(self) -> tuple[list[Epoch], float]:
         """Takes the state up, if there is one, and returns the history and the seconds that led to it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from lumbargrade.errors import LumbargradeError
+from lumbargrade.errors import LumbargradeError, told_by_system
 from lumbargrade.files import write_text
 from lumbargrade.processes import end_with_parent
 from lumbargrade.training.fit import train_fold
@@ -35,6 +35,9 @@ def main(folder: Path) -> int:
     except LumbargradeError as error:
         write_text(folder / ERROR, str(error))
         return error.exit_code
+    except OSError as error:
+        write_text(folder / ERROR, f"{spec.name}: {told_by_system(error)}")
+        return LumbargradeError.exit_code
     return 0
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.files import folder_sha256, replaced_file
+from lumbargrade.files import files_sha256, folder_sha256, replaced_file
 from lumbargrade.locate.study import locate_views
 from lumbargrade.models.locator import Locator, load_locator
 from lumbargrade.params import Params
@@ -190,6 +190,19 @@ def _locate_all(plan: LocatorPlan, results: Sequence[FoldResult], packed: Packed
     split = pd.read_csv(plan.split)
     held = sorted(set(split.loc[split["fold"] == HOLDOUT, "study_id"]) & set(packed.studies))
     if held:
-        locators: list[Locator] = [load_locator(result.model) for result in results]
-        parts += [locate_views(locators, study, packed.stacks[study]).assign(fold=HOLDOUT) for study in held]
+        parts.append(_locate_holdout(plan, results, packed, held).assign(fold=HOLDOUT))
     return pd.concat(parts, ignore_index=True).sort_values(["study_id", "condition", "level"], ignore_index=True)
+
+
+def _locate_holdout(
+    plan: LocatorPlan, results: Sequence[FoldResult], packed: PackedViews, studies: Sequence[int]
+) -> pd.DataFrame:
+    """Located once by the same networks: another number of threads gives other last digits, and so another search."""
+    networks = files_sha256(result.model for result in results)
+    path = plan.folder / plan.name / f"holdout-{networks[:12]}.parquet"
+    if not path.is_file():
+        locators: list[Locator] = [load_locator(result.model) for result in results]
+        located = pd.concat([locate_views(locators, study, packed.stacks[study]) for study in studies])
+        with replaced_file(path) as temporary:
+            located.to_parquet(temporary, index=False)
+    return pd.read_parquet(path)

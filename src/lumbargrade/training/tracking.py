@@ -21,7 +21,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.engine import make_url
 
 from lumbargrade.errors import InputError
-from lumbargrade.files import replaced_file
+from lumbargrade.files import remove_cut_off, replaced_file
 
 DEFAULT_STORE = Path("mlruns")
 _MAX_PARAM = 5000
@@ -152,8 +152,7 @@ def make_database(uri: str) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
-        for cut_off in path.parent.glob(f".{path.stem}-*"):
-            cut_off.unlink()
+        remove_cut_off(path)
         if not path.exists():
             with replaced_file(path) as temporary:
                 made = SqlAlchemyStore(f"{_SQLITE}{temporary}", str(path.parent / "artifacts"))  # type: ignore[no-untyped-call]

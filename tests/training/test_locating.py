@@ -1,0 +1,96 @@
+"""Cross-validated locating: what was located once is what later runs go on with."""
+
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.models.locator import Locator
+from lumbargrade.params import Params
+from lumbargrade.prepare.pack_views import PackedViews, pack_views
+from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.task import GradingTask
+from lumbargrade.training import locating
+from lumbargrade.training.crossval import OnEpoch, begin_fold
+from lumbargrade.training.fit_locator import train_locator
+from lumbargrade.training.locating import LocatorPlan, train_locators
+from lumbargrade.training.pool import FoldPool
+from lumbargrade.training.spec import MODEL, PREDICTIONS, AnySpec, FoldResult, LocatorSpec, read_result
+from lumbargrade.training.tracking import Tracker
+
+
+@pytest.fixture
+def plan(phantom: Path, rsna: GradingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocatorPlan:
+    """Two folds of two studies, and two studies of a holdout.
+
+    The networks are trained for an epoch and find nothing; so the labels are said to be found, and in the holdout at other
+    last digits each time, as with another number of threads.
+    """
+    monkeypatch.chdir(tmp_path)
+    locator = {"width": 8, "epochs": 1, "epoch_slices": 48, "batch_size": 8, "threads": 1}
+    params = Params.model_validate({"views": {"pixels": 64}, "split": {"folds": 2}, "locator": locator})
+    pack_views(open_dataset(phantom, rsna), tmp_path / "views", params.prepare, params.views, workers=1)
+    packed = PackedViews(tmp_path / "views")
+    folds = [(study, place % 3 if place % 3 < 2 else HOLDOUT) for place, study in enumerate(packed.studies)]
+    pd.DataFrame(folds, columns=["study_id", "fold"]).to_csv(tmp_path / "split.csv", index=False)
+    calls = iter(range(100))
+
+    def locate(locators: Sequence[Locator], study: int, stacks: Any) -> pd.DataFrame:
+        assert len(locators) == 2
+        found = labels(packed, rsna, study)
+        return found.assign(x_mm=found["x_mm"] + 0.01 * next(calls))
+
+    monkeypatch.setattr(locating, "locate_views", locate)
+    return LocatorPlan(params, rsna, {"name": "phantom"}, tmp_path / "views", tmp_path / "split.csv", tmp_path / "runs")
+
+
+def labels(packed: PackedViews, task: GradingTask, study: int) -> pd.DataFrame:
+    rows = [
+        (study, p["series_id"], p["instance_number"], task.condition(p["condition"]).name, p["level"], *p["position"])
+        for p in packed.points_of(study)
+    ]
+    columns = ["study_id", "series_id", "instance_number", "condition", "level", "x_mm", "y_mm", "z_mm"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def located_holdout(plan: LocatorPlan) -> pd.DataFrame:
+    """Of a run in which what is trained is not trained again."""
+
+    def begin(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> Future[FoldResult]:
+        assert isinstance(spec, LocatorSpec)
+        if read_result(spec.folder) is None:
+            begin_fold(spec)
+            train_locator(spec)
+            packed = PackedViews(plan.views)
+            split = pd.read_csv(plan.split)
+            studies = split.loc[split["fold"] == spec.fold, "study_id"]
+            found = pd.concat([labels(packed, plan.task, study) for study in studies])
+            found.to_parquet(spec.folder / PREDICTIONS, index=False)
+        future: Future[FoldResult] = Future()
+        future.set_result(read_result(spec.folder))
+        return future
+
+    with FoldPool(begin, 1) as pool:
+        located = train_locators(plan, Tracker("locating"), pool, lambda line: None).located
+    held = located[located["fold"] == HOLDOUT].reset_index(drop=True)
+    assert held["study_id"].nunique() == 2
+    return held
+
+
+def test_the_holdout_is_located_once_by_the_same_networks(plan: LocatorPlan) -> None:
+    """Or a search, which is known by what was located, would begin anew on another number of threads."""
+    first = located_holdout(plan)
+    pd.testing.assert_frame_equal(located_holdout(plan), first)
+
+
+def test_other_networks_locate_the_holdout_anew(plan: LocatorPlan) -> None:
+    first = located_holdout(plan)
+    one, other = (spec.folder / MODEL for spec in plan.specs())
+    shutil.copy(other, one)
+    assert not located_holdout(plan)["x_mm"].equals(first["x_mm"])
