@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from pydantic import ValidationError
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.phantom import generate
@@ -173,14 +174,12 @@ def main() -> None:
     training |= {name: yaml.safe_load(value) for name, value in (each.split("=", 1) for each in told.set)}
     told.folder = told.folder.resolve()
     told.folder.mkdir(parents=True, exist_ok=True)
-    params = Params.model_validate(
-        {
-            "task": prepare(told),
-            "split": {"folds": FOLDS},
-            "training": training,
-            "search": {"trials": told.trials, "space": SPACE},
-        }
-    )
+    asked = {"split": {"folds": FOLDS}, "training": training, "search": {"trials": told.trials, "space": SPACE}}
+    try:
+        params = Params.model_validate(asked)
+    except ValidationError as error:
+        parser.error(f"--set: {error}")
+    params = params.model_copy(update={"task": prepare(told)})
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{told.folder}/mlflow.db"
     rows = []
     whole = told.trials * params.split.folds * params.training.epochs

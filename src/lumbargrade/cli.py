@@ -3,8 +3,10 @@
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -38,6 +40,7 @@ app.command("status")(status)
 def main() -> None:
     """Runs the command; a user's mistake ends in one sentence, not in a traceback."""
     _quiet_libraries()
+    signal.signal(signal.SIGTERM, _stop)
     try:
         app()
     except LumbargradeError as error:
@@ -46,6 +49,11 @@ def main() -> None:
     except OSError as error:
         print(f"error: {told_by_system(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Ends as any program ends, so that what was begun beside it, such as Prefect's server, ends as well."""
+    sys.exit(128 + number)
 
 
 @app.command()

@@ -1,0 +1,41 @@
+"""A run that is asked to end, as systemd, Kubernetes and `kill` do."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_what_a_run_has_begun_beside_it_ends_with_it(tmp_path: Path) -> None:
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    story = tmp_path / "story.txt"
+    with story.open("w") as told:
+        run = psutil.Popen(
+            [
+                str(Path(sys.executable).parent / "lumbargrade"),
+                "run",
+                "--allow-dirty",
+                "--set",
+                "dataset.phantom_studies=6",
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "MLFLOW_TRACKING_URI": ""},
+            stderr=told,
+        )
+    stop_at = time.monotonic() + 120
+    while not any(tmp_path.glob("data/*")):
+        assert run.poll() is None, story.read_text()
+        assert time.monotonic() < stop_at
+        time.sleep(0.1)
+    children = run.children(recursive=True)
+    assert any("uvicorn" in child.cmdline() for child in children), "Prefect's server"
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(60) == 128 + signal.SIGTERM
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    assert "Traceback" not in story.read_text()
