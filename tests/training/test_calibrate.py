@@ -107,3 +107,14 @@ def test_a_cell_without_a_prediction_may_be_anything(disc: GradingTask) -> None:
 def test_it_reads_back(disc: GradingTask) -> None:
     calibration = fit_calibration(disc, *drawn(disc, 30, 8, 2.0), 0.9)
     assert Calibration.model_validate_json(calibration.model_dump_json()) == calibration
+
+
+def test_biases_are_believed_by_many_labels_and_not_by_few(disc: GradingTask) -> None:
+    """Predictions that lean to severe: thousands of cells take it back, fifty no more than a half of it."""
+
+    def lean(studies: int) -> float:
+        bias = fit_calibration(disc, *drawn(disc, studies, 7, 1.0), 0.9).groups["disc"].bias
+        return bias[0] - bias[2]
+
+    assert lean(2000) == pytest.approx(np.log(4), abs=0.1)
+    assert 0.2 < lean(10) < np.log(4) / 2
