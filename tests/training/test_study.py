@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from benchmarks.occupancy import make_plan
 from optuna.trial import TrialState
 
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.params import Params
 from lumbargrade.training.study import STORAGE, next_trial, open_study, signs_of_life
 from lumbargrade.training.trials import place
 
@@ -117,3 +119,14 @@ def test_a_wrong_address_is_told_without_its_password(
     with pytest.raises(InputError) as caught:
         open_study(make_plan(tmp_path / "here", 4, 2, "none", 0))
     assert str(caught.value) == told
+
+
+def test_a_choice_of_whole_numbers_is_the_training_sections(tmp_path: Path) -> None:
+    plan = make_plan(tmp_path, 4, 2, "none", 0)
+    told = plan.params.model_dump()
+    told["training"]["grade_weights"] = [1, 1, 1]
+    told["search"]["space"] = {"grade_weights": {"choices": [None, [1, 1, 1]]}}
+    params = Params.model_validate(told)
+    study = open_study(replace(plan, params=params))
+    _, training = next_trial(study, params)
+    assert training.grade_weights == (1.0, 1.0, 1.0)

@@ -25,7 +25,7 @@ Biases above all: a fold with many severe cells leaves few to the others, which 
 those of 256 SPIDER cells cost a point of accuracy more; thousands of cells decide as they like.
 """
 _FREE_SPREAD = 2.0
-"""Of biases by the very cells that they are judged with."""
+"""Of biases where the cells that fit them are also those that are judged: nothing is told the wrong way there."""
 
 
 def fit_calibration(task: GradingTask, truth: pd.DataFrame, predictions: pd.DataFrame, coverage: float) -> Calibration:

@@ -185,5 +185,9 @@ def _suggest(trial: Trial, name: str, values: FloatRange | Choices) -> Any:
 def _first_trial(params: Params) -> dict[str, Any]:
     """The training section as it stands, spelled as Optuna keeps it: choices as JSON, since they may be lists."""
     values = params.training.model_dump(mode="json")
-    space = params.search.space
-    return {name: json.dumps(values[name]) if isinstance(space[name], Choices) else values[name] for name in space}
+    return {name: _spelled(values[name], space) for name, space in params.search.space.items()}
+
+
+def _spelled(value: Any, space: FloatRange | Choices) -> Any:
+    """A choice is spelled as in the space: Optuna tells 1 from 1.0, people do not."""
+    return json.dumps(space.choices[space.choices.index(value)]) if isinstance(space, Choices) else value
