@@ -22,7 +22,7 @@ _SCALE_SPREAD, _BIAS_SPREAD = 1.0, 0.4
 """How far scale (its logarithm) and biases may be expected from 1 and 0: they keep few labels from deciding all.
 
 Biases above all: a fold with many severe cells leaves few to the others, which then tell it the wrong way. With a spread of 2
-those of 256 SPIDER cells cost a point of accuracy more; thousands of cells decide as they like.
+those of 256 SPIDER cells cost up to half a point of accuracy and 0.005 of the score; thousands of cells decide as they like.
 """
 _FREE_SPREAD = 2.0
 """Of biases where the cells that fit them are also those that are judged: nothing is told the wrong way there."""
