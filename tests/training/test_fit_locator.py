@@ -121,15 +121,20 @@ def test_targets_are_probabilities_around_the_place(x: float, y: float, present:
         assert abs(best // 32 - ((y + 0.5) / 2 - 0.5)) <= 0.51
 
 
-def test_the_report_counts_what_is_missing_as_off(views: Path, rsna: GradingTask) -> None:
-    packed = PackedViews(views / "views")
-    study = packed.studies[0]
+def labelled_points(packed: PackedViews, task: GradingTask, study: int) -> pd.DataFrame:
+    """What a locator would find that is never off."""
     rows = [
-        (study, p["series_id"], p["instance_number"], rsna.condition(p["condition"]).name, p["level"], *p["position"])
+        (study, p["series_id"], p["instance_number"], task.condition(p["condition"]).name, p["level"], *p["position"])
         for p in packed.points_of(study)
     ]
     columns = ["study_id", "series_id", "instance_number", "condition", "level", "x_mm", "y_mm", "z_mm"]
-    table = pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_the_report_counts_what_is_missing_as_off(views: Path, rsna: GradingTask) -> None:
+    packed = PackedViews(views / "views")
+    study = packed.studies[0]
+    table = labelled_points(packed, rsna, study)
     table.loc[table["condition"] == "spinal_canal_stenosis", "z_mm"] += 4.0
     compared = compare_points(table, packed, rsna)
     whole = locator_metrics(compared, packed, rsna, [study])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from tests.training.test_fit_locator import labelled_points
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.models.locator import Locator
@@ -43,20 +44,11 @@ def plan(phantom: Path, rsna: GradingTask, tmp_path: Path, monkeypatch: pytest.M
 
     def locate(locators: Sequence[Locator], study: int, stacks: Any) -> pd.DataFrame:
         assert len(locators) == 2
-        found = labels(packed, rsna, study)
+        found = labelled_points(packed, rsna, study)
         return found.assign(x_mm=found["x_mm"] + 0.01 * next(calls))
 
     monkeypatch.setattr(locating, "locate_views", locate)
     return LocatorPlan(params, rsna, {"name": "phantom"}, tmp_path / "views", tmp_path / "split.csv", tmp_path / "runs")
-
-
-def labels(packed: PackedViews, task: GradingTask, study: int) -> pd.DataFrame:
-    rows = [
-        (study, p["series_id"], p["instance_number"], task.condition(p["condition"]).name, p["level"], *p["position"])
-        for p in packed.points_of(study)
-    ]
-    columns = ["study_id", "series_id", "instance_number", "condition", "level", "x_mm", "y_mm", "z_mm"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def located_holdout(plan: LocatorPlan) -> pd.DataFrame:
@@ -70,7 +62,7 @@ def located_holdout(plan: LocatorPlan) -> pd.DataFrame:
             packed = PackedViews(plan.views)
             split = pd.read_csv(plan.split)
             studies = split.loc[split["fold"] == spec.fold, "study_id"]
-            found = pd.concat([labels(packed, plan.task, study) for study in studies])
+            found = pd.concat([labelled_points(packed, plan.task, study) for study in studies])
             found.to_parquet(spec.folder / PREDICTIONS, index=False)
         future: Future[FoldResult] = Future()
         future.set_result(read_result(spec.folder))
