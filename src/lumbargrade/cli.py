@@ -243,7 +243,7 @@ def pretrain(
     params_file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
     as_json: Json = False,
 ) -> None:
-    """Train the backbone on phantoms, for machines without ImageNet's weights; `training.weights` takes the file."""
+    """Train a grader on phantoms, for machines without ImageNet's weights; `training.weights` takes the file."""
     from lumbargrade.flows.pretrain import pretrain as pretrain_backbone
     from lumbargrade.params_file import load_params
 

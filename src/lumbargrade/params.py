@@ -140,7 +140,8 @@ class TrainingParams(_Section):
     """One training run of one fold.
 
     Attributes:
-        weights: Where the backbone starts: ``imagenet`` (torchvision's own download), ``none``, or a weights file.
+        weights: Where the backbone starts: ``imagenet`` (torchvision's own download), ``none``, or a weights file. A grader
+            of the same task lends its heads too.
         crop_mm: Side of what the grader sees, mm.
         image_pixels: Side of what the grader sees, pixels.
         epochs: Passes over the training crops.
@@ -151,6 +152,8 @@ class TrainingParams(_Section):
         drop_rate: Dropout of DenseNet's dense layers and before the heads.
         grade_weights: Weights of the grades in the loss, or null for the task's own.
         augmentation: Strength of turns, shifts, scalings and intensity changes; 0 is none.
+        style: Strength of bent grey scales, coil shading and stretched pixels, as other scanners and exports have them; 0 is
+            none.
         flips: Whether the patient is mirrored at random, and in grading seen both ways. Sides are one already (the right
             is mirrored onto the left), so this turns the order of slices in the midline only.
         erase: Patches of each crop that are painted grey (cutout).
@@ -160,11 +163,11 @@ class TrainingParams(_Section):
             less in training; null is none. Validation counts every label in full.
         suspect_weight: How much such a cell counts, 1 being as much as others; 0 leaves it out of training.
         ema: Decay of the weights' moving average that is validated and kept, a step; 0 keeps the last weights.
-        freeze_epochs: First epochs in which the backbone stays as it was loaded.
+        freeze_epochs: First epochs in which the backbone stays as it was loaded, its normalisation too; from ``epochs`` on, all.
         layer_decay: Factor of the learning rate from each part of the backbone to the one before it; 1 is one rate.
         context: ``transformer`` sees all cells of a study together before it grades each; batches are whole studies then.
         patience: Epochs without a better validation loss before the run stops; 0 is never.
-        precision: ``auto`` takes bf16 where the device has it (and fp16 with loss scaling on older GPUs).
+        precision: ``auto`` takes bf16 where the device is faster with it, fp16 with loss scaling on older GPUs, else fp32.
         deterministic: Same seed, same weights, bit for bit on CPUs.
         threads: Threads of one training process on CPUs; 0 divides the cores among the processes.
         time_limit_minutes: A fold that takes longer is stopped; 0 is no limit.
@@ -182,6 +185,7 @@ class TrainingParams(_Section):
     drop_rate: Fraction = 0.1
     grade_weights: Annotated[tuple[float, ...], Field(strict=False)] | None = None
     augmentation: float = Field(default=0.5, ge=0, le=2)
+    style: float = Field(default=0.0, ge=0, le=2)
     flips: bool = False
     erase: int = Field(default=0, ge=0, le=20)
     mixup: float = Field(default=0.0, ge=0, le=10)

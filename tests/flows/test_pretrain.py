@@ -7,8 +7,8 @@ import torch
 
 from lumbargrade.errors import InputError
 from lumbargrade.flows.pretrain import pretrain
-from lumbargrade.models.backbone import load_backbone
 from lumbargrade.models.grader import Grader, GraderConfig
+from lumbargrade.models.weights import load_weights
 from lumbargrade.params import Params, PrepareParams, TrainingParams
 from lumbargrade.task import load_task
 
@@ -30,7 +30,7 @@ def test_phantoms_teach_weights_that_a_training_takes(
     torch.manual_seed(0)
     grader = Grader(GraderConfig.of(load_task(params.task), PrepareParams(), params.training))
     before = grader.features.conv0.weight.clone()
-    load_backbone(grader, str(weights))
+    load_weights(grader, str(weights))
     assert not torch.equal(before, grader.features.conv0.weight)
 
     (result,) = folder.rglob("result.json")

@@ -1,4 +1,4 @@
-"""Pretrains the grader's backbone on phantoms of the same task, for machines that cannot have ImageNet's weights."""
+"""Pretrains a grader on phantoms of the same task, for machines that cannot have ImageNet's weights."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.phantom import generate
+from lumbargrade.dataset.phantom.study import KINDS
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256, folder_sha256, replaced_file
 from lumbargrade.flows.watch import Show, bars, say
@@ -57,7 +58,7 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
     What is done is not done again, and what was killed goes on.
 
     Args:
-        weights: File to write; the backbone's part of it is what a training takes.
+        weights: File to write, of the grader whole.
         studies: Phantoms to draw, with ``params.seed``.
         folder: Holds crops and training, by what they depend on, the code too.
 
@@ -114,9 +115,11 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
 
 
 def _draw(folder: Path, params: Params, studies: int, show: Show) -> None:
-    """Draws phantoms and packs their crops."""
-    images = folder / "phantom"
-    generate(images, studies, params.seed, workers=params.workers, progress=show, task=params.task)
-    dataset = open_dataset(images, load_task(params.task))
+    """Draws phantoms, in the series that the task looks at, and packs their crops."""
+    images, task = folder / "phantom", load_task(params.task)
+    seen = {condition.series for condition in task.conditions}
+    kinds = tuple(kind for kind in KINDS if kind in seen)
+    generate(images, studies, params.seed, workers=params.workers, progress=show, task=task.name, kinds=kinds)
+    dataset = open_dataset(images, task)
     packed = pack_crops(dataset, folder / "crops", params.prepare, show, params.workers)
     say(f"packed {packed.crops} crops of {packed.studies} phantoms")

@@ -15,10 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from lumbargrade.models.backbone import load_backbone
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
+from lumbargrade.models.weights import load_weights
 from lumbargrade.prepare.pack import PackedCrops
-from lumbargrade.training.augment import mix_partners, random_erasing, random_intensity, random_transforms
+from lumbargrade.training.augment import (
+    mix_partners,
+    random_aspects,
+    random_bias,
+    random_erasing,
+    random_gamma,
+    random_intensity,
+    random_transforms,
+)
 from lumbargrade.training.batches import shuffled_batches, whole_batches
 from lumbargrade.training.calibrate import calibrated_loss
 from lumbargrade.training.checkpoint import Learner
@@ -75,10 +83,10 @@ class GraderRun:
         trust = label_trust(params, packed.index, spec.task)
         training, validation = cls.choose(packed.index, pd.read_csv(spec.split), spec.fold, trust)
         grader = Grader(GraderConfig.of(spec.task, spec.prepare, params))
-        load_backbone(grader, params.weights)
+        load_weights(grader, params.weights)
         grader = grader.to(device).to(memory_format=torch.channels_last)
         averaging = get_ema_multi_avg_fn(params.ema)  # type: ignore[no-untyped-call]
-        optimizer = torch.optim.AdamW(layered_groups(grader, params))
+        optimizer = torch.optim.AdamW(layered_groups(grader, params), fused=True)
         steps = steps_per_epoch(crops_per_epoch(packed.index, training), params)
         learner = Learner(
             network=grader,
@@ -127,7 +135,9 @@ class GraderRun:
 
     def epoch(self, number: int) -> tuple[float, float, float]:
         """Passes once over the training crops, then over the validation crops."""
-        self.grader.features.requires_grad_(number > self.spec.training.freeze_epochs)
+        thawed = number > self.spec.training.freeze_epochs
+        self.grader.train()
+        self.grader.features.requires_grad_(thawed).train(thawed)
         return self._train(), *self._validate()
 
     def keep(self) -> None:
@@ -144,7 +154,6 @@ class GraderRun:
         )
 
     def _train(self) -> float:
-        self.grader.train()
         total = weight = torch.zeros((), device=self.device)
         for rows in self._batches():
             loss_sum, weight_sum = self._training_loss(rows)
@@ -175,10 +184,14 @@ class GraderRun:
         if params.flips:
             turned = torch.rand(len(rows), 1, 1, 1, generator=self.learner.generator) < 0.5
             crops = torch.where(turned.to(self.device), self.grader.mirror(crops, self.cells[rows]), crops)
-        transforms = random_transforms(len(rows), params.augmentation, self.learner.generator).to(self.device)
-        crops = random_intensity(crops, params.augmentation, self.learner.generator)
-        crops = random_erasing(crops, params.erase, self.learner.generator)
-        return self.grader.see(crops, transforms)
+        generator = self.learner.generator
+        transforms = random_transforms(len(rows), params.augmentation, generator)
+        crops = random_intensity(crops, params.augmentation, generator)
+        if params.style:
+            transforms = random_aspects(transforms, params.style, generator)
+            crops = random_bias(random_gamma(crops, params.style, generator), params.style, generator)
+        crops = random_erasing(crops, params.erase, generator)
+        return self.grader.see(crops, transforms.to(self.device))
 
     def _mixed(self, images: Tensor, rows: Rows) -> tuple[Tensor, float, Tensor]:
         """Images mixed with others of their group; the share that is their own; the places of the others."""

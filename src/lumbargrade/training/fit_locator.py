@@ -126,7 +126,9 @@ class _Run:
             shape=learn_shape(packed, spec.task, studies),
         )
         locator = Locator(config).to(device).to(memory_format=torch.channels_last)
-        optimizer = torch.optim.AdamW(parameter_groups(locator, params.weight_decay), lr=params.learning_rate)
+        optimizer = torch.optim.AdamW(
+            parameter_groups(locator, params.weight_decay), lr=params.learning_rate, fused=True
+        )
         training = {name: slice_targets(packed, spec.task, name, studies) for name in locator.networks}
         return cls(
             spec=spec,

@@ -6,7 +6,7 @@ from typing import Any
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256
-from lumbargrade.models.backbone import check_weights
+from lumbargrade.models.weights import check_weights
 from lumbargrade.params import Choices, Params, TrainingParams
 from lumbargrade.task import GradingTask
 from lumbargrade.training.suspects import read_suspects

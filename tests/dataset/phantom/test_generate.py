@@ -54,6 +54,16 @@ def test_number_of_workers_does_not_change_a_byte(made, tmp_path):
     assert all(filecmp.cmp(first[name], second[name], shallow=False) for name in first)
 
 
+def test_of_fewer_kinds_of_series_the_spines_and_their_grades_are_the_same(made, tmp_path):
+    generate(tmp_path / "some", 2, SEED, workers=1, kinds=("Sagittal T2/STIR",))
+    some = open_dataset(tmp_path / "some", TASK)
+    assert set(some.series["series_description"]) == {"Sagittal T2/STIR"}
+    assert len(some.points) == 10, "the canal of five levels in each study"
+    assert (tmp_path / "some" / "train.csv").read_text() == (made[0] / "train.csv").read_text()
+    with pytest.raises(InputError, match=r"holds a phantom made with --studies 2 --seed 11; give a new folder"):
+        generate(tmp_path / "some", 2, SEED, workers=1)
+
+
 def test_a_study_does_not_depend_on_how_many_there_are(made, one):
     alone, with_another = contents(one / "train_images"), contents(made[0] / "train_images")
     assert alone.keys() < with_another.keys()

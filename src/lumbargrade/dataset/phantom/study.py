@@ -1,5 +1,6 @@
 """One study in memory: which series are scanned, how, their pixels, the labels and the points."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +24,8 @@ from lumbargrade.dataset.phantom.tissues import STIR, T1, T2, Contrast, varied
 from lumbargrade.dicom.geometry import Plane
 from lumbargrade.task import GradingTask, load_task
 
+KINDS = (SAGITTAL_T1, SAGITTAL_T2, AXIAL_T2)
+"""What a study is scanned in, unless less is asked for."""
 STENOSES = "rsna2024"
 """The task whose conditions a phantom's severity is of, whatever it is graded for."""
 
@@ -114,19 +117,20 @@ def study_rng(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 
-def build_study(seed: int, index: int, task: GradingTask) -> Study:
-    """Draws study ``index`` of a seed, scans it and finds its points."""
+def build_study(seed: int, index: int, task: GradingTask, kinds: Collection[str] = KINDS) -> Study:
+    """Draws study ``index`` of a seed, scans it in these kinds of series and finds its points."""
     rng = study_rng(seed, index)
     study = draw_study(rng, study_number(seed, index), task)
-    scan_study(study, rng, task)
+    scan_study(study, rng, task, kinds)
     return study
 
 
-def scan_study(study: Study, rng: np.random.Generator, task: GradingTask) -> None:
+def scan_study(study: Study, rng: np.random.Generator, task: GradingTask, kinds: Collection[str] = KINDS) -> None:
     """Scans the spine of a study in new series, in place of those that it had, and finds their points."""
     study.series = []
-    _scan_sagittal(study, rng, draw_coil(rng))
-    _scan_axial(study, rng, draw_coil(rng))
+    _scan_sagittal(study, rng, draw_coil(rng), kinds)
+    if AXIAL_T2 in kinds:
+        _scan_axial(study, rng, draw_coil(rng))
     study.points = points_of(study, task)
     order = rng.permutation(len(study.series))
     study.series = [study.series[position] for position in order]
@@ -138,18 +142,19 @@ def series_number(study: Study) -> int:
     return 20_000_000 + (study.study_id * 16 + study.numbered) % 4_294_967_291
 
 
-def _scan_sagittal(study: Study, rng: np.random.Generator, coil: Coil) -> None:
+def _scan_sagittal(study: Study, rng: np.random.Generator, coil: Coil, kinds: Collection[str]) -> None:
     first = draw_protocol(rng, SAGITTAL_T1)
     stir = rng.random() < 0.15
     second = draw_protocol(rng, SAGITTAL_T2, like=first if rng.random() < 0.7 else None, stir=stir)
     contrasts = {SAGITTAL_T1: varied(T1, rng), SAGITTAL_T2: varied(STIR if stir else T2, rng)}
+    wanted = [protocol for protocol in (first, second) if protocol.description in kinds]
     planes = sagittal_planes(rng, study.spine, first)
-    if second.shares_geometry(first):
+    if len(wanted) > 1 and second.shares_geometry(first):
         both = [scan(study.spine, plane, first.thickness, list(contrasts.values())) for plane in planes]
         stacks = [(first, planes, [pair[0] for pair in both]), (second, planes, [pair[1] for pair in both])]
     else:
         stacks = []
-        for protocol in (first, second):
+        for protocol in wanted:
             planes = sagittal_planes(rng, study.spine, protocol)
             contrast = contrasts[protocol.description]
             stacks.append((protocol, planes, scan_all(study.spine, planes, protocol.thickness, contrast)))

@@ -9,8 +9,8 @@ from torch import Tensor
 from torchvision.models import DenseNet121_Weights, densenet121
 
 from lumbargrade.errors import InputError
-from lumbargrade.models.backbone import check_weights, load_backbone
-from lumbargrade.models.grader import Grader, GraderConfig
+from lumbargrade.models.grader import Grader, GraderConfig, save_grader
+from lumbargrade.models.weights import check_weights, load_weights
 from lumbargrade.params import PrepareParams
 from lumbargrade.task import GradingTask
 
@@ -37,15 +37,32 @@ def test_torchvisions_file_fills_the_backbone(grader: Grader, pretrained: dict[s
     }
     assert any(".norm.1." in name for name in published)
     torch.save(published, tmp_path / "densenet121.pth")
-    load_backbone(grader, str(tmp_path / "densenet121.pth"))
+    load_weights(grader, str(tmp_path / "densenet121.pth"))
     for name, value in grader.features.state_dict().items():
         assert torch.equal(value, pretrained[f"features.{name}"])
 
 
 def test_safetensors_do_as_well(grader: Grader, pretrained: dict[str, Tensor], tmp_path: Path) -> None:
     save_file(pretrained, tmp_path / "densenet121.safetensors")
-    load_backbone(grader, str(tmp_path / "densenet121.safetensors"))
+    load_weights(grader, str(tmp_path / "densenet121.safetensors"))
     assert torch.equal(grader.features.state_dict()["conv0.weight"], pretrained["features.conv0.weight"])
+
+
+def test_a_grader_of_the_same_task_lends_its_heads_too(rsna: GradingTask, disc: GradingTask, tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    config = GraderConfig(task=disc, prepare=PrepareParams(), crop_mm=40, image_pixels=32)
+    taught = Grader(config)
+    save_grader(taught, tmp_path / "taught.safetensors")
+    fresh, context, other = (
+        Grader(config.model_copy(update=change)) for change in ({}, {"context": "transformer"}, {"task": rsna})
+    )
+    heads = other.heads.weight.clone()
+    for grader in (fresh, context, other):
+        load_weights(grader, str(tmp_path / "taught.safetensors"))
+        assert torch.equal(grader.features.conv0.weight, taught.features.conv0.weight)
+    for grader in (fresh, context):
+        assert torch.equal(grader.heads.weight, taught.heads.weight)
+    assert torch.equal(other.heads.weight, heads), "another task's heads mean other grades"
 
 
 def test_imagenet_offline_names_both_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,4 +99,4 @@ def test_weights_of_another_network_are_refused(grader: Grader, pretrained: dict
         check_weights(str(tmp_path / "resnet.pth"))
     torch.save({name: value for name, value in pretrained.items() if "norm5" not in name}, tmp_path / "part.pth")
     with pytest.raises(InputError, match=r"does not fit DenseNet-121 \(layer norm5"):
-        load_backbone(grader, str(tmp_path / "part.pth"))
+        load_weights(grader, str(tmp_path / "part.pth"))

@@ -1,36 +1,40 @@
-"""Where the backbone's weights come from: torchvision's ImageNet download, a file, or nowhere."""
+"""Where a grader's first weights come from: torchvision's ImageNet download, a file, or nowhere."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
+from pydantic import ValidationError
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import DenseNet121_Weights
 
 from lumbargrade.errors import InputError
-from lumbargrade.models.grader import Grader
+from lumbargrade.models.grader import Grader, GraderConfig
+from lumbargrade.task import GradingTask
 
 _OLD_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\..*)")
 """torchvision's published DenseNet weights name layers ``norm.1`` where the module says ``norm1``."""
 
 
 def check_weights(source: str) -> None:
-    """Checks, before a run starts, that the backbone's weights can be had.
+    """Checks, before a run starts, that the weights can be had.
 
     Raises:
         InputError: They cannot; the sentence names the ways out.
     """
     if source != "none":
-        backbone_weights(source)
+        _features(_read(source), source)
 
 
-def load_backbone(grader: Grader, source: str) -> None:
-    """Puts pretrained weights into the grader's backbone.
+def load_weights(grader: Grader, source: str) -> None:
+    """Puts pretrained weights into a grader: its backbone; of a grader of the same task also what it knows beyond that.
 
     Args:
-        grader: Its features are changed in place.
+        grader: Changed in place.
         source: ``imagenet``, ``none``, or a weights file (torchvision's .pth, or .safetensors).
 
     Raises:
@@ -38,10 +42,14 @@ def load_backbone(grader: Grader, source: str) -> None:
     """
     if source == "none":
         return
-    problems = grader.features.load_state_dict(backbone_weights(source), strict=False)
+    state = _read(source)
+    problems = grader.features.load_state_dict(_features(state, source), strict=False)
     if problems.missing_keys or problems.unexpected_keys:
         odd = (problems.missing_keys + problems.unexpected_keys)[0]
         raise InputError(f"training.weights {source} does not fit DenseNet-121 (layer {odd}); {_WAYS_OUT}")
+    if _task(Path(source)) == grader.config.task:
+        beyond = {name for name in grader.state_dict() if not name.startswith("features.")}
+        grader.load_state_dict({name: state[name] for name in beyond & state.keys()}, strict=False)
 
 
 _WAYS_OUT = (
@@ -50,19 +58,17 @@ _WAYS_OUT = (
 )
 
 
-def backbone_weights(source: str) -> dict[str, Tensor]:
-    """Returns the weights of DenseNet-121's features, by layer.
+def _read(source: str) -> dict[str, Tensor]:
+    if source != "imagenet":
+        return _read_file(Path(source))
+    try:
+        return dict(DenseNet121_Weights.IMAGENET1K_V1.get_state_dict(progress=False))
+    except (URLError, OSError) as error:
+        raise InputError(f"training.weights imagenet cannot be downloaded on this machine; {_WAYS_OUT}") from error
 
-    Raises:
-        InputError: They cannot be had.
-    """
-    if source == "imagenet":
-        try:
-            state = DenseNet121_Weights.IMAGENET1K_V1.get_state_dict(progress=False)
-        except (URLError, OSError) as error:
-            raise InputError(f"training.weights imagenet cannot be downloaded on this machine; {_WAYS_OUT}") from error
-    else:
-        state = _read_file(Path(source))
+
+def _features(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The weights of DenseNet-121's features, by layer."""
     features = {}
     for name, tensor in state.items():
         match = _OLD_NAME.fullmatch(name)
@@ -72,6 +78,18 @@ def backbone_weights(source: str) -> dict[str, Tensor]:
     if not features:
         raise InputError(f"training.weights {source} holds no DenseNet features; {_WAYS_OUT}")
     return features
+
+
+def _task(path: Path) -> GradingTask | None:
+    """The task of a grader's file; none of any other file."""
+    if path.suffix != ".safetensors":
+        return None
+    with safe_open(path, framework="pt") as file:
+        told = (file.metadata() or {}).get("config", "")
+    try:
+        return GraderConfig.model_validate_json(told).task
+    except ValidationError:
+        return None
 
 
 def _read_file(path: Path) -> dict[str, Tensor]:
