@@ -11,12 +11,12 @@ texture. Prints JSON; what was trained stays in FOLDER and is not trained again.
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,7 @@ from lumbargrade.training.predict import cell_codes, pool_cells, truth_table
 from lumbargrade.training.spec import FoldSpec
 from lumbargrade.training.suspects import label_suspects
 
+Measured = TypeVar("Measured")
 TRAIN_SEED, TEST_SEED = 3000, 4000
 """Neither is a seed of the phantoms that ``benchmarks/locator.py`` trains on."""
 COVERAGE = 0.9
@@ -69,6 +70,7 @@ PARTS: Mapping[str, Mapping[str, Any]] = {
     "layer_decay": {"layer_decay": 0.7},
     "no augmentation": {"augmentation": 0.0},
     "augmentation 1.0": {"augmentation": 1.0},
+    "style": {"style": 0.6},
     "flips": {"flips": True},
     "erase": {"erase": 2},
     "mixup": {"mixup": 0.4},
@@ -109,10 +111,10 @@ def main() -> None:
 def measure_data(told: argparse.Namespace, training: TrainingParams) -> dict[str, object]:
     """Cross-validates network and baseline, studies kept together, with several seeds."""
     task, crops, split = packed_data(told)
-    networks = [
-        evaluate(task, crops, cross_validated(task, crops, split, training, seed, told.folder / "data"))
-        for seed in range(told.seeds)
-    ]
+    networks = each_seed(
+        told.seeds,
+        lambda seed: evaluate(task, crops, cross_validated(task, crops, split, training, seed, told.folder / "data")),
+    )
     baseline = evaluate(task, crops, boosted(task, crops, split)).flat()
     return {
         "cells": networks[0].cells,
@@ -130,13 +132,15 @@ def measure_parts(told: argparse.Namespace, training: TrainingParams) -> dict[st
     table: dict[str, object] = {}
     for name in ["none", *(name for name in told.only if name != "none")]:
         changed = TrainingParams.model_validate(training.model_dump() | PARTS[name])
-        flat = []
-        for seed in range(told.seeds):
-            folder = told.folder / "parts" / name.replace(" ", "-")
+        folder = told.folder / "parts" / name.replace(" ", "-")
+
+        def measure(
+            seed: int, name: str = name, changed: TrainingParams = changed, folder: Path = folder
+        ) -> dict[str, float]:
             tables = nested_suspects(task, crops, split, training, seed, folder) if name == "suspects" else {}
-            flat.append(
-                evaluate(task, crops, cross_validated(task, crops, split, changed, seed, folder, tables)).flat()
-            )
+            return evaluate(task, crops, cross_validated(task, crops, split, changed, seed, folder, tables)).flat()
+
+        flat = each_seed(told.seeds, measure)
         without = without or flat
         table[name] = {
             key: spread(
@@ -333,6 +337,12 @@ def features(crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         greys = [np.percentile(part, [5, 25, 50, 75, 95]) for part in (middle, inner)]
         rows.append(np.concatenate([*greys, [inner.mean(), inner.std()], *texture, patterns, gradients]))
     return np.stack(rows)
+
+
+def each_seed(seeds: int, measure: Callable[[int], Measured]) -> list[Measured]:
+    """What is measured with each seed, side by side: a core that one leaves idle trains a fold of the next."""
+    with ThreadPoolExecutor(seeds) as pool:
+        return list(pool.map(measure, range(seeds)))
 
 
 def summary(evaluations: Iterable[Evaluation]) -> dict[str, object]:

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.phantom import generate
-from lumbargrade.dataset.phantom.study import KINDS
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256, folder_sha256, replaced_file
 from lumbargrade.flows.watch import Show, bars, say
@@ -115,11 +114,9 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
 
 
 def _draw(folder: Path, params: Params, studies: int, show: Show) -> None:
-    """Draws phantoms, in the series that the task looks at, and packs their crops."""
-    images, task = folder / "phantom", load_task(params.task)
-    seen = {condition.series for condition in task.conditions}
-    kinds = tuple(kind for kind in KINDS if kind in seen)
-    generate(images, studies, params.seed, workers=params.workers, progress=show, task=task.name, kinds=kinds)
-    dataset = open_dataset(images, task)
+    """Draws phantoms and packs their crops."""
+    images = folder / "phantom"
+    generate(images, studies, params.seed, workers=params.workers, progress=show, task=params.task, crops_only=True)
+    dataset = open_dataset(images, load_task(params.task))
     packed = pack_crops(dataset, folder / "crops", params.prepare, show, params.workers)
     say(f"packed {packed.crops} crops of {packed.studies} phantoms")

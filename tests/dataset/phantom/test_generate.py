@@ -54,14 +54,19 @@ def test_number_of_workers_does_not_change_a_byte(made, tmp_path):
     assert all(filecmp.cmp(first[name], second[name], shallow=False) for name in first)
 
 
-def test_of_fewer_kinds_of_series_the_spines_and_their_grades_are_the_same(made, tmp_path):
-    generate(tmp_path / "some", 2, SEED, workers=1, kinds=("Sagittal T2/STIR",))
-    some = open_dataset(tmp_path / "some", TASK)
-    assert set(some.series["series_description"]) == {"Sagittal T2/STIR"}
-    assert len(some.points) == 10, "the canal of five levels in each study"
-    assert (tmp_path / "some" / "train.csv").read_text() == (made[0] / "train.csv").read_text()
-    with pytest.raises(InputError, match=r"holds a phantom made with --studies 2 --seed 11; give a new folder"):
-        generate(tmp_path / "some", 2, SEED, workers=1)
+def test_drawn_for_crops_only_the_spines_are_the_same_and_no_more_is_scanned_than_crops_show(made, tmp_path):
+    disc = load_task("disc_degeneration")
+    for name, crops_only in (("whole", False), ("crops", True)):
+        generate(tmp_path / name, 2, SEED, workers=1, task=disc.name, crops_only=crops_only)
+    whole, crops = (open_dataset(tmp_path / name, disc) for name in ("whole", "crops"))
+    assert set(crops.series["series_description"]) == {"Sagittal T2/STIR"} < set(whole.series["series_description"])
+    assert (tmp_path / "crops" / "train.csv").read_text() == (tmp_path / "whole" / "train.csv").read_text()
+    for study, points in crops.points.groupby("study_id"):
+        slices = len(list((tmp_path / "crops" / "train_images" / str(study)).rglob("*.dcm")))
+        assert points["instance_number"].nunique() < slices <= points["instance_number"].nunique() + 2
+        assert points["instance_number"].between(2, slices - 1).all(), "each point has a neighbour on both sides"
+    with pytest.raises(InputError, match=r"holds a phantom made with --studies 2 --seed 11 --task disc_degeneration"):
+        generate(tmp_path / "crops", 2, SEED, workers=1, task=disc.name)
 
 
 def test_a_study_does_not_depend_on_how_many_there_are(made, one):

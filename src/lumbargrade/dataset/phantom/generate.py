@@ -13,7 +13,7 @@ from typing import Any
 
 from lumbargrade.dataset.layout import IMAGES
 from lumbargrade.dataset.phantom.faults import apply_faults
-from lumbargrade.dataset.phantom.study import KINDS, STENOSES, build_study
+from lumbargrade.dataset.phantom.study import STENOSES, build_study
 from lumbargrade.dataset.phantom.writer import label_row, point_rows, series_rows, write_study
 from lumbargrade.dataset.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.errors import InputError, LumbargradeError
@@ -75,7 +75,7 @@ def generate(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
     task: str = STENOSES,
-    kinds: tuple[str, ...] = KINDS,
+    crops_only: bool = False,
 ) -> PhantomSummary:
     """Makes a dataset of synthetic lumbar spines in RSNA layout.
 
@@ -88,7 +88,7 @@ def generate(
         workers: Processes; 0 for one a CPU.
         progress: Is called with the number of finished studies and of all.
         task: One of ``TASKS``.
-        kinds: Series that are scanned, by their descriptions; fewer are done sooner.
+        crops_only: Scans no more than crops of the task's cells show, which is done sooner.
 
     Raises:
         InputError: The task is none of them, a number is out of range, or the folder holds something else.
@@ -104,14 +104,14 @@ def generate(
         raise InputError(f"phantoms cannot be graded for {task}; give {' or '.join(TASKS)}")
     arguments: dict[str, Any] = {"recipe": _RECIPE, "studies": studies, "seed": seed, "faults": faults}
     arguments |= {} if task == STENOSES else {"task": task}
-    arguments |= {} if kinds == KINDS else {"kinds": list(kinds)}
+    arguments |= {"crops_only": True} if crops_only else {}
     there = _complete(directory, arguments)
     if there is not None:
         return there
     try:
         with replaced_folder(directory) as folder:
             rows: list[_Rows] = []
-            for row in _write_all(folder, studies, seed, faults, workers, task, kinds):
+            for row in _write_all(folder, studies, seed, faults, workers, task, crops_only):
                 rows.append(row)
                 if progress is not None:
                     progress(len(rows), studies)
@@ -153,10 +153,10 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
 
 
 def _write_all(
-    folder: Path, studies: int, seed: int, faults: bool, workers: int, task: str, kinds: tuple[str, ...]
+    folder: Path, studies: int, seed: int, faults: bool, workers: int, task: str, crops_only: bool
 ) -> Iterator[_Rows]:
     count = min(workers or os.cpu_count() or 1, studies)
-    jobs = [(folder, seed, index, faults, task, kinds) for index in range(studies)]
+    jobs = [(folder, seed, index, faults, task, crops_only) for index in range(studies)]
     if count == 1:
         yield from map(_make_study, jobs)
         return
@@ -167,10 +167,10 @@ def _write_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _make_study(job: tuple[Path, int, int, bool, str, tuple[str, ...]]) -> _Rows:
-    folder, seed, index, faults, name, kinds = job
+def _make_study(job: tuple[Path, int, int, bool, str, bool]) -> _Rows:
+    folder, seed, index, faults, name, crops_only = job
     task = load_task(name)
-    study = build_study(seed, index, task, kinds)
+    study = build_study(seed, index, task, crops_only)
     if faults:
         apply_faults(study, seed, index, task)
     files = write_study(study, folder)

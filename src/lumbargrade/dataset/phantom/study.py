@@ -117,18 +117,24 @@ def study_rng(seed: int, index: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
 
 
-def build_study(seed: int, index: int, task: GradingTask, kinds: Collection[str] = KINDS) -> Study:
-    """Draws study ``index`` of a seed, scans it in these kinds of series and finds its points."""
+def build_study(seed: int, index: int, task: GradingTask, crops_only: bool = False) -> Study:
+    """Draws study ``index`` of a seed, scans it and finds its points, see :func:`scan_study`."""
     rng = study_rng(seed, index)
     study = draw_study(rng, study_number(seed, index), task)
-    scan_study(study, rng, task, kinds)
+    scan_study(study, rng, task, crops_only)
     return study
 
 
-def scan_study(study: Study, rng: np.random.Generator, task: GradingTask, kinds: Collection[str] = KINDS) -> None:
-    """Scans the spine of a study in new series, in place of those that it had, and finds their points."""
+def scan_study(study: Study, rng: np.random.Generator, task: GradingTask, crops_only: bool = False) -> None:
+    """Scans the spine of a study in new series, in place of those that it had, and finds their points.
+
+    Args:
+        crops_only: Scans no more than crops of the task's cells show: the kinds of series in which it is graded, and the
+            sagittal slices near its points.
+    """
     study.series = []
-    _scan_sagittal(study, rng, draw_coil(rng), kinds)
+    kinds = {condition.series for condition in task.conditions} if crops_only else KINDS
+    _scan_sagittal(study, rng, draw_coil(rng), kinds, task if crops_only else None)
     if AXIAL_T2 in kinds:
         _scan_axial(study, rng, draw_coil(rng))
     study.points = points_of(study, task)
@@ -142,24 +148,40 @@ def series_number(study: Study) -> int:
     return 20_000_000 + (study.study_id * 16 + study.numbered) % 4_294_967_291
 
 
-def _scan_sagittal(study: Study, rng: np.random.Generator, coil: Coil, kinds: Collection[str]) -> None:
+def _scan_sagittal(
+    study: Study, rng: np.random.Generator, coil: Coil, kinds: Collection[str], cropped: GradingTask | None
+) -> None:
     first = draw_protocol(rng, SAGITTAL_T1)
     stir = rng.random() < 0.15
     second = draw_protocol(rng, SAGITTAL_T2, like=first if rng.random() < 0.7 else None, stir=stir)
     contrasts = {SAGITTAL_T1: varied(T1, rng), SAGITTAL_T2: varied(STIR if stir else T2, rng)}
-    wanted = [protocol for protocol in (first, second) if protocol.description in kinds]
     planes = sagittal_planes(rng, study.spine, first)
-    if len(wanted) > 1 and second.shares_geometry(first):
+    if cropped is None and second.shares_geometry(first):
         both = [scan(study.spine, plane, first.thickness, list(contrasts.values())) for plane in planes]
         stacks = [(first, planes, [pair[0] for pair in both]), (second, planes, [pair[1] for pair in both])]
     else:
         stacks = []
-        for protocol in wanted:
-            planes = sagittal_planes(rng, study.spine, protocol)
-            contrast = contrasts[protocol.description]
-            stacks.append((protocol, planes, scan_all(study.spine, planes, protocol.thickness, contrast)))
+        for protocol in (first, second):
+            if protocol.description in kinds:
+                planes = sagittal_planes(rng, study.spine, protocol)
+                if cropped is not None:
+                    planes = _near_points(planes, study.spine, cropped, protocol.description)
+                contrast = contrasts[protocol.description]
+                stacks.append((protocol, planes, scan_all(study.spine, planes, protocol.thickness, contrast)))
     for protocol, where, images in stacks:
         add_series(study, rng, coil, protocol, where, images)
+
+
+def _near_points(planes: list[Plane], spine: Spine, task: GradingTask, description: str) -> list[Plane]:
+    """The planes that pass nearest to the task's points in a kind of series, and a neighbour on each side."""
+    points = [
+        true_point(spine, number, level, task)
+        for number, condition in enumerate(task.conditions)
+        if condition.series == description
+        for level in range(len(task.levels))
+    ]
+    nearest = [int(np.argmin([abs(float(plane.to_pixel(point)[2])) for plane in planes])) for point in points]
+    return planes[max(min(nearest) - 1, 0) : max(nearest) + 2]
 
 
 def _scan_axial(study: Study, rng: np.random.Generator, coil: Coil) -> None:
