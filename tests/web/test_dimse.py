@@ -42,7 +42,7 @@ def reports() -> Iterator[tuple[queue.Queue[pydicom.Dataset], int]]:
 @pytest.fixture
 def node(app: Flask, reports: tuple[Any, int]) -> Iterator[DimseNode]:
     settings = DimseSettings(
-        port=0, report_to=Node(title="PACS", host="127.0.0.1", port=reports[1]), peers=("SCANNER",), quiet_seconds=1.5
+        port=0, report_to=Node(title="PACS", host="127.0.0.1", port=reports[1]), peers=("SCANNER",), quiet_seconds=6
     )
     with dicom_node(app.extensions["reading_room"], settings) as node:
         yield node
