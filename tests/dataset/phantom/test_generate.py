@@ -65,7 +65,9 @@ def test_drawn_for_crops_only_the_spines_are_the_same_and_no_more_is_scanned_tha
         slices = len(list((tmp_path / "crops" / "train_images" / str(study)).rglob("*.dcm")))
         assert points["instance_number"].nunique() < slices <= points["instance_number"].nunique() + 2
         assert points["instance_number"].between(2, slices - 1).all(), "each point has a neighbour on both sides"
-    with pytest.raises(InputError, match=r"holds a phantom made with --studies 2 --seed 11 --task disc_degeneration"):
+    with pytest.raises(
+        InputError, match=r"made with --studies 2 --seed 11 --task disc_degeneration for crops only; give a new"
+    ):
         generate(tmp_path / "crops", 2, SEED, workers=1, task=disc.name)
 
 

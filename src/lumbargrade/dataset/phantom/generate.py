@@ -145,6 +145,7 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
         had = f"--studies {made_with.get('studies')} --seed {made_with.get('seed')}"
         had += " --faults" if made_with.get("faults") else ""
         had += f" --task {made_with['task']}" if "task" in made_with else ""
+        had += " for crops only" if made_with.get("crops_only") else ""
         raise InputError(f"{directory} holds a phantom made with {had}; give a new folder, or remove it")
     if sum(1 for _ in (directory / IMAGES).glob("*/*/*.dcm")) != summary["files"]:
         return None
