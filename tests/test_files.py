@@ -1,13 +1,16 @@
+import resource
 import shutil
 from pathlib import Path
 
 import pytest
 
+from lumbargrade.errors import told_by_system
 from lumbargrade.files import (
     exchange_folder,
     recover_folder,
     replaced_file,
     replaced_folder,
+    write_bytes,
     write_secret,
     write_text,
 )
@@ -21,6 +24,20 @@ def test_a_file_keeps_its_old_bytes_if_writing_fails(tmp_path: Path) -> None:
         raise OSError("the disk is full")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_the_system_takes_no_more_bytes_for_is_named(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(OSError) as caught:
+            write_bytes(tmp_path / "model.bin", bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told_by_system(caught.value) == (
+        f"File too large ({tmp_path / 'model.bin'}); mend this and run again: it goes on"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:

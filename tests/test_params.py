@@ -8,6 +8,10 @@ from lumbargrade.params import Params
 from lumbargrade.params_file import load_params, save_params
 
 PROJECT = Path(__file__).parents[1]
+AVERAGED = (
+    "package.graders averaged needs folds that begin with the same weights, and training.weights none draws each its own; set "
+    "training.weights, or package them as ensemble or distilled"
+)
 
 
 def load(*overrides: str) -> Params:
@@ -25,6 +29,11 @@ def test_a_recipe_is_laid_over_the_file_and_set_over_both() -> None:
     assert params.training.weights == "imagenet"
     assert params.training.epochs == 3
     assert params.prepare.percentiles == load().prepare.percentiles
+
+
+def test_an_empty_search_space_takes_the_place_of_the_files() -> None:
+    assert load().search.space
+    assert not load("search.space={}").search.space
 
 
 def test_set_reads_numbers_as_people_write_them() -> None:
@@ -56,8 +65,9 @@ def test_set_reads_numbers_as_people_write_them() -> None:
         ),
         (
             "package.graders=distiled",
-            "parameter package.graders is wrong: input should be 'ensemble' or 'distilled', not 'distiled'",
+            "parameter package.graders is wrong: input should be 'ensemble', 'distilled' or 'averaged', not 'distiled'",
         ),
+        ("package.graders=averaged", AVERAGED),
         (
             "package.student_epochs=-1",
             "parameter package.student_epochs is wrong: input should be greater than or equal to 0, not -1",
@@ -74,6 +84,14 @@ def test_a_wrong_parameter_stops_before_anything_starts(override: str, message: 
 
 def test_a_version_holds_the_folds_unless_told_otherwise() -> None:
     assert load().package.graders == Params().package.graders == "ensemble"
+
+
+def test_folds_are_averaged_only_if_each_trial_begins_with_given_weights() -> None:
+    assert load("package.graders=averaged", "training.weights=a.safetensors").package.graders == "averaged"
+    told = ["package.graders=averaged", "training.weights=a.pth", "search.space.weights.choices=[a.pth, none]"]
+    with pytest.raises(InputError) as caught:
+        load(*told)
+    assert AVERAGED in str(caught.value)
 
 
 def test_a_missing_file_says_where_to_run() -> None:

@@ -25,6 +25,10 @@ def replaced_file(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # a full disk refuses bytes, and does not say of what
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,6 +18,8 @@ class _Section(BaseModel):
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Threads = Annotated[int, Field(ge=0, le=1024)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+SinglePackaging = Literal["distilled", "averaged"]
+Packaging = Literal["ensemble", "distilled", "averaged"]
 
 
 class ExpectedDataset(_Section):
@@ -277,12 +279,13 @@ class PackageParams(_Section):
     """Which graders a version holds.
 
     Attributes:
-        graders: ``ensemble`` is the best trial's, one a fold, whose probabilities are averaged; ``distilled`` is one that
-            learns to answer as those do together, and takes a fold's time to grade a study.
+        graders: ``ensemble`` is the best trial's, one a fold, whose probabilities are averaged. The others take a fold's
+            time to grade a study: ``distilled`` is one that learns to answer as those do together, ``averaged`` is one with
+            the mean of their weights, if they began with the same.
         student_epochs: Passes of the distilled grader over all crops outside the holdout; 0 is as many as a fold's.
     """
 
-    graders: Literal["ensemble", "distilled"] = "ensemble"
+    graders: Packaging = "ensemble"
     student_epochs: int = Field(default=0, ge=0, le=1000)
 
 
@@ -390,6 +393,7 @@ class Params(_Section):
             raise ValueError(
                 f"training.grade_weights has {len(weights)} values; task {task.name} has {len(task.grades)} grades"
             )
+        self._check_averaged()
         known = TrainingParams.model_fields
         for field in self.search.space:
             if field not in known:
@@ -403,6 +407,15 @@ class Params(_Section):
             for value in [values.low, values.high] if isinstance(values, FloatRange) else values.choices:
                 check_fit(override_training(self.training, {field: value}), self.prepare)
         return self
+
+    def _check_averaged(self) -> None:
+        searched = self.search.space.get("weights")
+        tried = [self.training.weights, *(searched.choices if isinstance(searched, Choices) else ())]
+        if self.package.graders == "averaged" and "none" in tried:
+            raise ValueError(
+                "package.graders averaged needs folds that begin with the same weights, and training.weights none draws "
+                "each its own; set training.weights, or package them as ensemble or distilled"
+            )
 
     def digest(self, *sections: str) -> str:
         """Hash of these sections (all, if none is named), as hexadecimal digits."""

@@ -72,11 +72,12 @@ def _as_number(text: str) -> str | float:
 
 
 def _overlay(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    """Lays sections over sections; an entry of the search space, and an empty section, takes the whole place."""
     merged = dict(base)
     for key, value in top.items():
         below = merged.get(key)
-        is_search_space_entry = isinstance(value, dict) and ("choices" in value or "low" in value)
-        if isinstance(value, dict) and isinstance(below, dict) and not is_search_space_entry:
+        replaces = isinstance(value, dict) and (not value or "choices" in value or "low" in value)
+        if isinstance(value, dict) and isinstance(below, dict) and not replaces:
             merged[key] = _overlay(below, value)
         else:
             merged[key] = value

@@ -40,7 +40,7 @@ def outcome(graders: list[Grader], rsna: GradingTask, tracker: Tracker, tmp_path
     calibration = tmp_path / "calibration.json"
     calibration.write_text(Calibration.identity(rsna).model_dump_json(), encoding="utf-8")
     return replace(
-        made_search("t", Student(folds.pop(), ("one", "two"), "student")),
+        made_search("t", Student("distilled", folds.pop(), ("one", "two"), "student")),
         folds=folds,
         calibration=calibration,
         run_id=tracker.start_run("search", "search"),

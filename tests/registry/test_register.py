@@ -60,7 +60,7 @@ def made_student(folder: Path, run_id: str) -> Student:
     )
     (folder / "history.jsonl").write_text(f"{epoch.model_dump_json()}\n")
     result = FoldResult.model_construct(fold=2, folder=folder, epoch=1, epochs=1, validation_loss=0.125)
-    return Student(result, ("one", "two"), run_id)
+    return Student("distilled", result, ("one", "two"), run_id)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Distilling a real small trial: in a process of its own, once, beside the folds, with an account in MLflow."""
+"""Distilling a real small trial, or averaging it: in a process of its own, once, beside the folds, with an account in MLflow."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -10,6 +10,7 @@ import pytest
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import file_sha256
+from lumbargrade.models.grader import Grader, GraderConfig, save_grader
 from lumbargrade.params import Params
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import OnEpoch
@@ -37,8 +38,16 @@ def tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tracker:
 
 @pytest.fixture
 def plan(packed: Path, spec: FoldSpec, disc: GradingTask) -> SearchPlan:
-    training = spec.training.model_dump() | {"epochs": 1}
-    told = {"task": "disc_degeneration", "split": {"folds": 2}, "training": training}
+    """Distils; its folds begin with the same weights and go no way from there."""
+    weights = packed / "weights.safetensors"
+    save_grader(Grader(GraderConfig.of(disc, PREPARE, spec.training)), weights)
+    training = spec.training.model_dump() | {"epochs": 1, "weights": str(weights), "learning_rate": 1e-5}
+    told = {
+        "task": "disc_degeneration",
+        "split": {"folds": 2},
+        "training": training,
+        "package": {"graders": "distilled"},
+    }
     params = Params.model_validate(told | {"prepare": PREPARE.model_dump()})
     return SearchPlan(params, disc, {"md5": "abc"}, packed / "crops", packed / "split.csv", packed / "runs")
 
@@ -89,7 +98,7 @@ def test_a_student_lies_beside_its_teachers_and_mlflow_has_how_well_it_agrees(
     assert run.data.params["epochs"] == "1"
     assert run.data.metrics["teachers.same_grade"] == student.same_grade
     assert run.data.metrics["teachers.divergence"] == student.divergence > 0
-    assert f"the same likeliest grade as its 2 teachers in {student.same_grade:.1%} of a sample" in told[-1]
+    assert f"the same likeliest grade as the 2 folds together in {student.same_grade:.1%} of a sample" in told[-1]
     packaged = replace(outcome, student=student)
     assert (packaged.graders, packaged.packaging) == ([student.result.model], "distilled")
     assert (outcome.graders, outcome.packaging) == ([fold.model for fold in outcome.folds], "ensemble")
@@ -97,6 +106,30 @@ def test_a_student_lies_beside_its_teachers_and_mlflow_has_how_well_it_agrees(
     written = student.result.model.stat().st_mtime_ns
     assert made(plan, outcome, tracker) == student
     assert student.result.model.stat().st_mtime_ns == written
+
+
+def test_an_average_lies_beside_the_folds_and_beside_a_student_of_theirs(
+    plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker
+) -> None:
+    package = plan.params.package.model_copy(update={"graders": "averaged"})
+    averaging = replace(plan, params=plan.params.model_copy(update={"package": package}))
+    told: list[str] = []
+    shown: list[tuple[int, int]] = []
+    with local_pool(CPU) as pool:
+        average = distil(averaging, outcome, tracker, pool, told.append, lambda *now: shown.append(now)).student
+    assert average is not None and shown == [(1, 1)]
+    student = made(plan, outcome, tracker)
+    assert average.result.folder.parent == student.result.folder.parent == outcome.folds[0].folder.parent
+    assert (average.result.folder.name[:8], student.result.folder.name[:8]) == ("average-", "student-")
+    assert averaging.name == plan.name
+    metrics = tracker.client.get_run(average.run_id).data.metrics
+    assert metrics == {"teachers.same_grade": average.same_grade, "teachers.divergence": average.divergence}
+    assert told[-1].startswith("the averaged grader: the same likeliest grade as the 2 folds together in ")
+    packaged = replace(outcome, student=average)
+    assert (packaged.graders, packaged.packaging) == ([average.result.model], "averaged")
+    assert packaged.packaged.startswith(
+        "one grader, with the mean of the weights of 2 folds; it gives the same likeliest"
+    )
 
 
 def test_another_teacher_or_other_epochs_are_another_student(plan: SearchPlan, outcome: SearchOutcome) -> None:

@@ -1,4 +1,5 @@
-"""A student learns what its teachers say, from every study but the held-out ones, and nothing from labels."""
+"""A student learns what its teachers say, from every study but the held-out ones, and nothing from labels; an average has
+the mean of their weights, or says that it is of no use."""
 
 import hashlib
 from collections.abc import Callable
@@ -174,6 +175,53 @@ def test_a_study_is_never_divided_between_batches_if_its_cells_are_seen_together
     batches = [studies[rows] for rows in run._batches()]
     for batch in batches:
         assert set(pd.Series(batch).value_counts()) == {5}
+
+
+def test_an_average_has_the_mean_of_its_teachers_weights(spec: FoldSpec, student: MakeStudent) -> None:
+    begun = spec.folder.parent / "begun.safetensors"
+    torch.manual_seed(0)
+    save_grader(Grader(GraderConfig.of(spec.task, spec.prepare, spec.training)), begun)
+    models = []
+    for fold in (0, 1):
+        folder = spec.folder.parent / f"near-{fold}"
+        folder.mkdir()
+        training = spec.training.model_copy(update={"weights": str(begun), "epochs": 1, "learning_rate": 1e-4})
+        models.append(train_fold(spec.model_copy(update={"fold": fold, "folder": folder, "training": training})).model)
+    told: list[Epoch] = []
+    made = student("average", teachers(*models)).model_copy(update={"how": "averaged"})
+    result = train_student(made, told.append)
+    one, two = (load_grader(model).state_dict() for model in models)
+    mean = load_grader(result.model).state_dict()
+    assert not torch.equal(one["features.conv0.weight"], two["features.conv0.weight"])
+    for name, value in mean.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, (one[name] + two[name]) / 2)
+    (line,) = result.history()
+    assert (line.validation_accuracy > 0.8, result.validation_loss) == (True, line.validation_loss)
+    assert set(result.predictions()["study_id"]) <= set(range(24)) - HELD
+    before = weights_hash(made)
+    train_student(made)
+    assert weights_hash(made) == before
+
+
+def test_an_average_that_does_not_answer_as_its_teachers_do_is_refused(student: MakeStudent) -> None:
+    made = student("average")
+    for teacher, bias in zip(made.teachers, ([10.0, 8.0, 0.0], [0.0, 8.0, 8.1]), strict=True):
+        grader = load_grader(teacher.model)
+        torch.nn.init.zeros_(grader.heads.weight)
+        torch.nn.init.zeros_(grader.heads.bias)
+        with torch.no_grad():
+            grader.cell_bias.weight[:] = torch.tensor(bias)
+        save_grader(grader, teacher.model)
+    told = {"how": "averaged", "teachers": teachers(*(teacher.model for teacher in made.teachers))}
+    with pytest.raises(InputError) as caught:
+        train_student(made.model_copy(update=told))
+    assert str(caught.value) == (
+        "the mean of 2 folds' weights gives the same grade as they do together in 0% of a sample of cells: they have gone too "
+        "far apart to be averaged; set package.graders to ensemble or distilled, for which nothing is searched anew, or lower "
+        "training.learning_rate"
+    )
+    assert not list(made.folder.glob("*.safetensors")) and not list(made.folder.glob("result*"))
 
 
 def test_a_teacher_that_has_changed_is_refused(student: MakeStudent) -> None:

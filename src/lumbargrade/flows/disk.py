@@ -34,7 +34,7 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
     crop = _CHANNELS * params.prepare.crop_pixels**2
     folds = params.split.folds
     weights = {cost.network: cost.weights * 4 for cost in costs}
-    students = 1 if params.package.graders == "distilled" else 0
+    students = 0 if params.package.graders == "ensemble" else 1
     packaged = weights.get("grader", 0) * (students or folds) + weights.get("locator", 0) * folds
     copies = 4 if params.training.ema else 3
     devices = len(find_devices(per_device=params.folds_per_device))
@@ -51,7 +51,7 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
             bytes=(weights.get("grader", 0) * params.search.trials + weights.get("locator", 0)) * folds
             + weights.get("grader", 0) * students,
             why=f"{params.search.trials} trials of {folds} graders, and {folds} locators"
-            + (", and the distilled grader" if students else ""),
+            + (f", and the {params.package.graders} grader" if students else ""),
         ),
         DiskNeed(
             what="checkpoints",

@@ -126,8 +126,8 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
     dataset = open_dataset(version.folder, grading_task)
     plan = replace(plan, subgroups=study_subgroups(dataset, dataset.labels["study_id"].tolist()))
     outcome = search(plan, tracker)
-    if params.package.graders == "distilled":
-        outcome = distil_best(plan, outcome, tracker)
+    if params.package.graders != "ensemble":
+        outcome = unite_folds(plan, outcome, tracker)
     registration = register(plan, outcome, dataset, tracker)
     answer = ask_model(plan, registration, version.folder) if registration.is_new else None
     summary = summarise(report, version, outcome, registration, answer, params.task)
@@ -274,9 +274,10 @@ def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     return outcome
 
 
-def distil_best(plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker) -> SearchOutcome:
-    """Trains the student of the best trial, if it is not trained; it is a task like a fold."""
-    _tell(f"distilling {len(outcome.folds)} folds of trial {outcome.trial} into one grader")
+def unite_folds(plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker) -> SearchOutcome:
+    """Makes one grader of the best trial's folds, if it is not made; it is a task like a fold."""
+    doing = "distilling" if plan.params.package.graders == "distilled" else "averaging"
+    _tell(f"{doing} {len(outcome.folds)} folds of trial {outcome.trial} into one grader")
     with fold_pool(plan.params.training.threads, plan.params.folds_per_device) as pool, bar("epochs") as show:
         return distil(plan, outcome, tracker, pool, _tell, show)
 

@@ -1,4 +1,4 @@
-"""Distils the best trial's folds into one grader, as a process of its own, and tells MLflow how well it agrees with them."""
+"""Makes one grader of the best trial's folds, as a process of its own, and tells MLflow how well it agrees with them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ def distil(
     tell: Callable[[str], None] = print,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SearchOutcome:
-    """Trains the student of a search's best trial, unless it is trained, and returns the outcome with it.
+    """Distils a search's best trial, or averages its weights, unless it is done, and returns the outcome with the student.
 
     Args:
         pool: Trains it.
@@ -26,7 +26,7 @@ def distil(
         on_progress: Told the epochs that are done, and those that there are, after each.
 
     Raises:
-        InputError: There is nothing to train on.
+        InputError: There is nothing to train on, or the average does not answer as the folds do.
         LumbargradeError: Another process runs this search, or the training failed.
     """
     spec = plan.student_spec(outcome.training, outcome.folds)
@@ -34,12 +34,13 @@ def distil(
     with owned_runs(plan.folder / plan.name, tracker, "search"):
         run_id = tracker.start_run("student", key, outcome.run_id, {"lumbargrade.kind": "student"})
         tracker.log_params(run_id, spec.training.model_dump(mode="json"))
-        logged = tracker.last_step(run_id, "train_divergence")
+        metrics, total = (_metrics, spec.training.epochs) if spec.how == "distilled" else (_agreement, 1)
+        logged = tracker.last_step(run_id, "teachers.divergence")
 
         def log(spec: AnySpec, epoch: Epoch) -> None:
             if epoch.epoch > logged:
-                tracker.log_metrics(run_id, _metrics(epoch), step=epoch.epoch)
-            on_progress(epoch.epoch, spec.training.epochs)
+                tracker.log_metrics(run_id, metrics(epoch), step=epoch.epoch)
+            on_progress(epoch.epoch, total)
 
         try:
             (result,) = pool.train([spec], log)
@@ -48,10 +49,10 @@ def distil(
             raise
         tracker.set_tags(run_id, result.where)
         tracker.end_run(run_id)
-    student = Student(result, tuple(teacher.sha256 for teacher in spec.teachers), run_id)
+    student = Student(spec.how, result, tuple(teacher.sha256 for teacher in spec.teachers), run_id)
     tell(
-        f"student: the same likeliest grade as its {len(spec.teachers)} teachers in {student.same_grade:.1%} of a sample of "
-        f"the cells that it was trained on, divergence {student.divergence:.4f}"
+        f"{spec.name}: the same likeliest grade as the {len(spec.teachers)} folds together in {student.same_grade:.1%} of a "
+        f"sample of cells outside the holdout, divergence {student.divergence:.4f}"
     )
     return replace(outcome, student=student)
 
@@ -60,8 +61,11 @@ def _metrics(epoch: Epoch) -> dict[str, float]:
     """An epoch under names that do not look like those of a fold, which was validated with labels."""
     return {
         "train_divergence": epoch.train_loss,
-        "teachers.divergence": epoch.validation_loss,
-        "teachers.same_grade": epoch.validation_accuracy,
+        **_agreement(epoch),
         "learning_rate": epoch.learning_rate,
         "seconds": epoch.seconds,
     }
+
+
+def _agreement(epoch: Epoch) -> dict[str, float]:
+    return {"teachers.divergence": epoch.validation_loss, "teachers.same_grade": epoch.validation_accuracy}

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 import lumbargrade
 from lumbargrade.files import file_sha256, folder_sha256
-from lumbargrade.params import Params, TrainingParams, override_training
+from lumbargrade.params import Packaging, Params, SinglePackaging, TrainingParams, override_training
 from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import Evaluation
 from lumbargrade.training.named_files import file_digests, named_files, searched_files
@@ -22,6 +22,8 @@ PACKAGE = Path(lumbargrade.__file__).parent
 CALIBRATION = "calibration.json"
 TRAINING_CODE = ("models", "training")
 """Folders whose code decides what a fold's weights become; that of the crops is in their hash."""
+_STUDENTS = {"distilled": "student", "averaged": "average"}
+"""What the folders of a trial's students begin with."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,13 @@ class SearchPlan:
         ]
 
     def student_spec(self, training: TrainingParams, folds: Sequence[FoldResult]) -> StudentSpec:
-        """The grader that is to answer as a trial's folds do together, beside them.
+        """The one grader that is to answer as a trial's folds do together, beside them, as ``package.graders`` tells.
 
         Its folder is named by what it depends on beyond the search: other weights of a teacher are another student.
         """
-        if epochs := self.params.package.student_epochs:
+        how = self.params.package.graders
+        assert how != "ensemble"
+        if how == "distilled" and (epochs := self.params.package.student_epochs):
             training = override_training(training, {"epochs": epochs})
         teachers = tuple(Teacher(model=fold.model.resolve(), sha256=file_sha256(fold.model)) for fold in folds)
         told = json.dumps([training.model_dump(mode="json"), [teacher.sha256 for teacher in teachers]], sort_keys=True)
@@ -113,10 +117,11 @@ class SearchPlan:
             crops=self.crops.resolve(),
             located=self.located.resolve() if self.located else None,
             split=self.split.resolve(),
+            how=how,
             fold=len(folds),
             seed=self.params.seed,
             teachers=teachers,
-            folder=(folds[0].folder.parent / f"student-{digest}").resolve(),
+            folder=(folds[0].folder.parent / f"{_STUDENTS[how]}-{digest}").resolve(),
             files=self._files_of(training),
         )
 
@@ -169,13 +174,15 @@ class TriedTrial(BaseModel):
 
 @dataclass(frozen=True)
 class Student:
-    """The grader that was distilled from the best trial's folds.
+    """The grader that was made of the best trial's folds, to answer as they do together.
 
     Attributes:
+        how: Whether it was distilled from them or has the mean of their weights.
         teachers: SHA-256 of the folds' networks, in their order.
         run_id: MLflow's id of its training.
     """
 
+    how: SinglePackaging
     result: FoldResult
     teachers: tuple[str, ...]
     run_id: str
@@ -235,16 +242,20 @@ class SearchOutcome:
         return [self.student.result.model] if self.student else [fold.model for fold in self.folds]
 
     @property
-    def packaging(self) -> Literal["ensemble", "distilled"]:
+    def packaging(self) -> Packaging:
         """How they came to be, as ``package.graders`` calls it."""
-        return "distilled" if self.student else "ensemble"
+        return self.student.how if self.student else "ensemble"
 
     @property
     def packaged(self) -> str:
         """The same in words."""
         if self.student is None:
             return f"{len(self.folds)} graders, one a fold, whose probabilities are averaged"
+        made, whose = {
+            "distilled": ("distilled from", "it was"),
+            "averaged": ("with the mean of the weights of", "they were"),
+        }[self.student.how]
         return (
-            f"one grader, distilled from {len(self.folds)} folds; it gives the same likeliest grade as they do together in "
-            f"{self.student.same_grade:.1%} of a sample of the cells that it was trained on"
+            f"one grader, {made} {len(self.folds)} folds; it gives the same likeliest grade as they do together in "
+            f"{self.student.same_grade:.1%} of a sample of the cells that {whose} trained on"
         )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from lumbargrade.params import LocatorParams, PrepareParams, TrainingParams, ViewParams
+from lumbargrade.params import LocatorParams, PrepareParams, SinglePackaging, TrainingParams, ViewParams
 from lumbargrade.task import GradingTask
 
 SPEC = "spec.json"
@@ -58,7 +58,7 @@ class FoldSpec(BaseModel):
 
 
 class Teacher(BaseModel):
-    """A trained grader whose answers another one learns."""
+    """A trained grader of which another one is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,18 +67,20 @@ class Teacher(BaseModel):
 
 
 class StudentSpec(BaseModel):
-    """Everything that training one grader to answer as several do together depends on.
+    """Everything that making one grader that answers as several do together depends on.
 
     Attributes:
+        how: Whether it learns their answers, or gets the mean of their weights.
         training: Of the teachers, but for the epochs.
         crops, located, split, folder, files: As of a fold; all crops outside the holdout train.
         fold: The number after the last fold's: no study has it, so none is left out. It draws other random numbers.
-        teachers: The graders whose mean probabilities are learned, in the order of their folds.
+        teachers: The graders that it shall answer as, in the order of their folds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["student"] = "student"
+    how: SinglePackaging = "distilled"
     task: GradingTask
     prepare: PrepareParams
     training: TrainingParams
@@ -94,7 +96,7 @@ class StudentSpec(BaseModel):
     @property
     def name(self) -> str:
         """How messages call it."""
-        return "the student"
+        return "the student" if self.how == "distilled" else "the averaged grader"
 
 
 class LocatorSpec(BaseModel):

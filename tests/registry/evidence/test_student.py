@@ -32,7 +32,7 @@ def student(project: Project, monkeypatch: pytest.MonkeyPatch) -> Student:
     project.tracker.log_metrics(run, {"teachers.same_grade": 0.75})
     project.tracker.end_run(run)
     result = teacher.model_copy(update={"fold": 1, "folder": folder, "validation_loss": 0.125})
-    made = Student(result, (file_sha256(teacher.model),), run)
+    made = Student("distilled", result, (file_sha256(teacher.model),), run)
     outcome = replace(project.outcome, student=made)
     registered = register_again(project.plan, outcome, project.tracker, project.log, monkeypatch)
     assert (registered.version, registered.is_new) == ("2", True)
@@ -54,7 +54,7 @@ def test_the_record_names_the_student_and_its_teachers(project: Project, student
     told = recorded_student(record)
     assert told is not None
     assert told["digest"]["sha256"] == file_sha256(student.result.model)
-    assert told["name"] == "t/student-abc"
+    assert (told["name"], told["annotations"]["how"]) == ("t/student-abc", "distilled")
     teachers = [fold["digest"]["sha256"] for fold in recorded_folds(record)]
     assert (told["annotations"]["teachers"], len(teachers)) == (teachers, 1)
     assert (told["annotations"]["sameGrade"], told["annotations"]["divergence"]) == (0.75, 0.125)

@@ -192,7 +192,12 @@ def _packages() -> Iterable[Json]:
 def _student(student: Student) -> Json:
     """It has no fold, but teachers: the folds with these hashes."""
     facts = student.result.model_dump(mode="json", exclude={"fold", "validation_loss"})
-    told = {"teachers": list(student.teachers), "divergence": student.divergence, "sameGrade": student.same_grade}
+    told = {
+        "how": student.how,
+        "teachers": list(student.teachers),
+        "divergence": student.divergence,
+        "sameGrade": student.same_grade,
+    }
     return _trained(student.result.model, facts | told)
 
 

@@ -26,7 +26,7 @@ def recorded_folds(record: Json) -> list[Json]:
 
 
 def recorded_student(record: Json) -> Json | None:
-    """The grader that was distilled from the folds; nothing if they are packaged themselves."""
+    """The grader that was distilled or averaged from the folds; nothing if they are packaged themselves."""
     return next((each for each in _trained(record) if "teachers" in each["annotations"]), None)
 
 
@@ -67,9 +67,7 @@ def spot_check(
     if student is not None and folds == len(known):
         train(plan.student_spec(plan.params.training, results), student)
     elif student is not None:
-        tell(
-            f"the packaged grader is not compared: it was distilled from {len(known)} folds; give --folds {len(known)}"
-        )
+        tell(f"the packaged grader is not compared: it was made of {len(known)} folds; give --folds {len(known)}")
     return compared
 
 
