@@ -5,8 +5,9 @@
     python benchmarks/grader.py phantom FOLDER --locator LOCATORS/fold-1/model.safetensors [--sizes 50 100 200 400]
 
 LOCATORS is the folder of ``benchmarks/locator.py``, whose folds are kept, so that no study is graded where a locator looked
-that was trained on it. ``data`` has a baseline without any network beside it: gradient boosting over grey values and
-texture. Prints JSON; what was trained stays in FOLDER and is not trained again. Nothing else may run beside it.
+that was trained on it; or the file of one locator that has seen none of the studies, which are then three folds. ``data``
+has a baseline without any network beside it: gradient boosting over grey values and texture. Prints JSON; what was trained
+stays in FOLDER and is not trained again. Nothing else may run beside it.
 """
 
 import argparse
@@ -167,9 +168,7 @@ def measure_phantom(told: argparse.Namespace, training: TrainingParams) -> dict[
     table = {}
     for size in sorted(told.sizes):
         folder = told.folder / f"size-{size}"
-        split = folder / "split.csv"
-        folder.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame({"study_id": studies[:size], "fold": np.arange(size) % 3}).to_csv(split, index=False)
+        split = thirds(studies[:size], folder / "split.csv")
         predictions = cross_validated(task, train, split, training, 0, folder)
         graders = [load_grader(folder / f"seed-0-fold-{fold}" / "model.safetensors") for fold in range(3)]
         calibration = fit_calibration(task, known, predictions, COVERAGE)
@@ -189,12 +188,23 @@ def phantom_crops(folder: Path, studies: int, seed: int, locator: Locator, task:
     """Makes phantoms and packs their crops, where they are labelled and where the locator looked, once."""
     if not (folder / "located").is_dir():
         generate(folder / "phantom", studies, seed, False)
-        dataset = open_dataset(folder / "phantom", task)
-        pack_views(dataset, folder / "views", PrepareParams(), ViewParams())
-        packed = PackedViews(folder / "views")
-        found = [locate_views([locator], study, packed.stacks[study]) for study in packed.studies]
-        pack_both(dataset, folder, compare_points(pd.concat(found, ignore_index=True), packed, task))
+        locate_all(open_dataset(folder / "phantom", task), folder, locator)
     return folder
+
+
+def locate_all(dataset: RsnaDataset, folder: Path, locator: Locator) -> None:
+    """Packs the crops of studies that a locator has not seen, where they are labelled and where it looks."""
+    pack_views(dataset, folder / "views", PrepareParams(), ViewParams())
+    packed = PackedViews(folder / "views")
+    found = [locate_views([locator], study, packed.stacks[study]) for study in packed.studies]
+    pack_both(dataset, folder, compare_points(pd.concat(found, ignore_index=True), packed, dataset.task))
+
+
+def thirds(studies: Sequence[int], path: Path) -> Path:
+    """Writes studies as three folds, one after another."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"study_id": studies, "fold": np.arange(len(studies)) % 3}).to_csv(path, index=False)
+    return path
 
 
 def prior_per_cell(task: GradingTask, known: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
@@ -206,10 +216,15 @@ def prior_per_cell(task: GradingTask, known: pd.DataFrame, wanted: pd.DataFrame)
 
 
 def packed_data(told: argparse.Namespace) -> tuple[GradingTask, Path, Path]:
-    """Locates each study by the fold of the locators that has not seen it, and packs the crops, once."""
+    """Locates each study by a locator that has not seen it, and packs the crops, once."""
     task = load_task(told.task)
-    split = told.locators / "split.csv"
     crops = told.folder / "crops"
+    if told.locators.is_file():
+        if not (crops / "located").is_dir():
+            locate_all(open_dataset(told.dataset, task), crops, load_locator(told.locators))
+        studies = PackedCrops(crops / "labelled").index["study_id"].unique()
+        return task, crops, thirds(studies, told.folder / "split.csv")
+    split = told.locators / "split.csv"
     if not (crops / "located").is_dir():
         packed = PackedViews(told.locators / "views")
         found = [
