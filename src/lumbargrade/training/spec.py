@@ -25,8 +25,8 @@ HOST = "LUMBARGRADE_HOST"
 """Environment variable with the name that its machine goes by in a cluster."""
 
 
-class FoldSpec(BaseModel):
-    """Everything that training one fold of the grader depends on.
+class _CropsSpec(BaseModel):
+    """What making any grader depends on.
 
     Attributes:
         crops: Folder of the packed crops at labelled points.
@@ -34,12 +34,11 @@ class FoldSpec(BaseModel):
         split: Table of studies and folds (CSV).
         fold: The fold that validates; the others, but for the holdout, train.
         folder: Where the process writes.
-        files: SHA-256 of the files that ``training`` names: with other bytes it is another fold.
+        files: SHA-256 of the files that ``training`` names: with other bytes it is another grader.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["grader"] = "grader"
     task: GradingTask
     prepare: PrepareParams
     training: TrainingParams
@@ -50,6 +49,12 @@ class FoldSpec(BaseModel):
     seed: int
     folder: Path
     files: dict[str, str] = Field(default_factory=dict)
+
+
+class FoldSpec(_CropsSpec):
+    """Everything that training one fold of the grader depends on."""
+
+    kind: Literal["grader"] = "grader"
 
     @property
     def name(self) -> str:
@@ -66,32 +71,20 @@ class Teacher(BaseModel):
     sha256: str
 
 
-class StudentSpec(BaseModel):
+class StudentSpec(_CropsSpec):
     """Everything that making one grader that answers as several do together depends on.
+
+    All crops outside the holdout train: its fold is the number after the last, which no study has. ``training`` is the
+    teachers', but for the epochs.
 
     Attributes:
         how: Whether it learns their answers, or gets the mean of their weights.
-        training: Of the teachers, but for the epochs.
-        crops, located, split, folder, files: As of a fold; all crops outside the holdout train.
-        fold: The number after the last fold's: no study has it, so none is left out. It draws other random numbers.
         teachers: The graders that it shall answer as, in the order of their folds.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["student"] = "student"
     how: SinglePackaging = "distilled"
-    task: GradingTask
-    prepare: PrepareParams
-    training: TrainingParams
-    crops: Path
-    located: Path | None = None
-    split: Path
-    fold: int
-    seed: int
     teachers: tuple[Teacher, ...] = Field(min_length=1)
-    folder: Path
-    files: dict[str, str] = Field(default_factory=dict)
 
     @property
     def name(self) -> str:
