@@ -370,7 +370,8 @@ def test_a_full_disk_is_told_as_such_and_the_next_run_goes_on(spec: FoldSpec) ->
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     told = (spec.folder / ERROR).read_text(encoding="utf-8")
-    assert told == "fold 0: File too large; mend this and run again: it goes on"
+    full = spec.folder / "checkpoint.pt"
+    assert told == f"fold 0: File too large ({full}); mend this and run again: it goes on"
     assert not list(spec.folder.glob(".*")), "nothing half written is left"
     assert fold.main(spec.folder) == 0
     assert read_result(spec.folder) is not None
