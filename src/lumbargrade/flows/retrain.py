@@ -57,7 +57,6 @@ from lumbargrade.task import GradingTask, load_task, save_task
 from lumbargrade.training.cluster import ADDRESS, join_cluster, run_on_cluster
 from lumbargrade.training.crossval import OnEpoch, run_fold
 from lumbargrade.training.devices import find_devices
-from lumbargrade.training.distilling import distil
 from lumbargrade.training.locating import LocatorPlan, save_located, train_locators
 from lumbargrade.training.named_files import check_files
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, SearchProgress
@@ -65,6 +64,7 @@ from lumbargrade.training.pool import FoldFuture, FoldPool
 from lumbargrade.training.search import run_search
 from lumbargrade.training.search_plots import PLOTS
 from lumbargrade.training.spec import AnySpec, FoldResult
+from lumbargrade.training.students import make_student
 from lumbargrade.training.suspects import count_suspects
 from lumbargrade.training.tracking import Tracker
 
@@ -279,7 +279,7 @@ def unite_folds(plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker) -> S
     doing = "distilling" if plan.params.package.graders == "distilled" else "averaging"
     _tell(f"{doing} {len(outcome.folds)} folds of trial {outcome.trial} into one grader")
     with fold_pool(plan.params.training.threads, plan.params.folds_per_device) as pool, bar("epochs") as show:
-        return distil(plan, outcome, tracker, pool, _tell, show)
+        return make_student(plan, outcome, tracker, pool, _tell, show)
 
 
 def _told(now: SearchProgress) -> str:

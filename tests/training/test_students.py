@@ -1,6 +1,5 @@
-"""Distilling a real small trial, or averaging it: in a process of its own, once, beside the folds, with an account in MLflow."""
+"""One grader in place of a real small trial's folds: made once, in its own process, beside them, with an account in MLflow."""
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +14,16 @@ from lumbargrade.params import Params
 from lumbargrade.task import GradingTask
 from lumbargrade.training.crossval import OnEpoch
 from lumbargrade.training.devices import Device
-from lumbargrade.training.distilling import distil
 from lumbargrade.training.fit import train_fold
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
 from lumbargrade.training.pool import FoldPool, local_pool
 from lumbargrade.training.spec import AnySpec, FoldResult, FoldSpec
+from lumbargrade.training.students import make_student
 from lumbargrade.training.tracking import Tracker
 
 from .conftest import PREPARE
 
 CPU = (Device("cpu", "", 1),)
-Distil = Callable[..., SearchOutcome]
 
 
 @pytest.fixture
@@ -79,7 +77,7 @@ def outcome(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
 
 def made(plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker, told: list[str] | None = None) -> Student:
     with local_pool(CPU) as pool:
-        student = distil(plan, outcome, tracker, pool, [].append if told is None else told.append).student
+        student = make_student(plan, outcome, tracker, pool, [].append if told is None else told.append).student
     assert student is not None
     return student
 
@@ -116,7 +114,7 @@ def test_an_average_lies_beside_the_folds_and_beside_a_student_of_theirs(
     told: list[str] = []
     shown: list[tuple[int, int]] = []
     with local_pool(CPU) as pool:
-        average = distil(averaging, outcome, tracker, pool, told.append, lambda *now: shown.append(now)).student
+        average = make_student(averaging, outcome, tracker, pool, told.append, lambda *now: shown.append(now)).student
     assert average is not None and shown == [(1, 1)]
     student = made(plan, outcome, tracker)
     assert average.result.folder.parent == student.result.folder.parent == outcome.folds[0].folder.parent
@@ -157,7 +155,7 @@ def test_a_student_that_fails_is_told_and_its_run_is_closed(
         return future
 
     with pytest.raises(LumbargradeError, match="the student: its process was killed by signal 9"):
-        distil(plan, outcome, tracker, FoldPool(submit, 1))
+        make_student(plan, outcome, tracker, FoldPool(submit, 1))
     (run,) = tracker.client.search_runs([tracker.experiment_id], "tags.`lumbargrade.kind` = 'student'")
     assert run.info.status == "FAILED"
     assert made(plan, outcome, tracker).run_id == run.info.run_id

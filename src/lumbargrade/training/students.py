@@ -10,7 +10,7 @@ from lumbargrade.training.spec import AnySpec, Epoch
 from lumbargrade.training.tracking import Tracker
 
 
-def distil(
+def make_student(
     plan: SearchPlan,
     outcome: SearchOutcome,
     tracker: Tracker,
@@ -18,10 +18,10 @@ def distil(
     tell: Callable[[str], None] = print,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SearchOutcome:
-    """Distils a search's best trial, or averages its weights, unless it is done, and returns the outcome with the student.
+    """Distils or averages the folds of a search's best trial, unless it is done, and returns the outcome with the student.
 
     Args:
-        pool: Trains it.
+        pool: Makes it.
         tell: Told a line at the end.
         on_progress: Told the epochs that are done, and those that there are, after each.
 
