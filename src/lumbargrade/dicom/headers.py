@@ -1,9 +1,9 @@
 """Headers of images: what is needed to order slices, place them in the patient and choose among them.
 
-No tag that says who the patient is is read.
+Who the patient is is not kept: a digest of it tells files of two patients apart within this process.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +13,23 @@ from pydicom.tag import Tag
 from lumbargrade.dicom.contrast import Contrast, read_contrast
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
+from lumbargrade.dicom.identity import IDENTITY_TAGS, PatientMark, mark_patient
+from lumbargrade.dicom.modality import read_modality
 from lumbargrade.dicom.parse import parse_header, parsing
 
 __all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
 
 _TAGS = [
     Tag(keyword) for keyword in (
-        "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "SeriesDescription",
+        "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber",
+        "InstanceNumber", "SeriesDescription",
         "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
         "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
         "EchoTime", "RepetitionTime", "InversionTime", "SharedFunctionalGroupsSequence",
         "PerFrameFunctionalGroupsSequence",
     )
 ]  # fmt: skip
+_TAGS += IDENTITY_TAGS
 
 MAX_FRAMES = 10_000
 """Frames of a file; no MR series has more."""
@@ -42,6 +46,7 @@ class SliceHeader:
 
     Attributes:
         frame: Number of the frame in its file, from 0; None for a file of one slice.
+        modality: As the header has it, or as the SOP class tells it; empty if neither does.
         transfer_syntax: UID of the encoding; empty for a file without File Meta Information.
         thickness: mm.
         plane_known: Whether position, orientation and spacing were all there; else defaults stand in, with slices in
@@ -49,6 +54,7 @@ class SliceHeader:
         field_strength: Tesla.
         contrast: The weighting, if the header tells.
         echo_time, repetition_time: ms.
+        frame_of_reference: FrameOfReferenceUID: only positions of one frame of reference can be compared.
     """
 
     path: Path
@@ -68,6 +74,9 @@ class SliceHeader:
     contrast: Contrast | None = None
     echo_time: float | None = None
     repetition_time: float | None = None
+    series_number: int | None = None
+    frame_of_reference: str = ""
+    patient: PatientMark = field(default=PatientMark(), repr=False)
 
 
 def read_headers(path: Path) -> list[SliceHeader]:
@@ -105,12 +114,12 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
     return SliceHeader(
         path=path,
         frame=frame,
-        study_uid=str(dataset.get("StudyInstanceUID") or ""),
-        series_uid=str(dataset.get("SeriesInstanceUID") or ""),
-        sop_uid=str(dataset.get("SOPInstanceUID") or ""),
+        study_uid=_uid(dataset, "StudyInstanceUID"),
+        series_uid=_uid(dataset, "SeriesInstanceUID"),
+        sop_uid=_uid(dataset, "SOPInstanceUID"),
         instance_number=number,
         series_description=description,
-        modality=str(dataset.get("Modality") or ""),
+        modality=read_modality(dataset),
         transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID") or ""),
         plane=plane,
         thickness=thickness,
@@ -120,7 +129,14 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         contrast=read_contrast(description, echo, repetition, _positive(dataset.get("InversionTime"))),
         echo_time=echo,
         repetition_time=repetition,
+        series_number=_integer(dataset.get("SeriesNumber")),
+        frame_of_reference=_uid(dataset, "FrameOfReferenceUID"),
+        patient=mark_patient(dataset),
     )
+
+
+def _uid(dataset: Dataset, keyword: str) -> str:
+    return str(dataset.get(keyword) or "").strip(" \0")
 
 
 def _plane(

@@ -76,13 +76,15 @@ def parse_header(path: Path, tags: list[BaseTag]) -> Dataset:
         tags: What is needed.
 
     Raises:
-        UnreadableFile: It is no DICOM file, is damaged, or would inflate beyond :data:`MAX_INFLATED`.
+        UnreadableFile: It is no DICOM file, is damaged, ends before its pixels, or would inflate beyond :data:`MAX_INFLATED`.
         NotAnImage: It holds no image.
     """
     with parsing(path):
         with path.open("rb") as file:
-            _refuse_bomb(file, path)
+            refuse_bomb(file, path)
             dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(tags))
+            syntax = dataset.file_meta.get("TransferSyntaxUID")
+            cut = syntax != DeflatedExplicitVRLittleEndian and not file.read(1)
         if not dataset.get("Rows") or not dataset.get("Columns"):
             if (
                 dataset.get("SOPClassUID")
@@ -97,11 +99,17 @@ def parse_header(path: Path, tags: list[BaseTag]) -> Dataset:
             raise ValueError("negative size")
         if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
             raise UnreadableFile(f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has")
+        if cut:
+            raise UnreadableFile(f"{path.name} ends before its pixels; send it again")
         return dataset
 
 
-def _refuse_bomb(file: BinaryIO, path: Path) -> None:
-    """Inflates a deflated file up to the limit before pydicom inflates it without one."""
+def refuse_bomb(file: BinaryIO, path: Path) -> None:
+    """Inflates a deflated file up to the limit before pydicom inflates it without one.
+
+    Raises:
+        UnreadableFile: It would inflate beyond :data:`MAX_INFLATED`.
+    """
     read_preamble(file, force=True)
     meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 2)
     if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:

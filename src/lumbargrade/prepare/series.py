@@ -1,5 +1,6 @@
 """The images of one series, decoded when they are asked for, with one grey scale for all of them."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import cached_property
@@ -40,13 +41,15 @@ class SeriesImages:
         that lies where another one lies, and gave way to it, is found as the other one.
 
         Raises:
-            InputError: No slice has this instance number.
+            InputError: No slice has this instance number, or several have it.
         """
-        by_name = (header for header, number in self.numbers.items() if number == instance_number)
-        by_header = (header for header in self._headers if header.instance_number == instance_number)
-        wanted = next(by_name, None) or next(by_header, None)
-        if wanted is None:
+        by_name = [header for header, number in self.numbers.items() if number == instance_number]
+        found = by_name or [header for header in self._headers if header.instance_number == instance_number]
+        if not found:
             raise InputError(f"instance {instance_number} is not among the series' images")
+        if len(found) > 1:
+            raise InputError(f"instance {instance_number} is the number of {len(found)} of the series' images")
+        wanted = found[0]
         places = [(stack, index) for stack in self.stacks for index in range(len(stack.slices))]
         same = (place for place in places if place[0].slices[place[1]] is wanted)
         return next(same, None) or min(places, key=lambda place: _apart(place[0].slices[place[1]], wanted))
@@ -113,11 +116,21 @@ def open_series(folder: Path, percentiles: tuple[float, float]) -> SeriesImages:
 
 
 def _numbers(headers: list[SliceHeader]) -> dict[SliceHeader, int]:
-    """By what number each slice is called: that of its file or its frame, else its header's, else its place."""
-    numbers = {header: _own_number(header) for header in headers}
-    if len(set(numbers.values())) == len(headers):
-        return {header: number or 0 for header, number in numbers.items()}
-    return {header: place for place, header in enumerate(headers, start=1)}
+    """By what number each slice is called: that of its file or its frame, else its header's.
+
+    Files of several folders may share a number. Then none of them has it, and they are called by numbers that no file
+    and no header has.
+    """
+    own = {header: _own_number(header) for header in headers}
+    count = Counter(own.values())
+    unheard = 1 + max(
+        [number for number in own.values() if number is not None] + [h.instance_number or 0 for h in headers]
+    )
+    numbers = {}
+    for place, header in enumerate(headers):
+        number = own[header]
+        numbers[header] = number if number is not None and count[number] == 1 else unheard + place
+    return numbers
 
 
 def _own_number(header: SliceHeader) -> int | None:

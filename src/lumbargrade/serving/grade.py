@@ -39,7 +39,7 @@ class _OpenStudy:
     def images(self, series: int | str) -> SeriesImages:
         key = self.study.key(series)
         if key is None:
-            raise InputError(f"series {series} of {POINTS} is not among the study's images")
+            raise InputError(f"series {series} of {POINTS} is not one of the study's series")
         if key not in self._images:
             self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
         return self._images[key]
@@ -53,6 +53,7 @@ class _OpenStudy:
         return [
             stack
             for key, headers in self.study.series.items()
+            if key not in self.study.torn
             for stack in view_series(key, self.images(key), _told_contrast(headers), views)
         ]
 
@@ -135,15 +136,17 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
             for row in model.calibration.sets(task, graded)
         ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
-    notes = "; ".join(located.notes) or None
+    notes = [*study.notes, *located.notes]
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
-        records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
+        records.append(
+            {**record, "notes": "; ".join(notes) or None, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))}
+        )
     answer = pd.DataFrame(records, dtype=object)
-    return GradedStudy(answer, found.points, opened, embedding, len(located.notes))
+    return GradedStudy(answer, found.points, opened, embedding, len(notes))
 
 
 def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:

@@ -1,6 +1,7 @@
 """Opens a study from a zip or a folder of DICOM files, with the points to grade if it carries any.
 
-A zip comes from anybody: its size is bounded, and no name in it is ever used as a path.
+A zip comes from anybody: its size is bounded, and no name in it is ever used as a path. Headers alone decide which images
+are one study and one series; only :data:`POINTS` may name series and instances by the numbers of folders and files.
 """
 
 import io
@@ -17,8 +18,13 @@ import pandas as pd
 
 from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dataset.tables import read_points
-from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
+from lumbargrade.dicom.grouping import group_series
+from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.magic import START_BYTES
+from lumbargrade.dicom.probe import may_be_dicom
 from lumbargrade.errors import InputError
+from lumbargrade.serving.contents import describe_losses, describe_torn, read_contents, select_study
+from lumbargrade.serving.series_keys import key_series
 from lumbargrade.task import GradingTask
 
 _OTHERS = "files"
@@ -31,22 +37,33 @@ MAX_RATIO = 200
 
 @dataclass(frozen=True)
 class Study:
-    """The readable images of a study.
+    """The readable MR images of one study.
 
     Attributes:
         study_id: As the points name it, else the folder, else the study's UID.
-        series: Image headers by series: RSNA's number where the folder has one, else the series' UID.
-        points: What to grade where, as the coordinates table has it; nothing if the study carries none.
+        series: Image headers by series: RSNA's number where its folder holds the series and nothing else, else the UID.
+        points: What to grade where, as the coordinates table has it; None if the study carries none.
+        notes: Sentences on files that were left out or could not be read, and on series that are not graded on.
+        numbers: Keys of ``series`` by RSNA's numbers, where a number names one series; None where it names several.
+        torn: Keys of single slices of which it is not known what series they are of; no place is looked for there.
     """
 
     study_id: str
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+    numbers: dict[str, str | None] = field(default_factory=dict)
+    torn: frozenset[str] = frozenset()
 
     def key(self, series_id: int | str) -> str | None:
-        """How ``series`` calls a series that is given by RSNA's number, or by its key."""
+        """How ``series`` calls a series that is given by RSNA's number, or by its key; None if that is not one series."""
         wanted = str(series_id)
-        return next((key for key in self.series if key == wanted or key.endswith(f".{wanted}")), None)
+        if wanted in self.series:
+            return wanted
+        if wanted in self.numbers:
+            return self.numbers[wanted]
+        ending = [key for key in self.series if key.endswith(f".{wanted}")]
+        return ending[0] if len(ending) == 1 else None
 
 
 @contextmanager
@@ -57,7 +74,7 @@ def open_study(source: Path | bytes, task: GradingTask) -> Iterator[Study]:
         source: A folder, a zip file, or a zip's bytes.
 
     Raises:
-        InputError: It is none of these, is too large, or holds no image.
+        InputError: It is none of these, is too large, holds no MR image, or images of several studies or patients.
     """
     if isinstance(source, Path) and source.is_dir():
         yield _read_folder(source, task, source.name)
@@ -98,15 +115,23 @@ def check_archive(archive: zipfile.ZipFile, max_files: int | None = None) -> lis
 
 
 def _unpack(source: Path | bytes, folder: Path) -> None:
-    """Unpacks a zip under names of our own: numbers where RSNA's layout has them, counters elsewhere."""
+    """Unpacks a zip's DICOM files under names of our own; files of one folder stay together."""
     with opened_archive(source) as archive:
+        places: dict[PurePosixPath, str] = {}
         for count, entry in enumerate(check_archive(archive)):
-            target = folder / _own_name(PurePosixPath(entry.filename), count)
-            if target.exists():  # two folders of one number in different places
-                target = folder / _OTHERS / f"f{count}.dcm"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(entry) as packed, target.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
+            name = PurePosixPath(entry.filename)
+            place = places.setdefault(name.parent, str(len(places)))
+            target = folder / _own_name(name, place, count)
+            if target.exists():  # the zip has one name twice
+                target = folder / place / _OTHERS / f"f{count}.dcm"
+            with archive.open(entry) as packed:
+                start = packed.read(START_BYTES)
+                if name.name != POINTS and not may_be_dicom(start, name.suffix):
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as unpacked:
+                    unpacked.write(start)
+                    shutil.copyfileobj(packed, unpacked)
 
 
 def _check_size(entries: list[zipfile.ZipInfo], max_files: int) -> None:
@@ -121,33 +146,25 @@ def _check_size(entries: list[zipfile.ZipInfo], max_files: int) -> None:
         )
 
 
-def _own_name(name: PurePosixPath, count: int) -> str:
+def _own_name(name: PurePosixPath, place: str, count: int) -> str:
+    """Numbers where RSNA's layout has them, counters elsewhere, in a folder for each folder of the zip."""
     if name.name == POINTS:
         return POINTS
     series = name.parent.name
     if series.isdecimal() and name.stem.isdecimal():
-        return f"{int(series)}/{int(name.stem)}.dcm"
-    return f"{_OTHERS}/f{count}.dcm"
+        return f"{place}/{int(series)}/{int(name.stem)}.dcm"
+    return f"{place}/{_OTHERS}/f{count}.dcm"
 
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
-    folders: dict[Path, list[SliceHeader]] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != POINTS):
-        try:
-            headers = read_headers(path)
-        except UnreadableFile:
-            continue
-        folders.setdefault(path.parent, []).extend(headers)
-    if not folders:
-        raise InputError("the study holds no DICOM image that can be read")
-    series: dict[str, list[SliceHeader]] = {}
-    for place, headers in folders.items():
-        is_series = place.name.isdecimal() and len({header.series_uid for header in headers}) == 1
-        for header in headers:
-            series.setdefault(place.name if is_series else header.series_uid, []).append(header)
-    uid = next((header.study_uid for headers in series.values() for header in headers if header.study_uid), "")
+    contents = read_contents(folder, skip=POINTS)
+    headers, notes = select_study(contents.headers)
+    groups = group_series(headers)
+    series, numbers, torn = key_series(groups)
+    notes += describe_losses(contents, groups) + describe_torn(groups)
     points = read_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
-    return Study(_study_id(points, name, uid), series, points)
+    study_id = _study_id(points, name, headers[0].study_uid)
+    return Study(study_id, series, points, notes, numbers, torn)
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:
