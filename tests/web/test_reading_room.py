@@ -133,7 +133,7 @@ def test_what_is_no_study_is_refused_in_clear_words(
         "The study's zip is encrypted.": encrypted(study.read_bytes()),
         "which no real study does.": bomb(),
         "Send one study at a time.": bytes(_LARGEST_UPLOAD + 1),
-        "The upload holds CT images, not MR.": zip_of(**{"1.dcm": edited(loose[0], Modality="CT")}),
+        "The study holds CT images, not MR.": zip_of(**{"1.dcm": edited(loose[0], Modality="CT")}),
     }
     for words, content in cases.items():
         path = tmp_path / "upload.zip"

@@ -121,22 +121,26 @@ def _numbers(headers: list[SliceHeader]) -> dict[SliceHeader, int]:
     Files of several folders may share a number. Then none of them has it, and they are called by numbers that no file
     and no header has.
     """
-    own = {header: _own_number(header) for header in headers}
-    count = Counter(own.values())
-    unheard = 1 + max(
-        [number for number in own.values() if number is not None] + [h.instance_number or 0 for h in headers]
-    )
+    by_file = Counter(number for header in headers if (number := _file_number(header)) is not None)
+    by_header = Counter(header.instance_number for header in headers if _file_number(header) is None)
+    free = 1 + max([*by_file, *(header.instance_number or 0 for header in headers)])
     numbers = {}
     for place, header in enumerate(headers):
-        number = own[header]
-        numbers[header] = number if number is not None and count[number] == 1 else unheard + place
+        number = _file_number(header)
+        if number is None:
+            number = header.instance_number
+            unique = number is not None and by_header[number] == 1 and number not in by_file
+        else:
+            unique = by_file[number] == 1
+        numbers[header] = number if number is not None and unique else free + place
     return numbers
 
 
-def _own_number(header: SliceHeader) -> int | None:
+def _file_number(header: SliceHeader) -> int | None:
+    """The number of a frame in its file, or else of a file as its name tells it."""
     if header.frame is not None:
         return header.frame + 1
-    return int(header.path.stem) if header.path.stem.isdecimal() else header.instance_number
+    return int(header.path.stem) if header.path.stem.isdecimal() else None
 
 
 def _apart(one: SliceHeader, other: SliceHeader) -> tuple[bool, float]:

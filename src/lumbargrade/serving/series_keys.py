@@ -25,9 +25,9 @@ def key_series(groups: Sequence[SeriesGroup]) -> KeyedSeries:
             owners[number].append(place)
     keys: list[str] = []
     for place, group in enumerate(groups):
-        number = _sole_number(group)
-        sole = number is not None and owners[number] == [place] and number not in keys
-        keys.append(number if sole and number else _free(group.uid, groups, keys))
+        own = _sole_number(group)
+        is_key = own is not None and owners[own] == [place] and own not in keys and _tells_instances(group)
+        keys.append(own if own is not None and is_key else _free(group.uid, groups, keys))
     numbers = {
         number: keys[places[0]] if len(places) == 1 and _tells_instances(groups[places[0]]) else None
         for number, places in owners.items()

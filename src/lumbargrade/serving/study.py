@@ -61,7 +61,8 @@ class Study:
         if wanted in self.series:
             return wanted
         if wanted in self.numbers:
-            return self.numbers[wanted]
+            key = self.numbers[wanted]
+            return key if key in self.series else None
         ending = [key for key in self.series if key.endswith(f".{wanted}")]
         return ending[0] if len(ending) == 1 else None
 

@@ -8,12 +8,12 @@ from typing import Protocol
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder, NeedData
 
-from lumbargrade.web.decode import UPLOAD, looks_like_dicom
+from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
+from lumbargrade.web.decode import UPLOAD
 from lumbargrade.web.problems import Refusal
 
 _CHUNK = 1 << 20
 _PART = "part"
-_START = 132
 _MOST_BUFFERED = 4 << 20
 """Of bytes that are not a file's: a part's head is never that long."""
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -45,7 +45,7 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
                         received += len(chunk)
                         if received > max_bytes:
                             raise too_large(max_bytes)
-                        start += chunk[: _START - len(start)]
+                        start += chunk[: START_BYTES - len(start)]
                         file.write(chunk)
                 if start.startswith(_ZIP):
                     zips += 1
