@@ -74,11 +74,29 @@ def end_group(leader: int, seconds: float, process: subprocess.Popen[bytes] | No
     if seconds:
         _signal_group(leader, signal.SIGTERM)
         give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up and _group_lives(leader, process):
+        while time.monotonic() < give_up and group_lives(leader, process):
             time.sleep(0.1)
     _signal_group(leader, signal.SIGKILL)
     if process is not None:
         process.wait()
+
+
+def group_lives(leader: int, process: subprocess.Popen[bytes] | None = None) -> bool:
+    """Whether a process of a group lives; a dead one that nobody has asked for does not count.
+
+    Args:
+        leader: Number of the process that leads the group; it may have died before the others.
+        process: The leader, if it is a child of this process.
+    """
+    if process is not None and process.poll() is None:
+        return True
+    for pid in psutil.pids():
+        try:
+            if os.getpgid(pid) == leader and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                return True
+        except (OSError, psutil.Error):
+            continue
+    return False
 
 
 def listens_at(pid: int, port: int) -> bool:
@@ -95,8 +113,7 @@ def ended_words(code: int) -> str:
     """How a process ended, by the code that Python has for it."""
     if code >= 0:
         return f"ended with exit code {code}"
-    memory = ", perhaps as memory ran out" if -code == signal.SIGKILL else ""
-    return f"was killed by signal {-code}{memory}"
+    return f"was killed by signal {-code}"
 
 
 def _ports(process: psutil.Process) -> set[int]:
@@ -122,19 +139,6 @@ def _end_guard(guard: subprocess.Popen[bytes]) -> None:
     guard.wait()
     if guard.stdin is not None:
         guard.stdin.close()
-
-
-def _group_lives(leader: int, process: subprocess.Popen[bytes] | None) -> bool:
-    """Whether a process of the group lives; the dead whom nobody has asked for do not count."""
-    if process is not None and process.poll() is None:
-        return True
-    for pid in psutil.pids():
-        try:
-            if os.getpgid(pid) == leader and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                return True
-        except (OSError, psutil.Error):
-            continue
-    return False
 
 
 def _signal_group(leader: int, number: int) -> None:
