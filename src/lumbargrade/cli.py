@@ -95,7 +95,9 @@ def run(
             Console().print(report)
         raise typer.Exit(1 if report.problems else 0)
     from lumbargrade.flows.retrain import retrain
+    from lumbargrade.flows.temporary_server import end_server_with_this_process
 
+    end_server_with_this_process()
     summary = retrain(params, commit, allow_dirty)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 

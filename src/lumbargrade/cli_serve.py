@@ -78,7 +78,8 @@ def serve(
         raise InputError("--dicom-port and --report-to belong together; give both or neither")
 
     from lumbargrade.flows.watch import say
-    from lumbargrade.serving.server import served_champion
+    from lumbargrade.serving.kept import kept_server
+    from lumbargrade.serving.server import free_port, running_champion
     from lumbargrade.task import load_task
     from lumbargrade.web.api import ModelPage
     from lumbargrade.web.app import create_app
@@ -96,11 +97,14 @@ def serve(
             if found.read_task() != grading_task:
                 raise InputError(f"{found.uri} was not trained for task {task}; give its own with --task")
             say(f"starting {found.uri}")
-        by_alias = model is None or model.endswith("@champion")
+        number = None if model is None or model.endswith("@champion") else found.page.version
+        served_at = model_port or free_port()  # the same whenever it is started again, as the page asks there
         settings = WebSettings(
             task=grading_task,
             model_url=(
-                stack.enter_context(served_champion(task, None if by_alias else found.page.version, model_port))
+                stack.enter_context(
+                    kept_server(lambda: running_champion(task, number, served_at), "the model server", say, echo=True)
+                ).address
                 if with_model_url is None
                 else with_model_url.rstrip("/")
             ),

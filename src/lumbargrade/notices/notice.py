@@ -60,6 +60,13 @@ def _drift(about: str, told: Payload) -> str:
     return f"What {told.get('model', about)} is asked has drifted since {str(told.get('since'))[:16].replace('T', ' ')}"
 
 
+def _ended(about: str, told: Payload, how: str) -> str:
+    if not told.get("deployment"):
+        return f"The flow run {about} {how}"
+    error = f" by {told['error']}" if told.get("error") else ""
+    return f"{told['deployment']} {how}{error} (flow run {about})"
+
+
 _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
     "lumbargrade.gate": (_gate, ("model", "version", "decision", "reason", "champion", "approve")),
     "lumbargrade.retrained": (
@@ -74,8 +81,12 @@ _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
         lambda about, told: f"{about} is not what was signed",
         ("model", "faults"),
     ),
-    "prefect.flow-run.Failed": (lambda about, told: f"The flow run {about} failed", ()),
-    "prefect.flow-run.Crashed": (lambda about, told: f"The flow run {about} crashed", ()),
+    "lumbargrade.given-up": (
+        lambda about, told: f"{about} has failed too often and is not tried again by itself; look at its log",
+        ("deployment", "run", "crashes", "tries"),
+    ),
+    "prefect.flow-run.Failed": (lambda about, told: _ended(about, told, "failed"), ("deployment", "run", "error")),
+    "prefect.flow-run.Crashed": (lambda about, told: _ended(about, told, "crashed"), ("deployment", "run", "error")),
     "lumbargrade.test": (lambda about, told: "Notices of Lumbargrade arrive", ()),
 }
 """An event's sentence, and what of its payload is told; nothing else leaves the machine."""

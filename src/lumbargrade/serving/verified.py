@@ -9,7 +9,7 @@ from lumbargrade.registry.contract import registered_name, version_uri
 from lumbargrade.registry.evidence.verify import LOG_PART, Problem, version_problems
 from lumbargrade.registry.models import champion_version
 from lumbargrade.registry.versions import get_version, open_registry
-from lumbargrade.serving.server import served_model
+from lumbargrade.serving.server import ScoringServer, running_model
 from lumbargrade.task import GradingTask
 
 SERVE_START = "serve start"
@@ -49,8 +49,8 @@ def check_version(task: GradingTask, version: str, as_champion: bool = False) ->
 @contextmanager
 def served_version(
     task: GradingTask, version: str, as_champion: bool = False, port: int | None = None
-) -> Iterator[str]:
-    """Serves a version on this machine as long as the context lasts; yields the server's address.
+) -> Iterator[ScoringServer]:
+    """Serves a version on this machine as long as the context lasts.
 
     Args:
         as_champion: Whether it serves because it is champion.
@@ -62,8 +62,8 @@ def served_version(
     check_version(task, version, as_champion)
     uri = version_uri(registered_name(task), version)
     AuditLog().append(SERVE_START, uri, {})
-    with served_model(uri, port) as address:
-        yield address
+    with running_model(uri, port) as server:
+        yield server
 
 
 def _refusal(name: str, version: str, problem: Problem, as_champion: bool) -> str:
