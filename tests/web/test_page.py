@@ -89,7 +89,7 @@ def test_a_study_is_dropped_graded_and_read(page: Page) -> None:
     expect(page.get_by_role("region", name="Notes on this study")).to_contain_text("one too high or too low")
     expect(page.get_by_role("button", name="L4/L5 Severe spinal canal stenosis")).to_be_visible()
     expect(page.get_by_role("gridcell", name="not graded")).to_have_count(1)
-    expect(page.get_by_text("Not graded (1 cell): the level is not in the axial images")).to_be_visible()
+    expect(page.get_by_text("Not graded (1 site): the level is not in the axial images")).to_be_visible()
 
 
 def test_a_reload_finds_the_study_again(reading: Page) -> None:

@@ -22,7 +22,7 @@ describe('what is wrong', () => {
   it.each([
     [413, 'The upload is too large.'],
     [429, 'Too many requests at once.'],
-    [404, 'This is not here (any more).'],
+    [404, 'This is no longer on the server.'],
     [500, 'The server could not do this.'],
   ])('is told in plain words where %i has no body of ours', (status, what) => {
     expect(problemOf(refusalOf(status, null)).what).toBe(what);
