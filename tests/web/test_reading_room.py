@@ -169,7 +169,7 @@ def test_the_reading_room_goes_and_comes_back(page: Page, study: Path, room: Swi
     page.get_by_role("button", name="Ask now").click()
     expect(away).to_be_hidden()
     page.reload()  # a study is kept by the server that had it alone
-    expect(page.get_by_role("alert")).to_contain_text("This study is not here (any more).")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This study has been deleted")
 
 
 def _download(page: Page, name: str, folder: Path) -> Path:
