@@ -5,13 +5,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
-from lumbargrade.serving.server import free_port
+from lumbargrade.serving.kept import kept_server
+from lumbargrade.serving.server import free_port, running_champion
 
 from ..registry.evidence.conftest import Project, project, whole
 from .scoring import wait_until
@@ -86,3 +88,18 @@ def test_a_version_that_was_altered_meanwhile_is_not_served_again(project: Proje
         found.worker.kill()
         wait_until(lambda: found.said("cannot be started again, and grades nothing: version 1 of"), 180)
         assert found.said("it is not what was signed") and found.status() == 503
+
+
+def test_a_model_server_that_is_killed_below_the_page_is_replaced_at_its_address(project: Project) -> None:
+    port, said = free_port(), list[str]()
+    begin = partial(running_champion, "rsna2024", None, port)
+    with kept_server(begin, "the model server", said.append, echo=True) as server:
+        front = next(each for each in psutil.Process().children() if "serve" in each.cmdline())
+        below = front.children(recursive=True)
+        front.kill()
+        wait_until(lambda: "the model server answers again" in said, 180)
+        wait_until(lambda: said.count("version 1 answers") == 2)  # its own lines are passed on
+        assert requests.get(f"http://127.0.0.1:{port}/ping", timeout=60).headers["x-model-version"] == "1"
+        assert server.address == f"http://127.0.0.1:{port}"
+        assert psutil.wait_procs(below, timeout=60)[1] == []
+    assert any("the model server: its process was killed by signal 9" in line for line in said)
