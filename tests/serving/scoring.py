@@ -79,8 +79,8 @@ class Crew:
         wait_until(self._asked.exists)
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 60
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    give_up = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < give_up
         time.sleep(0.02)

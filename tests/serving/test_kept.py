@@ -102,15 +102,18 @@ with running_server(sys.argv[2:], int(sys.argv[1]), "a test") as server:
 """
 
 
-def test_a_server_ends_with_whoever_started_it_even_if_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("between", [0, 1], ids=["below it", "below what is below it"])
+def test_a_server_ends_with_whoever_started_it_even_if_that_is_killed(tmp_path: Path, between: int) -> None:
     port = free_port()
-    command = [sys.executable, "-c", KEEPS, str(port), "-c", WORKER, str(port), str(tmp_path / "asked")]
+    keeps = ["-c", KEEPS, str(port)]
+    command = [sys.executable, *keeps, *(keeps * between), "-c", WORKER, str(port), str(tmp_path / "asked")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        server = psutil.Process(int(parent.stdout.readline()))
-        guards = [each for each in psutil.Process(parent.pid).children() if each.pid != server.pid]
+        assert parent.stdout.readline()
+        family = psutil.Process(parent.pid).children(recursive=True)
         parent.kill()
-    assert psutil.wait_procs([server, *guards], timeout=60)[1] == []
+    assert len(family) == 2 * (between + 1), "a server and its guard, each"
+    assert psutil.wait_procs(family, timeout=60)[1] == []
 
 
 def test_a_guard_is_gone_when_its_server_is(crew: Crew) -> None:

@@ -140,7 +140,7 @@ class Front:
     def _say(self, line: str) -> None:
         try:
             self._tell(line)
-        except (OSError, ValueError):  # a full disk, a closed terminal: no reason to follow no more
+        except (OSError, ValueError):  # a full disk or a closed terminal must not end the following
             return
 
     def _waits(self, wanted: str) -> bool:
@@ -158,7 +158,8 @@ class Front:
         except Exception as error:
             self._refused = self._refuse(wanted)
             self._say(
-                f"version {wanted} cannot be served, and version {old.version} goes on: {error_words(error)}; "
+                f"version {wanted} cannot be served, and version {old.version} "
+                f"{'goes on' if old.server.is_up else 'is down too'}: {error_words(error)}; "
                 f"it is tried again in {self._refused.pause:g} s"
             )
             return

@@ -14,7 +14,7 @@ from lumbargrade.serving.server import ScoringServer, read_from
 Begin = Callable[[], AbstractContextManager[ScoringServer]]
 """Starts the server, which runs as long as the context lasts."""
 
-_MISSED = 6
+_MISSED = 5
 """A server that has not answered so often in a row hangs."""
 _HEALTHY_SECONDS = 60.0
 """A server that has answered for so long is started again at once when it ends."""
@@ -41,7 +41,7 @@ class KeptServer:
         begin: Starts the server, each time anew.
         what: Names it in lines.
         tell: Receives a line for each end, start and failed start.
-        echo: Whether the lines that the server's own process writes are told too.
+        echo: Whether lines that the server's own process writes are passed to ``tell`` too.
     """
 
     def __init__(self, begin: Begin, what: str, tell: Callable[[str], None], watch: Watch, echo: bool) -> None:
@@ -132,7 +132,7 @@ class KeptServer:
     def _say(self, line: str) -> None:
         try:
             self._tell(line)
-        except (OSError, ValueError):  # a full disk, a closed terminal: no reason to let the server be dead
+        except (OSError, ValueError):  # a full disk or a closed terminal must not end the watching
             return
 
 
@@ -160,7 +160,7 @@ def error_words(error: Exception) -> str:
 
 
 def _responds(address: str, seconds: float) -> bool:
-    """Whether a server answers at all, be it that it is not ready."""
+    """Whether a server answers at all, ready or not."""
     try:
         requests.get(f"{address}/ping", timeout=seconds)
     except requests.RequestException:
