@@ -81,8 +81,32 @@ def test_slices_with_a_uid_each_are_put_together(sagittal: Any) -> None:
     assert [header.instance_number for header in groups[0].slices] == [1, 2, 3, 4, 5, 6, 7]
 
 
+def test_blocks_that_a_number_holds_together_are_put_together(sagittal: Any, header: Make) -> None:
+    """Axial slices are planned in blocks along the discs, some of a slice or two."""
+    blocks = [
+        header((0, 0, 30.0 * block + 4 * n), row=(1, 0, 0), column=(0, 1, 0.1 * block), number=10 * block + n,
+               sop_uid=f"{block}.{n}", series_uid=f"{block}.{n}", series_number=8, contrast="T2")
+        for block in range(5) for n in range(1 + block % 3)
+    ]  # fmt: skip
+    assert shown(group_series(blocks)) == [uids(blocks)]
+
+
+def test_series_without_number_and_name_are_told_apart_by_their_times(sagittal: Any) -> None:
+    t2 = sagittal("a", range(6), series_uid="1", contrast="T2", echo_time=110.0, repetition_time=3203.0)
+    stir = sagittal("b", range(6), series_uid="1", contrast="T2", echo_time=80.0, repetition_time=3320.0)
+    assert shown(group_series(t2 + stir)) == [uids(t2), uids(stir)]
+
+
+def test_a_number_that_all_series_have_holds_nothing_together(sagittal: Any) -> None:
+    slices = [
+        *sagittal("a", range(6), series_number=1, **each("a")),
+        *sagittal("b", range(6), series_number=1, **each("b")),
+    ]
+    assert all(group.torn for group in group_series(slices))
+
+
 def test_a_slice_may_be_missing_where_they_are_put_together(sagittal: Any) -> None:
-    slices = sagittal("a", (0, 1, 2, 4, 5), series_number=1, **each("a"))
+    slices = sagittal("a", (0, 1, 2, 4, 5), contrast="T1", **each("a"))
     assert shown(group_series(slices)) == [uids(slices)]
 
 
@@ -121,7 +145,9 @@ def test_a_slice_returns_to_the_series_that_it_fits(sagittal: Any, uid: str) -> 
 def test_a_slice_at_a_place_that_is_taken_is_not_put_there(sagittal: Any) -> None:
     series = sagittal("a", range(7), series_number=1)
     again = sagittal("b", [3], series_number=1)
-    assert shown(group_series(series + again)) == [uids(series), uids(again)]
+    groups = group_series(series + again)
+    assert shown(groups) == [uids(series), uids(again)]
+    assert [group.torn for group in groups] == [False, True]
 
 
 def test_neither_names_nor_order_of_files_decide(sagittal: Any) -> None:

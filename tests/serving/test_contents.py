@@ -308,7 +308,7 @@ def test_slices_that_belong_to_no_known_series_are_counted(folder: Path, opened:
     with opened(folder) as study:
         assert len(study.torn) == count
         assert study.notes == [
-            f"{count} series of one slice are not graded on, as it is not known which of them belong together"
+            f"{count} series of one slice are not graded on, as it is not known which slices belong together"
         ]
 
 

@@ -11,6 +11,7 @@ import mlflow
 import pandas as pd
 import pydicom
 import pytest
+from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
 from lumbargrade import cli
@@ -77,7 +78,7 @@ def test_two_studies_are_refused_at_each_door(door: Door, zipped: bytes) -> None
 
 def test_two_patients_are_refused_at_each_door(door: Door, zipped: bytes) -> None:
     def change(dataset: pydicom.Dataset) -> None:
-        dataset.PatientID, dataset.SOPInstanceUID = "SECRET", f"{dataset.SOPInstanceUID}.1"
+        dataset.PatientID, dataset.SOPInstanceUID = "SECRET", generate_uid()
 
     (reason,), _ = door(joined(zipped, zipped, edit=change))
     assert "are of 2 patients" in reason
@@ -86,7 +87,7 @@ def test_two_patients_are_refused_at_each_door(door: Door, zipped: bytes) -> Non
 
 def test_what_is_left_out_is_said_at_each_door(door: Door, zipped: bytes) -> None:
     def change(dataset: pydicom.Dataset) -> None:
-        dataset.Modality, dataset.SOPInstanceUID = "US", f"{dataset.SOPInstanceUID}.1"
+        dataset.Modality, dataset.SOPInstanceUID = "US", generate_uid()
 
     _, (note,) = door(joined(zipped, zipped, edit=change))
     assert "US images left out" in note

@@ -10,14 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lumbargrade.dicom.headers import SliceHeader
-
-_FEWEST = 3
-"""Slices by which it is seen that they are regular."""
-
-_SAME_DIRECTION = np.cos(np.deg2rad(3.0))
-_SAME_PLACE_MM = 0.05
-_IRREGULAR = 0.15
-"""Part of the distance between slices by which one of them may lie off its place."""
+from lumbargrade.dicom.joining import contrast_of, description_of, find_torn, join_loose, number_of, times_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +31,17 @@ def group_series(headers: Iterable[SliceHeader]) -> list[SeriesGroup]:
     """Groups the images of one study into series; each image is there once.
 
     Images of one SeriesInstanceUID, and those that have none, are told apart by SeriesNumber, SeriesDescription and
-    weighting. Series of one slice are put together where number, description, weighting, times, frame of reference,
-    orientation, shape and spacing are the same and the slices lie regularly; so are images without a SeriesInstanceUID
-    and the series that they fit.
+    weighting, and by their times where they have neither number nor description. Series of one slice are put together
+    where number, description, weighting, times, frame of reference, shape and spacing are the same, if a SeriesNumber
+    says so and no slice is there twice, or else if they are parallel and lie regularly; so are images without a
+    SeriesInstanceUID and the series that they fit.
     """
     by_uid: dict[str, list[SliceHeader]] = defaultdict(list)
     for header in _drop_copies(headers):
         by_uid[header.series_uid].append(header)
     parts = [part for slices in by_uid.values() for part in _split_series(slices)]
-    whole, loose = _join_loose(
-        [part for part in parts if not _is_loose(part)], [part for part in parts if _is_loose(part)]
-    )
-    torn = {id(part) for part in _find_torn([part for part in loose if len(part) == 1])}
+    whole, loose = join_loose(parts)
+    torn = {id(part) for part in find_torn(whole, loose)}
     groups = [
         SeriesGroup(_first_uid(part), tuple(sorted(part, key=_by_number)), id(part) in torn)
         for part in (*whole, *loose)
@@ -86,9 +78,11 @@ def _by_worth(header: SliceHeader) -> tuple[float, bool, str]:
 def _split_series(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
     """Tells series apart that have one SeriesInstanceUID, or none."""
     parts = [headers]
-    for told in (_number_of, _description_of, _contrast_of):
+    for told in (number_of, description_of, contrast_of):
         parts = [piece for part in parts for piece in _split_by(part, told)]
-    return parts
+    if any(number_of(header) is not None or description_of(header) is not None for header in headers):
+        return parts
+    return [piece for part in parts for piece in _split_by(part, times_of)]
 
 
 def _split_by(headers: list[SliceHeader], told: Callable[[SliceHeader], object]) -> list[list[SliceHeader]]:
@@ -103,107 +97,6 @@ def _split_by(headers: list[SliceHeader], told: Callable[[SliceHeader], object])
     if len(known) <= 1 or (len(known) > 2 and 2 * len(known) > len(headers)):
         return [headers]
     return list(pieces.values())
-
-
-def _number_of(header: SliceHeader) -> object:
-    return header.series_number
-
-
-def _description_of(header: SliceHeader) -> object:
-    return " ".join(header.series_description.lower().split()) or None
-
-
-def _contrast_of(header: SliceHeader) -> object:
-    return header.contrast
-
-
-def _is_loose(part: Sequence[SliceHeader]) -> bool:
-    return len(part) == 1 or not part[0].series_uid
-
-
-def _join_loose(
-    whole: list[list[SliceHeader]], loose: list[list[SliceHeader]]
-) -> tuple[list[list[SliceHeader]], list[list[SliceHeader]]]:
-    """Puts loose parts to the one series that they fit, or single slices together, where the slices then lie regularly."""
-    hosts, guests = defaultdict(list), defaultdict(list)
-    for part in whole:
-        hosts[_kind(part[0])].append(part)
-    for part in loose:
-        guests[_kind(part[0])].append(part)
-    joined, left = list(whole), []
-    for kind, parts in guests.items():
-        for bundle in _parallel(parts):
-            host = hosts[kind][0] if len(hosts[kind]) == 1 else None
-            slices = [header for part in bundle for header in part]
-            if host is not None and _is_regular([h for h in host if _is_parallel(h, slices[0])] + slices):
-                host += slices
-            elif all(len(part) == 1 for part in bundle) and _is_regular(slices):
-                joined.append(slices)
-            else:
-                left += bundle
-    return joined, left
-
-
-def _kind(header: SliceHeader) -> Hashable:
-    times = tuple(None if time is None else f"{time:.3g}" for time in (header.echo_time, header.repetition_time))
-    spacing = tuple(f"{value:.3g}" for value in header.plane.spacing)
-    tags = (_number_of(header), _description_of(header), _contrast_of(header), header.frame_of_reference)
-    return (*tags, times, spacing, header.plane.shape)
-
-
-def _parallel(parts: Iterable[list[SliceHeader]]) -> list[list[list[SliceHeader]]]:
-    """Bundles parts whose first slices are parallel."""
-    bundles: list[list[list[SliceHeader]]] = []
-    for part in parts:
-        same = (bundle for bundle in bundles if _is_parallel(bundle[0][0], part[0]))
-        bundle = next(same, None)
-        if bundle is None:
-            bundles.append([part])
-        else:
-            bundle.append(part)
-    return bundles
-
-
-def _is_parallel(one: SliceHeader, other: SliceHeader) -> bool:
-    a, b = one.plane, other.plane
-    return bool(
-        a.row_direction @ b.row_direction > _SAME_DIRECTION
-        and a.column_direction @ b.column_direction > _SAME_DIRECTION
-    )
-
-
-def _is_regular(slices: Sequence[SliceHeader]) -> bool:
-    """Whether slices are parallel and lie one behind the other, equally far apart; some may be missing."""
-    if len(slices) < _FEWEST or not all(h.plane_known and _is_parallel(h, slices[0]) for h in slices):
-        return False
-    places = np.array([header.plane.position for header in slices])
-    depths = places @ slices[0].plane.normal
-    places, depths = places[np.argsort(depths)], np.sort(depths)
-    gaps = np.diff(depths)
-    step = float(np.median(gaps))
-    if gaps.min() < _SAME_PLACE_MM or step < _SAME_PLACE_MM:
-        return False
-    line = places[0] + (depths - depths[0])[:, None] / (depths[-1] - depths[0]) * (places[-1] - places[0])
-    steps = gaps / step
-    return bool(
-        np.abs(steps - steps.round()).max() < _IRREGULAR
-        and steps.round().min() >= 1
-        and np.abs(places - line).max() < max(1.0, _IRREGULAR * step)
-    )
-
-
-def _find_torn(loose: list[list[SliceHeader]]) -> list[list[SliceHeader]]:
-    """Single slices of which there are several alike: slices of a series, and no series of one slice."""
-    by_tags, by_look = defaultdict(list), defaultdict(list)
-    for part in loose:
-        header = part[0]
-        look = (_contrast_of(header), int(np.abs(header.plane.normal).argmax()))
-        by_look[look].append(part)
-        tags = (_number_of(header), _description_of(header))
-        if any(tag is not None for tag in tags):
-            by_tags[*tags, *look].append(part)
-    found = [part for parts in by_look.values() if len(parts) >= _FEWEST for part in parts]
-    return found + [part for parts in by_tags.values() if len(parts) > 1 for part in parts]
 
 
 def _first_uid(part: Sequence[SliceHeader]) -> str:

@@ -150,4 +150,5 @@ def describe_torn(groups: Iterable[SeriesGroup]) -> list[str]:
     torn = sum(group.torn for group in groups)
     if not torn:
         return []
-    return [f"{torn} series of one slice are not graded on, as it is not known which of them belong together"]
+    are = "are" if torn > 1 else "is"
+    return [f"{torn} series of one slice {are} not graded on, as it is not known which slices belong together"]
