@@ -193,7 +193,7 @@ def test_a_study_that_was_deleted_says_so(reading: Page) -> None:
     expect(reading.get_by_role("region", name="Send a study")).to_be_visible()
     reading.goto(address)
     expect(reading.get_by_role("heading", level=1)).to_have_text("This study has been deleted")
-    reading.get_by_role("link", name="Send a study").click()
+    reading.get_by_role("link", name="Send a study", exact=True).click()
     expect(reading.get_by_role("region", name="Send a study")).to_be_visible()
 
 
