@@ -11,6 +11,7 @@ import yaml
 
 from lumbargrade.dataset.versions import DATASETS, cache_folder, pointer_of
 from lumbargrade.errors import InputError
+from lumbargrade.tree import files_below
 
 Progress = Callable[[int, int], None]
 _DIRECTORY = ".dir"
@@ -61,7 +62,7 @@ def workspace_problems(progress: Progress | None = None) -> Iterator[str]:
         else:
             wanted |= {path / name: digest for name, digest in listing.items()}
             if path.is_dir():
-                extra = {file for file in path.rglob("*") if file.is_file()} - {path / name for name in listing}
+                extra = set(files_below(path)) - {path / name for name in listing}
                 yield from (f"{file} is not in what DVC recorded of {path}" for file in sorted(extra))
     for done, (path, digest) in enumerate(wanted.items(), start=1):
         if not path.is_file():

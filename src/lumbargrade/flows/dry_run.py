@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lumbargrade.dataset.counts import DatasetCounts, check_counts, count_dataset
 from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.dataset.versions import versioned_bytes
+from lumbargrade.dataset.versions import dataset_folder, versioned_bytes
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.flows.disk import DiskNeed, disk_needs
 from lumbargrade.flows.hours import TrainingHours, time_words, too_slow, training_hours
@@ -97,6 +97,7 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
         read_code_state if allow_dirty else refuse_changes,
         lambda: check_reachable(tracking_uri()),
         lambda: check_files(params, task),
+        lambda: dataset_folder(Path(params.dataset.path)),
     ):
         with _noted(problems):
             check()

@@ -20,6 +20,7 @@ from lumbargrade.dataset.tables import read_points
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
+from lumbargrade.tree import files_below
 
 _OTHERS = "files"
 
@@ -132,7 +133,7 @@ def _own_name(name: PurePosixPath, count: int) -> str:
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
     folders: dict[Path, list[SliceHeader]] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != POINTS):
+    for path in (path for path in files_below(folder) if path.name != POINTS):
         try:
             headers = read_headers(path)
         except UnreadableFile:
