@@ -1,6 +1,5 @@
 """What lies in a folder as its users see it: links are followed, and what cannot be read is named, never skipped."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,7 +67,9 @@ def file_sizes(folder: Path) -> dict[Path, int]:
     Raises:
         InputError: Something below it cannot be read.
     """
-    return {entry.path.relative_to(folder): entry.path.stat().st_size for entry in read_tree(folder) if not entry.is_folder}
+    return {
+        entry.path.relative_to(folder): entry.path.stat().st_size for entry in read_tree(folder) if not entry.is_folder
+    }
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -136,7 +137,9 @@ def _entries(path: Path, above: tuple[tuple[int, int], ...], behind_link: bool) 
         told = path.stat()
     except OSError as error:
         leads_nowhere = path.is_symlink() and isinstance(error, FileNotFoundError)
-        yield TreeEntry(path, False, behind_link, "is a link that leads nowhere" if leads_nowhere else _unreadable(error))
+        yield TreeEntry(
+            path, False, behind_link, "is a link that leads nowhere" if leads_nowhere else _unreadable(error)
+        )
         return
     if not path.is_dir():
         problem = None if path.is_file() else "is neither a file nor a folder"

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import unicodedata
+from pathlib import Path
 
 from lumbargrade.errors import InputError
 
@@ -26,11 +27,28 @@ def check_name(name: str) -> None:
         )
 
 
-def project_name(name: str) -> str:
-    """What a folder from elsewhere is called in the project: its own name, or one of safe letters with a hash of its own."""
+def project_name(folder: Path) -> str:
+    """What a folder from elsewhere is called in the project: its own name, or one of safe letters with a hash of its own.
+
+    Raises:
+        InputError: DVC cannot write down where the folder lies.
+    """
+    name = folder.name
+    if name.endswith(".dvc") or _is_no_text(str(folder)):
+        raise InputError(
+            f"DVC cannot record a dataset's place as {str(folder)!r}; rename what ends in .dvc, or is not written in UTF-8"
+        )
     if _is_safe(name):
         return name
     return f"{_fold(name)[:48]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}"
+
+
+def _is_no_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _is_safe(name: str) -> bool:

@@ -76,7 +76,7 @@ def version_dataset(source: Path) -> DatasetVersion:
         elif has_linked_folders(source):
             raise InputError(
                 f"{source} holds folders that are links, which DVC does not follow, so that their files would be missing; copy "
-                f"it with its files (cp -rL) to {folder} and give that"
+                f"it with what they lead to (cp -rL) into {DATASETS.parent}/ and give that copy"
             )
         elif not pointer_of(folder).is_file():
             repo.imp_url(str(source.resolve()), out=str(folder))
@@ -99,7 +99,7 @@ def dataset_folder(source: Path) -> Path:
     """
     given = Path(os.path.abspath(source))  # noqa: PTH100  # a link in data/ has its own name, not that of what it leads to
     if given.parent.resolve() != DATASETS.parent.resolve():
-        return DATASETS.parent / project_name(source.resolve().name)
+        return DATASETS.parent / project_name(source.resolve())
     check_name(given.name)
     return DATASETS.parent / given.name
 

@@ -70,7 +70,8 @@ def add_and_version(
         workers: Processes; 0 is one for each core.
 
     Raises:
-        InputError: ``to`` is no folder of ``data/`` or has a name that a dataset may not have, or source, tables or dataset are not what they should be.
+        InputError: ``to`` is no folder of ``data/`` or has a name that a dataset may not have, or source, tables or dataset
+            are not what they should be.
     """
     check_name(to.name)
     folder = DATASETS.parent / to.name

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lumbargrade.dataset.counts import DatasetCounts, check_counts, count_dataset
 from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.dataset.versions import dataset_folder, versioned_bytes
+from lumbargrade.dataset.versions import versioned_bytes
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.flows.disk import DiskNeed, disk_needs
 from lumbargrade.flows.hours import TrainingHours, time_words, too_slow, training_hours
@@ -97,7 +97,6 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
         read_code_state if allow_dirty else refuse_changes,
         lambda: check_reachable(tracking_uri()),
         lambda: check_files(params, task),
-        lambda: dataset_folder(Path(params.dataset.path)),
     ):
         with _noted(problems):
             check()
@@ -112,7 +111,9 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
     if not size:
         notes.append("the dataset's size is not known before it is there; the disk's need leaves it out")
     cells = counts.points if counts else (studies or 0) * len(task.cells)
-    disk = disk_needs(params, size, files, cells, costs)
+    disk: list[DiskNeed] = []
+    with _noted(problems):
+        disk = disk_needs(params, size, files, cells, costs)
     needed, free = sum(need.bytes for need in disk), shutil.disk_usage(Path()).free
     if needed > free:
         problems.append(

@@ -54,4 +54,6 @@ def _check_rows(folder: Path, new: Path, rows: Rows) -> None:
     for name, number in after.items():
         wanted = before.get(name, 0) + len(added[name])
         if number != wanted:
-            raise LumbargradeError(f"{new / name} has {number} rows where {wanted} are right; nothing was added, run again")
+            raise LumbargradeError(
+                f"{new / name} has {number} rows where {wanted} are right; nothing was added, run again"
+            )

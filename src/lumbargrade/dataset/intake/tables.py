@@ -56,10 +56,7 @@ def _read(path: Path) -> pd.DataFrame:
 def _write(
     path: Path, columns: list[str], rows: Sequence[Row], changed: Mapping[int, Mapping[str, str]] | None = None
 ) -> None:
-    if path.is_file():
-        table = _read(path)
-    else:
-        table = pd.DataFrame(columns=columns, dtype=str)
+    table = _read(path) if path.is_file() else pd.DataFrame(columns=columns, dtype=str)
     for study_id, grades in (changed or {}).items():
         table.loc[table["study_id"] == str(study_id), list(grades)] = list(grades.values())
     new = pd.DataFrame(
