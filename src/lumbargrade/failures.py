@@ -54,7 +54,9 @@ def _words(number: int, path: str | None) -> str:
     reason = os.strerror(number)
     if number in _FULL:
         where = path or f"the folder for temporary files {_temporary_folder()}, or the disk of the store"
-        return f"{where} is full ({reason}); free some room there, or set TMPDIR to a folder that has more, and run again"
+        return (
+            f"{where} is full ({reason}); free some room there, or set TMPDIR to a folder that has more, and run again"
+        )
     if number in _FORBIDDEN:
         return f"{path or 'a file'} may not be used ({reason}); give this user the permission, and run again"
     if number == errno.ENOENT:

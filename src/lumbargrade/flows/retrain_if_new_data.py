@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.versions import dataset_folder, pointer_of, read_version
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, StoreError
 from lumbargrade.params import Params
 from lumbargrade.params_file import load_params
 from lumbargrade.registry.evidence.bundle import SPLIT, read_evidence
@@ -70,9 +70,16 @@ def retrain_if_new_data(at_least: int = 20, params: Params | None = None) -> New
 
 
 def seen_studies(task: GradingTask) -> set[int]:
-    """The studies of the newest registered version, by its signed split; none if there is no version."""
+    """The studies of the newest registered version, by its signed split; none if there is no version.
+
+    Raises:
+        StoreError: The store cannot be reached, which does not mean that no study was seen.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
     try:
         versions = all_versions(open_registry(task), task)
+    except StoreError:
+        raise
     except InputError:
         return set()
     for found in sorted(versions, key=lambda one: int(one.version), reverse=True):

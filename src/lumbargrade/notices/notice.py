@@ -60,6 +60,12 @@ def _drift(about: str, told: Payload) -> str:
     return f"What {told.get('model', about)} is asked has drifted since {str(told.get('since'))[:16].replace('T', ' ')}"
 
 
+def _verification(about: str, told: Payload) -> str:
+    if told.get("unchecked") and not told.get("faults"):
+        return f"{about} could not be checked; nothing was found altered"
+    return f"{about} is not what was signed"
+
+
 _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
     "lumbargrade.gate": (_gate, ("model", "version", "decision", "reason", "champion", "approve")),
     "lumbargrade.retrained": (
@@ -71,8 +77,8 @@ _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
         ("model", "kind", "families", "since_study", "since", "raised_study", "raised", "studies", "excess"),
     ),
     "lumbargrade.verification": (
-        lambda about, told: f"{about} is not what was signed",
-        ("model", "faults"),
+        _verification,
+        ("model", "faults", "unchecked"),
     ),
     "prefect.flow-run.Failed": (lambda about, told: f"The flow run {about} failed", ()),
     "prefect.flow-run.Crashed": (lambda about, told: f"The flow run {about} crashed", ()),

@@ -5,22 +5,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
-from lumbargrade.errors import CannotVerifyError, StoreError
+from lumbargrade.errors import CannotVerifyError
 from lumbargrade.failures import explain_failure
 from lumbargrade.training.tracking import tracking_uri
 
 STORE_FAILURES = (MlflowException, SQLAlchemyError, RequestException, OSError)
 """What a read of the store ends with where the store, its disk or its network is at fault."""
 
-_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow says where there is no such run or model, and where a model has no such alias."""
+
 _RUN = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
 
 
@@ -66,7 +69,7 @@ def fetch_artifact(uri: str, folder: Path | None = None) -> Path | None:
     """
     mlflow.set_tracking_uri(tracking_uri())
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder and str(folder)))
+        return Path(_download(uri, str(folder) if folder else None))
     except STORE_FAILURES as error:
         with reading(uri):
             if _is_absent(uri):
@@ -88,6 +91,16 @@ def read_artifact(uri: str) -> str | None:
             return path.read_text(encoding="utf-8", errors="replace")
 
 
+def _download(uri: str, folder: str | None) -> str:
+    run = _RUN.fullmatch(uri)
+    if run is None:
+        return mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+    root = MlflowClient(tracking_uri()).get_run(run["run"]).info.artifact_uri
+    return str(
+        get_artifact_repository(root).download_artifacts(run["path"], folder)
+    )  # by runs:/ MLflow hides what failed
+
+
 def _is_absent(uri: str) -> bool:
     """Whether the store, as far as it can be read, does not have an artifact."""
     client = MlflowClient(tracking_uri())
@@ -102,7 +115,7 @@ def _is_absent(uri: str) -> bool:
         folder, experiment = location
         return _lacks(client, folder, "", experiment, None)
     except MlflowException as error:
-        if error.error_code in _ABSENT:
+        if error.error_code in ABSENT:
             return True
         raise
 
@@ -123,10 +136,10 @@ def _model_location(client: MlflowClient, uri: str) -> tuple[str, str | None] | 
 
 
 def _lacks(client: MlflowClient, root: str, path: str, experiment: str | None, run_id: str | None) -> bool:
-    if "://" not in root or root.startswith("file:"):
-        store = client.get_experiment(experiment).artifact_location if experiment is not None else None
-        folder = Path(local_file_uri_to_path(root))
-        _check_store(Path(local_file_uri_to_path(store)) if store else folder.parent)
+    folder = _local_folder(root)
+    if folder is not None:
+        store = _local_folder(client.get_experiment(experiment).artifact_location) if experiment is not None else None
+        _check_store(store or folder.parent)
         return not (folder / path).exists()
     if run_id is None:
         return False
@@ -135,14 +148,22 @@ def _lacks(client: MlflowClient, root: str, path: str, experiment: str | None, r
     return bool(known) and path not in [each.path for each in client.list_artifacts(run_id, parent or None)]
 
 
+def _local_folder(uri: str) -> Path | None:
+    """The folder on this machine that an address means, if it means one."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return Path(uri) if not parts.scheme else None
+
+
 def _check_store(folder: Path) -> None:
     """A store on a disk that is not mounted, or that lay elsewhere, lacks everything: that says nothing of one artifact.
 
     Raises:
-        StoreError: The store's folder is not there, or holds nothing.
+        CannotVerifyError: The store's folder is not there, or holds nothing.
     """
     if not folder.is_dir() or next(folder.iterdir(), None) is None:
-        raise StoreError(
+        raise CannotVerifyError(
             f"the store of models keeps its files in {folder}, where nothing is; mount that folder or restore it from a copy, "
             "and run in the folder of the project"
         )

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from pebble import ProcessExpired, ProcessPool
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.models import LoadedModel, read_model
 from lumbargrade.serving.grade import grade_study
 from lumbargrade.serving.journal import GradedStudy, Journal
@@ -126,7 +126,7 @@ def _graded(studies: Sequence[Path], plan: BatchPlan) -> Iterator[tuple[Path, li
 def _outcome(result: Callable[[], list[dict[str, Any]]], seconds: float) -> list[dict[str, Any]] | str:
     try:
         return result()
-    except InputError as error:
+    except LumbargradeError as error:
         return str(error)
     except TimeoutError:
         return f"it took longer than {seconds:g} s"

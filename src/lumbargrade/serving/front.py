@@ -113,7 +113,7 @@ class Front:
                     self._refused = None
                 elif not self._waits(wanted):
                     await self._change(self._backend, wanted)
-            except LumbargradeError as error:
+            except (LumbargradeError, OSError) as error:
                 self._tell(f"cannot tell which version to serve, and go on with the same: {error}")
 
     def _waits(self, wanted: str) -> bool:
@@ -128,7 +128,7 @@ class Front:
     async def _change(self, old: _Backend, wanted: str) -> None:
         try:
             self._backend = await asyncio.to_thread(self._start, wanted)
-        except LumbargradeError as error:
+        except (LumbargradeError, OSError) as error:  # a full disk must not end the watch for the next champion
             self._refused = self._refuse(wanted)
             self._tell(
                 f"version {wanted} cannot be served, and version {old.version} goes on: {error}; "

@@ -3,6 +3,7 @@
 A zip comes from anybody: its size is bounded, and no name in it is ever used as a path.
 """
 
+import errno
 import io
 import shutil
 import tempfile
@@ -18,7 +19,8 @@ import pandas as pd
 from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dataset.tables import read_points
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.failures import explain_failure
 from lumbargrade.task import GradingTask
 from lumbargrade.tree import files_below
 
@@ -76,11 +78,14 @@ def opened_archive(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         InputError: It is no zip, or cannot be unpacked.
+        LumbargradeError: This machine cannot read it, or has no room for what it holds.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a wrong offset in it is invalid
+            raise LumbargradeError(f"the study could not be unpacked: {explain_failure(error)}") from error
         raise InputError("the study is not a zip file that can be unpacked; send a zip of its DICOM files") from error
 
 

@@ -52,7 +52,9 @@ def follow_move(store: Path) -> None:
                 f"the old place, cannot be changed ({error}); let this user write it, end what holds it, and run again"
             ) from error
     for place in moved:
-        logging.getLogger(__name__).warning("the project was moved: its store named %s, and names %s now", place, artifacts)
+        logging.getLogger(__name__).warning(
+            "the project was moved: its store named %s, and names %s now", place, artifacts
+        )
 
 
 def _recorded(rows: sqlite3.Connection) -> list[str]:
