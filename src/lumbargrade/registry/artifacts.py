@@ -92,13 +92,12 @@ def read_artifact(uri: str) -> str | None:
 
 
 def _download(uri: str, folder: str | None) -> str:
+    """By ``runs:/`` MLflow would hide what failed, so a run's artifact is fetched by its own address."""
     run = _RUN.fullmatch(uri)
     if run is None:
-        return mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
-    root = MlflowClient(tracking_uri()).get_run(run["run"]).info.artifact_uri
-    return str(
-        get_artifact_repository(root).download_artifacts(run["path"], folder)
-    )  # by runs:/ MLflow hides what failed
+        return str(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder))
+    repository = get_artifact_repository(MlflowClient(tracking_uri()).get_run(run["run"]).info.artifact_uri)
+    return str(repository.download_artifacts(run["path"], folder))  # type: ignore[no-untyped-call]
 
 
 def _is_absent(uri: str) -> bool:
