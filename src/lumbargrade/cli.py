@@ -81,9 +81,8 @@ def run(
     """Run the main job: check, version, prepare, search, register, ask. Only what is stale is done."""
     from lumbargrade.params_file import load_params
 
-    more = [] if data is None else [f"dataset.path={json.dumps(str(data))}"]
-    more += [] if task is None else [f"task={json.dumps(task)}"]
-    params = load_params(params_file, recipe, [*more, *(overrides or [])])
+    given = {"dataset.path": None if data is None else str(data), "task": task}
+    params = load_params(params_file, recipe, overrides or [], {name: value for name, value in given.items() if value})
 
     if dry:
         from lumbargrade.flows.dry_run import dry_run
@@ -249,8 +248,7 @@ def pretrain(
     from lumbargrade.flows.pretrain import pretrain as pretrain_backbone
     from lumbargrade.params_file import load_params
 
-    more = [] if task is None else [f"task={json.dumps(task)}"]
-    params = load_params(params_file, None, [*more, *(overrides or [])])
+    params = load_params(params_file, None, overrides or [], {"task": task} if task else {})
     summary = pretrain_backbone(weights, params, studies)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 

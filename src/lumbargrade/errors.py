@@ -13,6 +13,14 @@ class InputError(LumbargradeError):
     exit_code = 2
 
 
+class StoreError(InputError):
+    """The store of runs and models cannot be reached or opened. That is not the same as a store without models."""
+
+
+class CannotVerifyError(LumbargradeError):
+    """Something could not be checked, as a disk, a store or a permission was in the way. That is no alteration."""
+
+
 class DivergedError(LumbargradeError):
     """A training's loss is no number any more: its parameters do not work, others may. The process exits with 3."""
 

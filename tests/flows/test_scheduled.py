@@ -1,6 +1,7 @@
 """The flows that a server runs beside the retraining, on a project with a champion."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -15,15 +16,17 @@ from prefect.exceptions import ParameterTypeError, PrefectHTTPStatusError
 from prefect.states import Cancelled, Completed, Crashed, Failed
 from prefect.testing.utilities import prefect_test_harness
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.flows import retrain_if_new_data as new_data
 from lumbargrade.flows.approve_version import approve_version
 from lumbargrade.flows.go_on import go_on
 from lumbargrade.flows.retrain_if_new_data import NewData
 from lumbargrade.flows.verify_registry import verify_registry
+from lumbargrade.notices.notice import make_notice
 from lumbargrade.params import DatasetParams, Params
 
 from ..registry.evidence.conftest import Project, project, whole
+from ..registry.evidence.test_unchecked import artifacts_that_are_not_mounted
 
 __all__ = ["project", "whole"]
 
@@ -92,6 +95,39 @@ def test_what_was_altered_is_told_as_an_event(project: Project, raised: list[dic
     (event,) = raised
     assert event["event"] == "lumbargrade.verification"
     assert any("params.yaml" in fault for fault in event["payload"]["faults"])
+
+
+def test_what_cannot_be_checked_is_told_as_that(
+    project: Project, raised: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with artifacts_that_are_not_mounted(project):
+        state = verify_registry(return_state=True)
+    assert (state.name, state.is_failed()) == ("Unverified", True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    state = verify_registry(return_state=True)
+    assert (state.name, state.is_failed()) == ("Unverified", True)
+    assert [(event["payload"]["faults"], event["payload"]["unchecked"]) for event in raised] == [
+        ([], ["version 1"]),
+        ([], ["everything"]),
+    ]
+    for event in raised:
+        notice = make_notice("1", event["event"], "m", event["payload"])
+        assert notice.title == "m could not be checked; nothing was found altered"
+        assert str(project.folder) not in notice.text()
+
+
+@pytest.mark.parametrize("away", ["the store", "its files"])
+def test_a_store_that_is_away_starts_no_retraining(
+    project: Project, started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    with ExitStack() as stack:
+        if away == "the store":
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        else:
+            stack.enter_context(artifacts_that_are_not_mounted(project))
+        with pytest.raises(LumbargradeError):
+            new_data.seen_studies(project.task)
+    assert not started
 
 
 def test_nothing_to_verify_yet(project: Project, raised: list[dict[str, Any]]) -> None:

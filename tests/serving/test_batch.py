@@ -1,5 +1,6 @@
 """Many studies into one table: the command as users run it, with processes that are really killed."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import psutil
 import pytest
@@ -17,9 +19,9 @@ from typer.testing import CliRunner
 
 from lumbargrade import cli
 from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.errors import InputError
+from lumbargrade.errors import CannotVerifyError, InputError
 from lumbargrade.registry.models import load_model
-from lumbargrade.serving.batch import find_studies
+from lumbargrade.serving.batch import _fingerprint, find_studies
 from lumbargrade.serving.batch_run import BatchSummary, run_batch
 from lumbargrade.serving.grade import grade_study
 from lumbargrade.serving.study import open_study
@@ -186,3 +188,39 @@ def test_a_zip_and_a_folder_are_both_studies(tmp_path: Path) -> None:
         pass
     (tmp_path / "train.csv").write_text("")
     assert [path.name for path in find_studies(tmp_path)] == ["B.ZIP", "a"]
+
+
+def test_a_change_behind_a_link_is_seen_and_a_link_to_nowhere_is_a_study(tmp_path: Path) -> None:
+    (tmp_path / "nas/1").mkdir(parents=True)
+    (tmp_path / "nas/1/a.dcm").write_bytes(b"a")
+    studies = tmp_path / "studies"
+    (studies / "study").mkdir(parents=True)
+    (studies / "study/series").symlink_to(tmp_path / "nas/1")
+    (studies / "gone").symlink_to(tmp_path / "nas/2")
+    assert [path.name for path in find_studies(studies)] == ["gone", "study"]
+    before = _fingerprint(studies / "study")
+    (tmp_path / "nas/1/a.dcm").write_bytes(b"other")
+    assert _fingerprint(studies / "study") != before
+    _fingerprint(studies / "gone")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EACCES, "Permission denied"), None],
+)
+def test_a_model_that_cannot_be_read_is_not_called_missing_or_altered(
+    studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path, error: OSError | None
+) -> None:
+    def fail(**told: object) -> str:
+        assert error is not None
+        raise error
+
+    model = str(model_folder)
+    if error is None:
+        model = str(tmp_path / "never")
+    else:
+        monkeypatch.setattr(mlflow.artifacts, "download_artifacts", fail)
+    with pytest.raises(InputError if error is None else CannotVerifyError) as caught:
+        run_batch(studies, tmp_path / "out.csv", model, 1, lambda done, total: None)
+    assert ("is not there; give models:/" if error is None else error.strerror) in str(caught.value)
+    assert "altered" not in str(caught.value) and "rollback" not in str(caught.value)

@@ -68,6 +68,7 @@ class Models:
         self.said: list[str] = []
         self.started: list[Started] = []
         self.failures = 0
+        self.error: Exception = LumbargradeError("no memory")
         self.starting = threading.Event()
 
     @contextmanager
@@ -78,7 +79,7 @@ class Models:
             raise sqlite3.OperationalError("database is locked")
         if self.failures:
             self.failures -= 1
-            raise LumbargradeError("no memory")
+            raise self.error
         if version == "slow":
             self.starting.set()
             time.sleep(0.5)
@@ -209,12 +210,13 @@ def test_an_end_during_a_change_leaves_no_server_running(models: Models) -> None
     assert models.running == set()
 
 
-def test_a_store_that_is_away_for_a_while_stops_nothing(models: Models) -> None:
+@pytest.mark.parametrize("error", [LumbargradeError("the store does not answer"), OSError("the store does not answer")])
+def test_a_store_that_is_away_for_a_while_stops_nothing(models: Models, error: Exception) -> None:
     away = threading.Event()
 
     def wanted() -> str:
         if away.is_set():
-            raise LumbargradeError("the store does not answer")
+            raise error
         return models.champion
 
     with served(models.front(wanted)) as address:
@@ -303,6 +305,14 @@ def test_a_scoring_process_that_is_killed_under_a_request_is_replaced(crew: Crew
         assert requests.post(f"{address}/invocations", data=b"study", timeout=60).content == b"study"
     assert answers[0].status_code == 503
     assert any("was killed by signal 9" in line for line in crew.said)
+
+
+def test_a_full_disk_does_not_end_the_watch_for_the_next_champion(models: Models) -> None:
+    models.error = OSError(28, "No space left on device")
+    with served(models.front()) as address:
+        models.failures, models.champion = 1, "2"
+        until(lambda: requests.get(f"{address}/version", timeout=60).headers["x-model-version"] == "2")
+    assert "No space left on device; it is tried again" in models.said[1]
 
 
 def test_what_was_sent_is_never_repeated(models: Models) -> None:

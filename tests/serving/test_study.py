@@ -1,10 +1,15 @@
+import errno
 import io
+import os
+import shutil
+import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving import study as study_module
 from lumbargrade.serving.study import open_study
 from lumbargrade.task import GradingTask
@@ -82,6 +87,59 @@ def test_what_is_no_zip_is_refused(data: bytes, message: str, rsna: GradingTask)
     with pytest.raises(InputError) as caught, open_study(data, rsna):
         pass
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "is full (No space left on device)"),
+        (errno.EDQUOT, "is full (Disk quota exceeded)"),
+        (errno.EACCES, "may not be used (Permission denied)"),
+        (errno.EIO, "does not answer (Input/output error)"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_not_called_a_wrong_zip(
+    zipped: bytes, rsna: GradingTask, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    def refuse(*told: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(shutil, "copyfileobj", refuse)
+    with pytest.raises(LumbargradeError) as caught, open_study(zipped, rsna):
+        pass
+    assert said in str(caught.value) and "; " in str(caught.value)
+    assert "not a zip" not in str(caught.value)
+
+
+def test_a_zip_that_does_not_fit_a_temporary_folder_of_a_megabyte_says_so(
+    zipped: bytes, rsna: GradingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    try:
+        full = r"is full \(No space left on device\); free some room"
+        with pytest.raises(LumbargradeError, match=full), open_study(zipped, rsna):
+            pass
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_files_behind_links_belong_to_a_study(zipped: bytes, rsna: GradingTask, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        archive.extractall(tmp_path / "nas")
+    study = tmp_path / "7"
+    study.mkdir()
+    for path in (tmp_path / "nas").iterdir():
+        (study / path.name).symlink_to(path)
+    (study / "up").symlink_to(study)
+    with open_study(tmp_path / "nas", rsna) as whole, open_study(study, rsna) as linked:
+        assert {key: len(series) for key, series in linked.series.items()} == {
+            key: len(series) for key, series in whole.series.items()
+        }
+        assert linked.series
 
 
 def test_a_zip_without_images_is_refused(rsna: GradingTask) -> None:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from lumbargrade.dataset.layout import open_dataset
 from lumbargrade.dataset.versions import dataset_folder, pointer_of, read_version
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, StoreError
 from lumbargrade.flows.attempts import find_run, last_run
 from lumbargrade.flows.events import emit_given_up
 from lumbargrade.params import Params
@@ -135,9 +135,16 @@ def _time(time: datetime) -> str:
 
 
 def seen_studies(task: GradingTask) -> set[int]:
-    """The studies of the newest registered version, by its signed split; none if there is no version."""
+    """The studies of the newest registered version, by its signed split; none if there is no version.
+
+    Raises:
+        StoreError: The store cannot be reached, which does not mean that no study was seen.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
     try:
         versions = all_versions(open_registry(task), task)
+    except StoreError:
+        raise
     except InputError:
         return set()
     for found in sorted(versions, key=lambda one: int(one.version), reverse=True):

@@ -67,6 +67,12 @@ def _ended(about: str, told: Payload, how: str) -> str:
     return f"{told['deployment']} {how}{error} (flow run {about})"
 
 
+def _verification(about: str, told: Payload) -> str:
+    if told.get("unchecked") and not told.get("faults"):
+        return f"{about} could not be checked; nothing was found altered"
+    return f"{about} is not what was signed"
+
+
 _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
     "lumbargrade.gate": (_gate, ("model", "version", "decision", "reason", "champion", "approve")),
     "lumbargrade.retrained": (
@@ -78,8 +84,8 @@ _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
         ("model", "kind", "families", "since_study", "since", "raised_study", "raised", "studies", "excess"),
     ),
     "lumbargrade.verification": (
-        lambda about, told: f"{about} is not what was signed",
-        ("model", "faults"),
+        _verification,
+        ("model", "faults", "unchecked"),
     ),
     "lumbargrade.given-up": (
         lambda about, told: f"{about} has failed too often and is not tried again by itself; look at its log",

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import mlflow
 import torch
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from lumbargrade.files import files_sha256
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
 from lumbargrade.models.locator import Locator, load_locator
+from lumbargrade.registry.artifacts import fetch_artifact
 from lumbargrade.registry.contract import CALIBRATION_NAME, GRADER, LOCATOR, registered_name
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker, tracking_uri
@@ -83,17 +83,26 @@ def load_model(uri: str) -> LoadedModel:
 
     Raises:
         InputError: There is no such model, or it is none of Lumbargrade's.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
     """
-    mlflow.set_tracking_uri(tracking_uri())
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise InputError(
-            f"model {uri} cannot be loaded ({reason}); give models:/<name>@champion or models:/<name>/<version>, "
-            f"and check that {tracking_uri()} is the store that holds it"
-        ) from error
+    folder = fetch_model(uri)
     return read_model((folder / "artifacts").glob("**/*.*"), uri)
+
+
+def fetch_model(uri: str) -> Path:
+    """Brings a model's files here, or finds them where they lie.
+
+    Raises:
+        InputError: There is no such model.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    folder = fetch_artifact(uri)
+    if folder is None:
+        raise InputError(
+            f"model {uri} is not there; give models:/<name>@champion or models:/<name>/<version>, and check that "
+            f"{tracking_uri()} is the store that holds it"
+        )
+    return folder
 
 
 def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:

@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from pebble import ProcessExpired, ProcessPool
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.models import LoadedModel, read_model
 from lumbargrade.serving.grade import grade_study
 from lumbargrade.serving.journal import GradedStudy, Journal
 from lumbargrade.serving.study import open_study
+from lumbargrade.tree import files_below
 
 _IMAGES = ("train_images", "test_images")
 _LOST = "its process died while reading it: the files are damaged, or the memory did not suffice"
@@ -67,10 +68,15 @@ def find_studies(folder: Path) -> list[Path]:
         raise InputError(f"{folder} is no folder; give one that holds a folder or a zip for each study")
     places = [folder / name for name in _IMAGES if (folder / name).is_dir()] or [folder]
     found = [path for place in places for path in place.iterdir() if not path.name.startswith(".")]
-    studies = sorted(path for path in found if path.is_dir() or path.suffix.lower() == ".zip")
+    studies = sorted(path for path in found if _may_be_study(path))
     if not studies:
         raise InputError(f"{folder} holds no studies; put each study's files into a folder or a zip of its own there")
     return studies
+
+
+def _may_be_study(path: Path) -> bool:
+    """A link that leads nowhere is a study too, whose fault is told; it was one for whoever made the link."""
+    return path.is_dir() or path.suffix.lower() == ".zip" or (path.is_symlink() and not path.exists())
 
 
 def grade_batch(
@@ -120,7 +126,7 @@ def _graded(studies: Sequence[Path], plan: BatchPlan) -> Iterator[tuple[Path, li
 def _outcome(result: Callable[[], list[dict[str, Any]]], seconds: float) -> list[dict[str, Any]] | str:
     try:
         return result()
-    except InputError as error:
+    except LumbargradeError as error:
         return str(error)
     except TimeoutError:
         return f"it took longer than {seconds:g} s"
@@ -156,10 +162,9 @@ def _grade(study: Path) -> list[dict[str, Any]]:
 
 def _fingerprint(study: Path) -> str:
     """Hash of the names, sizes and times of a study's files: it changes with the study, and is quick to make."""
-    paths = sorted(study.rglob("*")) if study.is_dir() else [study]
+    paths = files_below(study) if study.is_dir() else [study] if study.is_file() else []
     digest = hashlib.sha256()
     for path in paths:
-        if path.is_file():
-            told = path.stat()
-            digest.update(f"{path.relative_to(study)} {told.st_size} {told.st_mtime_ns}\n".encode())
+        told = path.stat()
+        digest.update(f"{path.relative_to(study)} {told.st_size} {told.st_mtime_ns}\n".encode())
     return digest.hexdigest()

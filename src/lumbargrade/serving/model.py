@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import LumbargradeError
 from lumbargrade.registry.contract import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, MODEL_META, STUDY_COLUMN
 from lumbargrade.registry.models import read_model
 from lumbargrade.serving.explain import Look, explain_graded, with_heat_maps
@@ -69,7 +69,7 @@ class GradingModel(PythonModel):
                         looks = explain_graded(self.model, graded, only)
                     if self.log is not None:
                         features = graded.features()
-            except InputError as error:
+            except LumbargradeError as error:
                 answer = refuse_study(config.task, str(error))
             request_id = uuid.uuid4().hex
             if self.log is not None:

@@ -4,17 +4,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import yaml
-from mlflow.exceptions import MlflowException
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.contract import version_uri
-from lumbargrade.registry.models import CHAMPION, read_model
+from lumbargrade.registry.models import CHAMPION, fetch_model, read_model
 from lumbargrade.serving.verified import champion_to_serve, check_version
 from lumbargrade.task import GradingTask
-from lumbargrade.training.tracking import tracking_uri
 
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 
@@ -44,27 +41,17 @@ def open_packaged(uri: str) -> PackagedModel:
 
     Raises:
         InputError: There is no such model, it is none of Lumbargrade's, or it is not what was signed.
+        CannotVerifyError: It could not be read or checked; that says nothing of the model.
     """
     address = _REGISTERED.fullmatch(uri)
     if address is None:
-        return _read(Path(uri).name, _download(uri))
+        return _read(Path(uri).name, fetch_model(uri))
     if address["alias"] not in (None, CHAMPION):
         raise InputError(f"{uri} names an alias that is not kept here; give @{CHAMPION}, or a version's number")
-    found = _read("", _download(uri))
+    found = _read("", fetch_model(uri))
     version = address["version"] or champion_to_serve(found.task)
     check_version(found.task, version, as_champion=address["alias"] is not None)
-    return _read(f"{address['name']}/{version}", _download(version_uri(address["name"], version)))
-
-
-def _download(uri: str) -> Path:
-    mlflow.set_tracking_uri(tracking_uri())
-    try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
-    except (MlflowException, OSError) as error:
-        raise InputError(
-            f"model {uri} cannot be loaded; give models:/<name>@champion or models:/<name>/<version>, and check that "
-            f"{tracking_uri()} is the store that holds it"
-        ) from error
+    return _read(f"{address['name']}/{version}", fetch_model(version_uri(address["name"], version)))
 
 
 def _read(name: str, folder: Path) -> PackagedModel:

@@ -4,6 +4,7 @@ A zip comes from anybody: its size is bounded, and no name in it is ever used as
 are one study and one series; only :data:`POINTS` may name series and instances by the numbers of folders and files.
 """
 
+import errno
 import io
 import shutil
 import tempfile
@@ -22,7 +23,8 @@ from lumbargrade.dicom.grouping import group_series
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.magic import START_BYTES
 from lumbargrade.dicom.probe import may_be_dicom
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.failures import explain_failure
 from lumbargrade.serving.contents import describe_losses, describe_torn, read_contents, select_study
 from lumbargrade.serving.series_keys import key_series
 from lumbargrade.task import GradingTask
@@ -93,11 +95,14 @@ def opened_archive(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         InputError: It is no zip, or cannot be unpacked.
+        LumbargradeError: This machine cannot read it, or has no room for what it holds.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a wrong offset in it is invalid
+            raise LumbargradeError(f"the study could not be unpacked: {explain_failure(error)}") from error
         raise InputError("the study is not a zip file that can be unpacked; send a zip of its DICOM files") from error
 
 

@@ -20,6 +20,7 @@ from lumbargrade.dicom.identity import read_identity
 from lumbargrade.dicom.parse import parse_header, parsing
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
+from lumbargrade.tree import walk_tree
 
 MAX_RATIO = 200
 """Times that a zip may grow when it is unpacked."""
@@ -147,8 +148,13 @@ def _read_dataset(root: Path, task: GradingTask, progress: Progress) -> Source:
 def _read_loose(root: Path, progress: Progress) -> Source:
     source = Source(root, None, [], [])
     studies: dict[str, SourceStudy] = {}
-    paths = sorted(path for path in root.rglob("*") if path.is_file())
-    for done, path in enumerate(paths):
+    paths: list[Path] = []
+    for entry in walk_tree(root):
+        if entry.problem is not None:
+            source.lines.append(_left_out(source, entry.path, f"it {entry.problem}"))
+        elif not entry.is_folder:
+            paths.append(entry.path)
+    for done, path in enumerate(sorted(paths)):
         progress(done, len(paths))
         header = _header(source, path)
         if header is None:

@@ -23,6 +23,7 @@ from lumbargrade.registry.evidence.environment import installed_packages, this_m
 from lumbargrade.registry.gate.decision import GateDecision
 from lumbargrade.training.named_files import named_files
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.tree import files_below
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
@@ -104,7 +105,7 @@ def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str]
 
 def file_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of a folder, by its path in it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MODEL_META)
+    files = [path for path in files_below(folder) if path.name != MODEL_META]
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
