@@ -93,7 +93,7 @@ def test_slices_side_by_side_in_a_plane_are_stacks_of_their_own(header: Make) ->
     assert [stack.spacing_between for stack in stacks] == [4, 4]
 
 
-@pytest.mark.parametrize("other", [{"shape": (8, 6)}, {"spacing": (1.0, 1.1)}, {"plane_known": False}])
+@pytest.mark.parametrize("other", [{"shape": (8, 6)}, {"spacing": (1.0, 1.1)}, {"position_known": False}])
 def test_other_shape_spacing_or_a_guessed_place_part_slices(header: Make, other: dict) -> None:
     headers = [header((4.0 * n, 0, 0), number=n) for n in range(3)] + [header((20, 0, 0), number=5, **other)]
     assert [_numbers(stack) for stack in group_stacks(headers)] == [[0, 1, 2], [5]]
