@@ -3,7 +3,7 @@
 No tag that says who the patient is is read.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,7 @@ class SliceHeader:
         spacing_known, orientation_known, position_known: Whether the tags say how large a pixel is, how the slice lies
             and where. Elsewhere defaults stand in, which nothing may be measured by; slices are then in the order of
             their instance numbers.
+        position_fault: Why a stated position is not believed.
         plane_named: Whether the description names a body plane, by which a slice of unknown orientation is taken to lie.
         field_strength: Tesla.
         between: SpacingBetweenSlices, mm.
@@ -79,12 +80,13 @@ class SliceHeader:
     spacing_known: bool = True
     orientation_known: bool = True
     position_known: bool = True
+    position_fault: str | None = None
     plane_named: bool = True
     between: float | None = None
     contrast: Contrast | None = None
     contrast_reason: str | None = None
     localizer: str | None = None
-    variant: Variant = Variant()
+    variant: Variant = field(default_factory=Variant)
     echo_time: float | None = None
     repetition_time: float | None = None
 

@@ -24,6 +24,11 @@ _CROWDED = 3
 """As many images as this at one or two places, and none elsewhere, have positions that cannot be."""
 
 
+SIZE_FAULT = "the size of a pixel is not known"
+EQUAL_POSITIONS = "all claim one position"
+DISORDER = "their positions contradict what they show"
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Parallel slices of one shape and spacing, one at each position.
@@ -46,6 +51,22 @@ class Stack:
             return self.slices[0].thickness or 1.0
         return float(np.median(self._steps))
 
+    @property
+    def size_fault(self) -> str | None:
+        """Why nothing can be measured in the slices, if so."""
+        return None if all(header.spacing_known for header in self.slices) else SIZE_FAULT
+
+    @property
+    def placement_fault(self) -> str | None:
+        """Why it is not known where in the patient the slices lie, and so which side they show, if so."""
+        if not all(header.orientation_known for header in self.slices):
+            return "how its slices lie in the patient is not known, so that left and right are not"
+        unknown = [header for header in self.slices if not header.position_known]
+        if unknown:
+            why = unknown[0].position_fault or "their positions are not stated"
+            return f"where its slices lie in the patient is not known ({why}), so that their order and side are not"
+        return None
+
     @cached_property
     def missing(self) -> tuple[int, ...]:
         """About how many slices are missing between each slice and the next one, (slices - 1,).
@@ -58,30 +79,26 @@ class Stack:
         gaps = missing_slices(self._steps, self.slices[0])
         if self.orientation == "sagittal":
             return gaps
-        numbers = [header.instance_number if header.frame is None else header.frame for header in self.slices]
-        skipped = [
-            0 if one is None or other is None else abs(other - one) - 1
-            for one, other in zip(numbers, numbers[1:], strict=False)
-        ]
-        return tuple(min(gap, max(skip, 0)) for gap, skip in zip(gaps, skipped, strict=True))
+        numbers = numbers_along(self)
+        skipped = np.abs(np.diff(numbers)).tolist() if numbers else [1] * len(gaps)
+        return tuple(min(gap, max(skip - 1, 0)) for gap, skip in zip(gaps, skipped, strict=True))
 
     @cached_property
     def _steps(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         axis = self.slices[0].plane.normal
-        return np.abs(np.diff([header.plane.position @ axis for header in self.slices]))
+        return np.asarray(np.abs(np.diff([float(header.plane.position @ axis) for header in self.slices])))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SetAside:
     """Images that lie where others of another kind lie, which are taken in their place.
 
     Attributes:
-        images: How many.
         fields: The tags by which they differ, as :data:`lumbargrade.dicom.variants.WORDS` has them.
         taken: What the others are, in words.
     """
 
-    images: int
+    headers: tuple[SliceHeader, ...]
     fields: tuple[str, ...]
     taken: str
 
@@ -144,17 +161,30 @@ def settle_positions(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
             images = len({header.sop_uid or str(id(header)) for header in kind})
             places = len(set(_places(kind)))
             if images >= _CROWDED * places or (images > places and not kind[0].placed):
-                changed |= {id(header): number_place(header, place) for place, header in enumerate(kind)}
+                changed |= {
+                    id(header): number_place(header, place, EQUAL_POSITIONS) for place, header in enumerate(kind)
+                }
     return [changed.get(id(header), header) for header in headers]
 
 
-def number_place(header: SliceHeader, place: int) -> SliceHeader:
-    """The slice at a stand-in position by its place in the order of the instance numbers, its position not known."""
-    plane = header.plane
+def number_place(header: SliceHeader, place: int, fault: str) -> SliceHeader:
+    """The slice at a stand-in position, its own not being believed.
+
+    Args:
+        place: Its place in the order of the instance numbers.
+        fault: Why.
+    """
     step = header.between or header.thickness or 1.0
-    return replace(
-        header, position_known=False, plane=replace(plane, position=place * step * plane.rising_normal)
-    )
+    plane = replace(header.plane, position=place * step * header.plane.rising_normal)
+    why = fault if header.position_known else header.position_fault
+    return replace(header, position_known=False, position_fault=why, plane=plane)
+
+
+def numbers_along(stack: Stack) -> list[int] | None:
+    """The slices' numbers in the order of the stack; None if one has none."""
+    numbers = [header.instance_number if header.frame is None else header.frame for header in stack.slices]
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == len(numbers) else None
 
 
 def _parallel_buckets(headers: Iterable[SliceHeader]) -> list[list[SliceHeader]]:
@@ -176,7 +206,9 @@ def _unwanted(bucket: list[SliceHeader]) -> tuple[list[SliceHeader], list[SetAsi
         return [], []
     place_of = dict(zip(map(id, bucket), _places(bucket), strict=True))
     reach = {key: {place_of[id(header)] for header in kind} for key, kind in kinds.items()}
-    order = sorted(kinds, key=lambda key: (variant_rank(kinds[key][0].variant, kinds[key][0].contrast), -len(reach[key])))
+    order = sorted(
+        kinds, key=lambda key: (variant_rank(kinds[key][0].variant, kinds[key][0].contrast), -len(reach[key]))
+    )
     enough = _MOST_PLACES * len(set(place_of.values()))
     best = next((key for key in order if len(reach[key]) >= enough), max(order, key=lambda key: len(reach[key])))
     fields = _telling(crowds)
@@ -188,7 +220,7 @@ def _unwanted(bucket: list[SliceHeader]) -> tuple[list[SliceHeader], list[SetAsi
             filled |= reach[key]
     stay = {id(header) for header in kept}
     left = [header for header in bucket if id(header) not in stay]
-    return left, [SetAside(len(left), fields, kind_words(kinds[best][0].variant, fields))] if left else []
+    return left, [SetAside(tuple(left), fields, kind_words(kinds[best][0].variant, fields))] if left else []
 
 
 def _kinds(

@@ -43,8 +43,10 @@ WORDS: dict[str, str] = {
 
 
 def kind_rank(variant: Variant) -> tuple[bool, int, bool]:
-    """Orders kinds of images, the preferred first: magnitude before phase, then in phase, water, out of phase, fat, what was
-    computed; then original before derived."""
+    """Orders kinds of images, the preferred first.
+
+    Magnitude comes before phase; then in phase, water, out of phase, fat, what was computed; then original before derived.
+    """
     types = {value.upper() for value in variant.image_type}
     phase = bool(types & _PHASE) or variant.component.upper() in _PHASE
     sorts = (_MADE, _FAT, _OUT_OF_PHASE, _WATER)
