@@ -1,6 +1,6 @@
 """Whether the slices of a series show a place at all: what none of them shows is not graded on a slice beside it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -37,6 +37,15 @@ def is_aside(place: Place, middle: Place, usual: Vector) -> bool:
     return float((place.position - middle.position)[0]) * float(np.sign(usual[0])) >= _LEAST_ASIDE * abs(
         float(usual[0])
     )
+
+
+def nearest_level(place: Place, usual: Mapping[int, Vector]) -> int:
+    """The level that a place belongs to by its height.
+
+    Args:
+        usual: Where such a place usually lies at each level.
+    """
+    return min(usual, key=lambda level: abs(float((usual[level] - place.position)[2])))
 
 
 def is_beside_gap(stacks: Sequence[SeenStack], place: Place) -> bool:

@@ -13,7 +13,7 @@ from lumbargrade.locate.cord import CanalSlice, canal_slices, cord_note
 from lumbargrade.locate.doubt import CellKey, implausible_reasons, unsure_reasons
 from lumbargrade.locate.left_out import LeftOut, missing_reason
 from lumbargrade.locate.seen import Place, SeenStack, look_at
-from lumbargrade.locate.shown import is_aside, is_beside_gap, is_shown
+from lumbargrade.locate.shown import is_aside, is_beside_gap, is_shown, nearest_level
 from lumbargrade.models.locator import Locator, SpineShape, column_group, place_key
 from lumbargrade.prepare.views import StackView
 from lumbargrade.task import Condition, GradingTask, series_kind
@@ -270,7 +270,7 @@ def _on_sagittal(
         elif condition.group == column:
             found[level] = middle if _shows_middle(best, middle, levels[number]) else _not_shown(condition, level)
         else:
-            found[level] = _on_side(best.stacks, condition, level, number, middle, shape)
+            found[level] = _on_side(best, condition, task.levels, number, middle, shape)
     return found
 
 
@@ -282,18 +282,24 @@ def _shows_middle(series: _Series, middle: Place, level: Place | None) -> bool:
 
 
 def _on_side(
-    stacks: Sequence[SeenStack], condition: Condition, level: str, number: int, middle: Place, shape: SpineShape
+    series: _Series, condition: Condition, levels: Sequence[str], number: int, middle: Place, shape: SpineShape
 ) -> Place | str:
     """The place of a condition beside the midline of a sagittal series, if a slice shows it."""
+    level = levels[number]
     offsets = shape.places.get(place_key(condition.group, condition.side))
-    usual = np.array(offsets.mean[number]) if offsets is not None else None
-    if usual is not None and condition.side is not None and not is_shown(stacks, middle.position + usual):
+    usual = {} if offsets is None else {
+        other: place.position + np.array(offsets.mean[other]) for other, place in series.column.known.items()
+    }  # fmt: skip
+    if condition.side is not None and usual and not is_shown(series.stacks, usual[number]):
         return _not_shown(condition, level)
-    place = _beside(stacks, condition, level, number, middle, shape)
+    place = _beside(series.stacks, condition, level, number, middle, shape)
     if place is None:
         return f"{condition.label} {level}: its place is not seen in the {condition.series} series"
-    if usual is not None and condition.side is not None and not is_aside(place, middle, usual):
+    if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
         return f"{condition.label} {level}: its place is not seen on its side in the {condition.series} series"
+    nearest = nearest_level(place, usual)
+    if nearest != number:
+        return f"place uncertain: {condition.label} {level} would lie at the height of {levels[nearest]}"
     return place
 
 
