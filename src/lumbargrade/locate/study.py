@@ -10,7 +10,10 @@ import pandas as pd
 from lumbargrade.errors import InputError
 from lumbargrade.locate.column import Column, find_column, offset_score, refuse_smaller
 from lumbargrade.locate.cord import CanalSlice, canal_slices, cord_note
+from lumbargrade.locate.doubt import CellKey, implausible_reasons, unsure_reasons
+from lumbargrade.locate.left_out import LeftOut, missing_reason
 from lumbargrade.locate.seen import Place, SeenStack, look_at
+from lumbargrade.locate.shown import is_aside, is_beside_gap, is_shown, nearest_level
 from lumbargrade.models.locator import Locator, SpineShape, column_group, place_key
 from lumbargrade.prepare.views import StackView
 from lumbargrade.task import Condition, GradingTask, series_kind
@@ -32,7 +35,6 @@ POINT_COLUMNS = (
 _AXIAL_REACH_MM = 9.0
 _AXIAL_GAP_MM = 14.0
 """Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
-_SEEN = 0.01
 _FLOOR = 1e-4
 _NAMES_SURE = 0.9
 _SAME_PLACE_MM = 12.0
@@ -44,7 +46,7 @@ _ODD_SIZE = 1.5
 _SACRUM_MM = 20.0
 """Images that show less below the lowest level do not show that a sacrum follows."""
 
-CellKey = tuple[str, str]
+_PLACE_UNKNOWN = "where its slices lie in the patient is not known"
 
 
 @dataclass
@@ -87,13 +89,22 @@ class _Series:
     def known(self) -> bool:
         return all(seen.stack.known for seen in self.stacks)
 
+    @property
+    def fault(self) -> str:
+        """Why the place of its slices in the patient is not known."""
+        faults = [seen.stack.fault for seen in self.stacks if not seen.stack.known]
+        return faults[0] if faults and faults[0] else _PLACE_UNKNOWN
 
-def locate_study(locators: Sequence[Locator], stacks: Sequence[StackView]) -> LocatedStudy:
+
+def locate_study(
+    locators: Sequence[Locator], stacks: Sequence[StackView], left_out: Sequence[LeftOut] = ()
+) -> LocatedStudy:
     """Locates every cell of the locators' task, or says why it cannot.
 
     Args:
         locators: In evaluation mode, on one device; their maps are averaged.
         stacks: Those of all series of the study; of axial ones only slices near a level are decoded.
+        left_out: Series of the study that are not among the stacks, which explain what is missing.
     """
     config = locators[0].config
     task, column = config.task, column_group(config.task)
@@ -102,25 +113,41 @@ def locate_study(locators: Sequence[Locator], stacks: Sequence[StackView]) -> Lo
     located = LocatedStudy()
     series, refused = _sagittal_series(locators, stacks, column, config.shape)
     reference = _reference(series)
-    levels = [reference.column.places[number] if reference else None for number in range(len(task.levels))]
+    levels = _levels(reference, len(task.levels))
     axial = list(_axial_stacks(locators, stacks, levels))
     for condition in task.conditions:
         kind = series_kind(condition.series)
         if kind.orientation == "sagittal":
-            found = _on_sagittal(condition, column, task, series, refused, config.shape)
+            found = _on_sagittal(condition, column, task, series, levels, refused, left_out, config.shape)
         else:
-            has_axial = any(stack.orientation == kind.orientation for stack in stacks)
-            found = _on_axial(condition, task, axial, levels, has_axial, config.shape)
+            unused = _axial_unused(condition, stacks, reference, left_out)
+            found = _on_axial(condition, task, axial, levels, unused, config.shape)
         for level, place in found.items():
             if isinstance(place, str):
                 located.reasons[condition.name, level] = place
             else:
                 located.places[condition.name, level] = place
+    _refuse(located, unsure_reasons(located.places, task))
+    step = float(np.linalg.norm(np.array(config.shape.steps.mean), axis=1).mean())
+    size = reference.column.size if reference is not None else 1.0
+    _refuse(located, implausible_reasons(located.places, task, step, size))
     located.notes += _notes(task, reference, refused)
     located.canal += _canal(task, series)
     doubt = cord_note(locators, located.canal)
     located.notes += [doubt] if doubt else []
     return located
+
+
+def _refuse(located: LocatedStudy, reasons: Mapping[CellKey, str]) -> None:
+    """Takes places away, with the reasons."""
+    for key, reason in reasons.items():
+        del located.places[key]
+        located.reasons[key] = reason
+
+
+def _levels(reference: _Series | None, count: int) -> list[Place | None]:
+    """Where in the patient the levels lie; nothing of a series whose own place is not known."""
+    return list(reference.column.places) if reference is not None and reference.known else [None] * count
 
 
 def locate_views(locators: Sequence[Locator], study_id: int, stacks: Sequence[StackView]) -> pd.DataFrame:
@@ -161,7 +188,7 @@ def _look_at_series(
         if stack.orientation != "sagittal" or (stack.contrast or "T1") not in {"T1", "T2"}:
             continue
         seen = look_at(locators, stack, size=size)
-        if seen.contrast in wanted:
+        if seen is not None and seen.contrast in wanted:
             by_series.setdefault(stack.series, []).append(seen)
     return list(by_series.values())
 
@@ -219,29 +246,65 @@ def _on_sagittal(
     column: str,
     task: GradingTask,
     series: Sequence[_Series],
+    levels: Sequence[Place | None],
     refused: Mapping[str, str],
+    left_out: Sequence[LeftOut],
     shape: SpineShape,
 ) -> dict[str, Place | str]:
     contrast = series_kind(condition.series).contrast
     shown = [candidate for candidate in series if candidate.contrast == contrast]
     if not shown:
-        reason = (
-            f"the study's {condition.series} series is not used: {refused[contrast]}" if contrast in refused else ""
-        )
-        reason = reason or f"the study has no {condition.series} series"
+        not_used = f"the study's {condition.series} series is not used: {refused.get(contrast)}"
+        reason = not_used if contrast in refused else missing_reason(condition.series, left_out)
         return dict.fromkeys(task.levels, reason)
-    best = max(shown, key=lambda candidate: candidate.column.confidence)
+    placed = [candidate for candidate in shown if candidate.known]
+    if condition.side is not None and not placed:
+        reason = f"it has a side, but in the study's {condition.series} series {shown[0].fault}"
+        return dict.fromkeys(task.levels, reason)
+    best = max(shown if condition.side is None else placed, key=lambda candidate: candidate.column.confidence)
     found: dict[str, Place | str] = {}
     for number, level in enumerate(task.levels):
         middle = best.column.places[number]
         if middle is None:
             found[level] = f"{level} is not seen in the study's {condition.series} series"
         elif condition.group == column:
-            found[level] = middle
+            found[level] = middle if _shows_middle(best, middle, levels[number]) else _not_shown(condition, level)
         else:
-            place = _beside(best.stacks, condition, level, number, middle, shape)
-            found[level] = place or f"{condition.label} {level}: its place is not seen in the {condition.series} series"
+            found[level] = _on_side(best, condition, task.levels, number, middle, shape)
     return found
+
+
+def _shows_middle(series: _Series, middle: Place, level: Place | None) -> bool:
+    """Whether a slice passes through the midline of a level, by where another series has it, else as there is no gap."""
+    if level is not None and series.known and level.series != middle.series:
+        return is_shown(series.stacks, level.position)
+    return not is_beside_gap(series.stacks, middle)
+
+
+def _on_side(
+    series: _Series, condition: Condition, levels: Sequence[str], number: int, middle: Place, shape: SpineShape
+) -> Place | str:
+    """The place of a condition beside the midline of a sagittal series, if a slice shows it."""
+    level = levels[number]
+    offsets = shape.places.get(place_key(condition.group, condition.side))
+    usual = {} if offsets is None else {
+        other: place.position + np.array(offsets.mean[other]) for other, place in series.column.known.items()
+    }  # fmt: skip
+    if condition.side is not None and usual and not is_shown(series.stacks, usual[number]):
+        return _not_shown(condition, level)
+    place = _beside(series.stacks, condition, level, number, middle, shape)
+    if place is None:
+        return f"{condition.label} {level}: its place is not seen in the {condition.series} series"
+    if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
+        return f"{condition.label} {level}: its place is not seen on its side in the {condition.series} series"
+    nearest = nearest_level(place, usual)
+    if nearest != number:
+        return f"place uncertain: {condition.label} {level} would lie at the height of {levels[nearest]}"
+    return place
+
+
+def _not_shown(condition: Condition, level: str) -> str:
+    return f"{condition.label} {level}: no slice of the study's {condition.series} series passes through its place"
 
 
 def _beside(
@@ -259,7 +322,7 @@ def _beside(
         index, row, column = (int(value) for value in np.unravel_index(int(score.argmax()), score.shape))
         if best is None or score[index, row, column] > best[0]:
             best = (float(score[index, row, column]), seen.place(mark, index, row, column))
-    return best[1] if best is not None and best[1].confidence >= _SEEN else None
+    return best[1] if best is not None else None
 
 
 def _mark(seen: SeenStack, condition: Condition, level: str | None) -> int:
@@ -280,8 +343,24 @@ def _axial_stacks(
         for place in levels:
             if place is not None:
                 near |= set(_near_slices(stack, place).tolist())
-        if near:
-            yield look_at(locators, stack, sorted(near))
+        seen = look_at(locators, stack, sorted(near)) if near else None
+        if seen is not None:
+            yield seen
+
+
+def _axial_unused(
+    condition: Condition, stacks: Sequence[StackView], reference: _Series | None, left_out: Sequence[LeftOut]
+) -> str | None:
+    """Why no slice of an axial series can be chosen, whatever the level."""
+    kind = series_kind(condition.series)
+    lying = [s for s in stacks if s.orientation == "axial" and (s.contrast or kind.contrast) == kind.contrast]
+    if not lying:
+        return missing_reason(condition.series, left_out)
+    if not any(stack.known for stack in lying):
+        return f"the study's {condition.series} series is not used: {lying[0].fault or _PLACE_UNKNOWN}"
+    if reference is not None and not reference.known:
+        return f"its {condition.series} slice is not known: in the study's sagittal series {reference.fault}"
+    return None
 
 
 def _near_slices(stack: StackView, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -298,27 +377,23 @@ def _on_axial(
     task: GradingTask,
     axial: Sequence[SeenStack],
     levels: Sequence[Place | None],
-    has_axial: bool,
+    unused: str | None,
     shape: SpineShape,
 ) -> dict[str, Place | str]:
+    if unused is not None:
+        return dict.fromkeys(task.levels, unused)
     found: dict[str, Place | str] = {}
     for number, level in enumerate(task.levels):
         middle = levels[number]
-        if not has_axial:
-            found[level] = f"the study has no {condition.series} series"
-        elif middle is None:
+        if middle is None:
             found[level] = (
                 f"{level} is not located on a sagittal series, so that its {condition.series} slice is not known"
             )
-        else:
-            near = [part for seen in axial for part in _only(seen, _near_slices(seen.stack, middle).tolist())]
-            place = _beside(near, condition, None, number, middle, shape) if near else None
-            missing = f"its place is not seen in the {condition.series} series"
-            found[level] = place or (
-                f"{condition.label} {level}: {missing}"
-                if near
-                else f"no {condition.series} slice passes through {level}"
-            )
+            continue
+        near = [part for seen in axial for part in _only(seen, _near_slices(seen.stack, middle).tolist())]
+        place = _beside(near, condition, None, number, middle, shape) if near else None
+        missing = f"{condition.label} {level}: its place is not seen in the {condition.series} series"
+        found[level] = place or (missing if near else f"no {condition.series} slice passes through {level}")
     return found
 
 
@@ -364,7 +439,8 @@ def _canal(task: GradingTask, series: Sequence[_Series]) -> Iterator[CanalSlice]
         if one.known and len(places) == len(task.levels):
             column = np.stack([place.position for place in places])
             for seen in one.stacks:
-                yield from canal_slices(task, seen.stack, seen.contrast, column)
+                slices = canal_slices(task, seen.stack, seen.contrast, column)
+                yield from (one for one in slices if seen.stack.readable(one.index))
 
 
 def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:

@@ -7,11 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lumbargrade.dicom.stacks import Stack
 from lumbargrade.errors import InputError
 from lumbargrade.params import PrepareParams
-from lumbargrade.prepare.crop import cut_crop, reflects
+from lumbargrade.prepare.crop import cut_crop, reflects, shown_share
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.task import Condition, GradingTask
+
+_LEAST_SHOWN = 0.5
+"""A crop less of which than this lies within its image is not graded."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,37 @@ def cut_points(
             yield _cut_point(row, images, task, params)
 
 
+def check_point(
+    images: SeriesImages,
+    stack: Stack,
+    index: int,
+    xy: tuple[float, float],
+    condition: Condition,
+    params: PrepareParams,
+) -> None:
+    """Refuses a point whose crop would not show it, or not on the side that it is of.
+
+    Args:
+        xy: The point, (column, row) in pixels.
+
+    Raises:
+        InputError: With the reason.
+    """
+    header = stack.slices[index]
+    if images.localizer:
+        raise InputError(f"its series is a localizer: {images.localizer}")
+    if stack.size_fault:
+        raise InputError(f"in its series of {len(stack.slices)} slices {stack.size_fault}")
+    sided = condition.side is not None
+    if sided and stack.placement_fault and (stack.orientation == "sagittal" or not header.orientation_known):
+        raise InputError(f"it has a side, but in its series {stack.placement_fault}")
+    rows, columns = header.plane.shape
+    if not header.plane.holds(*xy):
+        raise InputError(f"its point lies outside the image of {columns} x {rows} pixels")
+    if shown_share(header.plane, stack.orientation, xy, params) < _LEAST_SHOWN:
+        raise InputError("its point lies so near the image's edge that most of its crop shows nothing")
+
+
 def _cut_point(
     row: Mapping[Hashable, object], images: SeriesImages | str, task: GradingTask, params: PrepareParams
 ) -> PointCrop:
@@ -65,6 +100,7 @@ def _cut_point(
         if isinstance(images, str):
             raise InputError(images)
         stack, index = images.find(instance)
+        check_point(images, stack, index, (x, y), condition, params)
         crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)
         reflected = reflects(stack.orientation, condition.mirrored)
     except InputError as error:

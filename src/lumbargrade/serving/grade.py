@@ -1,8 +1,8 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.dataset.bundle import POINTS
-from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.errors import InputError
 from lumbargrade.locate.study import LocatedStudy, locate_study
@@ -21,6 +20,7 @@ from lumbargrade.prepare.views import StackView, view_series
 from lumbargrade.registry.contract import ANSWER_PLACE
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.serving.features import Features, embed, study_features
+from lumbargrade.serving.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
 from lumbargrade.training.predict import cell_codes, grade_crops, pool_cells
@@ -48,19 +48,19 @@ class _OpenStudy:
         """Headers and images of each series."""
         return ((headers, self.images(key)) for key, headers in self.study.series.items())
 
+    @cached_property
+    def series(self) -> dict[str, DescribedSeries]:
+        """Each series as its headers describe it."""
+        return {key: describe_series(headers, self.images(key)) for key, headers in self.study.series.items()}
+
     def stacks(self, locator: Locator) -> list[StackView]:
         views = locator.config.views
         return [
             stack
-            for key, headers in self.study.series.items()
+            for key, described in self.series.items()
             if key not in self.study.torn
-            for stack in view_series(key, self.images(key), _told_contrast(headers), views)
+            for stack in view_series(key, described.images, described.contrast, views)
         ]
-
-
-def _told_contrast(headers: Sequence[SliceHeader]) -> Contrast | None:
-    told = Counter(header.contrast for header in headers if header.contrast is not None)
-    return told.most_common(1)[0][0] if told else None
 
 
 @dataclass
@@ -116,8 +116,9 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     opened = _OpenStudy(study, config.prepare.percentiles)
     located = LocatedStudy()
     points = study.points
+    left_out = find_left_out(opened.series.values(), task)
     if points is None and locators:
-        located = locate_study(locators, opened.stacks(locators[0]))
+        located = locate_study(locators, opened.stacks(locators[0]), left_out)
         points = located.table(study.study_id)
     found = _Found(reasons=dict(located.reasons))
     if points is not None:
@@ -136,7 +137,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
             for row in model.calibration.sets(task, graded)
         ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
-    notes = [*study.notes, *located.notes]
+    notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
