@@ -53,6 +53,11 @@ class Image:
         return self.dataset
 
     @property
+    def spacing_known(self) -> bool:
+        """Whether the tags say how large a pixel is."""
+        return bool(self.tags.get("PixelSpacing")) and float(self.tags.PixelSpacing[0]) > 0
+
+    @property
     def plane(self) -> Plane:
         """Where it lies in the patient, by its tags."""
         tags = self.tags

@@ -44,11 +44,12 @@ class AnatomyOracle:
         stack: StackView,
         slices: Sequence[int] | None = None,
         size: float | None = None,
-    ) -> SeenStack:
+    ) -> SeenStack | None:
         """As :func:`lumbargrade.locate.seen.look_at`."""
-        chosen = tuple(range(len(stack.slices))) if slices is None else tuple(slices)
-        for index in chosen:
-            stack.image(index)  # as a network would be shown it
+        wanted = range(len(stack.slices)) if slices is None else slices
+        chosen = tuple(index for index in wanted if stack.readable(index))
+        if not chosen:
+            return None
         marks = marks_of(self.task, stack.orientation)
         side = ViewParams().pixels // STRIDE
         maps = np.zeros((len(chosen), len(marks), side, side), np.float32)

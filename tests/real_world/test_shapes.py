@@ -17,6 +17,7 @@ from .oracle import AnatomyOracle
 from .shapes import SHAPES, Shape
 
 _NEAR_MM = 8.0
+_SHOWN_MM = 5.0
 _SAME = 1e-3
 
 
@@ -82,6 +83,8 @@ def _problems(shape: Shape, export: Export, records: list[Record], clean: list[R
             continue
         if key[0] in shape.lost:
             yield f"{name}: graded, though its images cannot carry it"
+        elif (apart := _distance_to_images(export, key)) > _SHOWN_MM:
+            yield f"{name}: graded, though the nearest slice is {apart:.1f} mm away"
         yield from _misplaced(export, key, after)
         if shape.same and before["grade"] is not None and "normal_mild" in after:
             change = max(abs(after[grade] - before[grade]) for grade in ("normal_mild", "moderate", "severe"))
@@ -89,7 +92,7 @@ def _problems(shape: Shape, export: Export, records: list[Record], clean: list[R
                 yield f"{name}: its probabilities differ by {change:.3f}"
     said = " ".join([str(records[0]["notes"]), *(str(r["reason"]) for r in records if r["condition"] in shape.lost)])
     if shape.notes and not any(word.lower() in said.lower() for word in shape.notes):
-        yield f"no note; it says: {said[:400]}"
+        yield f"no note; it says: {said[:1500]}"
 
 
 def _misplaced(export: Export, key: tuple[str, str], record: dict[str, Any]) -> Iterator[str]:
@@ -103,6 +106,14 @@ def _misplaced(export: Export, key: tuple[str, str], record: dict[str, Any]) -> 
     wanted = _kind_of(key[0])
     if kind != wanted:
         yield f"{key[0]} {key[1]}: read on {kind}, not on {wanted}"
+
+
+def _distance_to_images(export: Export, key: tuple[str, str]) -> float:
+    """How far the nearest whole slice of the right kind lies from a cell, mm; 0 if the tags do not tell."""
+    whole = [image for image in export.images if image.kind == _kind_of(key[0]) and image.raw is None]
+    placed = [image for image in whole if {"ImagePositionPatient", "ImageOrientationPatient"} <= set(image.tags.dir())]
+    distances = [abs(float(image.plane.to_pixel(export.truth[key])[2])) for image in placed if image.spacing_known]
+    return min(distances, default=0.0)
 
 
 def _kind_of(condition: str) -> str:
