@@ -306,11 +306,14 @@ def test_lost_slices_in_the_middle_are_told_and_cost_no_wrong_place(faulty: Faul
     assert notes(answer).count(told) == 2
 
 
+@pytest.mark.parametrize("reach", [9.0, 15.0])
 @pytest.mark.parametrize("spoil", [remove, cut_pixels])
-def test_a_level_whose_axial_slices_are_lost_is_not_graded_beside_it(faulty: FaultyStudy, spoil: Edit) -> None:
+def test_a_level_whose_axial_slices_are_lost_is_not_graded_beside_it(
+    faulty: FaultyStudy, spoil: Edit, reach: float
+) -> None:
     wanted = faulty.truth.loc[("left_subarticular_stenosis", "L3/L4"), 2]
     heights = {path: _along(path) for path in faulty.series[AXIAL]}
-    spoil([path for path, height in heights.items() if abs(_height(path) - wanted) < 15])
+    spoil([path for path, height in heights.items() if abs(_height(path) - wanted) < reach])
     answer = faulty.answer()
     assert not faulty.wrong(answer)
     for side in ("left", "right"):

@@ -1,49 +1,147 @@
+"""Slices that show nothing, gaps and copies: no image of them reaches a network."""
+
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from pydicom import Dataset, dcmread
 
-from lumbargrade.dicom.headers import SliceHeader, read_headers
-from lumbargrade.errors import InputError
-from lumbargrade.prepare.series import SeriesImages
+from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.dicom.errors import UnreadableFile
+from lumbargrade.params import PrepareParams, ViewParams
+from lumbargrade.prepare.crop import cut_crop
+from lumbargrade.prepare.pack_views import PackedViews, pack_views
+from lumbargrade.prepare.series import SeriesImages, open_series
+from lumbargrade.prepare.views import view_series
+from lumbargrade.task import GradingTask
+
+PARAMS = PrepareParams()
+VIEWS = ViewParams(pixels=64)
 
 
 @pytest.fixture
-def parted(phantom: Path, tmp_path: Path) -> list[SliceHeader]:
-    """A series over two folders, whose files have the same numbers."""
-    series = sorted((phantom / "train_images").glob("*/*"))[0]
-    paths = sorted(series.iterdir(), key=lambda path: int(path.stem))
-    headers = []
-    for number, path in enumerate(paths):
-        target = tmp_path / str(1 + number % 2) / f"{1 + number // 2}.dcm"
-        target.parent.mkdir(exist_ok=True)
-        headers += read_headers(Path(shutil.copy(path, target)))
-    return headers
+def dataset(phantom: Path, tmp_path: Path) -> Path:
+    """A copy of a phantom study of which the sagittal T1 series may be spoiled."""
+    folder = tmp_path / "dataset"
+    study = pd.read_csv(phantom / "train.csv")["study_id"].min()
+    shutil.copytree(phantom / "train_images" / str(study), folder / "train_images" / str(study))
+    for path in phantom.glob("*.csv"):
+        table = pd.read_csv(path)
+        table[table["study_id"] == study].to_csv(folder / path.name, index=False)
+    return folder
 
 
-def test_slices_whose_files_share_a_number_are_not_mixed_up(parted: list[SliceHeader]) -> None:
-    images = SeriesImages(parted, (1, 99))
-    assert len(set(images.numbers.values())) == len(parted)
-    for header, number in images.numbers.items():
-        stack, index = images.find(number)
-        assert stack.slices[index] is header
+@pytest.fixture
+def sagittal(dataset: Path, rsna: GradingTask) -> Path:
+    """Folder of the first study's sagittal T1."""
+    table = open_dataset(dataset, rsna).series.sort_values("study_id")
+    row = table[table["series_description"] == "Sagittal T1"].iloc[0]
+    return dataset / "train_images" / str(row["study_id"]) / str(row["series_id"])
 
 
-def test_a_number_that_two_files_have_is_that_of_the_header(parted: list[SliceHeader]) -> None:
-    images = SeriesImages(parted, (1, 99))
-    header = next(header for header in parted if header.instance_number == 2)
-    stack, index = images.find(2)
-    assert stack.slices[index] is header
+def opened(folder: Path) -> SeriesImages:
+    return open_series(folder, PARAMS.percentiles)
 
 
-def test_a_number_that_names_several_images_names_none(phantom: Path, tmp_path: Path) -> None:
-    series = sorted((phantom / "train_images").glob("*/*"))[0]
-    headers = []
-    for place, path in enumerate(sorted(series.iterdir())[:3]):
-        target = tmp_path / str(place) / "1.dcm"
-        target.parent.mkdir()
-        headers += read_headers(Path(shutil.copy(path, target)))
-    for header in headers:
-        object.__setattr__(header, "instance_number", 4)
-    with pytest.raises(InputError, match="instance 4 is the number of 3 of the series' images"):
-        SeriesImages(headers, (1, 99)).find(4)
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def blank(path: Path) -> None:
+    dataset = dcmread(path)
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        dataset.decompress()
+    dataset.PixelData = bytes(len(dataset.PixelData))
+    dataset.save_as(path)
+
+
+def change(folder: Path, **tags: object) -> None:
+    for path in folder.iterdir():
+        dataset: Dataset = dcmread(path)
+        for keyword, value in tags.items():
+            delattr(dataset, keyword) if value is None else setattr(dataset, keyword, value)
+        dataset.save_as(path)
+
+
+@pytest.mark.parametrize("spoil", [cut, blank, Path.unlink])
+def test_beside_a_lost_slice_a_crop_and_a_view_repeat_the_slice(sagittal: Path, spoil: Callable[[Path], None]) -> None:
+    whole = opened(sagittal)
+    lost = whole.stacks[0].slices[6]
+    kept = whole.stacks[0].slices[5].path
+    spoil(lost.path)
+    images = opened(sagittal)
+    (stack,) = images.stacks
+    index = next(place for place, header in enumerate(stack.slices) if header.path == kept)
+    rows, columns = stack.slices[index].plane.shape
+    crop = cut_crop(images, stack, index, (columns / 2, rows / 2), False, PARAMS)
+    assert (crop[2] == crop[1]).all()
+    assert (crop[0] != crop[1]).any()
+    (view,) = view_series("1", images, "T1", VIEWS)
+    shown = view.image(index)
+    assert (shown[2] == shown[1]).all()
+    assert shown.max(axis=(1, 2)).min() > 0
+
+
+@pytest.mark.parametrize("spoil", [cut, blank])
+def test_a_slice_that_shows_nothing_is_no_black_image(sagittal: Path, spoil: Callable[[Path], None]) -> None:
+    for header in opened(sagittal).stacks[0].slices[2:4]:
+        spoil(header.path)
+    images = opened(sagittal)
+    (view,) = view_series("1", images, "T1", VIEWS)
+    assert [index for index in range(len(view.slices)) if not view.readable(index)] == [2, 3]
+    with pytest.raises(UnreadableFile):
+        view.image(2)
+    assert images.count_unreadable() == 2
+
+
+@pytest.mark.parametrize("spoil", [cut, blank, Path.unlink])
+def test_training_sees_a_spoiled_series_as_serving_does(
+    dataset: Path, sagittal: Path, rsna: GradingTask, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    for header in opened(sagittal).stacks[0].slices[6:9]:
+        spoil(header.path)
+    pack_views(open_dataset(dataset, rsna), tmp_path / "views", PARAMS, VIEWS, workers=1)
+    packed = PackedViews(tmp_path / "views")
+    found = next(s for s in packed.stacks[int(sagittal.parent.name)] if s.series == sagittal.name)
+    (served,) = view_series(sagittal.name, opened(sagittal), "T1", VIEWS)
+    readable = [index for index in range(len(served.slices)) if served.readable(index)]
+    assert [served.slices[index].instance for index in readable] == [piece.instance for piece in found.slices]
+    for place, index in enumerate(readable):
+        np.testing.assert_array_equal(found.image(place), served.image(index))
+
+
+@pytest.mark.parametrize("tags", [{"PixelSpacing": None}, {"SeriesDescription": "Scout"}])
+def test_a_series_that_cannot_be_measured_teaches_nothing(
+    dataset: Path, sagittal: Path, rsna: GradingTask, tmp_path: Path, tags: dict[str, object]
+) -> None:
+    change(sagittal, **tags)
+    pack_views(open_dataset(dataset, rsna), tmp_path / "views", PARAMS, VIEWS, workers=1)
+    packed = PackedViews(tmp_path / "views")
+    study = int(sagittal.parent.name)
+    assert sagittal.name not in {stack.series for stack in packed.stacks[study]}
+    assert int(sagittal.name) not in {point["series_id"] for point in packed.points_of(study)}
+
+
+def test_numbers_in_no_order_do_not_make_true_positions_doubtful(sagittal: Path) -> None:
+    numbers = np.random.default_rng(1).permutation(40)
+    for number, path in zip(numbers, sorted(sagittal.iterdir()), strict=False):
+        dataset = dcmread(path)
+        dataset.InstanceNumber = int(number) + 1
+        dataset.save_as(path)
+    (stack,) = opened(sagittal).stacks
+    assert stack.placement_fault is None
+
+
+def test_positions_in_no_order_are_told_by_the_images(sagittal: Path) -> None:
+    paths = [header.path for header in opened(sagittal).stacks[0].slices]
+    datasets = [dcmread(path) for path in paths]
+    positions = [dataset.ImagePositionPatient for dataset in datasets]
+    for path, dataset, place in zip(paths, datasets, np.random.default_rng(2).permutation(len(paths)), strict=True):
+        dataset.ImagePositionPatient = positions[place]
+        dataset.save_as(path)
+    (stack,) = opened(sagittal).stacks
+    assert "their positions contradict what they show" in str(stack.placement_fault)
+    assert [header.path for header in stack.slices] in (paths, paths[::-1])

@@ -1,11 +1,13 @@
 """Whether the slices of a series show a place at all: what none of them shows is not graded on a slice beside it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from lumbargrade.dicom.geometry import Vector
 from lumbargrade.locate.seen import Place, SeenStack
+from lumbargrade.prepare.views import StackView
 
 _SLACK_MM = 4.0
 """How far a place may lie from where it usually is, along the slices' normal: about one standard deviation of foramina."""
@@ -26,6 +28,23 @@ def distance_from_slices(stacks: Iterable[SeenStack], position: Vector) -> float
 def is_shown(stacks: Sequence[SeenStack], position: Vector) -> bool:
     """Whether a slice passes through a place, as far as it is known where the place is."""
     return distance_from_slices(stacks, position) <= 0.5 * max(map(_slice_step, stacks), default=0.0) + _SLACK_MM
+
+
+def is_lost(stacks: Iterable[StackView], seen: Sequence[SeenStack], position: Vector) -> bool:
+    """Whether the slices that would show a place are missing or cannot be decoded, and no other one shows it.
+
+    Args:
+        stacks: The stacks as they are.
+        seen: What could be seen of them near the place.
+    """
+    return any(map(partial(_lacks, position=position), stacks)) and not is_shown(seen, position)
+
+
+def _lacks(stack: StackView, position: Vector) -> bool:
+    """Whether a place lies in a gap between slices, or the nearest slice cannot be decoded."""
+    offsets = np.array([float(piece.view.to_pixel(position)[2]) for piece in stack.slices])
+    between = np.flatnonzero(np.diff(np.sign(offsets)))
+    return bool(stack.apart & set(between.tolist())) or not stack.readable(int(np.abs(offsets).argmin()))
 
 
 def is_aside(place: Place, middle: Place, usual: Vector) -> bool:

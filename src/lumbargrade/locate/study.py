@@ -8,15 +8,21 @@ import numpy as np
 import pandas as pd
 
 from lumbargrade.errors import InputError
-from lumbargrade.locate.column import Column, find_column, offset_score, refuse_smaller
+from lumbargrade.locate.cells import (
+    SagittalSeries,
+    axial_unused_reason,
+    locate_on_axial,
+    locate_on_sagittal,
+    near_slices,
+)
+from lumbargrade.locate.column import Column, find_column, refuse_smaller
 from lumbargrade.locate.cord import CanalSlice, canal_slices, cord_note
 from lumbargrade.locate.doubt import CellKey, implausible_reasons, unsure_reasons
-from lumbargrade.locate.left_out import LeftOut, missing_reason
+from lumbargrade.locate.left_out import LeftOut
 from lumbargrade.locate.seen import Place, SeenStack, look_at
-from lumbargrade.locate.shown import is_aside, is_beside_gap, is_shown, nearest_level
-from lumbargrade.models.locator import Locator, SpineShape, column_group, place_key
+from lumbargrade.models.locator import Locator, SpineShape, column_group
 from lumbargrade.prepare.views import StackView
-from lumbargrade.task import Condition, GradingTask, series_kind
+from lumbargrade.task import GradingTask, series_kind
 
 POINT_COLUMNS = (
     "study_id",
@@ -32,10 +38,6 @@ POINT_COLUMNS = (
     "confidence",
 )
 
-_AXIAL_REACH_MM = 9.0
-_AXIAL_GAP_MM = 14.0
-"""Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
-_FLOOR = 1e-4
 _NAMES_SURE = 0.9
 _SAME_PLACE_MM = 12.0
 """Columns of two series that are this near to each other are of one place: a third of a level."""
@@ -45,8 +47,6 @@ _ODD_SIZE = 1.5
 """Vertebrae that are this much higher than usual are rather images of a wrong pixel spacing."""
 _SACRUM_MM = 20.0
 """Images that show less below the lowest level do not show that a sacrum follows."""
-
-_PLACE_UNKNOWN = "where its slices lie in the patient is not known"
 
 
 @dataclass
@@ -74,28 +74,6 @@ class LocatedStudy:
         return pd.DataFrame(rows, columns=list(POINT_COLUMNS))
 
 
-@dataclass(frozen=True, eq=False)
-class _Series:
-    """A sagittal series: what was seen of it, and its column."""
-
-    stacks: list[SeenStack]
-    column: Column
-
-    @property
-    def contrast(self) -> str:
-        return self.stacks[0].contrast
-
-    @property
-    def known(self) -> bool:
-        return all(seen.stack.known for seen in self.stacks)
-
-    @property
-    def fault(self) -> str:
-        """Why the place of its slices in the patient is not known."""
-        faults = [seen.stack.fault for seen in self.stacks if not seen.stack.known]
-        return faults[0] if faults and faults[0] else _PLACE_UNKNOWN
-
-
 def locate_study(
     locators: Sequence[Locator], stacks: Sequence[StackView], left_out: Sequence[LeftOut] = ()
 ) -> LocatedStudy:
@@ -118,10 +96,10 @@ def locate_study(
     for condition in task.conditions:
         kind = series_kind(condition.series)
         if kind.orientation == "sagittal":
-            found = _on_sagittal(condition, column, task, series, levels, refused, left_out, config.shape)
+            found = locate_on_sagittal(condition, column, task, series, levels, refused, left_out, config.shape)
         else:
-            unused = _axial_unused(condition, stacks, reference, left_out)
-            found = _on_axial(condition, task, axial, levels, unused, config.shape)
+            unused = axial_unused_reason(condition, stacks, reference, left_out)
+            found = locate_on_axial(condition, task, axial, levels, unused, config.shape)
         for level, place in found.items():
             if isinstance(place, str):
                 located.reasons[condition.name, level] = place
@@ -145,7 +123,7 @@ def _refuse(located: LocatedStudy, reasons: Mapping[CellKey, str]) -> None:
         located.reasons[key] = reason
 
 
-def _levels(reference: _Series | None, count: int) -> list[Place | None]:
+def _levels(reference: SagittalSeries | None, count: int) -> list[Place | None]:
     """Where in the patient the levels lie; nothing of a series whose own place is not known."""
     return list(reference.column.places) if reference is not None and reference.known else [None] * count
 
@@ -162,7 +140,7 @@ def located_table(located: LocatedStudy, study_id: int) -> pd.DataFrame:
 
 def _sagittal_series(
     locators: Sequence[Locator], stacks: Sequence[StackView], group: str, shape: SpineShape
-) -> tuple[list[_Series], dict[str, str]]:
+) -> tuple[list[SagittalSeries], dict[str, str]]:
     """The series that show a lumbar spine, their levels in agreement; and why others were refused, by contrast.
 
     A spine of an unusual size is looked at twice.
@@ -195,9 +173,9 @@ def _look_at_series(
 
 def _agreed_series(
     seen: Sequence[list[SeenStack]], group: str, levels: Sequence[str], shape: SpineShape
-) -> tuple[list[_Series], dict[str, str]]:
+) -> tuple[list[SagittalSeries], dict[str, str]]:
     """The columns of series, in agreement where they show the same place; and why series were refused, by contrast."""
-    alone = [_Series(found, find_column([found], group, levels, shape)) for found in seen]
+    alone = [SagittalSeries(found, find_column([found], group, levels, shape)) for found in seen]
     placed = [series.column for series in alone if series.known]
     first = [replace(s, column=refuse_smaller(s.column, placed)) if s.known else s for s in alone]
     refused = {series.contrast: series.column.refusal for series in first if series.column.refusal}
@@ -215,7 +193,7 @@ def _agreed_series(
     for series in sound:
         if series in together:
             column = find_column([series.stacks], group, levels, shape, anchor=whole)
-            agreed.append(_Series(series.stacks, replace(column, naming=whole.naming)))
+            agreed.append(SagittalSeries(series.stacks, replace(column, naming=whole.naming)))
         else:
             agreed.append(series)
     return agreed, refused
@@ -231,103 +209,14 @@ def _same_place(one: Column, other: Column) -> bool:
     return False
 
 
-def _reference(series: Sequence[_Series]) -> _Series | None:
+def _reference(series: Sequence[SagittalSeries]) -> SagittalSeries | None:
     """The series whose levels the study goes by: one with a place in the patient, and T2 unless T1 is much clearer."""
 
-    def rank(candidate: _Series) -> tuple[bool, float]:
+    def rank(candidate: SagittalSeries) -> tuple[bool, float]:
         sure = candidate.column.confidence * candidate.column.naming
         return candidate.known, sure + 0.1 * (candidate.contrast == "T2")
 
     return max(series, key=rank, default=None)
-
-
-def _on_sagittal(
-    condition: Condition,
-    column: str,
-    task: GradingTask,
-    series: Sequence[_Series],
-    levels: Sequence[Place | None],
-    refused: Mapping[str, str],
-    left_out: Sequence[LeftOut],
-    shape: SpineShape,
-) -> dict[str, Place | str]:
-    contrast = series_kind(condition.series).contrast
-    shown = [candidate for candidate in series if candidate.contrast == contrast]
-    if not shown:
-        not_used = f"the study's {condition.series} series is not used: {refused.get(contrast)}"
-        reason = not_used if contrast in refused else missing_reason(condition.series, left_out)
-        return dict.fromkeys(task.levels, reason)
-    placed = [candidate for candidate in shown if candidate.known]
-    if condition.side is not None and not placed:
-        reason = f"it has a side, but in the study's {condition.series} series {shown[0].fault}"
-        return dict.fromkeys(task.levels, reason)
-    best = max(shown if condition.side is None else placed, key=lambda candidate: candidate.column.confidence)
-    found: dict[str, Place | str] = {}
-    for number, level in enumerate(task.levels):
-        middle = best.column.places[number]
-        if middle is None:
-            found[level] = f"{level} is not seen in the study's {condition.series} series"
-        elif condition.group == column:
-            found[level] = middle if _shows_middle(best, middle, levels[number]) else _not_shown(condition, level)
-        else:
-            found[level] = _on_side(best, condition, task.levels, number, middle, shape)
-    return found
-
-
-def _shows_middle(series: _Series, middle: Place, level: Place | None) -> bool:
-    """Whether a slice passes through the midline of a level, by where another series has it, else as there is no gap."""
-    if level is not None and series.known and level.series != middle.series:
-        return is_shown(series.stacks, level.position)
-    return not is_beside_gap(series.stacks, middle)
-
-
-def _on_side(
-    series: _Series, condition: Condition, levels: Sequence[str], number: int, middle: Place, shape: SpineShape
-) -> Place | str:
-    """The place of a condition beside the midline of a sagittal series, if a slice shows it."""
-    level = levels[number]
-    offsets = shape.places.get(place_key(condition.group, condition.side))
-    usual = {} if offsets is None else {
-        other: place.position + np.array(offsets.mean[other]) for other, place in series.column.known.items()
-    }  # fmt: skip
-    if condition.side is not None and usual and not is_shown(series.stacks, usual[number]):
-        return _not_shown(condition, level)
-    place = _beside(series.stacks, condition, level, number, middle, shape)
-    if place is None:
-        return f"{condition.label} {level}: its place is not seen in the {condition.series} series"
-    if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
-        return f"{condition.label} {level}: its place is not seen on its side in the {condition.series} series"
-    nearest = nearest_level(place, usual)
-    if nearest != number:
-        return f"place uncertain: {condition.label} {level} would lie at the height of {levels[nearest]}"
-    return place
-
-
-def _not_shown(condition: Condition, level: str) -> str:
-    return f"{condition.label} {level}: no slice of the study's {condition.series} series passes through its place"
-
-
-def _beside(
-    stacks: Sequence[SeenStack], condition: Condition, level: str | None, number: int, middle: Place, shape: SpineShape
-) -> Place | None:
-    """The place of a condition near a level's: what is seen, weighed by where it usually is."""
-    offsets = shape.places.get(place_key(condition.group, condition.side))
-    if offsets is None:
-        return None
-    best: tuple[float, Place] | None = None
-    for seen in stacks:
-        mark = _mark(seen, condition, level)
-        usual = offset_score(seen.positions - middle.position, offsets, number)
-        score = np.log(seen.masses[:, mark] + _FLOOR) + usual
-        index, row, column = (int(value) for value in np.unravel_index(int(score.argmax()), score.shape))
-        if best is None or score[index, row, column] > best[0]:
-            best = (float(score[index, row, column]), seen.place(mark, index, row, column))
-    return best[1] if best is not None else None
-
-
-def _mark(seen: SeenStack, condition: Condition, level: str | None) -> int:
-    side = condition.side if level is None else None
-    return seen.marks.index((condition.group, level, side))
 
 
 def _axial_stacks(
@@ -342,70 +231,13 @@ def _axial_stacks(
         near: set[int] = set()
         for place in levels:
             if place is not None:
-                near |= set(_near_slices(stack, place).tolist())
+                near |= set(near_slices(stack, place).tolist())
         seen = look_at(locators, stack, sorted(near)) if near else None
         if seen is not None:
             yield seen
 
 
-def _axial_unused(
-    condition: Condition, stacks: Sequence[StackView], reference: _Series | None, left_out: Sequence[LeftOut]
-) -> str | None:
-    """Why no slice of an axial series can be chosen, whatever the level."""
-    kind = series_kind(condition.series)
-    lying = [s for s in stacks if s.orientation == "axial" and (s.contrast or kind.contrast) == kind.contrast]
-    if not lying:
-        return missing_reason(condition.series, left_out)
-    if not any(stack.known for stack in lying):
-        return f"the study's {condition.series} series is not used: {lying[0].fault or _PLACE_UNKNOWN}"
-    if reference is not None and not reference.known:
-        return f"its {condition.series} slice is not known: in the study's sagittal series {reference.fault}"
-    return None
-
-
-def _near_slices(stack: StackView, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Slices that pass near a place and show it; the nearest one at least, if it is not too far."""
-    distances = stack.distances(place.position)
-    if not stack.slices[0].view.shows(place.position):
-        return np.zeros(0, dtype=np.int64)
-    limit = max(_AXIAL_REACH_MM, float(distances.min())) if distances.min() <= _AXIAL_GAP_MM else -1.0
-    return np.flatnonzero(distances <= limit)
-
-
-def _on_axial(
-    condition: Condition,
-    task: GradingTask,
-    axial: Sequence[SeenStack],
-    levels: Sequence[Place | None],
-    unused: str | None,
-    shape: SpineShape,
-) -> dict[str, Place | str]:
-    if unused is not None:
-        return dict.fromkeys(task.levels, unused)
-    found: dict[str, Place | str] = {}
-    for number, level in enumerate(task.levels):
-        middle = levels[number]
-        if middle is None:
-            found[level] = (
-                f"{level} is not located on a sagittal series, so that its {condition.series} slice is not known"
-            )
-            continue
-        near = [part for seen in axial for part in _only(seen, _near_slices(seen.stack, middle).tolist())]
-        place = _beside(near, condition, None, number, middle, shape) if near else None
-        missing = f"{condition.label} {level}: its place is not seen in the {condition.series} series"
-        found[level] = place or (missing if near else f"no {condition.series} slice passes through {level}")
-    return found
-
-
-def _only(seen: SeenStack, slices: Sequence[int]) -> Iterator[SeenStack]:
-    """What was seen, of some slices only."""
-    kept = [number for number, index in enumerate(seen.slices) if index in slices]
-    if kept:
-        chosen = tuple(seen.slices[number] for number in kept)
-        yield SeenStack(seen.stack, chosen, seen.marks, seen.maps[kept], seen.contrasts)
-
-
-def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, str]) -> Iterator[str]:
+def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Mapping[str, str]) -> Iterator[str]:
     for contrast, reason in refused.items():
         yield f"a sagittal {contrast} series was not used: {reason}"
     if reference is None:
@@ -432,7 +264,7 @@ def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, s
         yield f"{', '.join(missing)} cannot be seen; the images may end there"
 
 
-def _canal(task: GradingTask, series: Sequence[_Series]) -> Iterator[CanalSlice]:
+def _canal(task: GradingTask, series: Sequence[SagittalSeries]) -> Iterator[CanalSlice]:
     """Slices that show the canal, of the series that show all levels at known places."""
     for one in series:
         places = [place for place in one.column.places if place is not None]
