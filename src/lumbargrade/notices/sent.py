@@ -30,7 +30,7 @@ def sent_once(notice: str | None) -> Iterator[bool]:
     mark = SENT / hashlib.sha256(notice.encode()).hexdigest() if notice is not None else None
     lock = _lock(mark) if mark is not None else None
     try:
-        is_new = mark is None or not mark.exists()
+        is_new = mark is None or not _is_there(mark)
         yield is_new
         if mark is not None and is_new:
             _note(mark)
@@ -48,6 +48,13 @@ def _lock(mark: Path) -> FileLock | None:
     except (OSError, Timeout):
         return None
     return lock
+
+
+def _is_there(mark: Path) -> bool:
+    try:
+        return mark.exists()
+    except OSError:
+        return False
 
 
 def _note(mark: Path) -> None:
