@@ -15,6 +15,17 @@ export interface ServedModel {
   run_id: string | null;
 }
 
+/** What a model was trained on and how well it did; the sentences are to be shown wherever its grades are. */
+export interface TrainedOn {
+  sentence: string;
+  /** Null if it is not recorded; so are the others. */
+  performance: string | null;
+  /** Whether it was trained on synthetic images only. */
+  synthetic: boolean | null;
+  dataset: string | null;
+  studies: number | null;
+}
+
 export interface Condition {
   name: string;
   title: string;
@@ -102,6 +113,8 @@ export interface Cell {
   reason: string | null;
   correction: Correction | null;
   place: Place | null;
+  /** Whether the model is too unsure where to look for the grade to be called sure. */
+  place_uncertain: boolean;
 }
 
 /** Grey scale in the values of the slices as sent. */
@@ -149,6 +162,9 @@ export interface Study {
   id: string;
   request_id: string;
   model: ServedModel;
+  trained_on: TrainedOn;
+  /** What the cells' possible grades mean. */
+  possible_grades_words: string;
   graded_at: string;
   flags: readonly string[];
   study_hash: string;
@@ -173,7 +189,7 @@ export interface Heat {
 /** Scores: lower is better; the intervals are 95 %. */
 export interface ModelFacts extends ServedModel {
   registered_at: string | null;
-  trained_on?: string | null;
+  trained_on: TrainedOn;
   score_on?: 'holdout' | 'cross-validation' | null;
   score: number | null;
   score_interval: readonly [number, number] | null;

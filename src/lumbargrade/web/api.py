@@ -33,6 +33,23 @@ class ServedVersion(_Json):
     run_id: str | None = None
 
 
+class TrainedOn(_Json):
+    """What a model was trained on and how well it did, for whoever reads its grades.
+
+    Attributes:
+        sentence: To be shown wherever the grades are; it says so if nothing is recorded.
+        performance: Recall of the worst grade and accuracy beside their baseline; None if they are not recorded.
+        synthetic: Whether it was trained on synthetic images only; None if that is not recorded.
+        studies: That it was trained on.
+    """
+
+    sentence: str
+    performance: str | None = None
+    synthetic: bool | None = None
+    dataset: str | None = None
+    studies: int | None = None
+
+
 class ConditionInfo(_Json):
     """A condition of the task; ``short`` is for the head of a column."""
 
@@ -150,8 +167,9 @@ class Cell(_Json):
     """A condition at a level.
 
     Attributes:
-        possible_grades: The true one is among them nine times in ten.
+        possible_grades: The true one should be among them; :attr:`StudyAnswer.possible_grades_words` says how often.
         reason: Why there is no grade.
+        place_uncertain: Whether the model is too unsure where to look for its grade to be called sure.
     """
 
     condition: str
@@ -162,6 +180,7 @@ class Cell(_Json):
     reason: str | None
     correction: Correction | None
     place: Place | None
+    place_uncertain: bool = False
 
 
 class Window(_Json):
@@ -209,11 +228,17 @@ class ReportLinks(_Json):
 
 
 class StudyAnswer(_Json):
-    """A graded study. It leads with ``flags`` and ``sentences``."""
+    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``.
+
+    Attributes:
+        possible_grades_words: What the cells' possible grades mean.
+    """
 
     id: str
     request_id: str
     model: ServedVersion
+    trained_on: TrainedOn
+    possible_grades_words: str
     graded_at: str
     study_hash: str
     flags: tuple[str, ...]
@@ -228,6 +253,8 @@ class StudyReport(_Json):
     """What can be kept of an answer: no images, no address in this server."""
 
     research_strip: str | None
+    trained_on: TrainedOn
+    possible_grades_words: str
     request_id: str
     model: ServedVersion
     task: str
@@ -268,7 +295,7 @@ class ModelPage(_Json):
     alias: str | None = None
     run_id: str | None = None
     registered_at: str | None = None
-    trained_on: str | None = None
+    trained_on: TrainedOn
     score_on: Literal["cross-validation"] | None = None
     score: float | None = None
     score_interval: tuple[float, float] | None = None
