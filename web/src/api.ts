@@ -24,6 +24,8 @@ export interface TrainedOn {
   synthetic: boolean | null;
   dataset: string | null;
   studies: number | null;
+  /** What the cells' possible grades mean. */
+  possible_grades: string;
 }
 
 export interface Condition {
@@ -163,8 +165,6 @@ export interface Study {
   request_id: string;
   model: ServedModel;
   trained_on: TrainedOn;
-  /** What the cells' possible grades mean. */
-  possible_grades_words: string;
   graded_at: string;
   flags: readonly string[];
   study_hash: string;

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lumbargrade.registry.trained_on import TrainedOnStatement, state
 from lumbargrade.web.index import Identifiers, Plane, Vector3, Weighting
 from lumbargrade.web.problems import Problem
 
@@ -31,23 +32,6 @@ class ServedVersion(_Json):
     version: str
     alias: str | None = None
     run_id: str | None = None
-
-
-class TrainedOn(_Json):
-    """What a model was trained on and how well it did, for whoever reads its grades.
-
-    Attributes:
-        sentence: To be shown wherever the grades are; it says so if nothing is recorded.
-        performance: Recall of the worst grade and accuracy beside their baseline; None if they are not recorded.
-        synthetic: Whether it was trained on synthetic images only; None if that is not recorded.
-        studies: That it was trained on.
-    """
-
-    sentence: str
-    performance: str | None = None
-    synthetic: bool | None = None
-    dataset: str | None = None
-    studies: int | None = None
 
 
 class ConditionInfo(_Json):
@@ -167,7 +151,7 @@ class Cell(_Json):
     """A condition at a level.
 
     Attributes:
-        possible_grades: The true one should be among them; :attr:`StudyAnswer.possible_grades_words` says how often.
+        possible_grades: The true one should be among them; ``trained_on`` says how often.
         reason: Why there is no grade.
         place_uncertain: Whether the model is too unsure where to look for its grade to be called sure.
     """
@@ -228,17 +212,12 @@ class ReportLinks(_Json):
 
 
 class StudyAnswer(_Json):
-    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``.
-
-    Attributes:
-        possible_grades_words: What the cells' possible grades mean.
-    """
+    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``."""
 
     id: str
     request_id: str
     model: ServedVersion
-    trained_on: TrainedOn
-    possible_grades_words: str
+    trained_on: TrainedOnStatement
     graded_at: str
     study_hash: str
     flags: tuple[str, ...]
@@ -253,8 +232,7 @@ class StudyReport(_Json):
     """What can be kept of an answer: no images, no address in this server."""
 
     research_strip: str | None
-    trained_on: TrainedOn
-    possible_grades_words: str
+    trained_on: TrainedOnStatement
     request_id: str
     model: ServedVersion
     task: str
@@ -295,7 +273,7 @@ class ModelPage(_Json):
     alias: str | None = None
     run_id: str | None = None
     registered_at: str | None = None
-    trained_on: TrainedOn
+    trained_on: TrainedOnStatement = Field(default_factory=lambda: state(None))
     score_on: Literal["cross-validation"] | None = None
     score: float | None = None
     score_interval: tuple[float, float] | None = None
