@@ -13,6 +13,7 @@ ANSWER_TEXTS = ("study_id", "condition", "level")
 ANSWER_PLACE = {
     "series": "string", "instance_number": "long", "sop_instance_uid": "string", "x": "double", "y": "double",
     "x_mm": "double", "y_mm": "double", "z_mm": "double", "confidence": "double",
+    "place_uncertain": "boolean",
 }  # fmt: skip
 ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes")
 """Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""

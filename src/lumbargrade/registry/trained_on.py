@@ -230,6 +230,11 @@ def facts_of_tags(tags: Mapping[str, str]) -> ModelFacts | None:
     return facts
 
 
+def facts_of_story(story: Mapping[str, Any]) -> ModelFacts | None:
+    """The facts in the lineage record of a version; None if it was registered before they were kept."""
+    return ModelFacts.model_validate(story["facts"]) if "facts" in story else None
+
+
 def statement_of(record: Mapping[str, Any]) -> TrainedOnStatement:
     """The statement that a record of an answer carries; models that were registered before do not carry any."""
     try:

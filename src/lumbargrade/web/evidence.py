@@ -4,6 +4,7 @@ A report repeats patient and study as the images name them, or no PACS could fil
 the report invalid, or keep it from being made: it is left empty, and the report says so. No value goes into a message.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -21,21 +22,21 @@ _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _TEXTS = (
     "PatientName", "PatientID", "AccessionNumber", "StudyID", "StudyDescription", "ReferringPhysicianName",
 )  # fmt: skip
-_SEXES = ("M", "F", "O")
-_FORMS: dict[str, Callable[[str], object]] = {
-    "PatientBirthDate": DA,
-    "PatientSex": _SEXES.index,
-    "StudyDate": DA,
-    "StudyTime": TM,
+_SEXES = {"M": "M", "F": "F", "O": "O"}
+_FORMS: dict[str, Callable[[str], str]] = {
+    "PatientBirthDate": lambda value: f"{DA(value):%Y%m%d}",
+    "PatientSex": lambda value: _SEXES[value.upper()],
+    "StudyDate": lambda value: f"{DA(value):%Y%m%d}",
+    "StudyTime": lambda value: value if TM(value) else "",
 }
-"""Attributes with a form of their own, and what raises ValueError for another form."""
+"""Attributes with a form of their own, and what writes a value in it; it raises ValueError or KeyError if it cannot."""
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+"""Also with leading zeros, which DICOM forbids and archives have."""
 _SIZES = ("Rows", "Columns", "NumberOfFrames")
 _TAGS = [
     Tag(keyword)
     for keyword in (*_UIDS, *_TEXTS, *_FORMS, *_SIZES, "SOPClassUID", "FrameOfReferenceUID", "SpecificCharacterSet")
 ]
-_CHARACTERS = "ISO_IR 192"
-"""UTF-8: whatever the images' own characters are, the report has them."""
 
 
 class Evidence(NamedTuple):
@@ -54,7 +55,7 @@ def read_evidence(path: Path) -> Evidence:
     try:
         with parsing(path):
             dataset = dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-            missing = [keyword for keyword in _UIDS if not UID(_text(dataset, keyword)).is_valid]
+            missing = [keyword for keyword in _UIDS if not _is_uid(_text(dataset, keyword))]
             header, changes = _valid(dataset)
     except UnreadableFile as error:  # its words have the file's name
         raise InputError(
@@ -70,15 +71,15 @@ def read_evidence(path: Path) -> Evidence:
 
 def _valid(dataset: Dataset) -> tuple[Dataset, list[str]]:
     header, changes = Dataset(), []
-    header.SpecificCharacterSet = _CHARACTERS
     for keyword in (*_UIDS, *_TEXTS):
         setattr(header, keyword, _text(dataset, keyword))
     for keyword, form in _FORMS.items():
-        value = _text(dataset, keyword)
-        valid = _has_form(value, form)
-        setattr(header, keyword, value if valid else "")
-        if not valid:
+        value, text = "", _text(dataset, keyword)
+        try:
+            value = form(text) if text else ""
+        except (ValueError, KeyError):
             changes.append(f"{keyword} of the images is not valid in DICOM and is left empty here.")
+        setattr(header, keyword, value)
     for keyword in _SIZES:
         if dataset.get(keyword):
             setattr(header, keyword, int(dataset[keyword].value))
@@ -95,14 +96,11 @@ def _text(dataset: Dataset, keyword: str) -> str:
     return "" if value is None else str(value).strip("\0 ")
 
 
-def _has_form(value: str, form: Callable[[str], object]) -> bool:
-    try:
-        return not value or form(value) is not None
-    except ValueError:
-        return False
+def _is_uid(value: object) -> bool:
+    return len(str(value)) <= 64 and _UID.fullmatch(str(value)) is not None
 
 
 def _class_of(dataset: Dataset) -> UID | None:
     """The image's SOP class, from the file's own head where the header has none."""
     told = (dataset.get("SOPClassUID"), dataset.file_meta.get("MediaStorageSOPClassUID"))
-    return next((UID(str(uid)) for uid in told if uid and UID(str(uid)).is_valid), None)
+    return next((UID(str(uid)) for uid in told if _is_uid(uid)), None)

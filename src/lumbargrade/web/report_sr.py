@@ -128,6 +128,8 @@ def build_report(
     graded = datetime.fromisoformat(report.graded_at)
     document.ContentDate, document.ContentTime = DA(graded.date()), TM(graded.time())
     document.TimezoneOffsetFromUTC = "+0000"
+    if not str(document).isascii():  # whatever the images' own character set is, UTF-8 has its letters
+        document.SpecificCharacterSet = "ISO_IR 192"
     return document
 
 

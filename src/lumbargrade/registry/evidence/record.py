@@ -21,7 +21,7 @@ from lumbargrade.registry.contract import MODEL_META
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.evidence.environment import installed_packages, this_machine
 from lumbargrade.registry.gate.decision import GateDecision
-from lumbargrade.registry.trained_on import ModelFacts, state
+from lumbargrade.registry.trained_on import ModelFacts
 from lumbargrade.training.named_files import named_files
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
 
@@ -136,7 +136,6 @@ def _story(made: Made, left_out: pd.DataFrame) -> Json:
             "trials": [trial.model_dump(mode="json") for trial in outcome.tried],
         },
         "facts": made.facts.model_dump(mode="json"),
-        "trainedOn": state(made.facts).model_dump(mode="json"),
         "packaged": {"graders": outcome.packaging, "words": outcome.packaged},
         "evaluation": outcome.evaluation.model_dump(mode="json"),
         "gate": made.gate.model_dump(mode="json"),
