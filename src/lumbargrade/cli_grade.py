@@ -34,7 +34,7 @@ def print_grades(records: Records, model: "LoadedModel", as_json: bool) -> None:
 
 def _table(records: Records, task: "GradingTask", reasons: Sequence[str]) -> str:
     """A row a cell: the grade, the probability of each, the possible ones, and how sure the place is."""
-    rows = [["condition", "level", "grade", *(name.lower() for name in task.grades), "possible", "place"]]
+    rows = [["condition", "level", "grade", *(name.lower() for name in task.grades), "may be", "place"]]
     for record in records:
         condition = task.condition(record["condition"])
         head = [f"{condition.side or ''} {condition.group}".strip(), record["level"]]
@@ -47,7 +47,7 @@ def _table(records: Records, task: "GradingTask", reasons: Sequence[str]) -> str
         place = f"{confidence}{' ?' if record['place_uncertain'] else ''}"
         rows.append([*head, record["grade"], *chances, possible, place])
     widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(rows[0]))]
-    lines = ["  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)) for row in rows]
+    lines = [" ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -64,7 +64,7 @@ def _legend(records: Records, reasons: Sequence[str], possible_grades: str) -> I
         yield f"({number}) {cells} {'cell is' if cells == 1 else 'cells are'} not graded: {reason}."
     if records[0]["notes"]:
         yield f"note: {records[0]['notes']}"
-    yield f"possible: first letters of grades. {possible_grades}"
+    yield f"may be: first letters of the possible grades. {possible_grades}"
 
 
 def _print_wrapped(lines: Iterable[str]) -> None:

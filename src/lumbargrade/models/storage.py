@@ -28,11 +28,18 @@ def save_network(network: nn.Module, config: BaseModel, path: Path) -> None:
 
 
 def mark_network(path: Path, marks: Mapping[str, str]) -> None:
-    """Adds to the metadata of a network's file, atomically."""
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
-    write_bytes(path, save(weights, {**metadata, **marks}))
+    """Adds to the metadata of a network's file, atomically.
+
+    The header is rewritten by hand (its length in eight bytes, JSON, then the weights): safetensors itself orders metadata
+    by chance, and the same weights must stay the same bytes.
+    """
+    data = path.read_bytes()
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    header["__metadata__"] = {**header.get("__metadata__", {}), **marks}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    write_bytes(path, len(text).to_bytes(8, "little") + text + data[begin:])
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -128,7 +128,8 @@ def build_report(
     graded = datetime.fromisoformat(report.graded_at)
     document.ContentDate, document.ContentTime = DA(graded.date()), TM(graded.time())
     document.TimezoneOffsetFromUTC = "+0000"
-    if not str(document).isascii():  # whatever the images' own character set is, UTF-8 has its letters
+    texts_in_ascii = (str(element.value).isascii() for element in document.iterall() if element.VR != "SQ")
+    if not all(texts_in_ascii):  # whatever the images' own character set is, UTF-8 has its letters
         document.SpecificCharacterSet = "ISO_IR 192"
     return document
 
