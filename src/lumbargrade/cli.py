@@ -1,6 +1,5 @@
 """The ``lumbargrade`` command: thin. Results on standard output (``--json``), the story on standard error."""
 
-import json
 import logging
 import os
 import signal
@@ -11,11 +10,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_dataset import dataset_app
 from lumbargrade.cli_devices import devices_app
+from lumbargrade.cli_grade import print_grades
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_operations import deploy, server, status
 from lumbargrade.cli_output import Json, Workers, print_result
@@ -197,17 +196,7 @@ def grade(
             pictures = save_looks(looks, answer, loaded.config.task, explain)
             say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
     records = answer.to_dict("records")
-    if as_json:
-        print(json.dumps(records, indent=2))
-        return
-    columns = loaded.config.task.grade_columns
-    table = Table("condition", "level", "grade", *columns)
-    for record in records:
-        numbers = [f"{record[column]:.3f}" if record[column] is not None else "" for column in columns]
-        table.add_row(record["condition"], record["level"], record["grade"] or f"- {record['reason']}", *numbers)
-    Console().print(table)
-    if records[0]["notes"]:
-        print(f"note: {records[0]['notes']}")
+    print_grades(records, loaded, as_json)
 
 
 @app.command()

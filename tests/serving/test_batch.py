@@ -21,6 +21,7 @@ from lumbargrade import cli
 from lumbargrade.dataset.bundle import zip_study
 from lumbargrade.errors import CannotVerifyError, InputError
 from lumbargrade.registry.models import load_model
+from lumbargrade.registry.trained_on import NOT_RECORDED, TrainedOnStatement
 from lumbargrade.serving.batch import _fingerprint, find_studies
 from lumbargrade.serving.batch_run import BatchSummary, run_batch
 from lumbargrade.serving.grade import grade_study
@@ -65,6 +66,11 @@ def test_a_batch_says_what_the_served_model_says(
         for column in (*rsna.grade_columns, "x_mm"):
             assert batch[column].tolist() == pytest.approx(alone[column].astype(float).tolist(), nan_ok=True, abs=1e-5)
     assert set(table["model"]) == {model_folder.name}
+    assert summary.trained_on == NOT_RECORDED
+    (statement,) = {TrainedOnStatement.model_validate_json(told) for told in table["trained_on"]}
+    beside = json.loads((tmp_path / "out.parquet.model.json").read_text())
+    assert (beside["model"], beside["trained_on"]) == (model_folder.name, statement.model_dump())
+    assert beside["caution"] == "Not for clinical use"
     faults = pd.read_csv(tmp_path / "out.faults.csv").set_index("study")["fault"]
     assert faults["letters"] == "the study holds no DICOM image that can be read"
     assert faults["broken.zip"].startswith("the study is not a zip file that can be unpacked")

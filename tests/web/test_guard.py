@@ -1,6 +1,7 @@
 """A decoder may hang, take all memory, or crash: the reading room goes on."""
 
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -43,6 +44,10 @@ def takes_memory(tell: Any) -> int:
     return len(bytearray(1 << 30))
 
 
+def sleeps(tell: Any) -> None:
+    time.sleep(60)
+
+
 def writes_much(path: str, tell: Any) -> None:
     with Path(path).open("wb") as file:
         for _ in range(64):
@@ -77,6 +82,27 @@ def test_what_hangs_is_killed_with_its_children() -> None:
             if Path(f"/proc/{children[0]}/stat").read_text().split()[2] == "Z":
                 raise ProcessLookupError
             time.sleep(0.1)
+
+
+def fills_the_disk(tell: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "/spool/Meyer^Anna")
+
+
+@pytest.mark.parametrize(
+    ("function", "limits", "words"),
+    [
+        (raises, LIMITS, "making tea failed by a fault of the server (RuntimeError)"),
+        (crashes, LIMITS, "making tea crashed (SIGSEGV): the files are damaged"),
+        (takes_memory, Limits(60, 1 << 30), "making tea took more memory than the server allows"),
+        (fills_the_disk, LIMITS, "making tea stopped as the server's disk is full"),
+        (sleeps, Limits(1, 4 << 30), "making tea took longer than 1 s"),
+    ],
+)
+def test_each_end_has_its_own_reason(function: Any, limits: Limits, words: str) -> None:
+    with pytest.raises(GuardError) as caught:
+        run_guarded(function, limits=limits, doing="making tea")
+    assert str(caught.value).startswith(words)
+    assert "Meyer" not in str(caught.value)
 
 
 @pytest.mark.parametrize("function", [crashes, raises])

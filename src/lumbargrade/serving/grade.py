@@ -17,7 +17,7 @@ from lumbargrade.models.locator import Locator
 from lumbargrade.prepare.points import PointCrop, cut_points
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.prepare.views import StackView, view_series
-from lumbargrade.registry.contract import ANSWER_PLACE
+from lumbargrade.registry.contract import ANSWER_PLACE, is_uncertain
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.serving.features import Features, embed, study_features
 from lumbargrade.serving.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
@@ -171,6 +171,7 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
         "y": point.y,
         **dict(zip(("x_mm", "y_mm", "z_mm"), position.tolist(), strict=True)),
         "confidence": place.confidence if place else None,
+        "place_uncertain": is_uncertain(place.confidence if place else None),
     }
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.registry.contract import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, MODEL_META, STUDY_COLUMN
-from lumbargrade.registry.models import read_model
+from lumbargrade.registry.contract import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, STUDY_COLUMN, TRAINED_ON
+from lumbargrade.registry.models import model_name, read_model
+from lumbargrade.registry.trained_on import state
 from lumbargrade.serving.explain import Look, explain_graded, with_heat_maps
 from lumbargrade.serving.features import Features
 from lumbargrade.serving.grade import CellKey, grade_with_crops, refuse_study
@@ -35,7 +35,8 @@ class GradingModel(PythonModel):
         torch.set_num_threads(int(context.model_config.get("threads", 0)) or len(os.sched_getaffinity(0)))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = read_model(Path(path) for path in context.artifacts.values()).to(device)
-        self.name = _name(Path(next(iter(context.artifacts.values()))).parent.parent)
+        self.statement = state(self.model.facts).model_dump_json()
+        self.name = model_name(Path(next(iter(context.artifacts.values()))).parent.parent)
         log = os.environ.get(SERVING_LOG)
         self.log = ServingLog(Path(log)) if log else None
         self.abstain_above = int(context.model_config.get("abstain_above", 0))
@@ -75,7 +76,8 @@ class GradingModel(PythonModel):
             if self.log is not None:
                 self.log.append(request_id, self.name, bytes(study), answer, config.task, features)
             told = with_heat_maps(answer, looks, config.prepare) if explain else answer
-            answers.append(told.assign(**dict(zip(ANSWER_ORIGIN, (request_id, self.name), strict=True))))
+            origin = dict(zip(ANSWER_ORIGIN, (request_id, self.name), strict=True))
+            answers.append(told.assign(**origin, **{TRAINED_ON: self.statement}))
         return pd.concat(answers, ignore_index=True)
 
 
@@ -86,15 +88,6 @@ def _cell(task: GradingTask, column: str) -> Cell:
         told = f"params.{EXPLAIN} names no cell of task {task.name}; give {EXPLAIN_ALL}, or one cell such as {some}"
         raise MlflowException.invalid_parameter_value(told)
     return cell
-
-
-def _name(folder: Path) -> str:
-    """Registered name and version, which MLflow writes beside a model that it fetches; its own id where it did not."""
-    told = folder / MODEL_META
-    if told.is_file():
-        meta = yaml.safe_load(told.read_text(encoding="utf-8"))
-        return f"{meta['model_name']}/{meta['model_version']}"
-    return str(yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8")).get("model_id", ""))
 
 
 set_model(GradingModel())

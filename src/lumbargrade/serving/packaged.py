@@ -10,6 +10,7 @@ from lumbargrade.errors import InputError
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.contract import version_uri
 from lumbargrade.registry.models import CHAMPION, fetch_model, read_model
+from lumbargrade.registry.trained_on import ModelFacts
 from lumbargrade.serving.verified import champion_to_serve, check_version
 from lumbargrade.task import GradingTask
 
@@ -24,6 +25,7 @@ class PackagedModel:
         name: Registered name and version, or the name of its folder.
         sha256: Of the files.
         abstain_above: As it is served.
+        facts: None if it was registered before they were kept.
     """
 
     name: str
@@ -31,6 +33,7 @@ class PackagedModel:
     sha256: str
     task: GradingTask
     abstain_above: int
+    facts: ModelFacts | None = None
 
 
 def open_packaged(uri: str) -> PackagedModel:
@@ -59,4 +62,5 @@ def _read(name: str, folder: Path) -> PackagedModel:
     model = read_model(files, name or str(folder))
     told = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     config = told["flavors"]["python_function"].get("config") or {}
-    return PackagedModel(name, files, files_sha256(files), model.config.task, int(config.get("abstain_above", 0)))
+    abstain_above = int(config.get("abstain_above", 0))
+    return PackagedModel(name, files, files_sha256(files), model.config.task, abstain_above, model.facts)

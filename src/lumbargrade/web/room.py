@@ -241,7 +241,14 @@ class ReadingRoom:
         limits = Limits(_REPORT_SECONDS, self.settings.decode_bytes)
         try:
             told = run_guarded(
-                structured_report, str(work.folder), UPLOAD, report, places, self._task_json, limits=limits
+                structured_report,
+                str(work.folder),
+                UPLOAD,
+                report,
+                places,
+                self._task_json,
+                limits=limits,
+                doing="making the structured report",
             )
         except LumbargradeError as error:
             problem = problem_of(error)

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from lumbargrade.errors import InputError
 from lumbargrade.registry.artifacts import ABSENT, fetch_artifact, reading
 from lumbargrade.registry.contract import GRADER, registered_name
+from lumbargrade.registry.trained_on import facts_of_tags, state
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import check_reachable, tracking_uri
 from lumbargrade.web.api import ModelPage
@@ -108,7 +109,7 @@ def _page(client: MlflowClient, found: ModelVersion, alias: str | None, pages: s
         alias=alias,
         run_id=found.run_id,
         registered_at=made.isoformat(timespec="seconds") if made else None,
-        trained_on=tags.get("dataset.name"),
+        trained_on=state(facts_of_tags(tags)),
         score_on="cross-validation" if "score" in metrics else None,
         score_interval=interval,
         **{
