@@ -101,7 +101,9 @@ def test_frames_are_counted_over_all_files_of_a_study(write: Any, new_enhanced: 
         assert not isinstance(caught.value, UnreadableFile), "it is not left out as a damaged file would be"
 
 
-def test_claimed_frames_are_counted_before_anything_is_made_of_them(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claimed_frames_are_counted_before_anything_is_made_of_them(
+    write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("lumbargrade.dicom.headers._header", lambda *some: pytest.fail("made"))
     with within_limits(), pytest.raises(InputError, match=f"more than {LIMITS.frames:,} images"):
         read_headers(write.image(NumberOfFrames=LIMITS.frames + 1))

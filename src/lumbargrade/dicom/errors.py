@@ -1,21 +1,17 @@
 """What can be wrong with a file. The sentences name the file, never what its tags say of a person."""
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import QuotingError
 
 
-class UnreadableFile(InputError):  # noqa: N818 - named for what it tells the user
+class UnreadableFile(QuotingError):  # noqa: N818 - named for what it tells the user
     """A file is damaged, is no DICOM, or is of a kind that is not read.
 
     Args:
-        name: The file's name, as the sentence has it.
-
-    Attributes:
-        unnamed: The sentence without that name: files are named after patients too, and reasons are logged.
+        file_name: As the sentence has it; :func:`lumbargrade.dicom.parse.parsing` adds it where it is not given.
     """
 
-    def __init__(self, sentence: str, name: str = "") -> None:
-        super().__init__(sentence)
-        self.unnamed = sentence.replace(name, "an image file", 1) if name else sentence
+    def __init__(self, sentence: str, file_name: str = "") -> None:
+        super().__init__(sentence, file_name, "an image file")
 
 
 class NotAnImage(UnreadableFile):

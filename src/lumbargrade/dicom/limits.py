@@ -85,7 +85,9 @@ def count_images(frames: int, rows: int, columns: int) -> None:
     meter.frames += frames
     meter.pixels += frames * rows * columns
     if meter.frames > meter.limits.frames:
-        raise InputError(f"the study holds more than {meter.limits.frames:,} images; send the lumbar spine's series alone")
+        raise InputError(
+            f"the study holds more than {meter.limits.frames:,} images; send the lumbar spine's series alone"
+        )
     if meter.pixels > meter.limits.pixels:
         raise InputError(
             f"the study's images have more than {meter.limits.pixels >> 20} million pixels together; send the lumbar "

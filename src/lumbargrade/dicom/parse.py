@@ -28,7 +28,7 @@ MAX_INFLATED = 512 << 20
 MAX_PIXELS = 64 << 20
 """Pixels of an image; no MR slice has more."""
 
-MAX_READS = 500_000
+MAX_READS = 300_000
 """Reads of a file while its header is parsed, two or three an element; a file of zeros is millions of empty elements."""
 
 MAX_SEQUENCE_BYTES = 32 << 20
@@ -52,7 +52,10 @@ def parsing(path: Path) -> Iterator[None]:
         with _ALONE, _unlogged(), warnings.catch_warnings(), disable_value_validation():
             warnings.simplefilter("ignore")
             yield
-    except (UnreadableFile, StudyTimeoutError):
+    except UnreadableFile as error:
+        error.quote = error.quote or path.name
+        raise
+    except StudyTimeoutError:
         raise
     except FileNotFoundError as error:
         raise UnreadableFile(f"{path.name} is not there", path.name) from error
@@ -111,7 +114,7 @@ def bounded_file(path: Path) -> Iterator[BinaryIO]:
     check_time()
     with path.open("rb") as file:
         if not looks_like_dicom(file.read(START_BYTES)):
-            raise UnreadableFile(f"{path.name} is not a DICOM file", path.name)
+            raise UnreadableFile(f"{path.name} is not a DICOM file")
         file.seek(0)
         bounded = bound_reads(file)
         inflated = _inflate(bounded, path)
@@ -162,16 +165,14 @@ def parse_header(path: Path, tags: list[BaseTag]) -> Dataset:
                 or dataset.get("Modality")
                 or dataset.file_meta.get("MediaStorageSOPClassUID")
             ):
-                raise NotAnImage(f"{path.name} is a DICOM object without an image", path.name)
-            raise UnreadableFile(f"{path.name} is not a DICOM file", path.name)
+                raise NotAnImage(f"{path.name} is a DICOM object without an image")
+            raise UnreadableFile(f"{path.name} is not a DICOM file")
         if dataset.get("SOPClassUID") in _SEGMENTATIONS:
-            raise NotAnImage(f"{path.name} is a DICOM object without an image", path.name)
+            raise NotAnImage(f"{path.name} is a DICOM object without an image")
         if int(dataset.Rows) < 0 or int(dataset.Columns) < 0:
             raise ValueError("negative size")
         if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
-            raise UnreadableFile(
-                f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has", path.name
-            )
+            raise UnreadableFile(f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has")
         for tag in tags:
             _refuse_long_sequence(dataset, tag)
         return dataset
@@ -201,9 +202,7 @@ def _inflate(file: BinaryIO, path: Path) -> BinaryIO | None:
     while not inflater.eof and (deflated := inflater.unconsumed_tail or file.read(_CHUNK)):
         inflated.write(inflater.decompress(deflated, _CHUNK))
         if inflated.tell() - end > MAX_INFLATED:
-            raise UnreadableFile(
-                f"{path.name} inflates to more than {MAX_INFLATED >> 20} MiB, which no MR image does", path.name
-            )
+            raise UnreadableFile(f"{path.name} inflates to more than {MAX_INFLATED >> 20} MiB, which no MR image does")
     if not inflater.eof:
         raise ValueError("cut short")
     inflated.seek(0)

@@ -12,7 +12,7 @@ from lumbargrade.dataset.layout import dicom_files
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.dicom.stacks import Stack, group_stacks
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, QuotingError
 
 _WINDOW_SLICES = 5
 """Slices from which the grey scale is taken, evenly spaced: the same ones whatever is asked of the series."""
@@ -32,6 +32,7 @@ class SeriesImages:
         self.numbers = _numbers(self._headers)
         self._percentiles = percentiles
         self._decoded: dict[SliceHeader, NDArray[np.float32]] = {}
+        self._undecodable: dict[SliceHeader, UnreadableFile] = {}
 
     def find(self, instance_number: int) -> tuple[Stack, int]:
         """Returns the stack that holds an instance, and its index there.
@@ -46,7 +47,8 @@ class SeriesImages:
         by_header = (header for header in self._headers if header.instance_number == instance_number)
         wanted = next(by_name, None) or next(by_header, None)
         if wanted is None:
-            raise InputError(f"instance {instance_number} is not among the series' images")
+            instance = f"instance {instance_number}"
+            raise QuotingError(f"{instance} is not among the series' images", instance, "the point's instance")
         places = [(stack, index) for stack in self.stacks for index in range(len(stack.slices))]
         same = (place for place in places if place[0].slices[place[1]] is wanted)
         return next(same, None) or min(places, key=lambda place: _apart(place[0].slices[place[1]], wanted))
@@ -57,8 +59,14 @@ class SeriesImages:
         Raises:
             UnreadableFile: The file cannot be decoded.
         """
+        if header in self._undecodable:
+            raise self._undecodable[header]
         if header not in self._decoded:
-            self._decoded[header] = read_pixels(header)
+            try:
+                self._decoded[header] = read_pixels(header)
+            except UnreadableFile as error:
+                self._undecodable[header] = error
+                raise
         return self._decoded[header]
 
     @property
@@ -80,14 +88,14 @@ class SeriesImages:
         Raises:
             UnreadableFile: None of them can.
         """
-        values, unreadable = [], None
+        values, unreadable = [], UnreadableFile("the series holds no image")
         for header in self.sample:
             try:
                 values.append(self.pixels(header)[::2, ::2].ravel())
             except UnreadableFile as error:
                 unreadable = error
         if not values:
-            raise UnreadableFile(str(unreadable))
+            raise unreadable
         low, high = np.percentile(np.concatenate(values), self._percentiles)
         return float(low), float(max(high, low + 1e-6))
 

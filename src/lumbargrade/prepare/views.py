@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
+from lumbargrade.dicom.limits import check_time
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.params import ViewParams
 from lumbargrade.prepare.crop import display_axes, resample, window_around
@@ -56,6 +57,7 @@ class StackView:
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """A slice between its neighbours, (3, pixels, pixels); at the stack's end the last one is repeated."""
+        check_time()
         last = len(self.slices) - 1
         return np.stack([self.grey(int(np.clip(index + step, 0, last))) for step in (-1, 0, 1)])
 

@@ -1,5 +1,6 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.limits import check_time
 from lumbargrade.errors import InputError
 from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.models.locator import Locator
@@ -21,6 +23,7 @@ from lumbargrade.prepare.views import StackView, view_series
 from lumbargrade.registry.contract import ANSWER_PLACE
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.serving.features import Features, embed, study_features
+from lumbargrade.serving.points import split_conflicts
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
 from lumbargrade.training.predict import cell_codes, grade_crops, pool_cells
@@ -39,7 +42,7 @@ class _OpenStudy:
     def images(self, series: int | str) -> SeriesImages:
         key = self.study.key(series)
         if key is None:
-            raise InputError(f"series {series} of {POINTS} is not among the study's images")
+            raise InputError(f"the series that {POINTS} names is not among the study's images")
         if key not in self._images:
             self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
         return self._images[key]
@@ -119,8 +122,11 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         located = locate_study(locators, opened.stacks(locators[0]))
         points = located.table(study.study_id)
     found = _Found(reasons=dict(located.reasons))
+    if study.points is not None:
+        points, conflicts = split_conflicts(study.points)
+        found.reasons |= conflicts
     if points is not None:
-        for point in cut_points(points, opened.images, task, config.prepare):
+        for point in cut_points(points, opened.images, task, config.prepare, quoted=False):
             _keep(point, found, study, opened, located)
     graded = pd.DataFrame(columns=["condition", "level", *task.grade_columns])
     embedding: Mapping[str, tuple[float, ...]] = {}
@@ -128,6 +134,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         index = pd.DataFrame(found.rows)
         seen: list[NDArray[np.float32]] = []
         probabilities = grade_crops(model.graders, np.stack(found.crops), cell_codes(index, task), seen=seen)
+        check_time()
         embedding = embed(index, seen, task)
         graded = model.calibration.apply(task, pool_cells(index, probabilities, task))
         graded["possible"] = [
@@ -135,13 +142,17 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
             for row in model.calibration.sets(task, graded)
         ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
-    notes = "; ".join(located.notes) or None
+    for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
+        del by_cell[key]
+        found.reasons[key] = "the model's answer for this cell is not a number"
+    notes = "; ".join([*study.notes, *located.notes]) or None
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
-        records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
+        place = found.places.get(key, dict.fromkeys(ANSWER_PLACE))
+        records.append({name: _finite(value) for name, value in {**record, "notes": notes, **place}.items()})
     answer = pd.DataFrame(records, dtype=object)
     return GradedStudy(answer, found.points, opened, embedding, len(located.notes))
 
@@ -175,6 +186,11 @@ def refuse_study(task: GradingTask, reason: str) -> pd.DataFrame:
     empty = {"notes": None, **dict.fromkeys(ANSWER_PLACE)}
     records = [{**_record(task, None, (c.condition.name, c.level), None, reason), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)
+
+
+def _finite(value: object) -> object:
+    """What JSON can carry: an infinite number becomes None."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -17,11 +17,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.processes import end_with_parent
+from lumbargrade.scratch import ScratchError, is_full
 
 _LARGEST_ANSWER = 64 << 20
 _START_SECONDS = 300
 _CONTEXT = multiprocessing.get_context("forkserver")
+_NO_SPACE = "the server's disk is full, or cannot be written; tell whoever runs it"
 _PRELOADED = ["__main__", "lumbargrade.web.decode", "lumbargrade.web.report_sr"]
 
 OnProgress = Callable[[int, int], None]
@@ -43,7 +47,7 @@ class Limits:
 
 
 class GuardError(LumbargradeError):
-    """The process died, was killed, or ran out of its limits: the files are damaged, or hostile."""
+    """The process died, was killed, or ran out of its limits: the files are damaged, or hostile, or the disk is full."""
 
 
 def start_guard() -> None:
@@ -99,6 +103,8 @@ def _result(pipe: Connection, on_progress: OnProgress) -> Any:
             on_progress(*message["progress"])
         elif "input_error" in message:
             raise InputError(message["input_error"])
+        elif "error" in message:
+            raise GuardError(message["error"])
         else:
             return message["result"]
 
@@ -113,6 +119,7 @@ def _kill(process: BaseProcess) -> None:
 
 def _guarded(pipe: Connection, limits: Limits, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     os.setsid()
+    end_with_parent(os.getppid())  # the process that forks ends with the one that asked
     _silence()
     seconds = int(limits.seconds) + 1
     for kind, most in (
@@ -132,6 +139,14 @@ def _guarded(pipe: Connection, limits: Limits, function: Callable[..., Any], arg
         message = {"result": function(*arguments, tell)}
     except InputError as error:
         message = {"input_error": str(error)}
+    except StudyTimeoutError as error:
+        message = {"error": str(error)}
+    except ScratchError:
+        message = {"error": _NO_SPACE}
+    except OSError as error:
+        if not is_full(error):
+            raise
+        message = {"error": _NO_SPACE}
     pipe.send_bytes(json.dumps(message).encode())
     os._exit(0)
 

@@ -8,7 +8,6 @@ Codes are SNOMED CT's and DICOM's where pydicom's dictionary has them, else of t
 
 import base64
 import io
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydicom.uid import generate_uid
 from pydicom.valuerep import DA, TM
 
 import lumbargrade
+from lumbargrade.dicom.parse import bounded_file
 from lumbargrade.errors import InputError
 from lumbargrade.serving.study import open_study
 from lumbargrade.task import Condition, GradingTask
@@ -72,10 +72,9 @@ def structured_report(
     Raises:
         InputError: The study lacks what a report must refer to.
     """
-    tempfile.tempdir = folder
     grading_task = GradingTask.model_validate_json(task)
     wanted = {sop_uid for sop_uid, _ in places.values()}
-    with open_study(Path(folder) / archive, grading_task) as study:
+    with open_study(Path(folder) / archive, grading_task, unpack_in=Path(folder)) as study:
         headers = [header for headers in study.series.values() for header in headers]
         paths = {header.sop_uid: header.path for header in headers if header.sop_uid in wanted}
         paths = paths or {headers[0].sop_uid: headers[0].path}
@@ -130,7 +129,8 @@ def build_report(
 
 
 def _evidence(path: Path) -> Dataset:
-    dataset = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_KEPT))
+    with bounded_file(path) as file:
+        dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_KEPT))
     if not dataset.get("StudyInstanceUID") or not dataset.get("SOPInstanceUID"):
         raise InputError("the study's files have no UIDs, so no PACS could file a report; use the PDF")
     for keyword in _EMPTY:
