@@ -53,7 +53,8 @@ def scratch_folder(kind: str) -> Iterator[Path]:
     try:
         with _locked(root):
             folder = root / f"{kind}-{secrets.token_hex(8)}"
-            (folder / _FILES).mkdir(parents=True, mode=0o700)
+            folder.mkdir(mode=0o700)
+            (folder / _FILES).mkdir(mode=0o700)
             lock = (folder / _LOCK).open("wb")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

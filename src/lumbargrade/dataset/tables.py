@@ -22,6 +22,7 @@ SOP_POINT_COLUMNS = ("SOPInstanceUID", "condition", "level", "x", "y")
 """How points say where they are on images that have no numbers of ours yet."""
 
 _LONGEST_QUOTE = 40
+_FAR_PIXELS = 1e6
 _BYTE_ORDER_MARK = "\ufeff"
 _ID = pa.Check.str_matches(
     r"^(0|[1-9][0-9]{0,17})$", error="is not a whole number; give it without a point, a sign or leading zeros"
@@ -117,7 +118,7 @@ def _points_schema(task: GradingTask, names: tuple[str, ...], columns: tuple[str
     labels = _listed(tuple(condition.label for condition in task.conditions))
     condition = pa.Check.isin(names, error=f"is not a condition of task {task.name}, which has {labels}{{hint}}")
     level = pa.Check.isin(task.levels, error=f"is not a level of task {task.name}, which has {_listed(task.levels)}")
-    number = pa.Check(_finite, error="is not a coordinate; give a number of pixels or remove the row")
+    number = pa.Check(_are_pixels, error="is not a coordinate; give a number of pixels or remove the row")
     checks = {"condition": condition, "level": level, "x": number, "y": number, "SOPInstanceUID": _FILLED}
     return pa.DataFrameSchema({column: pa.Column(str, checks.get(column, _ID)) for column in columns})
 
@@ -218,8 +219,9 @@ def _shorten(value: str) -> str:
     return value if len(value) <= _LONGEST_QUOTE else f"{value[:_LONGEST_QUOTE]}…"
 
 
-def _finite(values: pd.Series) -> pd.Series:
-    return pd.Series(np.isfinite(pd.to_numeric(values, errors="coerce")), index=values.index)
+def _are_pixels(values: pd.Series) -> pd.Series:
+    """Whether each is a number that a pixel can have in any image, on it or beside it."""
+    return pd.Series(np.abs(pd.to_numeric(values, errors="coerce")) < _FAR_PIXELS, index=values.index)
 
 
 def _listed(values: tuple[str, ...]) -> str:
