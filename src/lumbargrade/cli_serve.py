@@ -1,6 +1,5 @@
 """The ``lumbargrade serve`` command: the reading room."""
 
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,6 +77,7 @@ def serve(
         raise InputError("--dicom-port and --report-to belong together; give both or neither")
 
     from lumbargrade.flows.watch import say
+    from lumbargrade.scratch import keep_sweeping, scratch_folder
     from lumbargrade.serving.kept import kept_server
     from lumbargrade.serving.server import free_port, running_champion
     from lumbargrade.task import load_task
@@ -109,7 +109,7 @@ def serve(
                 else with_model_url.rstrip("/")
             ),
             data=data,
-            spool=spool or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumbargrade-spool-"))),
+            spool=spool or stack.enter_context(scratch_folder("page")),
             keep_seconds=keep_minutes * 60,
             max_bytes=max_megabytes * 1_000_000,
             max_studies=max_studies,
@@ -117,6 +117,7 @@ def serve(
             research_strip=None if without_research_strip else RESEARCH_STRIP,
             access=access,
         )
+        keep_sweeping()
         app = create_app(settings, found.page, found.pages)
         address = stack.enter_context(running(app, access, listener))
         if dicom_port is not None and report_to is not None:

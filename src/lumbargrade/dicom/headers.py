@@ -14,6 +14,7 @@ from lumbargrade.dicom.contrast import Contrast, read_contrast
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.identity import IDENTITY_TAGS, PatientMark, mark_patient
+from lumbargrade.dicom.limits import count_images
 from lumbargrade.dicom.localizer import localizer_reason
 from lumbargrade.dicom.modality import read_modality
 from lumbargrade.dicom.parse import parse_header, parsing
@@ -116,12 +117,12 @@ def read_headers(path: Path) -> list[SliceHeader]:
     Raises:
         UnreadableFile: The file is no DICOM file or is damaged.
         NotAnImage: It is a DICOM object without an image.
+        InputError: The open study has more images than it may (:mod:`lumbargrade.dicom.limits`).
     """
     dataset = parse_header(path, _TAGS)
+    frames = _count_frames(path, dataset)
+    count_images(frames, int(dataset.Rows), int(dataset.Columns))
     with parsing(path):
-        frames = int(dataset.get("NumberOfFrames") or 1)
-        if not 1 <= frames <= MAX_FRAMES:
-            raise UnreadableFile(f"{path.name} claims {frames} frames, which no MR image has")
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
         if "PerFrameFunctionalGroupsSequence" not in dataset and frames == 1:
             return [_header(path, dataset, None, [*shared, dataset])]
@@ -129,6 +130,14 @@ def read_headers(path: Path) -> list[SliceHeader]:
         return [
             _header(path, dataset, number, [*each[number : number + 1], *shared, dataset]) for number in range(frames)
         ]
+
+
+def _count_frames(path: Path, dataset: Dataset) -> int:
+    with parsing(path):
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        if not 1 <= frames <= MAX_FRAMES:
+            raise UnreadableFile(f"{path.name} claims {frames} frames, which no MR image has")
+        return frames
 
 
 def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Dataset]) -> SliceHeader:

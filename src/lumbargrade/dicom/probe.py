@@ -10,7 +10,7 @@ from pydicom.tag import BaseTag, Tag
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
 from lumbargrade.dicom.modality import MR_CLASSES, read_class, read_modality
-from lumbargrade.dicom.parse import parsing, refuse_bomb
+from lumbargrade.dicom.parse import bounded_file, parsing
 
 _LAST = Tag("SeriesInstanceUID")
 _TAGS = [
@@ -57,8 +57,7 @@ def probe_file(path: Path) -> Probe:
     """Reads a file up to its SeriesInstanceUID, past which it may be damaged or cut."""
     dataset = Dataset()
     try:
-        with parsing(path), path.open("rb") as file:
-            refuse_bomb(file, path)
+        with parsing(path), bounded_file(path) as file:
             dataset = read_partial(file, stop_when=_is_past, force=True, specific_tags=list(_TAGS))
             return Probe(
                 modality=read_modality(dataset),

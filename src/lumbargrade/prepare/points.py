@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lumbargrade.dicom.limits import check_time
 from lumbargrade.dicom.stacks import Stack
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, QuotingError
 from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.crop import cut_crop, reflects, shown_share
 from lumbargrade.prepare.series import SeriesImages
@@ -39,22 +40,28 @@ class PointCrop:
 
 
 def cut_points(
-    points: pd.DataFrame, open_series: Callable[[int | str], SeriesImages], task: GradingTask, params: PrepareParams
+    points: pd.DataFrame,
+    open_series: Callable[[int | str], SeriesImages],
+    task: GradingTask,
+    params: PrepareParams,
+    quoted: bool = True,
 ) -> Iterator[PointCrop]:
     """Cuts the crop of every point of one study, series by series.
 
     Args:
         points: Rows of the coordinates table.
         open_series: Returns a series as the points call it, or raises InputError with the reason why it cannot.
+        quoted: Whether a reason may name files and quote the points: not where it is answered or logged.
     """
     for series_id, rows in points.groupby("series_id"):
         images: SeriesImages | str
         try:
             images = open_series(series_id if isinstance(series_id, str) else int(str(series_id)))
         except InputError as error:
-            images = str(error)
+            images = _reason(error, quoted)
         for row in rows.to_dict("records"):
-            yield _cut_point(row, images, task, params)
+            check_time()
+            yield _cut_point(row, images, task, params, quoted)
 
 
 def check_point(
@@ -89,7 +96,11 @@ def check_point(
 
 
 def _cut_point(
-    row: Mapping[Hashable, object], images: SeriesImages | str, task: GradingTask, params: PrepareParams
+    row: Mapping[Hashable, object],
+    images: SeriesImages | str,
+    task: GradingTask,
+    params: PrepareParams,
+    quoted: bool,
 ) -> PointCrop:
     condition = task.condition(str(row["condition"]))
     x, y = float(str(row["x"])), float(str(row["y"]))
@@ -104,5 +115,9 @@ def _cut_point(
         crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)
         reflected = reflects(stack.orientation, condition.mirrored)
     except InputError as error:
-        reason = str(error)
+        reason = _reason(error, quoted)
     return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason, reflected)
+
+
+def _reason(error: InputError, quoted: bool) -> str:
+    return error.unquoted if isinstance(error, QuotingError) and not quoted else str(error)

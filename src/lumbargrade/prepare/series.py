@@ -15,7 +15,7 @@ from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
 from lumbargrade.dicom.localizer import planes_reason
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.dicom.stacks import DISORDER, Stack, choose_stacks, number_place, numbers_along, settle_positions
-from lumbargrade.errors import InputError
+from lumbargrade.errors import InputError, QuotingError
 
 _WINDOW_SLICES = 5
 """Slices from which the grey scale is taken, evenly spaced: the same ones whatever is asked of the series."""
@@ -72,12 +72,14 @@ class SeriesImages:
         Raises:
             InputError: No slice has this instance number, or several have it.
         """
+        instance = f"instance {instance_number}"
         by_name = [header for header, number in self.numbers.items() if number == instance_number]
         found = by_name or [header for header in self._headers if header.instance_number == instance_number]
         if not found:
-            raise InputError(f"instance {instance_number} is not among the series' images")
+            raise QuotingError(f"{instance} is not among the series' images", instance, "the point's instance")
         if len(found) > 1:
-            raise InputError(f"instance {instance_number} is the number of {len(found)} of the series' images")
+            several = f"{instance} is the number of {len(found)} of the series' images"
+            raise QuotingError(several, instance, "the point's instance")
         return self._nearest(found[0])
 
     def _nearest(self, wanted: SliceHeader) -> tuple[Stack, int]:
@@ -99,7 +101,7 @@ class SeriesImages:
     def _decode(self, header: SliceHeader) -> NDArray[np.float32]:
         """Decodes a slice without keeping it; one that could not be is not tried again."""
         if header in self.unreadable:
-            raise UnreadableFile(self.unreadable[header])
+            raise UnreadableFile(self.unreadable[header], header.path.name)
         try:
             return read_pixels(header)
         except UnreadableFile as error:
@@ -144,14 +146,14 @@ class SeriesImages:
         Raises:
             UnreadableFile: None of them can.
         """
-        values, unreadable = [], None
+        values, unreadable = [], UnreadableFile("the series holds no image")
         for header in self.sample:
             try:
                 values.append(self.pixels(header)[::2, ::2].ravel())
             except UnreadableFile as error:
                 unreadable = error
         if not values:
-            raise UnreadableFile(str(unreadable))
+            raise unreadable
         values = [some for some in values if some.min() < some.max()] or values
         low, high = np.percentile(np.concatenate(values), self._percentiles)
         return float(low), float(max(high, low + 1e-6))
@@ -186,7 +188,7 @@ class SeriesImages:
     def _refuse_blank(self, header: SliceHeader, pixels: NDArray[np.float32]) -> None:
         if pixels.min() == pixels.max():
             self.unreadable[header] = f"the pixels of {header.path.name} are all of one value; send it again"
-            raise UnreadableFile(self.unreadable[header])
+            raise UnreadableFile(self.unreadable[header], header.path.name)
 
     def _settle_disorder(self) -> None:
         """Orders stacks by their instance numbers whose positions put unlike slices side by side."""

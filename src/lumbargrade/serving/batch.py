@@ -1,15 +1,17 @@
 """Grades many studies: each by the code that answers over HTTP, several at a time, kept one by one.
 
 Each process has a model of its own and grades a whole study, so that one decodes while another grades. A study that
-kills its process, or takes too long, is a fault like any other: it is told, and the others go on.
+takes too long is a fault like any other: it is told, and the others go on. One whose process died is tried once more
+when the others are done, by itself: mostly the memory did not suffice for all of them, or somebody killed the process.
 """
 
 import hashlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,15 @@ import torch
 from pebble import ProcessExpired, ProcessPool
 
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.processes import end_with_parent
 from lumbargrade.registry.models import LoadedModel, read_model
+from lumbargrade.scratch import ScratchError, sweep
 from lumbargrade.serving.grade import grade_study
 from lumbargrade.serving.journal import GradedStudy, Journal
 from lumbargrade.serving.study import open_study
 from lumbargrade.tree import files_below
 
 _IMAGES = ("train_images", "test_images")
-_LOST = "its process died while reading it: the files are damaged, or the memory did not suffice"
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,20 @@ def _is_done(journal: Journal, study: Path, source: str) -> bool:
 
 def _graded(studies: Sequence[Path], plan: BatchPlan) -> Iterator[tuple[Path, list[dict[str, Any]] | str]]:
     """The records of each study, or why there are none, as they come."""
+    lost = []
+    for study, outcome in _in_processes(studies, plan):
+        if isinstance(outcome, ProcessExpired):
+            lost.append(study)
+        else:
+            yield study, outcome
+    alone = replace(plan, devices=plan.devices[:1], threads=plan.threads * len(plan.devices))
+    for study, outcome in _in_processes(lost, alone):
+        yield study, _describe_death(outcome.exitcode) if isinstance(outcome, ProcessExpired) else outcome
+
+
+def _in_processes(
+    studies: Sequence[Path], plan: BatchPlan
+) -> Iterator[tuple[Path, list[dict[str, Any]] | str | ProcessExpired]]:
     if not studies:
         return
     context = multiprocessing.get_context("spawn")
@@ -112,7 +129,8 @@ def _graded(studies: Sequence[Path], plan: BatchPlan) -> Iterator[tuple[Path, li
     places = context.Queue()
     for device in plan.devices:
         places.put(device)
-    with ProcessPool(processes, initializer=_start, initargs=(plan, places), context=context) as pool:
+    start = (plan, places, os.getpid())
+    with ProcessPool(processes, initializer=_start, initargs=start, context=context) as pool:
         futures: dict[Future[list[dict[str, Any]]], Path] = {
             pool.schedule(_grade, args=(study,), timeout=plan.study_seconds): study for study in studies
         }
@@ -121,19 +139,34 @@ def _graded(studies: Sequence[Path], plan: BatchPlan) -> Iterator[tuple[Path, li
                 yield futures.pop(future), _outcome(future.result, plan.study_seconds)
         finally:
             pool.stop()  # type: ignore[no-untyped-call]  # when it ends early; there is nothing left otherwise
+    sweep()
 
 
-def _outcome(result: Callable[[], list[dict[str, Any]]], seconds: float) -> list[dict[str, Any]] | str:
+def _outcome(result: Callable[[], list[dict[str, Any]]], seconds: float) -> list[dict[str, Any]] | str | ProcessExpired:
     try:
         return result()
+    except ScratchError:  # no study's fault, and no study would fare better
+        raise
     except LumbargradeError as error:
         return str(error)
     except TimeoutError:
         return f"it took longer than {seconds:g} s"
-    except ProcessExpired:
-        return _LOST
+    except ProcessExpired as error:
+        return error
     except Exception as error:  # a study's file may hold anything; its words may be a patient's
         return f"it could not be graded ({type(error).__name__})"
+
+
+def _describe_death(exit_code: int) -> str:
+    """What is known of a process that died twice over a study, the second time while no other study was graded."""
+    if exit_code == -signal.SIGKILL:
+        return (
+            "the process that graded it was killed twice (SIGKILL), as the system does where the memory does not suffice; "
+            "nothing is known against its files"
+        )
+    if exit_code < 0:
+        return f"the process that graded it crashed twice ({signal.Signals(-exit_code).name}); its files may be damaged"
+    return f"the process that graded it ended twice, with exit code {exit_code}"
 
 
 @dataclass
@@ -146,8 +179,10 @@ _worker: _Worker
 """Of this process; set once, when it starts."""
 
 
-def _start(plan: BatchPlan, places: Any) -> None:
+def _start(plan: BatchPlan, places: Any, parent: int) -> None:
     global _worker
+    end_with_parent(parent)
+    sweep()
     device: str = places.get()
     places.put(device)  # a process that takes the place of one that died takes the next device in turn
     torch.set_num_threads(plan.threads)

@@ -205,5 +205,5 @@ def _noise(grey: NDArray[np.float32]) -> float:
 
 
 def _short(value: float) -> float:
-    """Rounded, so that records stay small."""
-    return float(f"{float(value):.{_DIGITS}g}")
+    """Rounded, so that records stay small; the largest number there is for one that JSON cannot carry."""
+    return float(f"{float(np.nan_to_num(value)):.{_DIGITS}g}")

@@ -1,5 +1,6 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.limits import check_time
 from lumbargrade.errors import InputError
 from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.models.locator import Locator
@@ -20,6 +22,7 @@ from lumbargrade.prepare.views import StackView, view_series
 from lumbargrade.registry.contract import ANSWER_PLACE, is_uncertain
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.serving.features import Features, embed, study_features
+from lumbargrade.serving.points import split_conflicts
 from lumbargrade.serving.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
@@ -39,7 +42,7 @@ class _OpenStudy:
     def images(self, series: int | str) -> SeriesImages:
         key = self.study.key(series)
         if key is None:
-            raise InputError(f"series {series} of {POINTS} is not one of the study's series")
+            raise InputError(f"the series that {POINTS} names is not among the study's images")
         if key not in self._images:
             self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
         return self._images[key]
@@ -121,8 +124,11 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         located = locate_study(locators, opened.stacks(locators[0]), left_out)
         points = located.table(study.study_id)
     found = _Found(reasons=dict(located.reasons))
+    if study.points is not None:
+        points, conflicts = split_conflicts(study.points)
+        found.reasons |= conflicts
     if points is not None:
-        for point in cut_points(points, opened.images, task, config.prepare):
+        for point in cut_points(points, opened.images, task, config.prepare, quoted=False):
             _keep(point, found, study, opened, located)
     graded = pd.DataFrame(columns=["condition", "level", *task.grade_columns])
     embedding: Mapping[str, tuple[float, ...]] = {}
@@ -130,6 +136,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         index = pd.DataFrame(found.rows)
         seen: list[NDArray[np.float32]] = []
         probabilities = grade_crops(model.graders, np.stack(found.crops), cell_codes(index, task), seen=seen)
+        check_time()
         embedding = embed(index, seen, task)
         graded = model.calibration.apply(task, pool_cells(index, probabilities, task))
         graded["possible"] = [
@@ -138,13 +145,17 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
     notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
+    for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
+        del by_cell[key]
+        found.reasons[key] = "the model's answer for this cell is not a number"
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
+        place = found.places.get(key, dict.fromkeys(ANSWER_PLACE))
         records.append(
-            {**record, "notes": "; ".join(notes) or None, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))}
+            {name: _finite(value) for name, value in {**record, "notes": "; ".join(notes) or None, **place}.items()}
         )
     answer = pd.DataFrame(records, dtype=object)
     return GradedStudy(answer, found.points, opened, embedding, len(notes))
@@ -180,6 +191,11 @@ def refuse_study(task: GradingTask, reason: str) -> pd.DataFrame:
     empty = {"notes": None, **dict.fromkeys(ANSWER_PLACE)}
     records = [{**_record(task, None, (c.condition.name, c.level), None, reason), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)
+
+
+def _finite(value: object) -> object:
+    """What JSON can carry: an infinite number becomes None."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

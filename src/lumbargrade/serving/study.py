@@ -1,40 +1,29 @@
 """Opens a study from a zip or a folder of DICOM files, with the points to grade if it carries any.
 
-A zip comes from anybody: its size is bounded, and no name in it is ever used as a path. Headers alone decide which images
-are one study and one series; only :data:`POINTS` may name series and instances by the numbers of folders and files.
+Headers alone decide which images are one study and one series; only :data:`POINTS` may name series and instances by the
+numbers of folders and files.
 """
 
-import errno
-import io
-import shutil
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pandas as pd
 
 from lumbargrade.dataset.bundle import POINTS
-from lumbargrade.dataset.tables import read_points
 from lumbargrade.dicom.grouping import group_series
 from lumbargrade.dicom.headers import SliceHeader
-from lumbargrade.dicom.magic import START_BYTES
-from lumbargrade.dicom.probe import may_be_dicom
-from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.failures import explain_failure
+from lumbargrade.dicom.limits import LIMITS, StudyLimits, within_limits
+from lumbargrade.errors import InputError
+from lumbargrade.scratch import scratch_error, scratch_folder
+from lumbargrade.serving.archive import unpack_study
 from lumbargrade.serving.contents import describe_losses, describe_torn, read_contents, select_study
+from lumbargrade.serving.points import read_study_points
 from lumbargrade.serving.series_keys import key_series
 from lumbargrade.task import GradingTask
-
-_OTHERS = "files"
-
-MAX_FILES = 20_000
-MAX_BYTES = 4 << 30
-MAX_RATIO = 200
-"""A study is refused above these: files, bytes when unpacked, and times that its zip grows when it is unpacked."""
+from lumbargrade.tree import files_below
 
 
 @dataclass(frozen=True)
@@ -70,96 +59,57 @@ class Study:
 
 
 @contextmanager
-def open_study(source: Path | bytes, task: GradingTask) -> Iterator[Study]:
+def open_study(
+    source: Path | bytes,
+    task: GradingTask,
+    unpack_in: Path | None = None,
+    limits: StudyLimits = LIMITS,
+    seconds: float | None = None,
+) -> Iterator[Study]:
     """Opens a study; its pixels can be read as long as the context lasts.
 
     Args:
         source: A folder, a zip file, or a zip's bytes.
+        unpack_in: A private folder, for a zip; a scratch folder of its own if not given.
+        limits: What it may hold, and how long work on it may take until the context ends.
+        seconds: As long as that, and not ``limits.seconds``.
 
     Raises:
-        InputError: It is none of these, is too large, holds no MR image, or images of several studies or patients.
+        InputError: It is none of these, is beyond the limits, holds no MR image, or images of several studies or patients.
+        ScratchError: It cannot be unpacked, as the disk is full, for example.
+        StudyTimeoutError: It takes too long.
     """
-    if isinstance(source, Path) and source.is_dir():
-        yield _read_folder(source, task, source.name)
-        return
-    if isinstance(source, Path) and not source.is_file():
-        raise InputError(f"study {source} does not exist; give a folder of DICOM files or a zip of one")
-    with tempfile.TemporaryDirectory(prefix="lumbargrade-study-") as name:
-        _unpack(source, Path(name))
-        yield _read_folder(Path(name), task, None)
+    with within_limits(limits, seconds):
+        if isinstance(source, Path) and source.is_dir():
+            _check_folder(source, limits)
+            yield _read_folder(source, task, source.name)
+            return
+        if isinstance(source, Path) and not source.is_file():
+            raise InputError(f"study {source} does not exist; give a folder of DICOM files or a zip of one")
+        with _unpacking_folder(unpack_in) as folder:
+            damaged = unpack_study(source, folder, limits)
+            study = _read_folder(folder, task, None)
+            yield replace(study, notes=[_damaged_note(damaged), *study.notes]) if damaged else study
 
 
 @contextmanager
-def opened_archive(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
-    """Opens a zip; what is wrong with it is told as long as the context lasts.
-
-    Raises:
-        InputError: It is no zip, or cannot be unpacked.
-        LumbargradeError: This machine cannot read it, or has no room for what it holds.
-    """
+def _unpacking_folder(beside: Path | None) -> Iterator[Path]:
+    if beside is None:
+        with scratch_folder("study") as folder:
+            yield folder
+        return
     try:
-        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a wrong offset in it is invalid
-            raise LumbargradeError(f"the study could not be unpacked: {explain_failure(error)}") from error
-        raise InputError("the study is not a zip file that can be unpacked; send a zip of its DICOM files") from error
+        made = tempfile.TemporaryDirectory(prefix="unpacked-", dir=beside, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise scratch_error(error, beside) from error
+    with made as name:
+        yield Path(name)
 
 
-def check_archive(archive: zipfile.ZipFile, max_files: int | None = None) -> list[zipfile.ZipInfo]:
-    """Returns a zip's files, if it may be unpacked.
-
-    Args:
-        max_files: :data:`MAX_FILES` if not given.
-
-    Raises:
-        InputError: It is encrypted, holds too many files, or becomes too large.
-    """
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    _check_size(entries, max_files or MAX_FILES)
-    return entries
-
-
-def _unpack(source: Path | bytes, folder: Path) -> None:
-    """Unpacks a zip's DICOM files under names of our own; files of one folder stay together."""
-    with opened_archive(source) as archive:
-        places: dict[PurePosixPath, str] = {}
-        for count, entry in enumerate(check_archive(archive)):
-            name = PurePosixPath(entry.filename)
-            place = places.setdefault(name.parent, str(len(places)))
-            target = folder / _own_name(name, place, count)
-            if target.exists():  # the zip has one name twice
-                target = folder / place / _OTHERS / f"f{count}.dcm"
-            with archive.open(entry) as packed:
-                start = packed.read(START_BYTES)
-                if name.name != POINTS and not may_be_dicom(start, name.suffix):
-                    continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as unpacked:
-                    unpacked.write(start)
-                    shutil.copyfileobj(packed, unpacked)
-
-
-def _check_size(entries: list[zipfile.ZipInfo], max_files: int) -> None:
-    if any(entry.flag_bits & 1 for entry in entries):
-        raise InputError("the study's zip is encrypted; send it without a password")
-    size, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
-    if len(entries) > max_files:
-        raise InputError(f"the study's zip holds {len(entries)} files; at most {max_files} are taken")
-    if size > MAX_BYTES or size > MAX_RATIO * max(packed, 1 << 20):
-        raise InputError(
-            f"the study's zip unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no real study does"
-        )
-
-
-def _own_name(name: PurePosixPath, place: str, count: int) -> str:
-    """Numbers where RSNA's layout has them, counters elsewhere, in a folder for each folder of the zip."""
-    if name.name == POINTS:
-        return POINTS
-    series = name.parent.name
-    if series.isdecimal() and name.stem.isdecimal():
-        return f"{place}/{int(series)}/{int(name.stem)}.dcm"
-    return f"{place}/{_OTHERS}/f{count}.dcm"
+def _check_folder(folder: Path, limits: StudyLimits) -> None:
+    files = len(files_below(folder))
+    if files > limits.files:
+        raise InputError(f"the study's folder holds {files} files; at most {limits.files} are taken")
 
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
@@ -168,9 +118,13 @@ def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
     groups = group_series(headers)
     series, numbers, torn = key_series(groups)
     notes += describe_losses(contents, groups) + describe_torn(groups)
-    points = read_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
+    points = read_study_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
     study_id = _study_id(points, name, headers[0].study_uid)
     return Study(study_id, series, points, notes, numbers, torn)
+
+
+def _damaged_note(files: int) -> str:
+    return f"{files} {'file' if files == 1 else 'files'} of the zip could not be unpacked"
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:

@@ -1,11 +1,10 @@
 """Decodes a study into raw slices and an index. Runs in a guarded process: the files come from anybody."""
 
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile
-from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
+from lumbargrade.dicom.limits import LIMITS
+from lumbargrade.dicom.parse import bounded_file
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.errors import InputError
 from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.series import SeriesImages
-from lumbargrade.serving.study import Study, check_archive, open_study, opened_archive
+from lumbargrade.serving.archive import check_archive, holds_dicom, opened_archive
+from lumbargrade.serving.study import open_study
 from lumbargrade.task import GradingTask
 from lumbargrade.web.index import Identifiers, SeriesIndex, SliceIndex, StudyIndex, Weighting
 
@@ -42,12 +42,8 @@ def check_upload(folder: str, max_files: int, tell: OnProgress) -> None:
         InputError: It is no zip, is encrypted or a bomb, has too many files, or none that begins as DICOM does.
     """
     with opened_archive(Path(folder) / UPLOAD) as archive:
-        entries = check_archive(archive, max_files)
-        for entry in entries:
-            with archive.open(entry) as file:
-                if looks_like_dicom(file.read(START_BYTES)):
-                    return
-    raise InputError("the upload holds no DICOM file; send the study's DICOM files, or a zip of them")
+        if not holds_dicom(archive, check_archive(archive, replace(LIMITS, files=max_files))):
+            raise InputError("the upload holds no DICOM file; send the study's DICOM files, or a zip of them")
 
 
 def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) -> dict[str, Any]:
@@ -64,8 +60,7 @@ def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) ->
         InputError: It holds no MR image that can be decoded, or several studies or patients.
     """
     place = Path(folder)
-    tempfile.tempdir = folder  # so that what is unpacked goes with the spool, whatever happens here
-    with _opened(place / UPLOAD, GradingTask.model_validate_json(task)) as study:
+    with open_study(place / UPLOAD, GradingTask.model_validate_json(task), unpack_in=place) as study:
         first = next(iter(study.series.values()))[0]
         index = StudyIndex(
             study_uid=first.study_uid,
@@ -75,19 +70,6 @@ def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) ->
     if not index.series:
         raise InputError("none of the study's images can be decoded; export the study again, uncompressed if possible")
     return index.model_dump(mode="json")
-
-
-@contextmanager
-def _opened(path: Path, task: GradingTask) -> Iterator[Study]:
-    """Opens a study; what is wrong with its points is told without quoting them."""
-    with ExitStack() as stack:
-        try:
-            study = stack.enter_context(open_study(path, task))
-        except InputError as error:
-            if str(error).startswith(POINTS):
-                raise InputError("the points file in the zip cannot be used; remove it or mend it") from error
-            raise
-        yield study
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +187,8 @@ def _titled(series: list[SeriesIndex]) -> list[SeriesIndex]:
 
 
 def _identifiers(path: Path) -> Identifiers:
-    dataset = dcmread(path, stop_before_pixels=True, force=True)
+    with bounded_file(path) as file:
+        dataset = dcmread(file, stop_before_pixels=True, force=True)
     keywords = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber")
     told = [str(dataset.get(keyword) or "")[:64] for keyword in keywords]
     return Identifiers(**dict(zip(Identifiers.model_fields, told, strict=True)))

@@ -25,6 +25,7 @@ from pydicom.uid import (
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.presentation import build_context
 
+from lumbargrade.dicom.parse import bound_reads
 from lumbargrade.errors import InputError
 from lumbargrade.web.decode import UPLOAD
 from lumbargrade.web.problems import Refusal
@@ -155,8 +156,9 @@ class DimseNode:
         """Adds an instance to its study's zip, byte for byte as it came; what comes too late for one begins another."""
         try:
             data = event.encoded_dataset()
-            head = dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
-            study_uid = str(head.get("StudyInstanceUID") or "").strip(" \0")
+            file = bound_reads(io.BytesIO(data))
+            head = dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
+            study_uid = str(head.get("StudyInstanceUID") or "")
         except Exception:  # whatever the peer sent: it is told so, and the association goes on
             return _CANNOT_UNDERSTAND
         if not study_uid:

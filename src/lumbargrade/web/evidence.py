@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import UID, MRImageStorage
 from pydicom.valuerep import DA, TM
 
 from lumbargrade.dicom.errors import UnreadableFile
-from lumbargrade.dicom.parse import parsing
+from lumbargrade.dicom.parse import parsing, read_file
 from lumbargrade.errors import InputError
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -54,7 +54,7 @@ def read_evidence(path: Path) -> Evidence:
     """
     try:
         with parsing(path):
-            dataset = dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+            dataset = read_file(path, _TAGS)
             missing = [keyword for keyword in _UIDS if not _is_uid(_text(dataset, keyword))]
             header, changes = _valid(dataset)
     except UnreadableFile as error:  # its words have the file's name

@@ -18,11 +18,15 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.processes import end_with_parent
+from lumbargrade.scratch import ScratchError
 
 _LARGEST_ANSWER = 64 << 20
 _START_SECONDS = 300
 _CONTEXT = multiprocessing.get_context("forkserver")
+_NO_SPACE = "the server's disk is full, or cannot be written; tell whoever runs it"
 _PRELOADED = ["__main__", "lumbargrade.web.decode", "lumbargrade.web.report_sr"]
 
 OnProgress = Callable[[int, int], None]
@@ -131,8 +135,8 @@ def _result(pipe: Connection, doing: str, on_progress: OnProgress) -> Any:
             on_progress(*message["progress"])
         elif "input_error" in message:
             raise InputError(message["input_error"])
-        elif "fault" in message:
-            raise GuardError(message["fault"])
+        elif "error" in message:
+            raise GuardError(message["error"])
         else:
             return message["result"]
 
@@ -149,6 +153,7 @@ def _guarded(
     pipe: Connection, limits: Limits, doing: str, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     os.setsid()
+    end_with_parent(os.getppid())  # the process that forks ends with the one that asked
     _silence()
     seconds = int(limits.seconds) + 1
     for kind, most in (
@@ -168,8 +173,12 @@ def _guarded(
         message = {"result": function(*arguments, tell)}
     except InputError as error:
         message = {"input_error": str(error)}
+    except StudyTimeoutError as error:
+        message = {"error": str(error)}
+    except ScratchError:
+        message = {"error": _NO_SPACE}
     except Exception as error:  # a study's file may hold anything
-        message = {"fault": _fault(error, doing)}
+        message = {"error": _fault(error, doing)}
     pipe.send_bytes(json.dumps(message).encode())
     os._exit(0)
 

@@ -9,6 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder, NeedData
 
 from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
+from lumbargrade.scratch import is_full
 from lumbargrade.web.decode import UPLOAD
 from lumbargrade.web.problems import Refusal
 
@@ -54,6 +55,8 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
                     loose += 1
                     archive.write(part, f"{loose}.dcm")
     except (ValueError, RequestEntityTooLarge, OSError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise disk_full() from error
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise Refusal(400, "The upload did not arrive as a whole.", "Send it again.") from error
@@ -75,6 +78,11 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
 def too_large(max_bytes: int) -> Refusal:
     """The refusal of an upload above the limit."""
     return Refusal(413, f"The upload is larger than {max_bytes / 1e6:,.0f} MB.", "Send one study at a time.")
+
+
+def disk_full() -> Refusal:
+    """The refusal of an upload that there is no room for."""
+    return Refusal(507, "The server's disk is full.", "Tell whoever runs it.")
 
 
 def _files(stream: _Readable, boundary: bytes) -> Iterator[Iterable[bytes]]:

@@ -8,7 +8,6 @@ Codes are SNOMED CT's and DICOM's where pydicom's dictionary has them, else of t
 
 import base64
 import io
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -67,10 +66,9 @@ def structured_report(
     Raises:
         InputError: The study lacks what a report must refer to.
     """
-    tempfile.tempdir = folder
     grading_task = GradingTask.model_validate_json(task)
     wanted = {sop_uid for sop_uid, _ in places.values()}
-    with open_study(Path(folder) / archive, grading_task) as study:
+    with open_study(Path(folder) / archive, grading_task, unpack_in=Path(folder)) as study:
         headers = [header for headers in study.series.values() for header in headers]
         paths = {header.sop_uid: header.path for header in headers if header.sop_uid in wanted}
         paths = paths or {headers[0].sop_uid: headers[0].path}

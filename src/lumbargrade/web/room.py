@@ -21,6 +21,7 @@ from lumbargrade.web.guard import GuardError, Limits, run_guarded, start_guard
 from lumbargrade.web.index import StudyIndex
 from lumbargrade.web.metrics import Metrics
 from lumbargrade.web.problems import Problem, Refusal, problem_of, sentence
+from lumbargrade.web.receive import disk_full
 from lumbargrade.web.report_sr import structured_report
 from lumbargrade.web.settings import WebSettings
 from lumbargrade.web.spool import Spool, Sweeper, remove
@@ -95,7 +96,7 @@ class ReadingRoom:
             if len(self._studies) >= self.settings.max_studies:
                 raise Refusal(503, "The reading room is full.", "Try again later, or delete studies that were read.")
             if self._spool.free_bytes() < 3 * self.settings.max_bytes:
-                raise Refusal(507, "The server's disk is full.", "Tell whoever runs it.")
+                raise disk_full()
             study_id, folder = self._spool.new()
             work = StudyWork(study_id, folder, time.monotonic() + self.settings.keep_seconds)
             self._studies[study_id] = work
