@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -51,7 +51,7 @@ class Study:
     study_id: str
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
     numbers: dict[str, str | None] = field(default_factory=dict)
     torn: frozenset[str] = frozenset()
 
