@@ -5,7 +5,7 @@ numbers of folders and files.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,7 +42,7 @@ class Study:
     study_id: str
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
     numbers: dict[str, str | None] = field(default_factory=dict)
     torn: frozenset[str] = frozenset()
 
