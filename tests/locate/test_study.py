@@ -10,6 +10,7 @@ import pytest
 
 import lumbargrade.locate.study as module
 from lumbargrade.dicom.geometry import Plane
+from lumbargrade.locate.column import Column
 from lumbargrade.locate.seen import SeenStack
 from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.prepare.pack_views import PackedViews
@@ -329,3 +330,28 @@ def test_a_foramen_near_the_midline_is_of_no_side(
     located = locate_study(oracle, packed.stacks[packed.studies[0]])
     assert not [key for key in located.places if "foraminal" in key[0]]
     assert "is not seen on its side" in located.reasons["left_neural_foraminal_narrowing", "L3/L4"]
+
+
+def test_a_level_that_lies_elsewhere_in_one_series_than_in_the_others_is_uncertain_there(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The T1's L4/L5 is taken to lie 21 mm too high; all else agrees."""
+    find = module.find_column
+
+    def mistaken(series: Any, *given: Any, anchor: Column | None = None) -> Column:
+        column = find(series, *given, anchor=anchor)
+        if anchor is None or series[0][0].contrast != "T1":
+            return column
+        places = list(column.places)
+        assert places[3] is not None
+        places[3] = places[3]._replace(position=places[3].position + np.array([0.0, 0.0, 21.0]))
+        return replace(column, places=tuple(places))
+
+    monkeypatch.setattr(module, "find_column", mistaken)
+    study = packed.studies[0]
+    located = locate_study(oracle, packed.stacks[study])
+    for side in ("left", "right"):
+        reason = located.reasons[f"{side}_neural_foraminal_narrowing", "L4/L5"]
+        assert reason == "place uncertain: L4/L5 lies elsewhere in the Sagittal T1 series than in the study's others"
+    assert len(located.reasons) == 2
+    assert max(off for off in errors(located, packed, study, rsna).values() if np.isfinite(off)) < 5.5
