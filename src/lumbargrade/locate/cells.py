@@ -17,6 +17,8 @@ _AXIAL_REACH_MM = 9.0
 _AXIAL_GAP_MM = 14.0
 """Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
 _FLOOR = 1e-4
+SAME_PLACE_MM = 12.0
+"""Columns of two series that are this near to each other are of one place: a third of a level."""
 _PLACE_UNKNOWN = "where its slices lie in the patient is not known"
 
 
@@ -77,11 +79,25 @@ def locate_on_sagittal(
         middle = best.column.places[number]
         if middle is None:
             found[level] = f"{level} is not seen in the study's {condition.series} series"
+        elif _disagrees(best, middle, number, levels):
+            found[level] = (
+                f"place uncertain: {level} lies elsewhere in the {condition.series} series than in the study's others"
+            )
         elif condition.group == column:
             found[level] = middle if _shows_middle(best, middle, levels[number]) else _not_shown(condition, level)
         else:
             found[level] = _on_side(best, condition, task.levels, number, middle, shape)
     return found
+
+
+def _disagrees(series: SagittalSeries, middle: Place, number: int, levels: Sequence[Place | None]) -> bool:
+    """Whether a level lies elsewhere than in the series that the study goes by, which shows the same place otherwise."""
+    pairs = zip(series.column.places, levels, strict=True)
+    apart = [float(np.linalg.norm(one.position - other.position)) for one, other in pairs if one and other]
+    level = levels[number]
+    if not series.known or level is None or np.median(apart) > SAME_PLACE_MM:
+        return False
+    return float(np.linalg.norm(middle.position - level.position)) > SAME_PLACE_MM
 
 
 def _shows_middle(series: SagittalSeries, middle: Place, level: Place | None) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lumbargrade.errors import InputError
 from lumbargrade.locate.cells import (
+    SAME_PLACE_MM,
     SagittalSeries,
     axial_unused_reason,
     locate_on_axial,
@@ -39,8 +40,6 @@ POINT_COLUMNS = (
 )
 
 _NAMES_SURE = 0.9
-_SAME_PLACE_MM = 12.0
-"""Columns of two series that are this near to each other are of one place: a third of a level."""
 _OTHER_SIZE = 0.1
 """Spines whose size is off by this much from the usual one (logarithm) are looked at again, at their size."""
 _ODD_SIZE = 1.5
@@ -204,7 +203,7 @@ def _same_place(one: Column, other: Column) -> bool:
     for shift in (0, -1, 1):
         pairs = [(place, other.known.get(level + shift)) for level, place in one.known.items()]
         apart = [float(np.linalg.norm(a.position - b.position)) for a, b in pairs if b is not None]
-        if apart and np.median(apart) <= _SAME_PLACE_MM:
+        if apart and np.median(apart) <= SAME_PLACE_MM:
             return True
     return False
 
