@@ -13,7 +13,7 @@ _SILENT = (
     errno.ECONNREFUSED, errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN,
     errno.ESTALE, errno.EIO, errno.EPIPE,
 )  # fmt: skip
-_IN_TEXT = re.compile(r"\[Errno (\d+)\] [^:\n']*(?:: ['\"]([^'\"\n]+))?")
+_IN_TEXT = re.compile(r"\[Errno (\d+)\] [^:\n'\"]*(?:: (['\"])(?P<of>[^\n]+?)\2(?: -> (['\"])(?P<to>[^\n]+?)\4)?)?")
 """How Python writes what the system refused; libraries that copy files in threads hand on this text alone."""
 
 
@@ -45,15 +45,16 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _system_error(error: BaseException) -> tuple[int | None, str | None]:
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno, None if error.filename is None else os.fsdecode(error.filename)
+        path = error.filename2 or error.filename  # of a copy, what was written
+        return error.errno, None if path is None else os.fsdecode(path)
     found = _IN_TEXT.search(str(error))
-    return (int(found[1]), found[2]) if found else (None, None)
+    return (int(found[1]), found["to"] or found["of"]) if found else (None, None)
 
 
 def _words(number: int, path: str | None) -> str:
     reason = os.strerror(number)
     if number in _FULL:
-        where = path or f"the folder for temporary files {_temporary_folder()}, or the disk of the store"
+        where = f"the disk of {path}" if path else f"the folder for temporary files, {_temporary_folder()},"
         return (
             f"{where} is full ({reason}); free some room there, or set TMPDIR to a folder that has more, and run again"
         )
