@@ -19,7 +19,6 @@ from typing import Any
 
 from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.processes import end_with_parent
 from lumbargrade.scratch import ScratchError, is_full
 
 _LARGEST_ANSWER = 64 << 20
@@ -119,7 +118,7 @@ def _kill(process: BaseProcess) -> None:
 
 def _guarded(pipe: Connection, limits: Limits, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     os.setsid()
-    end_with_parent(os.getppid())  # the process that forks ends with the one that asked
+    threading.Thread(target=_end_with_asker, daemon=True).start()
     _silence()
     seconds = int(limits.seconds) + 1
     for kind, most in (
@@ -149,6 +148,14 @@ def _guarded(pipe: Connection, limits: Limits, function: Callable[..., Any], arg
         message = {"error": _NO_SPACE}
     pipe.send_bytes(json.dumps(message).encode())
     os._exit(0)
+
+
+def _end_with_asker() -> None:
+    """Nobody waits for the result, or removes what is written, once the process that asked is gone."""
+    asker = multiprocessing.parent_process()
+    if asker is not None:
+        asker.join()
+        os.killpg(0, signal.SIGKILL)
 
 
 def _silence() -> None:
