@@ -1,5 +1,6 @@
 """Patients' files in temporary folders: private, and gone once nobody holds them, however their owner ended."""
 
+import errno
 import os
 import signal
 import stat
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lumbargrade import scratch
-from lumbargrade.scratch import ScratchError, keep_sweeping, scratch_folder, scratch_root, sweep
+from lumbargrade.scratch import ScratchError, keep_sweeping, scratch_error, scratch_folder, scratch_root, sweep
 
 HOLDER = """
 import sys, time
@@ -157,6 +158,12 @@ def test_a_temporary_folder_that_is_not_there_is_named(monkeypatch: pytest.Monke
     monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
     with pytest.raises(ScratchError, match=r"gone \(TMPDIR\) does not exist; make it"), scratch_folder("study"):
         pass
+
+
+def test_a_full_disk_is_named_by_the_folder_that_the_environment_names(temporary: Path) -> None:
+    with scratch_folder("study") as folder:
+        error = scratch_error(OSError(errno.ENOSPC, "No space left on device"), folder)
+    assert str(error).startswith(f"the disk of the temporary folder {temporary} is full; free space there")
 
 
 def test_without_the_variable_it_is_the_systems_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def scratch_root() -> Path:
         ScratchError: It cannot be made, or somebody else has put something in its place.
     """
     parent = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
-    root = parent / f"lumbargrade-{os.getuid()}"
+    root = parent / _root_name()
     if not parent.is_dir():
         raise ScratchError(f"the temporary folder {parent} (TMPDIR) does not exist; make it, or set TMPDIR to another")
     try:
@@ -94,7 +94,8 @@ def scratch_root() -> Path:
 
 
 def scratch_error(error: OSError, folder: Path) -> ScratchError:
-    """The error for what the system refused in a temporary folder."""
+    """The error for what the system refused in a temporary folder; names the one of the environment, not ours in it."""
+    folder = next((each.parent for each in (folder, *folder.parents) if each.name == _root_name()), folder)
     if error.errno in _FULL:
         return ScratchError(
             f"the disk of the temporary folder {folder} is full; free space there, or set TMPDIR to a folder with more"
@@ -103,6 +104,10 @@ def scratch_error(error: OSError, folder: Path) -> ScratchError:
         f"the temporary folder {folder} cannot be used ({error.strerror or error}); set TMPDIR to a folder that can be "
         "written"
     )
+
+
+def _root_name() -> str:
+    return f"lumbargrade-{os.getuid()}"
 
 
 def is_full(error: OSError) -> bool:

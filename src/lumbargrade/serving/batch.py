@@ -89,7 +89,11 @@ def grade_batch(
 
     Returns:
         How many were graded or tried now; the journal has them all.
+
+    Raises:
+        ScratchError: Nothing can be unpacked: the disk is full, for example. What was graded is in the journal.
     """
+    sweep()
     sources = {study: _fingerprint(study) for study in studies}
     left = [study for study in studies if not _is_done(journal, study, sources[study])]
     on_progress(len(studies) - len(left), len(studies))
@@ -182,7 +186,6 @@ _worker: _Worker
 def _start(plan: BatchPlan, places: Any, parent: int) -> None:
     global _worker
     end_with_parent(parent)
-    sweep()
     device: str = places.get()
     places.put(device)  # a process that takes the place of one that died takes the next device in turn
     torch.set_num_threads(plan.threads)

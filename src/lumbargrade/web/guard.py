@@ -20,7 +20,6 @@ from typing import Any
 
 from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.processes import end_with_parent
 from lumbargrade.scratch import ScratchError
 
 _LARGEST_ANSWER = 64 << 20
@@ -153,7 +152,7 @@ def _guarded(
     pipe: Connection, limits: Limits, doing: str, function: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> None:
     os.setsid()
-    end_with_parent(os.getppid())  # the process that forks ends with the one that asked
+    threading.Thread(target=_end_with_asker, daemon=True).start()
     _silence()
     seconds = int(limits.seconds) + 1
     for kind, most in (
@@ -181,6 +180,14 @@ def _guarded(
         message = {"error": _fault(error, doing)}
     pipe.send_bytes(json.dumps(message).encode())
     os._exit(0)
+
+
+def _end_with_asker() -> None:
+    """Nobody waits for the result, or removes what is written, once the process that asked is gone."""
+    asker = multiprocessing.parent_process()
+    if asker is not None:
+        asker.join()
+        os.killpg(0, signal.SIGKILL)
 
 
 def _silence() -> None:
