@@ -39,7 +39,17 @@ def test_a_server_that_hangs_is_replaced(crew: Crew) -> None:
         hung.send_signal(signal.SIGSTOP)
         wait_until(lambda: len(crew.servers) == 2 and server.is_up)
         assert not hung.is_running() or hung.status() == psutil.STATUS_ZOMBIE
-    assert crew.said[0].startswith("version 1: its process hangs and was ended")
+    assert crew.said[0].startswith("version 1: its process hangs, and was ended")
+
+
+def test_a_server_whose_worker_is_dead_is_replaced_though_its_leader_lives_on(crew: Crew) -> None:
+    with crew.kept() as server:
+        leader, worker = crew.leader(), crew.worker()
+        leader.send_signal(signal.SIGSTOP)
+        worker.kill()
+        wait_until(lambda: len(crew.servers) == 2 and server.is_up)
+        assert psutil.wait_procs([leader], timeout=30)[1] == []
+    assert crew.said[0].startswith("version 1: its process does not listen any longer, and was ended")
 
 
 def test_a_server_that_dies_again_and_again_is_started_after_longer_and_longer_pauses(

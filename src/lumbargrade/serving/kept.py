@@ -1,9 +1,10 @@
 """Keeps a model server running: one that has died, or no longer answers, is replaced."""
 
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import requests
@@ -16,6 +17,7 @@ Begin = Callable[[], AbstractContextManager[ScoringServer]]
 
 _MISSED = 5
 """A server that has not answered so often in a row hangs."""
+_LAST_WORDS_SECONDS = 5.0
 _HEALTHY_SECONDS = 60.0
 """A server that has answered for so long is started again at once when it ends."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
@@ -92,10 +94,18 @@ class KeptServer:
             self._missed = 0
             return ""
         self._missed += 1
-        if self._missed < _MISSED:
+        is_listening = self._server.is_listening
+        if is_listening and self._missed < _MISSED:
             return ""
-        end_group(self._server.process.pid, 0, self._server.process)  # it would not end by being asked
-        return "its process hangs and was ended"
+        if not is_listening:  # its worker is dead, and the process that waits for it is about to say how that ended
+            self._is_up = False  # somebody else may listen there any moment
+            with suppress(subprocess.TimeoutExpired):
+                self._server.process.wait(_LAST_WORDS_SECONDS)
+        ended = self._server.ended()
+        end_group(self._server.process.pid, 0, self._server.process)  # what hangs would not end by being asked
+        if ended:
+            return f"its process {ended}"
+        return f"its process {'hangs' if is_listening else 'does not listen any longer'}, and was ended"
 
     def _replace(self, fault: str) -> None:
         self._is_up = False

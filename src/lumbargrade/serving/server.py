@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -52,6 +53,11 @@ class ScoringServer:
     def is_running(self) -> bool:
         """Whether its process has not ended."""
         return self.process.poll() is None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether one of its processes listens at its address."""
+        return listens_at(self.process.pid, urlsplit(self.address).port or 0)
 
     def ended(self) -> str:
         """How its process ended; empty while it runs. Nothing of the log is repeated but the scoring process's exit code."""
