@@ -318,13 +318,13 @@ def test_evaluate_and_grade_agree_with_the_run(job: Job) -> None:
     study = next(Path("data/phantom/train_images").iterdir())
     Path("study.zip").write_bytes(zip_study(Path("data/phantom"), int(study.name)))
     graded = lumbargrade(job.folder, "grade", "study.zip", "--model", f"models:/{MODEL}@champion", "--json")
-    Path("study.zip").unlink()
     assert graded.returncode == 0, graded.stderr
     assert {record["study_id"] for record in json.loads(graded.stdout)} == {study.name}
     read = lumbargrade(job.folder, "grade", "study.zip", "--model", f"models:/{MODEL}@champion")
     assert read.stdout.startswith("Not for clinical use.\nThis model was trained on synthetic spines only")
     assert f"Model: {MODEL}/1" in read.stdout.splitlines()
     assert max(map(len, read.stdout.splitlines())) <= 80
+    Path("study.zip").unlink()
 
 
 def test_running_again_does_nothing_anew(job: Job, cohort: Path) -> None:
