@@ -105,6 +105,15 @@ def test_a_study_without_uids_has_no_structured_report(reader: Reader, loose: li
     assert "no valid StudyInstanceUID, so no PACS could file" in response.json["error"]["what"]
 
 
+@pytest.mark.parametrize("tags", [{"PatientSex": "U"}, {"SpecificCharacterSet": "ISO 2022 IR 100"}])
+def test_a_study_with_an_odd_header_has_a_structured_report(
+    tags: dict[str, str], reader: Reader, loose: list[bytes]
+) -> None:
+    answer = reader.graded(*(edited(data, **tags) for data in loose[:4]), part="files")
+    told = [item.get("TextValue", "") for item in read_sr(reader, answer).ContentSequence]
+    assert any("PatientSex of the images is not valid" in text for text in told) == ("PatientSex" in tags)
+
+
 def test_the_pdf_is_one_page_that_says_it(reader: Reader, answer: dict[str, Any], tmp_path: Path) -> None:
     response = reader.get(answer["report"]["pdf"])
     assert response.mimetype == "application/pdf"

@@ -201,7 +201,7 @@ def state(facts: ModelFacts | None) -> TrainedOnStatement:
             synthetic=None,
             dataset=None,
             studies=None,
-            possible_grades=_possible_grades("most", "studies like those that the model was trained on"),
+            possible_grades=_possible_grades("most cells", "studies like those that the model was trained on"),
         )
     trained_on = facts.trained_on
     performance = facts.cross_validation.sentence("In cross-validation")
@@ -214,7 +214,9 @@ def state(facts: ModelFacts | None) -> TrainedOnStatement:
         synthetic=trained_on.synthetic,
         dataset=", ".join(trained_on.datasets),
         studies=trained_on.studies,
-        possible_grades=_possible_grades(f"{100 * facts.coverage:.0f} %", f"{like} that the model was trained on"),
+        possible_grades=_possible_grades(
+            f"{100 * facts.coverage:.0f} % of cells", f"{like} that the model was trained on"
+        ),
     )
 
 
@@ -245,7 +247,7 @@ def statement_of(record: Mapping[str, Any]) -> TrainedOnStatement:
 
 def _possible_grades(share: str, like: str) -> str:
     return (
-        f"The possible grades of a cell were calibrated to hold the true one in {share} of cells of {like}, "
+        f"The possible grades of a cell were calibrated to hold the true one in {share} of {like}, "
         "and of such studies only; of other images that has not been shown."
     )
 

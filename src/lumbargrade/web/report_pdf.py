@@ -42,15 +42,15 @@ def pdf_report(report: StudyReport, task: GradingTask) -> bytes:
         pagesize=A4,
         leftMargin=_MARGIN,
         rightMargin=_MARGIN,
-        topMargin=_MARGIN + 6 * mm,
-        bottomMargin=_MARGIN,
+        topMargin=_MARGIN + 2 * mm,
+        bottomMargin=_MARGIN + 1 * mm,
         title=f"{task.title}: gradings",
         author=f"{report.model.name} version {report.model.version}",
         creator="Lumbargrade",
         invariant=1,
     )
-    story = [*_head(report, task), *_trained_on(report), *_flags(report), *_sentences(report), *_grid(report, task)]
-    story += [*_reasons(report, task), *_corrections(report, task), *_notes(report)]
+    story = [*_head(report, task), *_trained_on(report), *_flags(report), *_sentences(report)]
+    story += [*_grid(report, task), *_notes(report), *_reasons(report, task), *_corrections(report, task)]
 
     def on_page(canvas: Canvas, _: Any) -> None:
         _frame(canvas, report)
@@ -73,7 +73,7 @@ def _style(size: float = 9, bold: bool = False, **more: Any) -> ParagraphStyle:
 
 
 def _frame(canvas: Canvas, report: StudyReport) -> None:
-    """The strip on top and the line at the foot of every page."""
+    """The strip on top and the lines at the foot of every page: a page that is passed on alone says them too."""
     width, height = A4
     if report.research_strip:
         canvas.setFillColor(_STRIP)
@@ -87,6 +87,10 @@ def _frame(canvas: Canvas, report: StudyReport) -> None:
         _MARGIN + _PADDING, 9 * mm, f"{report.model.name} version {report.model.version} · request {report.request_id}"
     )
     canvas.drawRightString(width - _MARGIN - _PADDING, 9 * mm, f"page {canvas.getPageNumber()}")
+    sentence = report.trained_on.sentence
+    size = min(7, 7 * _WIDTH / pdfmetrics.stringWidth(sentence, _BOLD, 7))
+    canvas.setFont(_BOLD, size)
+    canvas.drawString(_MARGIN + _PADDING, 13 * mm, sentence)
 
 
 def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
@@ -239,4 +243,4 @@ def _notes(report: StudyReport) -> list[Flowable]:
         "Made by a computer; nobody has verified it."
     )
     caution = f" {report.research_strip}." if report.research_strip else ""
-    return [Paragraph(escape(text + caution), _style(7, textColor=_SOFT))]
+    return [Paragraph(escape(text + caution), _style(7, textColor=_SOFT)), Spacer(1, 2 * mm)]
