@@ -129,7 +129,8 @@ def _model_location(client: MlflowClient, uri: str) -> tuple[str, str | None] | 
         version = str(client.get_model_version_by_alias(name, alias).version)
     source = client.get_model_version_download_uri(name, version)
     if not source.startswith("models:/"):
-        return source, None
+        run_id = client.get_model_version(name, version).run_id
+        return source, client.get_run(run_id).info.experiment_id if run_id else None
     model = client.get_logged_model(source.removeprefix("models:/"))
     return (model.artifact_location, model.experiment_id) if model.artifact_location else None
 

@@ -157,8 +157,9 @@ def test_what_was_altered_is_named_beside_what_could_not_be_checked(project: Pro
     assert list(found.problems) == problems
 
 
-def test_a_model_that_a_readable_store_lacks_is_named(project: Project) -> None:
-    shutil.rmtree(project.model)
+@pytest.mark.parametrize("above", [0, 1])
+def test_a_model_that_a_readable_store_lacks_is_named(project: Project, above: int) -> None:
+    shutil.rmtree([project.model, project.model.parent][above])
     problems = [problem.problem for problem in project.verify().problems]
     assert "the model's file MLmodel is gone" in problems
 
