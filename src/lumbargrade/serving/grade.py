@@ -54,7 +54,7 @@ class _OpenStudy:
     @cached_property
     def series(self) -> dict[str, DescribedSeries]:
         """Each series as its headers describe it."""
-        return {key: describe_series(headers, self.images(key)) for key, headers in self.study.series.items()}
+        return {key: describe_series(self.images(key)) for key in self.study.series}
 
     def stacks(self, locator: Locator) -> list[StackView]:
         views = locator.config.views

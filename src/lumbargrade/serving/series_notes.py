@@ -43,8 +43,9 @@ class DescribedSeries:
         return " ".join(word for word in words if word)
 
 
-def describe_series(headers: Sequence[SliceHeader], images: SeriesImages) -> DescribedSeries:
-    """Describes a series by its headers."""
+def describe_series(images: SeriesImages) -> DescribedSeries:
+    """Describes a series by the headers of the slices that are used: those that gave way to others do not count."""
+    headers = [header for stack in images.stacks for header in stack.slices]
     found = Counter(header.contrast for header in headers if header.contrast is not None)
     contrast = found.most_common(1)[0][0] if found else None
     reasons = [header.contrast_reason for header in headers if header.contrast == contrast and header.contrast_reason]
