@@ -15,7 +15,7 @@ HEARTBEAT_SECONDS = 30
 """Between two signs of life of a flow run; one that gives none for three times as long is taken for dead."""
 _DATABASE = "PREFECT_SERVER_DATABASE_SQLALCHEMY_"
 _CONNECTIONS = {f"{_DATABASE}POOL_SIZE": "60", f"{_DATABASE}MAX_OVERFLOW": "60"}
-"""Measured to hold when several runs end together; with a third of them the server waits for itself."""
+"""So many may wait for the database, instead of for a connection; SQLAlchemy has 5 and 10."""
 
 
 class Addresses(BaseModel):
