@@ -21,6 +21,7 @@ def refused(number: int, *paths: str) -> OSError:
         (refused(errno.ENOSPC), f"the folder for temporary files, {tempfile.gettempdir()}, is full (No space left on device)"),
         (refused(errno.ENOSPC, "/a/b c"), "the disk of /a/b c is full"),
         (refused(errno.ENOSPC, "/store/x", "/tmp/x"), "the disk of /tmp/x is full"),
+        (refused(errno.EACCES, "/store/x", "/tmp/x"), "/store/x may not be used"),
         (refused(errno.EFBIG, "/a"), "the disk of /a is full (File too large)"),
         (refused(errno.EDQUOT, "/a"), "the disk of /a is full (Disk quota exceeded)"),
         (refused(errno.EACCES, "/a"), "/a may not be used (Permission denied)"),

@@ -45,10 +45,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _system_error(error: BaseException) -> tuple[int | None, str | None]:
     if isinstance(error, OSError) and error.errno is not None:
-        path = error.filename2 or error.filename  # of a copy, what was written
-        return error.errno, None if path is None else os.fsdecode(path)
-    found = _IN_TEXT.search(str(error))
-    return (int(found[1]), found["to"] or found["of"]) if found else (None, None)
+        number, paths = error.errno, (error.filename, error.filename2)
+    else:
+        found = _IN_TEXT.search(str(error))
+        if found is None:
+            return None, None
+        number, paths = int(found[1]), (found["of"], found["to"])
+    read, written = (None if path is None else os.fsdecode(path) for path in paths)
+    return number, (written or read) if number in _FULL else read  # of a copy, what it ran out of room for
 
 
 def _words(number: int, path: str | None) -> str:
