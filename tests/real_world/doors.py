@@ -22,7 +22,9 @@ from typer.testing import CliRunner
 from urllib3.filepost import encode_multipart_formdata
 
 from lumbargrade import cli
+from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.registry.models import LoadedModel
+from lumbargrade.registry.trained_on import state
 from lumbargrade.serving import batch
 from lumbargrade.task import GradingTask
 from lumbargrade.web.app import create_app
@@ -66,7 +68,8 @@ def served_model(model: LoadedModel) -> "GradingModel":
 
     served = GradingModel()
     served.model, served.name, served.log, served.abstain_above = model, "lumbargrade-rsna2024/1", None, 0
-    served.turn = threading.Semaphore(1)
+    served.statement = state(model.facts).model_dump_json()
+    served.turn, served.seconds = threading.Semaphore(1), LIMITS.seconds
     return served
 
 

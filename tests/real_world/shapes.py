@@ -32,7 +32,8 @@ class Shape:
         may_lose: Conditions that may be refused at some levels, with a reason.
         notes: Words of which one must be in the notes, or in each lost cell's reason.
         same: Whether what is graded must be graded as it is without the fault.
-        loose: Whether the files can be sent by C-STORE: they are DICOM, and each SOP instance is there once.
+        loose: Whether the files can be sent by C-STORE and reported on: they are DICOM, each SOP instance is there once, and
+            no UID is missing.
     """
 
     name: str
@@ -304,7 +305,7 @@ SHAPES = (
         same=False,
     ),
     Shape("one series UID for everything", _one_uid),
-    Shape("no series UID at all", _no_series_uid),
+    Shape("no series UID at all", _no_series_uid, loose=False),
     Shape("T1 FLAIR by name", _flair("SAG T1 FLAIR")),
     Shape("T1 FLAIR without the word", _flair("SAG")),
     Shape("a localizer in place of the T1", _localizer("localizador", True), lost=FORAMINA),
