@@ -142,7 +142,7 @@ def test_a_link_in_the_folders_place_is_refused(temporary: Path, tmp_path: Path)
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
 def test_somebody_elses_folder_is_refused(temporary: Path) -> None:
     root = temporary / f"lumbargrade-{os.getuid()}"
-    root.mkdir()
+    root.mkdir(exist_ok=True)  # another test's sweeping may have made it
     os.chown(root, 12345, -1)
     with pytest.raises(ScratchError, match="remove it, or set TMPDIR to a folder of your own"), scratch_folder("study"):
         pass
@@ -150,7 +150,8 @@ def test_somebody_elses_folder_is_refused(temporary: Path) -> None:
 
 def test_a_folder_that_others_could_read_is_closed_to_them(temporary: Path) -> None:
     root = temporary / f"lumbargrade-{os.getuid()}"
-    root.mkdir(mode=0o755)
+    root.mkdir(exist_ok=True)
+    root.chmod(0o755)
     assert stat.S_IMODE(scratch_root().lstat().st_mode) == 0o700
 
 

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:  # a served model has no psutil, and ends no groups
+    import psutil
 
 _GUARD = """
 read -r _
@@ -90,6 +92,8 @@ def group_lives(leader: int, process: subprocess.Popen[bytes] | None = None) -> 
     """
     if process is not None and process.poll() is None:
         return True
+    import psutil
+
     for pid in psutil.pids():
         try:
             if os.getpgid(pid) == leader and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
@@ -101,6 +105,8 @@ def group_lives(leader: int, process: subprocess.Popen[bytes] | None = None) -> 
 
 def listens_at(pid: int, port: int) -> bool:
     """Whether a process, or one that it has started, listens at a TCP port: another one's answer is not taken for its own."""
+    import psutil
+
     try:
         leader = psutil.Process(pid)
         family = [leader, *leader.children(recursive=True)]
@@ -116,7 +122,9 @@ def ended_words(code: int) -> str:
     return f"was killed by signal {-code}"
 
 
-def _ports(process: psutil.Process) -> set[int]:
+def _ports(process: "psutil.Process") -> set[int]:
+    import psutil
+
     try:
         return {each.laddr.port for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN}
     except psutil.Error:

@@ -114,7 +114,7 @@ def test_a_slice_may_be_missing_where_they_are_put_together(sagittal: Any) -> No
     ("first", "second"),
     [
         ({"frame_of_reference": lambda place: f"9.{place}"}, {}),
-        ({"plane_known": False}, {}),
+        ({"position_known": False}, {}),
         ({"series_number": None}, {"series_number": None}),
     ],
     ids=["other frames of reference", "no places", "two series that nothing tells apart"],
@@ -162,7 +162,7 @@ def test_neither_names_nor_order_of_files_decide(sagittal: Any) -> None:
     [
         ({"series_number": 4, "contrast": "T1", "series_description": "MEYER ANNA"}, "series 4 (sagittal T1)"),
         ({"contrast": "other"}, "the sagittal series"),
-        ({"plane_known": False}, "a series"),
+        ({"orientation_known": False}, "a series"),
     ],
 )
 def test_a_series_is_named_by_what_it_shows(sagittal: Any, tags: dict[str, Any], name: str) -> None:

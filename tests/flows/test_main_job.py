@@ -346,7 +346,7 @@ def test_mistakes_are_one_sentence_and_exit_code_two(job: Job, tmp_path: Path) -
         ("run", "--data", "nowhere"): "dataset folder nowhere does not exist; give a folder in RSNA layout with --data",
         ("run", "--set", "training.epoch=2"): "parameter training.epoch is unknown; did you mean epochs?",
         ("grade", "nothing.zip", "--model", f"models:/{MODEL}@champion"): "study nothing.zip does not exist",
-        ("grade", "data/phantom", "--model", "models:/none@champion"): "model models:/none@champion cannot be loaded",
+        ("grade", "data/phantom", "--model", "models:/none@champion"): "model models:/none@champion is not there",
     }
     for arguments, message in cases.items():
         done = lumbargrade(job.folder, *arguments)

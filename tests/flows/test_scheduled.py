@@ -118,7 +118,7 @@ def test_what_cannot_be_checked_is_told_as_that(
 
 @pytest.mark.parametrize("away", ["the store", "its files"])
 def test_a_store_that_is_away_starts_no_retraining(
-    project: Project, started: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, away: str
+    project: Project, retrainings: Retrainings, monkeypatch: pytest.MonkeyPatch, away: str
 ) -> None:
     with ExitStack() as stack:
         if away == "the store":
@@ -127,7 +127,7 @@ def test_a_store_that_is_away_starts_no_retraining(
             stack.enter_context(artifacts_that_are_not_mounted(project))
         with pytest.raises(LumbargradeError):
             new_data.seen_studies(project.task)
-    assert not started
+    assert not retrainings.all()
 
 
 def test_nothing_to_verify_yet(project: Project, raised: list[dict[str, Any]]) -> None:

@@ -117,6 +117,10 @@ def _zero_spacing(export: Export, rng: Rng) -> None:
         export.edit(kind, lambda tags, number: setattr(tags, "PixelSpacing", [0, 0]))
 
 
+def _set(kind: str, keyword: str, value: object) -> Callable[[Export, Rng], None]:
+    return lambda export, rng: export.edit(kind, lambda tags, number: setattr(tags, keyword, value))
+
+
 def _one_position(export: Export, rng: Rng) -> None:
     """All slices of the T1 claim one position."""
     first = export.of(T1)[0].tags.ImagePositionPatient
@@ -142,6 +146,11 @@ def _remove_middle(export: Export, rng: Rng) -> None:
     axial = export.of(AXIAL)
     start = int(rng.integers(2, len(axial) - 4))
     gone = [*axial[start : start + 2]]
+    export.images = [image for image in export.images if image not in gone]
+
+
+def _remove_every_second(export: Export, rng: Rng) -> None:
+    gone = export.of(T1)[1::2]
     export.images = [image for image in export.images if image not in gone]
 
 
@@ -181,6 +190,16 @@ def _second_echo(export: Export, rng: Rng) -> None:
         tags.EchoNumbers = 1
         tags.InstanceNumber = int(image.tags.InstanceNumber) + 100
         export.images.append(Image("echo", image.name.replace(".dcm", "e.dcm"), tags))
+
+
+def _two_times(export: Export, rng: Rng) -> None:
+    """A repeated axial scan in one series, the second time with the patient turned over in the pixels."""
+    for number, image in enumerate(export.of(AXIAL)):
+        image.tags.TemporalPositionIdentifier = 1
+        tags = copy_tags(image.tags, SOPInstanceUID=_uid("again", number))
+        tags.PixelData = image.tags.pixel_array[:, ::-1].astype("<u2").tobytes()
+        tags.TemporalPositionIdentifier, tags.InstanceNumber = 2, int(image.tags.InstanceNumber) + 500
+        export.images.append(Image("repetition", image.name.replace(".dcm", "t.dcm"), tags))
 
 
 def _exported_twice(export: Export, rng: Rng) -> None:
@@ -288,11 +307,13 @@ SHAPES = (
     Shape("no positions of the axial series", _drop(AXIAL, "ImagePositionPatient"), lost=RECESSES, notes=("position",)),
     Shape("four files cut", _cut_files, may_lose=FORAMINA[:1], notes=("4 ",), loose=False, same=False),
     Shape("the left slices are missing", _remove_left, may_lose=FORAMINA[:1], same=False),
+    Shape("every second T1 slice is missing", _remove_every_second, may_lose=FORAMINA, notes=("missing",), same=False),
     Shape("two axial slices are missing", _remove_middle, may_lose=RECESSES, same=False),
     Shape("pixels of four slices cut", _cut_pixels, may_lose=FORAMINA[:1], notes=("4 ",), loose=False, same=False),
     Shape("pixels of two inner slices cut", _cut_pixels_inside, notes=("2 ",), loose=False, same=False),
     Shape("inverted copies of the T2", _derived_copies, notes=("one place", "same place", "derived", "copies")),
     Shape("two echoes in one series", _second_echo, notes=("echo",)),
+    Shape("an axial scan repeated", _two_times, notes=("time", "place")),
     Shape("exported twice", _exported_twice, loose=False),
     Shape("one series in two numbered folders", _numbered_folders),
     Shape("thumbnails beside the images", _thumbnails, loose=False),

@@ -1,6 +1,6 @@
 """How a study's series are called: by their UID, or by RSNA's number where a folder of that number holds just them.
 
-``points.csv`` names a series by the number of its folder, and an instance by that of its file.
+``points.csv`` names a series by the number of its folder, and an instance by that of its file, else of its header.
 """
 
 from collections import defaultdict
@@ -47,13 +47,14 @@ def _sole_number(group: SeriesGroup) -> str | None:
 
 
 def _is_numbered(header: SliceHeader) -> bool:
-    return header.path.stem.isdecimal() and header.path.parent.name.isdecimal()
+    return header.path.parent.name.isdecimal()
 
 
 def _tells_instances(group: SeriesGroup) -> bool:
     """Whether the numbers of a series' files are each there once, in whatever folder."""
-    files = {header.path for header in group.slices if _is_numbered(header)}
-    return len({int(path.stem) for path in files}) == len(files)
+    files = {header.path: header.instance_number for header in group.slices if _is_numbered(header)}
+    numbers = {int(path.stem) if path.stem.isdecimal() else number for path, number in files.items()}
+    return len(numbers) == len(files) and None not in numbers
 
 
 def _free(uid: str, groups: Sequence[SeriesGroup], taken: Sequence[str]) -> str:
