@@ -24,6 +24,10 @@ settings.load_profile("same examples")
 SPIDER = Path(__file__).parents[2] / "shared" / "data" / "spider"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-study", action="store_true", help="Try each real-world shape on all studies, not on one.")
+
+
 @pytest.fixture
 def rsna() -> GradingTask:
     return load_task("rsna2024")

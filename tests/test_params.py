@@ -36,6 +36,13 @@ def test_an_empty_search_space_takes_the_place_of_the_files() -> None:
     assert not load("search.space={}").search.space
 
 
+@pytest.mark.parametrize(
+    "name", ["1e3", "a: b", "null", "#1", "Münster", "\U0001f9b4", "a\nb", "${x}", "'", "\x7f", ""]
+)
+def test_what_is_given_is_taken_as_it_is_and_never_read_as_yaml(name: str) -> None:
+    assert load_params(PROJECT / "params.yaml", given={"dataset.path": name}).dataset.path == name
+
+
 def test_set_reads_numbers_as_people_write_them() -> None:
     params = load("training.learning_rate=1e-3", "search.space.learning_rate={low: 1.0e-4, high: 1.0e-2}")
     assert params.training.learning_rate == 0.001

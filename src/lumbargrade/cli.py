@@ -1,6 +1,5 @@
 """The ``lumbargrade`` command: thin. Results on standard output (``--json``), the story on standard error."""
 
-import json
 import logging
 import os
 import signal
@@ -11,11 +10,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from lumbargrade.cli_audit import audit_app
 from lumbargrade.cli_dataset import dataset_app
 from lumbargrade.cli_devices import devices_app
+from lumbargrade.cli_grade import print_grades
 from lumbargrade.cli_models import models_app
 from lumbargrade.cli_operations import deploy, server, status
 from lumbargrade.cli_output import Json, Workers, print_result
@@ -81,9 +80,8 @@ def run(
     """Run the main job: check, version, prepare, search, register, ask. Only what is stale is done."""
     from lumbargrade.params_file import load_params
 
-    more = [] if data is None else [f"dataset.path={json.dumps(str(data))}"]
-    more += [] if task is None else [f"task={json.dumps(task)}"]
-    params = load_params(params_file, recipe, [*more, *(overrides or [])])
+    given = {"dataset.path": None if data is None else str(data), "task": task}
+    params = load_params(params_file, recipe, overrides or [], {name: value for name, value in given.items() if value})
 
     if dry:
         from lumbargrade.flows.dry_run import dry_run
@@ -95,7 +93,9 @@ def run(
             Console().print(report)
         raise typer.Exit(1 if report.problems else 0)
     from lumbargrade.flows.retrain import retrain
+    from lumbargrade.flows.temporary_server import end_server_with_this_process
 
+    end_server_with_this_process()
     summary = retrain(params, commit, allow_dirty)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
@@ -196,17 +196,7 @@ def grade(
             pictures = save_looks(looks, answer, loaded.config.task, explain)
             say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
     records = answer.to_dict("records")
-    if as_json:
-        print(json.dumps(records, indent=2))
-        return
-    columns = loaded.config.task.grade_columns
-    table = Table("condition", "level", "grade", *columns)
-    for record in records:
-        numbers = [f"{record[column]:.3f}" if record[column] is not None else "" for column in columns]
-        table.add_row(record["condition"], record["level"], record["grade"] or f"- {record['reason']}", *numbers)
-    Console().print(table)
-    if records[0]["notes"]:
-        print(f"note: {records[0]['notes']}")
+    print_grades(records, loaded, as_json)
 
 
 @app.command()
@@ -247,8 +237,7 @@ def pretrain(
     from lumbargrade.flows.pretrain import pretrain as pretrain_backbone
     from lumbargrade.params_file import load_params
 
-    more = [] if task is None else [f"task={json.dumps(task)}"]
-    params = load_params(params_file, None, [*more, *(overrides or [])])
+    params = load_params(params_file, None, overrides or [], {"task": task} if task else {})
     summary = pretrain_backbone(weights, params, studies)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 

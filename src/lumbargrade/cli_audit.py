@@ -20,13 +20,23 @@ def verify_command(
     task: TaskName = "rsna2024",
     as_json: Json = False,
 ) -> None:
-    """Check log, alias, models, MLflow's rows and data against what was signed; exit with 1 if anything was altered."""
+    """Check log, alias, models, MLflow's rows and data against what was signed.
+
+    Exits with 1 if anything was altered, or could not be checked.
+    """
+    from lumbargrade.errors import CannotVerifyError, StoreError
     from lumbargrade.flows.watch import bars
     from lumbargrade.registry.evidence.verify import verify
 
-    with bars() as watch:
-        found = verify(*open_project(task), version, watch, key)
+    try:
+        with bars() as watch:
+            found = verify(*open_project(task), version, watch, key)
+    except (CannotVerifyError, StoreError) as error:
+        raise CannotVerifyError(f"nothing could be checked: {error}") from error
     lines = [(problem.part, problem.problem) for problem in found.problems]
+    lines += [(problem.part, f"could not be checked: {problem.problem}") for problem in found.unchecked]
+    if found.unchecked and not found.problems:
+        lines.append(("nothing was found altered", "what could not be checked stands above; mend it and run again"))
     if not lines:
         versions = ", ".join(found.versions) or "none"
         lines = [("nothing was altered", f"versions {versions}; {found.entries} entries of the audit log")]
@@ -34,7 +44,7 @@ def verify_command(
         lines.append(("not registered to the end", f"versions {', '.join(found.cut_off)}"))
     lines.append(("key", found.key_sha256 or "none"))
     print_result(found.model_dump(mode="json"), as_json, lines)
-    raise typer.Exit(1 if found.problems else 0)
+    raise typer.Exit(1 if found.problems or found.unchecked else 0)
 
 
 @audit_app.command("show")

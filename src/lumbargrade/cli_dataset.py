@@ -39,8 +39,10 @@ def version_command(
     as_json: Json = False,
 ) -> None:
     """Put a dataset under DVC and push it to the default remote."""
+    from lumbargrade.flows.temporary_server import end_server_with_this_process
     from lumbargrade.flows.version_dataset import version_dataset_flow
 
+    end_server_with_this_process()
     summary = version_dataset_flow(directory, commit)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
@@ -72,6 +74,8 @@ def add_command(
     """Bring new studies into a dataset, de-identified and checked, as a new version; the old one stays in DVC."""
     from lumbargrade.dataset.intake.add import Given
     from lumbargrade.flows.add_studies import add_and_version
+    from lumbargrade.flows.temporary_server import end_server_with_this_process
 
+    end_server_with_this_process()
     summary = add_and_version(source, to, task, Given(labels, points, salt), table, commit, workers)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())

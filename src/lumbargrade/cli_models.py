@@ -109,6 +109,7 @@ def serve_command(
     """Serve the champion over HTTP, once its signatures are verified; a new champion takes over without a request lost."""
     from lumbargrade.flows.watch import say
     from lumbargrade.serving.front import Front, serve_front
+    from lumbargrade.serving.kept import kept_server
     from lumbargrade.serving.verified import champion_to_serve, served_version
     from lumbargrade.task import load_task
 
@@ -118,7 +119,9 @@ def serve_command(
     def begin() -> Front:
         return Front(
             wanted=(lambda: version) if version else (lambda: champion_to_serve(grading_task)),
-            serve=lambda wanted: served_version(grading_task, wanted, as_champion=version is None),
+            serve=lambda wanted: kept_server(
+                lambda: served_version(grading_task, wanted, as_champion=version is None), f"version {wanted}", say
+            ),
             tell=say,
             seconds=seconds,
         )

@@ -1,6 +1,5 @@
 """The ``lumbargrade serve`` command: the reading room."""
 
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -78,7 +77,9 @@ def serve(
         raise InputError("--dicom-port and --report-to belong together; give both or neither")
 
     from lumbargrade.flows.watch import say
-    from lumbargrade.serving.server import served_champion
+    from lumbargrade.scratch import keep_sweeping, scratch_folder
+    from lumbargrade.serving.kept import kept_server
+    from lumbargrade.serving.server import free_port, running_champion
     from lumbargrade.task import load_task
     from lumbargrade.web.api import ModelPage
     from lumbargrade.web.app import create_app
@@ -96,16 +97,19 @@ def serve(
             if found.read_task() != grading_task:
                 raise InputError(f"{found.uri} was not trained for task {task}; give its own with --task")
             say(f"starting {found.uri}")
-        by_alias = model is None or model.endswith("@champion")
+        number = None if model is None or model.endswith("@champion") else found.page.version
+        served_at = model_port or free_port()  # the same whenever it is started again, as the page asks there
         settings = WebSettings(
             task=grading_task,
             model_url=(
-                stack.enter_context(served_champion(task, None if by_alias else found.page.version, model_port))
+                stack.enter_context(
+                    kept_server(lambda: running_champion(task, number, served_at), "the model server", say, echo=True)
+                ).address
                 if with_model_url is None
                 else with_model_url.rstrip("/")
             ),
             data=data,
-            spool=spool or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lumbargrade-spool-"))),
+            spool=spool or stack.enter_context(scratch_folder("page")),
             keep_seconds=keep_minutes * 60,
             max_bytes=max_megabytes * 1_000_000,
             max_studies=max_studies,
@@ -113,6 +117,7 @@ def serve(
             research_strip=None if without_research_strip else RESEARCH_STRIP,
             access=access,
         )
+        keep_sweeping()
         app = create_app(settings, found.page, found.pages)
         address = stack.enter_context(running(app, access, listener))
         if dicom_port is not None and report_to is not None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lumbargrade.tree import files_below
+
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
@@ -77,6 +79,11 @@ def write_secret(path: Path, content: bytes) -> None:
     temporary.replace(path)
 
 
+def new_folder(folder: Path) -> Path:
+    """Where the next state of a folder is put together; what lies there is of no use to anybody else."""
+    return folder.with_name(f".{folder.name}-new")
+
+
 def exchange_folder(new: Path, path: Path) -> None:
     """Puts a folder in the place of another one in the same parent folder; afterwards ``new`` is the old one, or gone.
 
@@ -115,9 +122,9 @@ def folder_sha256(folder: Path, without: Path | None = None) -> str:
         without: A folder in it that does not count.
     """
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
+    for path in files_below(folder):
         counts = "__pycache__" not in path.parts and (without is None or without not in path.parents)
-        if path.is_file() and counts:
+        if counts:
             digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()

@@ -1,6 +1,6 @@
 """Reads and writes parameter files: ``params.yaml``, recipes laid over it, and ``--set section.key=value``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ from lumbargrade.files import write_text
 from lumbargrade.params import Params, did_you_mean
 
 
-def load_params(path: Path, recipe: Path | None = None, overrides: Iterable[str] = ()) -> Params:
-    """Reads parameters: the file, then a recipe laid over it, then ``section.key=value`` overrides.
+def load_params(
+    path: Path, recipe: Path | None = None, overrides: Iterable[str] = (), given: Mapping[str, Any] | None = None
+) -> Params:
+    """Reads parameters: the file, then a recipe laid over it, then what is given, then ``section.key=value`` overrides.
+
+    Args:
+        given: Values by ``section.key``, taken as they are: a folder may be called ``1e3`` or ``a: b``.
 
     Raises:
         InputError: A file is missing or no YAML, or a parameter is unknown, of the wrong type or out of range.
@@ -21,6 +26,8 @@ def load_params(path: Path, recipe: Path | None = None, overrides: Iterable[str]
     values = _read_yaml(path)
     if recipe is not None:
         values = _overlay(values, _read_yaml(recipe))
+    for name, value in (given or {}).items():
+        values = _overlay(values, _nested(name, value))
     for override in overrides:
         values = _overlay(values, _parse_override(override))
     try:
@@ -58,6 +65,10 @@ def _parse_override(override: str) -> dict[str, Any]:
         raise InputError(f"--set {name}: {text!r} is not a YAML value") from error
     if isinstance(value, str):
         value = _as_number(value)
+    return _nested(name, value)
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
     for key in reversed(name.split(".")):
         value = {key: value}
     return dict(value)

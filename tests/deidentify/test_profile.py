@@ -13,6 +13,7 @@ from pydicom.uid import CTImageStorage, MRImageStorage
 from lumbargrade.deidentify.profile import KEPT, Person, deidentify, naming_words, refuse_unfit
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
+from lumbargrade.dicom.synthetic import SYNTHETIC, is_synthetic
 
 KEY = Pseudonyms(b"k" * 32)
 PERSON = Person(KEY.patient("1"), frozenset({"short", "miller"}))
@@ -161,3 +162,13 @@ def test_other_objects_are_refused_before(header: Dataset) -> None:
 def test_a_patient_is_named_by_the_words_of_name_and_numbers(header: Dataset) -> None:
     header.PatientName, header.PatientID, header.AccessionNumber = "van Miller^Ann-Lee", "AB/4711", "X"
     assert naming_words(header) == {"van", "miller", "ann", "lee", "4711"}
+
+
+@pytest.mark.parametrize("told", [SYNTHETIC, [SYNTHETIC, "another method"], "another method", None])
+def test_a_phantom_that_is_de_identified_is_still_synthetic(header: Dataset, told: str | list[str] | None) -> None:
+    if told is not None:
+        header.DeidentificationMethod = told
+    clean = deidentify(header, PIXELS, KEY, PERSON)
+    assert is_synthetic(clean) == (SYNTHETIC in (told or []))
+    assert "basic profile" in str(clean.DeidentificationMethod)
+    assert "another method" not in str(clean.DeidentificationMethod)

@@ -191,7 +191,7 @@ def make_header(
     values: dict[str, Any] = {
         "path": Path(f"{number}.dcm"), "frame": None, "study_uid": "1", "series_uid": "2", "sop_uid": "3",
         "instance_number": number, "series_description": "", "modality": "MR", "transfer_syntax": "",
-        "thickness": None, "plane_known": True, "manufacturer": "", "field_strength": None,
+        "thickness": None, "manufacturer": "", "field_strength": None,
     }  # fmt: skip
     return SliceHeader(plane=plane, **(values | more))
 

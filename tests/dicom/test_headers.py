@@ -48,11 +48,14 @@ def test_without_a_place_slices_follow_their_numbers(
     assert stack.spacing_between == pytest.approx(4)  # the thickness stands in for the distance
 
 
-@pytest.mark.parametrize("spacing", [None, [0, 0], [0.5, 0], [-1, 1], [0.5], ""])
-def test_without_spacing_pixels_are_1_mm(write: Any, spacing: Any) -> None:
+@pytest.mark.parametrize(
+    "spacing", [None, [0, 0], [0.5, 0], [-1, 1], [0.5], "", [1e-6, 1e-6], [50, 50], [0.5, 50], [float("nan"), 0.5]]
+)
+def test_without_a_size_that_can_be_pixels_are_of_unknown_size(write: Any, spacing: Any) -> None:
     (header,) = read_headers(write.image(PixelSpacing=spacing))
-    assert header.plane.spacing == (1.0, 1.0)
+    assert not header.spacing_known
     assert not header.plane_known
+    assert header.placed
     np.testing.assert_array_equal(header.plane.position, [1, 2, 3])
 
 
@@ -61,7 +64,8 @@ def test_without_spacing_pixels_are_1_mm(write: Any, spacing: Any) -> None:
 )
 def test_an_orientation_that_cannot_be_is_not_believed(write: Any, cosines: list[float]) -> None:
     (header,) = read_headers(write.image(ImageOrientationPatient=cosines))
-    assert not header.plane_known
+    assert not header.orientation_known
+    assert header.spacing_known
     assert header.plane.row_direction @ header.plane.column_direction == 0
     assert np.linalg.norm(header.plane.normal) == 1
 

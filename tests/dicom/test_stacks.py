@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumbargrade.dicom.headers import SliceHeader
-from lumbargrade.dicom.stacks import Stack, group_stacks
+from lumbargrade.dicom.stacks import EQUAL_POSITIONS, Stack, choose_stacks, group_stacks, settle_positions
+from lumbargrade.dicom.variants import Variant
 
 Make = Callable[..., SliceHeader]
 
@@ -93,7 +94,7 @@ def test_slices_side_by_side_in_a_plane_are_stacks_of_their_own(header: Make) ->
     assert [stack.spacing_between for stack in stacks] == [4, 4]
 
 
-@pytest.mark.parametrize("other", [{"shape": (8, 6)}, {"spacing": (1.0, 1.1)}, {"plane_known": False}])
+@pytest.mark.parametrize("other", [{"shape": (8, 6)}, {"spacing": (1.0, 1.1)}, {"position_known": False}])
 def test_other_shape_spacing_or_a_guessed_place_part_slices(header: Make, other: dict) -> None:
     headers = [header((4.0 * n, 0, 0), number=n) for n in range(3)] + [header((20, 0, 0), number=5, **other)]
     assert [_numbers(stack) for stack in group_stacks(headers)] == [[0, 1, 2], [5]]
@@ -135,3 +136,106 @@ def test_the_order_of_the_files_changes_nothing(header: Make, places: list[int],
     stacks = group_stacks(headers)
     assert [_numbers(stack) for stack in stacks] == expected
     assert [h.plane.position[0] for h in stacks[0].slices] == sorted({3.0 * place for place in places})
+
+
+def _copies(header: Make, one: dict, other: dict, turns: bool = True) -> list[SliceHeader]:
+    """Two images at each of six places; by their numbers the other one comes first at every second place."""
+    made = []
+    for place in range(6):
+        first = turns and place % 2 == 0
+        numbers = (2 * place + 1, 2 * place) if first else (2 * place, 2 * place + 1)
+        for number, tags in zip(numbers, (one, other), strict=True):
+            contrast = tags.get("contrast", "T2")
+            variant = Variant(**{key: value for key, value in tags.items() if key != "contrast"})
+            made.append(
+                header((4.0 * place, 0, 0), number=number, contrast=contrast, variant=variant, sop_uid=f"{number}")
+            )
+    return made
+
+
+_ORIGINAL = ("ORIGINAL", "PRIMARY", "M", "NONE")
+KINDS = [
+    ({"image_type": _ORIGINAL}, {"image_type": ("DERIVED", "PRIMARY", "M", "FAT")}, "ImageType"),
+    ({"image_type": _ORIGINAL}, {"image_type": ("ORIGINAL", "PRIMARY", "P", "NONE")}, "ImageType"),
+    ({"image_type": ("ORIGINAL", "PRIMARY", "M", "IN_PHASE")}, {"image_type": ("DERIVED", "PRIMARY", "M", "WATER")}, "ImageType"),
+    ({"image_type": ("DERIVED", "PRIMARY", "DIXON", "W")}, {"image_type": ("DERIVED", "PRIMARY", "DIXON", "F")}, "ImageType"),
+    ({"component": "MAGNITUDE"}, {"component": "PHASE"}, "ComplexImageComponent"),
+    ({"echo_time": 95.0}, {"echo_time": 15.0, "contrast": "other"}, "echo time"),
+    ({"echo_time": 90.0, "echo_number": 2}, {"echo_time": 180.0, "echo_number": 3}, "echo time"),
+    ({"temporal_position": 1}, {"temporal_position": 2}, "time"),
+    ({"b_value": 0.0}, {"b_value": 800.0}, "b-value"),
+    ({"inversion_time": 150.0}, {"inversion_time": 2500.0, "contrast": "other"}, "inversion time"),
+    ({}, {"contrast_agent": True}, "contrast agent"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "other", "told"), KINDS)
+def test_of_several_kinds_at_one_place_the_preferred_one_stays_and_it_is_said(
+    header: Make, wanted: dict, other: dict, told: str
+) -> None:
+    from lumbargrade.dicom.variants import WORDS
+
+    (stack,), (aside,) = choose_stacks(_copies(header, wanted, other))
+    assert len(stack.slices) == 6
+    expected = Variant(**{key: value for key, value in wanted.items() if key != "contrast"})
+    assert {one.variant for one in stack.slices} == {expected}
+    assert len(aside.headers) == 6
+    assert told in {WORDS[field] for field in aside.fields}
+
+
+def test_copies_that_no_tag_tells_apart_are_duplicates(header: Make) -> None:
+    (stack,), aside = choose_stacks(_copies(header, {}, {}))
+    assert _numbers(stack) == [0, 2, 4, 6, 8, 10]
+    assert not aside
+
+
+def test_a_stray_copy_does_not_part_a_series(header: Make) -> None:
+    headers = [header((4.0 * n, 0, 0), number=n, variant=Variant(image_type=_ORIGINAL)) for n in range(6)]
+    stray = header((8.0, 0, 0), number=0, variant=Variant(image_type=("DERIVED", "SECONDARY")))
+    (stack,), (aside,) = choose_stacks([stray, *headers])
+    assert _numbers(stack) == [0, 1, 2, 3, 4, 5]
+    assert list(aside.headers) == [stray]
+
+
+def test_slices_of_differing_tags_at_differing_places_stay_together(header: Make) -> None:
+    """Scanners state other echo times, types or times for single slices of one stack."""
+    headers = [
+        header((4.0 * n, 0, 0), number=n, variant=Variant(echo_time=90.0 + n % 2, temporal_position=n))
+        for n in range(6)
+    ]
+    (stack,), aside = choose_stacks(headers)
+    assert _numbers(stack) == [0, 1, 2, 3, 4, 5]
+    assert not aside
+
+
+@pytest.mark.parametrize("number", [7, None])
+def test_slices_that_all_claim_one_position_are_ordered_by_number_and_of_unknown_position(
+    header: Make, number: int | None
+) -> None:
+    headers = [header((0, 0, 0), number=number and number - n, sop_uid=str(n)) for n in range(5)]
+    settled = settle_positions(headers)
+    assert not any(one.position_known for one in settled)
+    (stack,) = group_stacks(settled)
+    assert len(stack.slices) == 5
+    assert EQUAL_POSITIONS in str(stack.placement_fault)
+    assert _numbers(stack) == ([3, 4, 5, 6, 7] if number else [None] * 5)
+
+
+def test_a_file_that_is_there_three_times_has_a_position(header: Make) -> None:
+    headers = [header((0, 0, 0), number=1, sop_uid="1") for _ in range(3)]
+    assert settle_positions(headers) == headers
+
+
+def test_gaps_between_sagittal_slices_are_slices_that_are_missing(header: Make) -> None:
+    (stack,) = group_stacks([header((4.0 * n, 0, 0), number=n) for n in (0, 1, 2, 5, 6, 8)])
+    assert stack.missing == (0, 0, 2, 0, 1)
+    (halved,) = group_stacks([header((8.0 * n, 0, 0), number=n, between=4.0, thickness=4.0) for n in range(4)])
+    assert halved.missing == (1, 1, 1)
+
+
+def test_gaps_between_axial_blocks_are_planned_unless_numbers_are_missing_too(header: Make) -> None:
+    heights = [0, 4, 8, 30, 34, 38]
+    planned = [header((0, 0, z), number=n, **_AXIAL) for n, z in enumerate(heights)]
+    assert group_stacks(planned)[0].missing == (0, 0, 0, 0, 0)
+    lost = [header((0, 0, z), number=round(z / 4), **_AXIAL) for z in heights]
+    assert group_stacks(lost)[0].missing == (0, 0, 5, 0, 0)

@@ -19,6 +19,7 @@ from lumbargrade.audit.log import AuditLog
 from lumbargrade.dataset.intake.add import add_studies
 from lumbargrade.dataset.versions import read_version, reproduce, version_dataset
 from lumbargrade.errors import InputError
+from lumbargrade.flows.add_studies import add_and_version
 from lumbargrade.params import Params
 from lumbargrade.params_file import save_params
 from lumbargrade.task import load_task, save_task
@@ -144,6 +145,14 @@ def test_it_says_where_a_dataset_must_lie(project: Path, clinic: Path) -> None:
     assert done.stderr.strip() == (
         "error: elsewhere/clinic is no dataset of this project; give --to data/clinic, in the project's folder"
     )
+
+
+@pytest.mark.parametrize("name", ["x;touch pwned", "$(touch pwned)", "MRT 2024", "Münster", "-rf", "a\nb"])
+def test_a_name_that_a_shell_reads_is_refused_before_anything_is_made(project: Path, clinic: Path, name: str) -> None:
+    before = sorted(project.rglob("*"))
+    with pytest.raises(InputError, match="cannot be a dataset's name in a project: a name has up to 64 letters"):
+        add_and_version(clinic, Path("data") / name)
+    assert sorted(project.rglob("*")) == before
 
 
 def test_a_dataset_from_elsewhere_becomes_the_projects_own(project: Path, tmp_path: Path) -> None:

@@ -108,6 +108,30 @@ def test_half_a_download_is_told_by_its_counts(project: Path, data: Path) -> Non
     ]
 
 
+def test_linked_studies_count(project: Path, data: Path, tmp_path: Path) -> None:
+    images = data / "train_images"
+    (images / "11").rename(tmp_path / "11")
+    (images / "11").symlink_to(tmp_path / "11")
+    told = json.loads(run(data, overrides=("task=disc_degeneration", COUNTS)).stdout)
+    assert told["dataset"]["files"] == 12
+    assert not [problem for problem in told["problems"] if "files where" in problem]
+
+
+@pytest.mark.parametrize("name", ["x;touch pwned", "$(touch pwned)", "MRT 2024", "Münster", "1 'e' \"3\""])
+def test_a_name_that_a_shell_would_read_is_a_problem_in_the_project_and_none_elsewhere(
+    project: Path, data: Path, name: str
+) -> None:
+    shutil.copytree(data, Path("data") / name)
+    elsewhere = shutil.copytree(data, data.with_name(name))
+    inside, outside = (
+        json.loads(run(folder, overrides=("task=disc_degeneration",)).stdout)["problems"]
+        for folder in (Path("data") / name, elsewhere)
+    )
+    assert [problem for problem in inside if "cannot be a dataset's name" in problem]
+    assert not [problem for problem in outside if "name" in problem]
+    assert not list(project.parent.rglob("pwned"))
+
+
 def test_all_problems_are_told_at_once(project: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 1_000_000))

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -48,10 +49,37 @@ def test_after_many_crashes_a_person_has_to_look(client: SyncPrefectClient, depl
         crashed = again or crashed
 
 
-def test_a_run_that_ended_well_ends_the_count(client: SyncPrefectClient, deployment: UUID) -> None:
+def test_crashes_of_other_runs_do_not_count(client: SyncPrefectClient, deployment: UUID) -> None:
     for _ in range(MOST):
         client.set_flow_run_state(begin(client, deployment), Crashed(), force=True)
-    client.set_flow_run_state(begin(client, deployment), Completed(), force=True)
     crashed = begin(client, deployment)
     client.set_flow_run_state(crashed, Crashed(), force=True)
     assert go_on(f"prefect.flow-run.{crashed}") is not None
+
+
+def test_a_run_of_others_that_ended_well_does_not_end_the_count(client: SyncPrefectClient, deployment: UUID) -> None:
+    crashed = begin(client, deployment)
+    for _ in range(MOST - 1):
+        client.set_flow_run_state(crashed, Crashed(), force=True)
+        client.set_flow_run_state(begin(client, deployment), Completed(), force=True)
+        again = go_on(f"prefect.flow-run.{crashed}")
+        assert again is not None
+        crashed = again
+    client.set_flow_run_state(crashed, Crashed(), force=True)
+    assert go_on(f"prefect.flow-run.{crashed}") is None
+
+
+def test_who_gives_up_says_so_once(
+    client: SyncPrefectClient, deployment: UUID, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    raised: list[dict[str, Any]] = []
+    monkeypatch.setattr("lumbargrade.flows.events.emit_event", lambda **told: raised.append(told))
+    crashed = begin(client, deployment)
+    for _ in range(MOST):
+        client.set_flow_run_state(crashed, Crashed(), force=True)
+        name = client.read_flow_run(crashed).name
+        crashed = go_on(f"prefect.flow-run.{crashed}") or crashed
+    assert go_on(f"prefect.flow-run.{crashed}") is None
+    assert {event["event"] for event in raised} == {"lumbargrade.given-up"}
+    assert raised[0]["payload"] == {"deployment": request.node.name, "run": name, "crashes": MOST}
+    assert len({event["id"] for event in raised}) == 1

@@ -26,6 +26,7 @@ from lumbargrade.models.grader import load_grader
 from lumbargrade.models.locator import load_locator
 from lumbargrade.prepare.split import HOLDOUT, in_holdout
 from lumbargrade.registry.models import load_model
+from lumbargrade.registry.trained_on import facts_of_tags, statement_of
 from lumbargrade.serving.grade import grade_study
 from lumbargrade.serving.log import ServingLog
 from lumbargrade.serving.server import ask, served_model
@@ -159,6 +160,12 @@ def test_every_tag_of_the_version_is_true(job: Job) -> None:
     assert float(tags["cv.accuracy"]) == pytest.approx(trial.data.metrics["accuracy"], abs=1e-6)
     assert tags["search.trials"] == "2"
     assert tags["gate.decision"] == "promote"
+    trained_on = sum(fold != HOLDOUT for fold in pd.read_csv("prepared/phantom/split.csv")["fold"])
+    assert tags["trained_on"].startswith(f"This model was trained on synthetic spines only ({trained_on} studies).")
+    facts = facts_of_tags(tags)
+    assert facts is not None and facts.holdout is not None
+    assert facts.cross_validation.accuracy == pytest.approx(trial.data.metrics["accuracy"], abs=1e-6)
+    assert str(facts.holdout.accuracy) == tags["holdout.accuracy"]
     from lumbargrade.params_file import load_params
 
     assert tags["params.sha256"] == load_params(Path("prepared/phantom/params.yaml")).digest()
@@ -224,6 +231,7 @@ def test_the_server_grades_refuses_and_says_why(job: Job) -> None:
         refused = ask(address, b"this is no zip")
     assert len(graded) == len(refused) == 25
     assert {record["study_id"] for record in graded} == {str(study)}
+    assert {statement_of(record).synthetic for record in (*graded, *refused)} == {True}
     for record in graded:
         if record["reason"] is None:
             assert record["normal_mild"] + record["moderate"] + record["severe"] == pytest.approx(1)
@@ -310,9 +318,13 @@ def test_evaluate_and_grade_agree_with_the_run(job: Job) -> None:
     study = next(Path("data/phantom/train_images").iterdir())
     Path("study.zip").write_bytes(zip_study(Path("data/phantom"), int(study.name)))
     graded = lumbargrade(job.folder, "grade", "study.zip", "--model", f"models:/{MODEL}@champion", "--json")
-    Path("study.zip").unlink()
     assert graded.returncode == 0, graded.stderr
     assert {record["study_id"] for record in json.loads(graded.stdout)} == {study.name}
+    read = lumbargrade(job.folder, "grade", "study.zip", "--model", f"models:/{MODEL}@champion")
+    assert read.stdout.startswith("Not for clinical use.\nThis model was trained on synthetic spines only")
+    assert f"Model: {MODEL}/1" in read.stdout.splitlines()
+    assert max(map(len, read.stdout.splitlines())) <= 80
+    Path("study.zip").unlink()
 
 
 def test_running_again_does_nothing_anew(job: Job, cohort: Path) -> None:
@@ -334,7 +346,7 @@ def test_mistakes_are_one_sentence_and_exit_code_two(job: Job, tmp_path: Path) -
         ("run", "--data", "nowhere"): "dataset folder nowhere does not exist; give a folder in RSNA layout with --data",
         ("run", "--set", "training.epoch=2"): "parameter training.epoch is unknown; did you mean epochs?",
         ("grade", "nothing.zip", "--model", f"models:/{MODEL}@champion"): "study nothing.zip does not exist",
-        ("grade", "data/phantom", "--model", "models:/none@champion"): "model models:/none@champion cannot be loaded",
+        ("grade", "data/phantom", "--model", "models:/none@champion"): "model models:/none@champion is not there",
     }
     for arguments, message in cases.items():
         done = lumbargrade(job.folder, *arguments)

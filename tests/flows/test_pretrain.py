@@ -8,6 +8,7 @@ import torch
 from lumbargrade.errors import InputError
 from lumbargrade.flows.pretrain import pretrain
 from lumbargrade.models.grader import Grader, GraderConfig
+from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
 from lumbargrade.models.weights import load_weights
 from lumbargrade.params import Params, PrepareParams, TrainingParams
 from lumbargrade.task import load_task
@@ -27,6 +28,7 @@ def test_phantoms_teach_weights_that_a_training_takes(
     assert (first.task, first.phantoms, first.epochs) == ("disc_degeneration", 8, 1)
     assert first.lines()[-1] == ("next", f"lumbargrade run --set training.weights={weights}")
     assert not list(folder.rglob("*.dcm")), "the phantoms' images are not kept"
+    assert read_metadata(weights)[PRETRAINED_ON] == "synthetic"
     torch.manual_seed(0)
     grader = Grader(GraderConfig.of(load_task(params.task), PrepareParams(), params.training))
     before = grader.features.conv0.weight.clone()

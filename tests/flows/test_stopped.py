@@ -1,4 +1,4 @@
-"""A run that is asked to end, as systemd, Kubernetes and `kill` do."""
+"""A run that is asked to end, as systemd, Kubernetes and `kill` do, or killed."""
 
 import os
 import shutil
@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 PROJECT = Path(__file__).parents[2]
 
 
-def test_what_a_run_has_begun_beside_it_ends_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_a_run_has_begun_beside_it_ends_with_it(number: signal.Signals, tmp_path: Path) -> None:
     shutil.copy(PROJECT / "params.yaml", tmp_path)
     story = tmp_path / "story.txt"
     with story.open("w") as told:
@@ -29,7 +31,7 @@ def test_what_a_run_has_begun_beside_it_ends_with_it(tmp_path: Path) -> None:
         time.sleep(0.1)
     children = run.children(recursive=True)
     assert any("uvicorn" in child.cmdline() for child in children), "Prefect's server"
-    run.send_signal(signal.SIGTERM)
-    assert run.wait(60) == 128 + signal.SIGTERM
-    assert psutil.wait_procs(children, timeout=30)[1] == []
+    run.send_signal(number)
+    assert run.wait(60) == (-number if number == signal.SIGKILL else 128 + number)
+    assert psutil.wait_procs(children, timeout=60)[1] == []
     assert "Traceback" not in story.read_text()

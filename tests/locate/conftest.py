@@ -39,7 +39,8 @@ def oracle(packed: PackedViews, rsna: GradingTask, monkeypatch: pytest.MonkeyPat
     def look_at(
         locators: Sequence[Any], stack: StackView, slices: Sequence[int] | None = None, size: float | None = None
     ) -> SeenStack:
-        chosen = tuple(range(len(stack.slices))) if slices is None else tuple(slices)
+        wanted = range(len(stack.slices)) if slices is None else slices
+        chosen = tuple(index for index in wanted if stack.readable(index))
         marks = marks_of(rsna, stack.orientation)
         side = ViewParams().pixels // STRIDE
         maps = np.zeros((len(chosen), len(marks), side, side), np.float32)

@@ -10,6 +10,7 @@ import pytest
 
 import lumbargrade.locate.study as module
 from lumbargrade.dicom.geometry import Plane
+from lumbargrade.locate.column import Column
 from lumbargrade.locate.seen import SeenStack
 from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.prepare.pack_views import PackedViews
@@ -192,7 +193,7 @@ def test_a_level_outside_the_images_is_told(
     assert "L5/S1 cannot be seen; the images may end there" in located.notes
 
 
-def test_a_level_that_is_not_seen_between_others_is_there(
+def test_a_level_that_is_not_seen_between_others_leads_to_its_axial_slices_but_is_not_graded(
     packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def blind(seen: SeenStack) -> None:
@@ -203,8 +204,9 @@ def test_a_level_that_is_not_seen_between_others_is_there(
     for study in packed.studies:
         located = locate_study(oracle, packed.stacks[study])
         off = errors(located, packed, study, rsna)
-        assert off["spinal_canal_stenosis", "L3/L4"] < 8
-        assert located.places["spinal_canal_stenosis", "L3/L4"].confidence < 0.1
+        assert "with a confidence below" in located.reasons["spinal_canal_stenosis", "L3/L4"]
+        axial = {key: distance for key, distance in off.items() if "subarticular" in key[0]}
+        assert max(axial.values()) < 5.5
 
 
 def test_series_in_one_place_agree_on_the_names(
@@ -216,8 +218,8 @@ def test_series_in_one_place_agree_on_the_names(
         if (seen.stack.orientation, seen.contrast) == ("sagittal", "T2"):
             levels = midline(seen)
             right = seen.maps[:, levels].copy()
-            seen.maps[:, levels] = 0.05 * right
-            seen.maps[:, levels[:-1]] += 0.9 * right[:, 1:]
+            seen.maps[:, levels] = 0.1 * right
+            seen.maps[:, levels[:-1]] += 0.85 * right[:, 1:]
 
     see_otherwise(monkeypatch, unsure)
     study = packed.studies[0]
@@ -272,3 +274,84 @@ def test_images_that_end_above_the_sacrum_are_told(packed: PackedViews, oracle: 
     assert located.notes == [
         "the images end just below L5/S1: without the sacrum the levels may be named wrongly; count the vertebrae"
     ]
+
+
+def foraminal(seen: SeenStack) -> list[int]:
+    """The maps of the levels' foramina."""
+    return [number for number, mark in enumerate(seen.marks) if mark.group == "foraminal"]
+
+
+def loosen(oracle: list[Any]) -> None:
+    """Lets the model have learned from spines that vary widely, so that what is seen counts for more."""
+    config = oracle[0].config
+    places = {
+        key: offsets.model_copy(update={"precision": (0.02 * np.array(offsets.precision)).tolist()})
+        for key, offsets in config.shape.places.items()
+    }
+    config.shape = config.shape.model_copy(update={"places": places})
+
+
+def test_a_foramen_that_is_seen_at_another_level_is_refused_and_not_the_right_one(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is taken for the L4/L5 foramina are those of L3/L4, with more confidence."""
+
+    def mistaken(seen: SeenStack) -> None:
+        if seen.stack.orientation == "sagittal":
+            levels = foraminal(seen)
+            seen.maps[:, levels[3]] = seen.maps[:, levels[2]]
+            seen.maps[:, levels[2]] *= 0.5
+
+    see_otherwise(monkeypatch, mistaken)
+    loosen(oracle)
+    study = packed.studies[0]
+    located = locate_study(oracle, packed.stacks[study])
+    for side in ("left", "right"):
+        key = f"{side}_neural_foraminal_narrowing"
+        assert "would lie at the height of L3/L4" in located.reasons[key, "L4/L5"]
+        assert (key, "L3/L4") in located.places
+    assert max(off for off in errors(located, packed, study, rsna).values() if np.isfinite(off)) < 5.5
+
+
+def test_a_foramen_near_the_midline_is_of_no_side(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the slices near the midline show anything, as if all others had been put there by wrong positions."""
+
+    def central(seen: SeenStack) -> None:
+        if (seen.stack.orientation, seen.contrast) == ("sagittal", "T1"):
+            levels, middle = foraminal(seen), len(seen.slices) // 2
+            seen.maps[middle][levels] = seen.maps[:, levels].max(axis=0)
+            others = [index for index in range(len(seen.slices)) if index != middle]
+            seen.maps[np.ix_(others, levels)] = 0
+
+    see_otherwise(monkeypatch, central)
+    loosen(oracle)
+    located = locate_study(oracle, packed.stacks[packed.studies[0]])
+    assert not [key for key in located.places if "foraminal" in key[0]]
+    assert "is not seen on its side" in located.reasons["left_neural_foraminal_narrowing", "L3/L4"]
+
+
+def test_a_level_that_lies_elsewhere_in_one_series_than_in_the_others_is_uncertain_there(
+    packed: PackedViews, oracle: list[Any], rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The T1's L4/L5 is taken to lie 21 mm too high; all else agrees."""
+    find = module.find_column
+
+    def mistaken(series: Any, *given: Any, anchor: Column | None = None) -> Column:
+        column = find(series, *given, anchor=anchor)
+        if anchor is None or series[0][0].contrast != "T1":
+            return column
+        places = list(column.places)
+        assert places[3] is not None
+        places[3] = places[3]._replace(position=places[3].position + np.array([0.0, 0.0, 21.0]))
+        return replace(column, places=tuple(places))
+
+    monkeypatch.setattr(module, "find_column", mistaken)
+    study = packed.studies[0]
+    located = locate_study(oracle, packed.stacks[study])
+    for side in ("left", "right"):
+        reason = located.reasons[f"{side}_neural_foraminal_narrowing", "L4/L5"]
+        assert reason == "place uncertain: L4/L5 lies elsewhere in the Sagittal T1 series than in the study's others"
+    assert len(located.reasons) == 2
+    assert max(off for off in errors(located, packed, study, rsna).values() if np.isfinite(off)) < 5.5

@@ -37,7 +37,7 @@ def tracker(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) 
     """A store with one version, which is champion and has no evidence."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns" / "artifacts" / "other").mkdir(parents=True)
     shutil.copy(empty_store, tmp_path / "mlruns/mlflow.db")
     Path("params.yaml").write_text(PARAMS)
     tracker = Tracker(NAME)

@@ -1,13 +1,17 @@
+import http.server
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
-from lumbargrade.operations.children import Children, Part, end_leftovers
+from lumbargrade.operations import children as children_module
+from lumbargrade.operations.children import Children, Part, answers, end_leftovers
 
 STAYS = (sys.executable, "-c", "import time; time.sleep(600)")
 
@@ -72,3 +76,72 @@ def test_what_a_killed_supervisor_has_left_is_ended(tmp_path: Path) -> None:
     assert psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     assert end_leftovers(tmp_path) == []
     children.stop()
+
+
+LEADS = """
+import subprocess, sys, time
+follower = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(follower.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def leader_of(folder: Path) -> tuple[psutil.Process, psutil.Process]:
+    leader = psutil.Process(pid_of(folder))
+    follower = leader.children()
+    deadline = time.monotonic() + 60
+    while not follower and time.monotonic() < deadline:
+        time.sleep(0.05)
+        follower = leader.children()
+    return leader, follower[0]
+
+
+def test_what_a_dead_process_has_started_is_ended_too(tmp_path: Path) -> None:
+    children = Children([Part("part", (sys.executable, "-c", LEADS, str(tmp_path)))], tmp_path, lambda line: None)
+    wait(children, lambda: children.ready)
+    leader, follower = leader_of(tmp_path)
+    leader.kill()
+    leader.wait()
+    assert end_leftovers(tmp_path) == ["part"]
+    assert psutil.wait_procs([follower], timeout=60)[1] == []
+    children.stop()
+
+
+def test_what_a_part_that_adopts_has_started_outlives_it(tmp_path: Path) -> None:
+    part = Part("worker", (sys.executable, "-c", LEADS, str(tmp_path)), adopts=True)
+    children = Children([part], tmp_path, lambda line: None)
+    wait(children, lambda: children.ready)
+    leader, follower = leader_of(tmp_path)
+    leader.kill()
+    leader.wait()
+    assert end_leftovers(tmp_path) == []
+    assert follower.is_running()
+    follower.kill()
+    children.stop()
+
+
+def test_what_somebody_else_answers_at_a_parts_address_does_not_make_it_ready(tmp_path: Path) -> None:
+    handler = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *told: None})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as stranger:
+        thread = threading.Thread(target=stranger.serve_forever, args=(0.05,))
+        thread.start()
+        address = f"http://127.0.0.1:{stranger.server_port}/"
+        children = Children([Part("model", (*STAYS, str(tmp_path)), ready=address)], tmp_path, lambda line: None)
+        for _ in range(5):
+            children.look()
+        assert answers(address) and not children.ready
+        children.stop()
+        stranger.shutdown()
+        thread.join()
+
+
+def test_a_start_that_takes_long_and_fails_is_no_sign_of_health(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children_module, "_HEALTHY_SECONDS", 0.1)
+    told: list[str] = []
+    fails = (sys.executable, "-c", "import time; time.sleep(0.5); raise SystemExit(2)")
+    children = Children([Part("model", fails, ready="http://127.0.0.1:9/")], tmp_path, told.append)
+    wait(children, lambda: len(told) == 2)
+    children.stop()
+    assert ["in 1 s" in told[0], "in 2 s" in told[1]] == [True, True]

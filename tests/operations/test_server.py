@@ -5,8 +5,10 @@ import pytest
 from filelock import FileLock
 
 from lumbargrade.errors import InputError
-from lumbargrade.operations.places import LOCK, read_addresses
+from lumbargrade.operations.places import LOCK, Addresses, read_addresses, write_addresses
 from lumbargrade.operations.server import ServerSettings, plan_parts, run_server
+from lumbargrade.operations.status import read_status
+from lumbargrade.task import load_task
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +48,13 @@ def test_a_store_elsewhere_needs_no_mlflow_server(monkeypatch: pytest.MonkeyPatc
     addresses, parts = plan_parts(ServerSettings())
     assert addresses.mlflow == "http://mlflow.example.org"
     assert [part.name for part in parts] == ["prefect", "deployments", "model", "worker"]
+
+
+def test_a_status_says_whether_anybody_would_start_a_part_again(project: Path) -> None:
+    write_addresses(
+        Addresses(prefect="http://127.0.0.1:9/api", mlflow="http://127.0.0.1:9", model="http://127.0.0.1:9")
+    )
+    task = load_task("rsna2024")
+    assert ("supervisor", "down") in {(part.name, part.state) for part in read_status(task).parts}
+    with FileLock(LOCK):
+        assert ("supervisor", "ready") in {(part.name, part.state) for part in read_status(task).parts}

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pydicom import dcmread
 
 from lumbargrade.dataset.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
@@ -111,3 +112,41 @@ def test_real_studies_are_packed(spider: Path, disc: GradingTask, tmp_path: Path
     assert (summary.crops, summary.studies, summary.skipped) == (319, 64, 1)
     brightness = PackedCrops(tmp_path / "crops").take(np.arange(319))[:, :, 44:84, 44:84].mean(axis=(1, 2, 3))
     assert brightness.std() > 10
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({"PixelSpacing": None}, "the size of a pixel is not known"),
+        ({"ImageOrientationPatient": None}, "how its slices lie in the patient is not known"),
+        ({"ImagePositionPatient": None}, "where its slices lie in the patient is not known"),
+        ({"SeriesDescription": "Survey"}, "its series is a localizer"),
+    ],
+)
+def test_points_of_sides_and_sizes_that_are_not_known_are_left_out_with_the_reason(
+    dataset: Path, rsna: GradingTask, tmp_path: Path, tags: dict[str, str | None], reason: str
+) -> None:
+    opened = open_dataset(dataset, rsna)
+    foraminal = opened.points[opened.points["condition"] == "left_neural_foraminal_narrowing"]
+    series = foraminal.iloc[0]["series_id"]
+    for path in opened.series_dir(foraminal.iloc[0]["study_id"], series).iterdir():
+        file = dcmread(path)
+        for keyword, value in tags.items():
+            delattr(file, keyword) if value is None else setattr(file, keyword, value)
+        file.save_as(path)
+    summary = pack_crops(opened, tmp_path / "crops", PARAMS)
+    assert summary.crops == (opened.points["series_id"] != series).sum()
+    assert all(reason in told for told in skipped(tmp_path / "crops"))
+
+
+def test_a_point_that_no_image_shows_has_no_crop(dataset: Path, rsna: GradingTask, tmp_path: Path) -> None:
+    opened = open_dataset(dataset, rsna)
+    points = opened.points.copy()
+    points.loc[points.index[:3], "x"] = [10000.0, -1e9, 1e308]
+    points.loc[points.index[3], ["x", "y"]] = 0.0
+    spoiled = RsnaDataset(dataset, rsna, opened.labels, opened.series, points)
+    summary = pack_crops(spoiled, tmp_path / "crops", PARAMS)
+    assert summary.crops == len(points) - 4
+    outside, edge = skipped(tmp_path / "crops")
+    assert outside.startswith("its point lies outside the image of")
+    assert edge == "its point lies so near the image's edge that most of its crop shows nothing"

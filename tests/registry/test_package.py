@@ -17,6 +17,7 @@ from lumbargrade.params import Params
 from lumbargrade.registry.example import example_study
 from lumbargrade.registry.models import load_model
 from lumbargrade.registry.package import register_model
+from lumbargrade.registry.trained_on import TrainedOnStatement, state
 from lumbargrade.serving.grade import grade_study
 from lumbargrade.serving.study import open_study
 from lumbargrade.task import GradingTask
@@ -25,6 +26,7 @@ from lumbargrade.training.spec import FoldResult
 from lumbargrade.training.tracking import Tracker
 
 from .conftest import NAME
+from .said import FACTS
 from .test_register import made_search
 
 
@@ -53,10 +55,12 @@ def test_a_distilled_version_holds_one_grader_and_answers_as_it_alone(
     plan = SearchPlan(Params(), rsna, {}, Path("crops"), Path("split.csv"))
     zipped = zip_study(phantom, int(next((phantom / "train_images").iterdir()).name))
     with warnings.catch_warnings(action="ignore"):  # MLflow warns of its own use of pandas and type hints
-        version = register_model(tracker, plan, outcome, example_study(), {})
+        version = register_model(tracker, plan, outcome, FACTS, example_study(), {})
         served = mlflow.pyfunc.load_model(f"models:/{NAME}/{version}")
         answer = served.predict(pd.DataFrame({"study": [zipped]}))
     held = load_model(f"models:/{NAME}/{version}")
+    assert (held.name, held.facts) == (f"{NAME}/{version}", FACTS)
+    assert {TrainedOnStatement.model_validate_json(told) for told in answer["trained_on"]} == {state(FACTS)}
     assert len(held.graders) == 1
     assert len(answer) == 25 and answer["grade"].notna().sum() > 15
 

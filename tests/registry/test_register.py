@@ -25,7 +25,7 @@ from lumbargrade.training.spec import Epoch, FoldResult
 from lumbargrade.training.tracking import Tracker
 
 from .conftest import NAME, Register
-from .said import both, cells, right, says
+from .said import FACTS, both, cells, right, says
 
 TASK = load_task("rsna2024")
 TRUTH = cells(TASK, 8)
@@ -69,9 +69,10 @@ def call(tracker: Tracker, register: Register, monkeypatch: pytest.MonkeyPatch) 
     dataset = RsnaDataset(Path("data/phantom"), TASK, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
     plan = SearchPlan(Params(), TASK, {"name": "phantom", "md5": "abc.dir"}, Path("crops"), Path("split.csv"))
     monkeypatch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", "p"))
+    monkeypatch.setattr(registering, "describe_model", lambda *told: FACTS)
     monkeypatch.setattr(registering, "example_study", lambda: b"")
     monkeypatch.setattr(
-        registering, "register_model", lambda tracker, plan, outcome, example, tags: register(None, **tags)
+        registering, "register_model", lambda tracker, plan, outcome, facts, example, tags: register(None, **tags)
     )
     monkeypatch.setattr(registering, "write_evidence", lambda tracker, made, key, tell: {"evidence.sig": "abc"})
 

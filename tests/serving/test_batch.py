@@ -1,5 +1,6 @@
 """Many studies into one table: the command as users run it, with processes that are really killed."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import psutil
 import pytest
@@ -17,9 +19,11 @@ from typer.testing import CliRunner
 
 from lumbargrade import cli
 from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.errors import InputError
+from lumbargrade.errors import CannotVerifyError, InputError
 from lumbargrade.registry.models import load_model
-from lumbargrade.serving.batch import find_studies
+from lumbargrade.registry.trained_on import NOT_RECORDED, TrainedOnStatement
+from lumbargrade.scratch import ScratchError
+from lumbargrade.serving.batch import _describe_death, _fingerprint, find_studies
 from lumbargrade.serving.batch_run import BatchSummary, run_batch
 from lumbargrade.serving.grade import grade_study
 from lumbargrade.serving.study import open_study
@@ -63,6 +67,11 @@ def test_a_batch_says_what_the_served_model_says(
         for column in (*rsna.grade_columns, "x_mm"):
             assert batch[column].tolist() == pytest.approx(alone[column].astype(float).tolist(), nan_ok=True, abs=1e-5)
     assert set(table["model"]) == {model_folder.name}
+    assert summary.trained_on == NOT_RECORDED
+    (statement,) = {TrainedOnStatement.model_validate_json(told) for told in table["trained_on"]}
+    beside = json.loads((tmp_path / "out.parquet.model.json").read_text())
+    assert (beside["model"], beside["trained_on"]) == (model_folder.name, statement.model_dump())
+    assert beside["caution"] == "Not for clinical use"
     faults = pd.read_csv(tmp_path / "out.faults.csv").set_index("study")["fault"]
     assert faults["letters"] == "the study holds no DICOM image that can be read"
     assert faults["broken.zip"].startswith("the study is not a zip file that can be unpacked")
@@ -100,7 +109,13 @@ def test_two_models_are_never_mixed(studies: Path, model_folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize("victim", ["the command", "a process that grades"])
-def test_a_killed_batch_goes_on(victim: str, phantom: Path, model_folder: Path, tmp_path: Path) -> None:
+def test_a_killed_batch_goes_on(
+    victim: str, phantom: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed process costs no study anything, and what it had unpacked is removed."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     folder = tmp_path / "studies"
     folder.mkdir()
     for study_id in _ids(phantom):
@@ -121,19 +136,56 @@ def test_a_killed_batch_goes_on(victim: str, phantom: Path, model_folder: Path, 
         process.communicate()
         assert psutil.wait_procs(left, timeout=120)[1] == []
         assert not out.exists()
+        known = len(journal.read_bytes().splitlines()) - 1
     else:
         os.kill(_grading_process(process.pid), signal.SIGKILL)
         told, said = process.communicate(timeout=300)
         assert process.returncode == 0, said
-        assert json.loads(told)["faults"] == 1
-        fault = pd.read_csv(tmp_path / "out.faults.csv")["fault"][0]
-        assert fault == "its process died while reading it: the files are damaged, or the memory did not suffice"
-    known = len(journal.read_bytes().splitlines()) - 1
+        assert json.loads(told)["faults"] == 0, "it was tried again by itself"
+        assert not list(temporary.rglob("*.dcm"))
+        known = len(_ids(phantom))
     summary = run(folder, out, model_folder)
     assert (summary.studies, summary.faults) == (len(_ids(phantom)), 0)
-    assert summary.now == (summary.studies - known if victim == "the command" else 1)
+    assert summary.now == summary.studies - known
+    assert not list(temporary.rglob("*.dcm"))
     table = pd.read_parquet(out)
     assert table.groupby("study").size().tolist() == [25] * summary.studies
+
+
+def test_a_killed_command_leaves_nothing_behind_its_next_start(
+    phantom: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    study = tmp_path / "study.zip"
+    study.write_bytes(zip_study(phantom, _ids(phantom)[0]))
+    command = ["grade", str(study), "--model", str(model_folder), "--json"]
+    start = [sys.executable, "-c", "from lumbargrade.cli import main; main()", *command]
+    with subprocess.Popen(start, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:
+        while not list(temporary.rglob("*.dcm")):
+            assert process.poll() is None
+        process.kill()
+    assert list(temporary.rglob("*.dcm"))
+    subprocess.run(start, stdout=subprocess.DEVNULL, cwd=tmp_path, check=True)
+    assert not list(temporary.rglob("*.dcm"))
+
+
+def test_a_death_is_told_as_far_as_it_is_known() -> None:
+    assert _describe_death(-signal.SIGKILL).startswith("the process that graded it was killed twice (SIGKILL)")
+    assert "nothing is known against its files" in _describe_death(-signal.SIGKILL)
+    assert "crashed twice (SIGSEGV); its files may be damaged" in _describe_death(-signal.SIGSEGV)
+    assert _describe_death(3) == "the process that graded it ended twice, with exit code 3"
+
+
+def test_a_full_disk_ends_a_batch_and_blames_no_study(
+    studies: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    (tmp_path / f"lumbargrade-{os.getuid()}").touch()
+    with pytest.raises(ScratchError, match="is not a folder of this user"):
+        run(studies, tmp_path / "out.parquet", model_folder)
+    assert not (tmp_path / "out.faults.csv").exists()
 
 
 def _grading_process(command: int) -> int:
@@ -186,3 +238,39 @@ def test_a_zip_and_a_folder_are_both_studies(tmp_path: Path) -> None:
         pass
     (tmp_path / "train.csv").write_text("")
     assert [path.name for path in find_studies(tmp_path)] == ["B.ZIP", "a"]
+
+
+def test_a_change_behind_a_link_is_seen_and_a_link_to_nowhere_is_a_study(tmp_path: Path) -> None:
+    (tmp_path / "nas/1").mkdir(parents=True)
+    (tmp_path / "nas/1/a.dcm").write_bytes(b"a")
+    studies = tmp_path / "studies"
+    (studies / "study").mkdir(parents=True)
+    (studies / "study/series").symlink_to(tmp_path / "nas/1")
+    (studies / "gone").symlink_to(tmp_path / "nas/2")
+    assert [path.name for path in find_studies(studies)] == ["gone", "study"]
+    before = _fingerprint(studies / "study")
+    (tmp_path / "nas/1/a.dcm").write_bytes(b"other")
+    assert _fingerprint(studies / "study") != before
+    _fingerprint(studies / "gone")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EACCES, "Permission denied"), None],
+)
+def test_a_model_that_cannot_be_read_is_not_called_missing_or_altered(
+    studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_folder: Path, error: OSError | None
+) -> None:
+    def fail(**told: object) -> str:
+        assert error is not None
+        raise error
+
+    model = str(model_folder)
+    if error is None:
+        model = str(tmp_path / "never")
+    else:
+        monkeypatch.setattr(mlflow.artifacts, "download_artifacts", fail)
+    with pytest.raises(InputError if error is None else CannotVerifyError) as caught:
+        run_batch(studies, tmp_path / "out.csv", model, 1, lambda done, total: None)
+    assert ("is not there; give models:/" if error is None else error.strerror) in str(caught.value)
+    assert "altered" not in str(caught.value) and "rollback" not in str(caught.value)

@@ -3,12 +3,14 @@
 import http.server
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,18 @@ import uvicorn
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving.front import Front, serve_front
+
+from .scoring import Crew, crew
+
+__all__ = ["crew"]
+
+
+@dataclass
+class Started:
+    """A server, and whether it is up."""
+
+    address: str
+    is_up: bool = True
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -29,6 +43,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
+        if body == b"dies":
+            self.connection.close()
+            return
         time.sleep(0.05)
         self.answer(400 if body == b"PATIENT^NAME" else 200, body + self.version.encode())
 
@@ -49,16 +66,20 @@ class Models:
         self.champion = "1"
         self.running: set[str] = set()
         self.said: list[str] = []
+        self.started: list[Started] = []
         self.failures = 0
+        self.error: Exception = LumbargradeError("no memory")
         self.starting = threading.Event()
 
     @contextmanager
-    def serve(self, version: str) -> Iterator[str]:
+    def serve(self, version: str) -> Iterator[Started]:
         if version == "altered":
             raise InputError("its weights were altered")
+        if version == "broken":
+            raise sqlite3.OperationalError("database is locked")
         if self.failures:
             self.failures -= 1
-            raise LumbargradeError("no memory")
+            raise self.error
         if version == "slow":
             self.starting.set()
             time.sleep(0.5)
@@ -68,7 +89,8 @@ class Models:
         thread.start()
         self.running.add(version)
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            self.started.append(Started(f"http://127.0.0.1:{server.server_port}"))
+            yield self.started[-1]
         finally:
             self.running.remove(version)
             server.shutdown()
@@ -188,19 +210,110 @@ def test_an_end_during_a_change_leaves_no_server_running(models: Models) -> None
     assert models.running == set()
 
 
-def test_a_store_that_is_away_for_a_while_stops_nothing(models: Models) -> None:
+@pytest.mark.parametrize("error", [LumbargradeError("the store does not answer"), OSError("the store does not answer")])
+def test_a_store_that_is_away_for_a_while_stops_nothing(models: Models, error: Exception) -> None:
     away = threading.Event()
 
     def wanted() -> str:
         if away.is_set():
-            raise LumbargradeError("the store does not answer")
+            raise error
         return models.champion
 
     with served(models.front(wanted)) as address:
         away.set()
         until(lambda: len(models.said) > 1)
         assert requests.post(f"{address}/invocations", data=b"study ", timeout=60).content == b"study 1"
-    assert models.said[1] == "cannot tell which version to serve, and go on with the same: the store does not answer"
+    assert models.said[1].startswith("cannot tell which version to serve, and go on with the same: ")
+    assert models.said[1].endswith("the store does not answer")
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database is locked"), RuntimeError(), OSError(28, "full")])
+def test_no_error_of_the_store_ends_the_following(models: Models, error: Exception) -> None:
+    errors = [error]
+
+    def wanted() -> str:
+        if len(looks := models.said) and errors and looks:
+            raise errors.pop()
+        return models.champion
+
+    with served(models.front(wanted)):
+        until(lambda: not errors)
+        models.champion = "2"
+        until(lambda: models.running == {"2"})
+    assert models.said[1].startswith("cannot tell which version to serve, and go on with the same: ")
+    assert type(error).__name__ in models.said[1]
+
+
+def test_no_error_of_a_start_ends_the_following(models: Models) -> None:
+    with served(models.front()):
+        models.champion = "broken"
+        until(lambda: len(models.said) > 1)
+        models.champion = "2"
+        until(lambda: models.running == {"2"})
+    assert models.said[1].startswith("version broken cannot be served, and version 1 goes on: sqlite3.") or (
+        "OperationalError: database is locked" in models.said[1]
+    )
+
+
+def test_lines_that_nobody_can_write_down_end_nothing(models: Models) -> None:
+    def tell(line: str) -> None:
+        if "answers" not in line:
+            raise OSError(28, "No space left on device")
+
+    front = Front(lambda: models.champion, models.serve, tell, seconds=0.05)
+    with served(front):
+        models.champion = "altered"
+        time.sleep(0.2)
+        models.champion = "2"
+        until(lambda: models.running == {"2"})
+
+
+def test_while_the_server_is_down_requests_are_told_to_come_again(models: Models) -> None:
+    with served(models.front()) as address:
+        models.started[0].is_up = False
+        for answer in (
+            requests.post(f"{address}/invocations", data=b"study ", timeout=60),
+            requests.get(f"{address}/ping", timeout=60),
+            requests.get(f"{address}/health", timeout=60),
+        ):
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) > 0
+        models.started[0].is_up = True
+        assert requests.get(f"{address}/ping", timeout=60).status_code == 200
+
+
+def test_a_request_that_the_server_dies_of_is_told_to_come_again(models: Models) -> None:
+    with served(models.front()) as address:
+        answer = requests.post(f"{address}/invocations", data=b"dies", timeout=60)
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+
+
+def test_a_scoring_process_that_is_killed_under_a_request_is_replaced(crew: Crew) -> None:
+    answers: list[requests.Response] = []
+    front = Front(lambda: "1", lambda version: crew.kept(), crew.said.append, seconds=0.05)
+    with served(front) as address:
+
+        def ask() -> None:
+            answers.append(requests.post(f"{address}/invocations", data=b"slow", timeout=60))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        worker = crew.worker()
+        crew.wait_until_asked()
+        worker.kill()
+        asking.join()
+        until(lambda: requests.get(f"{address}/ping", timeout=60).status_code == 200)
+        assert requests.post(f"{address}/invocations", data=b"study", timeout=60).content == b"study"
+    assert answers[0].status_code == 503
+    assert any("was killed by signal 9" in line for line in crew.said)
+
+
+def test_a_full_disk_does_not_end_the_watch_for_the_next_champion(models: Models) -> None:
+    models.error = OSError(28, "No space left on device")
+    with served(models.front()) as address:
+        models.failures, models.champion = 1, "2"
+        until(lambda: requests.get(f"{address}/version", timeout=60).headers["x-model-version"] == "2")
+    assert "No space left on device; it is tried again" in models.said[1]
 
 
 def test_what_was_sent_is_never_repeated(models: Models) -> None:
@@ -222,8 +335,8 @@ def test_a_first_version_that_cannot_be_served_is_an_error(models: Models) -> No
 
 
 def test_a_port_that_is_taken_is_told_before_anything_is_started(models: Models) -> None:
-    with models.serve("1") as address:
-        port = int(address.rsplit(":", 1)[1])
+    with models.serve("1") as server:
+        port = int(server.address.rsplit(":", 1)[1])
         with pytest.raises(
             InputError, match=rf"^127\.0\.0\.1:{port} cannot be listened at \(.+\); give another --port$"
         ):
@@ -234,13 +347,14 @@ ALONE = """
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from lumbargrade.serving.front import Front, serve_front
 
 @contextmanager
 def serve(version):
     Path("running").touch()
     try:
-        yield "http://127.0.0.1:9"
+        yield SimpleNamespace(address="http://127.0.0.1:9", is_up=True)
     finally:
         Path("running").unlink()
 
@@ -267,6 +381,6 @@ def test_no_model_server_is_left_running(number: signal.Signals, tmp_path: Path)
 
 def answers(address: str) -> bool:
     try:
-        return requests.get(address, timeout=5).status_code == 502
+        return requests.get(address, timeout=5).status_code == 503
     except requests.ConnectionError:
         return False

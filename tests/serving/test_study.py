@@ -1,11 +1,14 @@
 import io
+import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from lumbargrade.dicom.limits import StudyLimits
 from lumbargrade.errors import InputError
-from lumbargrade.serving import study as study_module
+from lumbargrade.scratch import ScratchError
 from lumbargrade.serving.study import open_study
 from lumbargrade.task import GradingTask
 
@@ -52,13 +55,13 @@ def test_other_files_in_a_zip_do_no_harm(zipped: bytes, rsna: GradingTask) -> No
 
 
 def test_names_in_a_zip_are_never_paths(zipped: bytes, rsna: GradingTask, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "inner"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "inner"))
     (tmp_path / "inner").mkdir()
     with open_study(rezip(zipped, extra={"../../escaped.dcm": b"x", "/tmp/absolute.dcm": b"x"}), rsna):
         names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert "escaped.dcm" not in names
     assert "absolute.dcm" not in names
-    assert list((tmp_path / "inner").iterdir()) == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
 
 
 def test_a_study_without_rsna_names_is_known_by_its_uids(zipped: bytes, rsna: GradingTask) -> None:
@@ -84,6 +87,37 @@ def test_what_is_no_zip_is_refused(data: bytes, message: str, rsna: GradingTask)
     assert str(caught.value) == message
 
 
+def test_a_zip_that_does_not_fit_a_temporary_folder_of_a_megabyte_says_so(
+    zipped: bytes, rsna: GradingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    try:
+        full = f"the disk of the temporary folder {tmp_path} is full"
+        with pytest.raises(ScratchError, match=full), open_study(zipped, rsna):
+            pass
+        assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_files_behind_links_belong_to_a_study(zipped: bytes, rsna: GradingTask, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(zipped)) as archive:
+        archive.extractall(tmp_path / "nas")
+    study = tmp_path / "7"
+    study.mkdir()
+    for path in (tmp_path / "nas").iterdir():
+        (study / path.name).symlink_to(path)
+    (study / "up").symlink_to(study)
+    with open_study(tmp_path / "nas", rsna) as whole, open_study(study, rsna) as linked:
+        assert {key: len(series) for key, series in linked.series.items()} == {
+            key: len(series) for key, series in whole.series.items()
+        }
+        assert linked.series
+
+
 def test_a_zip_without_images_is_refused(rsna: GradingTask) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -104,11 +138,10 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(rsna: GradingTask) -> None:
     assert str(caught.value) == "the study's zip unpacks to 300 MiB from 0 MiB, which no real study does"
 
 
-def test_too_many_files_are_refused(zipped: bytes, rsna: GradingTask, monkeypatch) -> None:
-    monkeypatch.setattr(study_module, "MAX_FILES", 3)
+def test_too_many_files_are_refused(zipped: bytes, rsna: GradingTask) -> None:
     with (
         pytest.raises(InputError, match=r"the study's zip holds \d+ files; at most 3 are taken"),
-        open_study(zipped, rsna),
+        open_study(zipped, rsna, limits=StudyLimits(files=3)),
     ):
         pass
 

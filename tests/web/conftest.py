@@ -1,6 +1,8 @@
 """A reading room with a small model server beside it."""
 
 import io
+import socket
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from lumbargrade.task import GradingTask
 from lumbargrade.web.app import create_app
 from lumbargrade.web.settings import WebSettings
 
-from .browsing import CHROMIUM, vite
+from .browsing import CHROMIUM, WEB, vite, vite_command, wait_for
 from .reading import PAGE, MakeApp, ModelServer, Reader
 
 
@@ -86,6 +88,30 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     vite("build", "--outDir", str(folder), "--emptyOutDir").check_returncode()
     return folder
+
+
+@pytest.fixture(scope="module")
+def address(built: Path) -> Iterator[str]:
+    """Of the stand-in of the reading room (``web/dev``)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["preview", "--mode", "mock", "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
+    server = subprocess.Popen(vite_command(*arguments, "--outDir", str(built)), cwd=WEB, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api/session")
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def study_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("study") / "study.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("1.dcm", b"\0" * 128 + b"DICM")
+    return path
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from urllib3.filepost import encode_multipart_formdata
 
+from lumbargrade.registry.trained_on import ModelFacts, Performance, TrainedOn
 from lumbargrade.task import GradingTask
 from lumbargrade.web.api import ModelPage
 
@@ -40,6 +41,8 @@ class ModelServer:
         self.explained: list[str] = []
         self.seconds = 0.0
         self.model = ""
+        self.trained_on: str | None = None
+        self.confidence = 0.8
         self.status = 200
         outer = self
 
@@ -84,6 +87,7 @@ class ModelServer:
         nothing = dict.fromkeys(("series", "instance_number", "sop_instance_uid", "x", "y", "x_mm", "y_mm", "z_mm"))
         record |= dict.fromkeys((*self.task.grade_columns, "grade", "possible_grades", "confidence")) | nothing
         record |= {"reason": None, "notes": None, "model": self.model}
+        record |= {} if self.trained_on is None else {"trained_on": self.trained_on}
         if explain:
             record |= {"heat_map": None, "heat_map_mm": None}
         if (condition, level) == UNSEEN:
@@ -93,7 +97,7 @@ class ModelServer:
         values = [0.7 if number == likely else 0.15 for number in range(len(self.task.grades))]
         record |= dict(zip(self.task.grade_columns, values, strict=True))
         x, y, z = (float(value) for value in image.ImagePositionPatient)
-        record |= {"grade": grade, "possible_grades": grade, "confidence": 0.8, "x": 0.0, "y": 0.0}
+        record |= {"grade": grade, "possible_grades": grade, "confidence": self.confidence, "x": 0.0, "y": 0.0}
         record |= {"series": str(image.SeriesInstanceUID), "instance_number": int(image.InstanceNumber)}
         record |= {"sop_instance_uid": str(image.SOPInstanceUID), "x_mm": x, "y_mm": y, "z_mm": z}
         if f"{condition}_{level.lower().replace('/', '_')}" == explain:
@@ -115,6 +119,16 @@ HEAT = _png(np.arange(64, dtype=np.uint8).reshape(8, 8))
 
 
 PAGE = ModelPage(name="lumbargrade-rsna2024", version="3", alias="champion", run_id="r1")
+
+FACTS = ModelFacts(
+    trained_on=TrainedOn(datasets=("phantom",), task="rsna2024", studies=38, synthetic_studies=38),
+    cross_validation=Performance(
+        studies=38, cells=950, accuracy=0.778, accuracy_majority=0.778, majority="Normal/Mild", worst="Severe",
+        worst_found=3, worst_cells=24,
+    ),
+    coverage=0.9,
+)  # fmt: skip
+"""Of a model that knows synthetic spines only and is no better than answering the commonest grade."""
 
 MakeApp = Callable[..., Flask]
 

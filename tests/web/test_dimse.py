@@ -134,3 +134,31 @@ def test_a_node_is_read_from_its_address() -> None:
     for text in ("PACS", "10.0.0.7:104", "PACS@host", "PACS@host:0", "A TITLE THAT IS TOO LONG@host:104"):
         with pytest.raises(InputError, match="names no DICOM node"):
             read_node(text)
+
+
+def test_two_patients_of_one_study_get_no_report(
+    node: DimseNode,
+    reports: tuple[queue.Queue[pydicom.Dataset], int],
+    loose: list[bytes],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    files = undeflated(loose)[:4]
+    other = [edited(data, PatientID="SECRET", SOPInstanceUID=f"1.2.{n}") for n, data in enumerate(files)]
+    assert send(node, *files, *other) == [0] * 8
+    deadline = time.monotonic() + 300
+    while "was not graded" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert "2 patients" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert reports[0].empty()
+
+
+def test_a_slice_that_comes_after_its_study_was_handed_over_is_not_added_to_it(
+    node: DimseNode, loose: list[bytes]
+) -> None:
+    arriving = node._study("1.2.3")
+    arriving.last -= 3600
+    assert arriving in node._complete() or arriving.complete
+    assert node._add(arriving, loose[0]) is None
+    assert node._study("1.2.3") is not arriving

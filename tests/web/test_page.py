@@ -3,46 +3,28 @@
 import gzip
 import json
 import re
-import socket
-import subprocess
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from .browsing import (
-    WEB,
+    change_study,
     check_accessibility,
     choose,
     grid_cell,
     needs_browser,
     open_page,
+    read_study,
     slice_of,
-    vite_command,
-    wait_for,
 )
 
 LARGEST_PAGE = 600_000
 _RECEIVED = {"stage": "received", "percent": 5, "words": "No study is waiting before this one."}
 
 pytestmark = needs_browser
-
-
-@pytest.fixture(scope="module")
-def address(built: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = ["preview", "--mode", "mock", "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
-    server = subprocess.Popen(vite_command(*arguments, "--outDir", str(built)), cwd=WEB, stdout=subprocess.DEVNULL)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/api/session")
-        yield f"http://127.0.0.1:{port}/"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @pytest.fixture
@@ -58,21 +40,13 @@ def tablet(browser: Browser, address: str, request: pytest.FixtureRequest) -> It
     context.close()
 
 
-@pytest.fixture(scope="module")
-def study_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("study") / "study.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("1.dcm", b"\0" * 128 + b"DICM")
-    return path
-
-
 @pytest.fixture
 def reading(page: Page, study_zip: Path) -> Page:
-    return _read(page, study_zip)
+    return read_study(page, study_zip)
 
 
-def test_a_study_is_dropped_graded_and_read(page: Page) -> None:
-    expect(page.get_by_role("note")).to_have_text("Not for clinical use")
+def test_a_study_is_dropped_graded_andread_study(page: Page) -> None:
+    expect(_limits(page)).to_contain_text("Not for clinical use")
     transfer = page.evaluate_handle(
         """() => {
             const transfer = new DataTransfer();
@@ -89,7 +63,7 @@ def test_a_study_is_dropped_graded_and_read(page: Page) -> None:
     expect(page.get_by_role("region", name="Notes on this study")).to_contain_text("one too high or too low")
     expect(page.get_by_role("button", name="L4/L5 Severe spinal canal stenosis")).to_be_visible()
     expect(page.get_by_role("gridcell", name="not graded")).to_have_count(1)
-    expect(page.get_by_text("Not graded (1 cell): the level is not in the axial images")).to_be_visible()
+    expect(page.get_by_text("Not graded (1 site): the level is not in the axial images")).to_be_visible()
 
 
 def test_a_reload_finds_the_study_again(reading: Page) -> None:
@@ -194,6 +168,50 @@ def test_reports_are_downloaded(reading: Page, name: str, ending: str) -> None:
     assert download.value.suggested_filename == f"report.{ending}"
 
 
+def test_a_report_that_cannot_be_made_says_why(reading: Page) -> None:
+    link = reading.get_by_role("navigation", name="Report downloads").get_by_role("link", name="DICOM SR")
+    error = {"what": "The study's files have no UIDs.", "do": "Use the PDF."}
+    reading.route("**/report.sr", lambda route: route.fulfill(status=422, json={"error": error}))
+    link.click()
+    expect(reading.get_by_role("alert")).to_contain_text("The study's files have no UIDs.")
+    reading.get_by_role("alert").get_by_role("button", name="Close").click()
+    expect(reading.get_by_role("alert")).to_have_count(0)
+    reading.unroute("**/report.sr")
+    reading.route("**/report.sr", lambda route: route.abort())
+    link.click()
+    expect(reading.get_by_role("alert")).to_contain_text("The reading room does not answer.")
+    reading.unroute("**/report.sr")
+    with reading.expect_download():
+        link.click()
+    expect(reading.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_study_that_was_deleted_says_so(reading: Page) -> None:
+    reading.on("dialog", lambda dialog: dialog.accept())
+    address = reading.url
+    reading.get_by_role("button", name="Delete study").click()
+    expect(reading.get_by_role("region", name="Send a study")).to_be_visible()
+    reading.goto(address)
+    expect(reading.get_by_role("heading", level=1)).to_have_text("This study has been deleted")
+    reading.get_by_role("link", name="Send a study", exact=True).click()
+    expect(reading.get_by_role("region", name="Send a study")).to_be_visible()
+
+
+def test_series_of_unknown_kind_are_shown_and_can_be_chosen(page: Page, study_zip: Path) -> None:
+    def without_kinds(study: dict[str, Any]) -> None:
+        for number, series in enumerate(study["series"]):
+            series |= {"plane": "other", "weighting": "other", "title": f"Series {number}"}
+
+    change_study(page, without_kinds)
+    read_study(page, study_zip)
+    for number in range(3):
+        expect(page.get_by_role("slider", name=f"Series {number}")).to_be_visible()
+    _wait_for_picture(page, "Series 0")
+    assert _brightness(page, "Series 0") > 10
+    page.get_by_role("combobox").first.select_option("Series 2")
+    expect(page.get_by_role("slider", name="Series 2")).to_have_count(2)
+
+
 def test_refused_uploads_say_what_and_what_next(page: Page, tmp_path: Path, study_zip: Path) -> None:
     text = tmp_path / "letter.txt"
     text.write_text("Dear colleague, ")
@@ -257,22 +275,23 @@ def test_progress_is_polled_where_events_do_not_come_through(page: Page, study_z
 
 
 def test_only_the_server_takes_the_strip_away(page: Page) -> None:
-    expect(page.get_by_role("note").get_by_role("button")).to_have_count(0)
+    expect(_limits(page).get_by_role("button")).to_have_count(0)
     _change_session(page, research_strip=None)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_text("Not for clinical use")).to_have_count(0)
+    expect(_limits(page)).to_contain_text("trained on synthetic spines only")
 
 
 def test_the_model_page_and_back_without_losing_the_place(reading: Page) -> None:
     grid_cell(reading, "L2/L3 Spinal").click()
     reading.get_by_role("link", name="lumbargrade-rsna2024 3").click()
-    expect(reading.get_by_role("row", name="Accuracy")).to_contain_text("68.0 %")
+    expect(reading.get_by_role("row", name="Accuracy share")).to_contain_text("77.8 %")
     reading.get_by_role("link", name="Back").click()
     expect(reading.get_by_role("gridcell", selected=True)).to_have_accessible_name(re.compile("^L2/L3"))
 
 
 def test_a_tablet_shows_all_and_is_read_by_touch(tablet: Page, study_zip: Path) -> None:
-    _read(tablet, study_zip)
+    read_study(tablet, study_zip)
     for name in ("Sagittal T2", "Sagittal T1", "Axial T2"):
         expect(tablet.get_by_role("slider", name=name)).to_be_in_viewport(ratio=0.99)
     assert tablet.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -314,7 +333,7 @@ def test_axe_finds_no_serious_fault(page: Page, study_zip: Path, tmp_path: Path,
     check_accessibility(page, "help")
     page.keyboard.press("Escape")
     page.get_by_role("link", name="lumbargrade-rsna2024 3").click()
-    expect(page.get_by_role("row", name="Accuracy")).to_be_visible()
+    expect(page.get_by_role("row", name="Accuracy share")).to_be_visible()
     check_accessibility(page, "model")
 
 
@@ -325,12 +344,6 @@ def test_the_page_is_small_and_has_nothing_inline(built: Path) -> None:
     assert "<style" not in html
     assert "style=" not in html
     assert all("src=" in script for script in html.split("<script")[1:])
-
-
-def _read(page: Page, study_zip: Path) -> Page:
-    choose(page, study_zip)
-    expect(page.get_by_role("gridcell")).to_have_count(25)
-    return page
 
 
 def _brightness(page: Page, view: str) -> float:
@@ -385,6 +398,10 @@ def _swipe(page: Page, view: str, start: list[tuple[int, int]], end: list[tuple[
         send("touchMove", moved)
     send("touchEnd", [])
     _wait_frames(page)
+
+
+def _limits(page: Page) -> Locator:
+    return page.get_by_role("complementary", name="Limits of use")
 
 
 def _tell(page: Page, event: dict[str, object]) -> None:

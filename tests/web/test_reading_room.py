@@ -133,7 +133,7 @@ def test_what_is_no_study_is_refused_in_clear_words(
         "The study's zip is encrypted.": encrypted(study.read_bytes()),
         "which no real study does.": bomb(),
         "Send one study at a time.": bytes(_LARGEST_UPLOAD + 1),
-        "The upload holds CT images, not MR.": zip_of(**{"1.dcm": edited(loose[0], Modality="CT")}),
+        "The study holds CT images, not MR.": zip_of(**{"1.dcm": edited(loose[0], Modality="CT")}),
     }
     for words, content in cases.items():
         path = tmp_path / "upload.zip"
@@ -169,7 +169,7 @@ def test_the_reading_room_goes_and_comes_back(page: Page, study: Path, room: Swi
     page.get_by_role("button", name="Ask now").click()
     expect(away).to_be_hidden()
     page.reload()  # a study is kept by the server that had it alone
-    expect(page.get_by_role("alert")).to_contain_text("This study is not here (any more).")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This study has been deleted")
 
 
 def _download(page: Page, name: str, folder: Path) -> Path:

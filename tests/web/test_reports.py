@@ -13,9 +13,10 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
+from lumbargrade.registry.trained_on import ModelFacts, state
 from lumbargrade.web.report_sr import SCHEME
 
-from .reading import MakeApp, Reader, edited
+from .reading import FACTS, MakeApp, ModelServer, Reader, edited
 
 CELL = {"condition": "spinal_canal_stenosis", "level": "L4/L5"}
 
@@ -101,7 +102,16 @@ def test_a_study_without_uids_has_no_structured_report(reader: Reader, loose: li
     answer = reader.graded(*(edited(data, StudyInstanceUID="") for data in loose[:4]), part="files")
     response = reader.get(answer["report"]["sr"])
     assert response.status_code == 422
-    assert "no PACS could file" in response.json["error"]["what"]
+    assert "no valid StudyInstanceUID, so no PACS could file" in response.json["error"]["what"]
+
+
+@pytest.mark.parametrize("tags", [{"PatientSex": "U"}, {"SpecificCharacterSet": "ISO 2022 IR 100"}])
+def test_a_study_with_an_odd_header_has_a_structured_report(
+    tags: dict[str, str], reader: Reader, loose: list[bytes]
+) -> None:
+    answer = reader.graded(*(edited(data, **tags) for data in loose[:4]), part="files")
+    told = [item.get("TextValue", "") for item in read_sr(reader, answer).ContentSequence]
+    assert any("PatientSex of the images is not valid" in text for text in told) == ("PatientSex" in tags)
 
 
 def test_the_pdf_is_one_page_that_says_it(reader: Reader, answer: dict[str, Any], tmp_path: Path) -> None:
@@ -146,3 +156,84 @@ def test_an_organisation_can_remove_the_strip(make_app: MakeApp, zipped: bytes) 
     told = "".join(reader.get(answer["report"][kind]).get_data(as_text=True) for kind in ("json", "csv"))
     told += str(read_sr(reader, answer))
     assert "clinical use" not in told.lower()
+
+
+def words_of(pdf: bytes, folder: Path) -> str:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("poppler is not installed")
+    (folder / "report.pdf").write_bytes(pdf)
+    text = subprocess.run(
+        ["pdftotext", "-layout", folder / "report.pdf", "-"], capture_output=True, text=True, check=True
+    )
+    return " ".join(text.stdout.split())
+
+
+@pytest.mark.parametrize("facts", [FACTS, None])
+def test_every_answer_says_what_the_model_was_trained_on(
+    facts: ModelFacts | None, make_app: MakeApp, model_server: ModelServer, zipped: bytes, tmp_path: Path
+) -> None:
+    """Also where an organisation has removed the strip; a model of before says that nothing is recorded."""
+    statement = state(facts)
+    model_server.trained_on = statement.model_dump_json() if facts else None
+    reader = Reader(make_app(research_strip=None))
+    answer = reader.graded(zipped)
+    assert answer["trained_on"] == statement.model_dump()
+    assert ("synthetic spines only (38 studies)" in statement.sentence) == (facts is not None)
+    assert reader.get(answer["report"]["json"]).json["trained_on"] == statement.model_dump()
+    rows = list(csv.DictReader(io.StringIO(reader.get(answer["report"]["csv"]).get_data(as_text=True))))
+    assert {(row["trained_on"], row["performance"]) for row in rows} == {
+        (statement.sentence, statement.performance or "")
+    }
+    items = hd.sr.ComprehensiveSR.from_dataset(read_sr(reader, answer)).content[0].ContentSequence
+    texts = [item.value for item in items if (item.ValueType, item.RelationshipType) == ("TEXT", "CONTAINS")]
+    assert tuple(texts[: len(statement.lines)]) == statement.lines
+    words = words_of(reader.get(answer["report"]["pdf"]).data, tmp_path)
+    for line in (*statement.lines, statement.possible_grades):
+        assert line in words
+
+
+def test_a_grade_at_an_uncertain_place_is_marked_in_every_report(
+    reader: Reader, model_server: ModelServer, zipped: bytes, tmp_path: Path
+) -> None:
+    model_server.confidence = 0.2999
+    answer = reader.graded(zipped)
+    assert [cell["place_uncertain"] for cell in answer["cells"]] == [
+        cell["grade"] is not None for cell in answer["cells"]
+    ]
+    assert answer["flags"][0].startswith("24 of 24 places are uncertain")
+    rows = list(csv.DictReader(io.StringIO(reader.get(answer["report"]["csv"]).get_data(as_text=True))))
+    assert {(row["place_uncertain"], row["place_confidence"]) for row in rows if row["grade"]} == {("yes", "0.2999")}
+    assert read_sr(reader, answer).to_json().count("Place uncertain: it was found") == 24
+    words = words_of(reader.get(answer["report"]["pdf"]).data, tmp_path)
+    assert words.count("place uncertain") == 24
+
+
+@pytest.mark.parametrize(("confidence", "uncertain"), [(0.0, True), (0.3, False)])
+def test_a_place_without_any_confidence_is_uncertain_and_one_at_the_bound_is_not(
+    confidence: float, uncertain: bool, reader: Reader, model_server: ModelServer, zipped: bytes
+) -> None:
+    model_server.confidence = confidence
+    cells = reader.graded(zipped)["cells"]
+    assert {cell["place_uncertain"] for cell in cells if cell["grade"]} == {uncertain}
+
+
+def test_a_report_that_cannot_be_made_says_why(reader: Reader, answer: dict[str, Any], monkeypatch: Any) -> None:
+    monkeypatch.setattr("lumbargrade.web.room._REPORT_SECONDS", 0.0)
+    response = reader.get(answer["report"]["sr"])
+    assert response.status_code == 422
+    assert response.json["error"]["what"] == "Making the structured report took longer than 0 s."
+
+
+@pytest.fixture
+def real_study() -> list[bytes]:
+    """A whole study of a real patient, as the scanner's own archive had it; it is not part of the project."""
+    folder = Path(__file__).parents[3] / "shared/data/real_study"
+    if not folder.is_dir():
+        pytest.skip("the real study is not beside this checkout")
+    return [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def test_a_real_study_has_a_structured_report(reader: Reader, real_study: list[bytes], tmp_path: Path) -> None:
+    answer = reader.graded(*real_study, part="files")
+    document = hd.sr.ComprehensiveSR.from_dataset(read_sr(reader, answer))
+    assert len(document.content.get_planar_roi_measurement_groups()) == 24

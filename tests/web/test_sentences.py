@@ -34,7 +34,7 @@ def study(task: GradingTask, level: str = "L4/L5", reason: str = "it is not seen
 @pytest.mark.parametrize(
     ("said", "text"),
     [
-        ({}, "L4/L5: normal or mild throughout."),
+        ({}, "L4/L5: Normal/mild at every graded site."),
         ({"canal": "Severe"}, "L4/L5: severe spinal canal stenosis."),
         (
             {"left_foramen": "Moderate", "canal": "Severe"},
@@ -46,7 +46,7 @@ def study(task: GradingTask, level: str = "L4/L5", reason: str = "it is not seen
         ),
         (
             {"left_recess": "", "right_recess": ""},
-            "L4/L5: normal or mild where graded; not graded: bilateral subarticular stenosis.",
+            "L4/L5: Normal/mild at every graded site; not graded: bilateral subarticular stenosis.",
         ),
         (
             {"canal": "Moderate", "left_recess": ""},
@@ -54,19 +54,19 @@ def study(task: GradingTask, level: str = "L4/L5", reason: str = "it is not seen
         ),
         (
             {"canal": "Moderate;Severe"},
-            "L4/L5: moderate spinal canal stenosis. Severe is not ruled out for spinal canal stenosis.",
+            "L4/L5: moderate spinal canal stenosis. Severe cannot be excluded at L4/L5 for spinal canal stenosis.",
         ),
         (dict.fromkeys(("canal", "left_foramen", "right_foramen", "left_recess", "right_recess"), ""),
          "L4/L5: not graded: it is not seen."),
         (dict.fromkeys(("canal", "left_foramen", "right_foramen", "left_recess", "right_recess"), "Normal/Mild;Severe"),
-         "L4/L5: normal or mild throughout. Severe is not ruled out anywhere."),
+         "L4/L5: Normal/mild at every graded site. Severe cannot be excluded at any graded site."),
     ],
 )  # fmt: skip
 def test_a_level_in_words(rsna: GradingTask, said: dict[str, str], text: str) -> None:
     sentences = level_sentences(rsna, study(rsna, **said))
     assert [sentence.level for sentence in sentences] == list(rsna.levels)
     assert sentences[3].text == text
-    assert sentences[0].text == "L1/L2: normal or mild throughout."
+    assert sentences[0].text == "L1/L2: Normal/mild at every graded site."
 
 
 def test_another_task_has_its_own_words(disc: GradingTask) -> None:
@@ -87,12 +87,29 @@ def test_what_to_know_first_is_told_once(rsna: GradingTask) -> None:
     assert told == ["The levels may be named one too high or too low.", "The study has no Axial T2 series."]
 
 
-def test_uncertain_places_are_named(rsna: GradingTask) -> None:
+def placed(cells: list[Cell], uncertain: int) -> list[Cell]:
+    """The cells with a place each, the first so many of which are uncertain."""
     place = Place(series_id="s0", slice=0, x=0, y=0, mm=(0, 0, 0), confidence=0.1)
-    cells = [cell.model_copy(update={"place": place}) for cell in study(rsna)]
-    (told,) = flags(rsna, cells, [], [])
-    assert told.startswith("The model is not sure where to look for L1/L2 spinal canal stenosis, ")
-    assert "and 22 more; check the marked places." in told
+    return [
+        cell.model_copy(update={"place": place, "place_uncertain": number < uncertain})
+        for number, cell in enumerate(cells)
+    ]
+
+
+def test_uncertain_places_are_counted_before_all_else(rsna: GradingTask) -> None:
+    told = flags(rsna, placed(study(rsna), 22), ["the levels may be named one too high or too low"], [])
+    assert told[0] == "22 of 25 places are uncertain: check the marked places before you use these grades."
+    (one,) = flags(rsna, placed(study(rsna), 1), [], [])
+    assert one == "1 of 25 places is uncertain: check the marked place before you use its grade."
+    assert flags(rsna, placed(study(rsna), 0), [], []) == []
+
+
+def test_a_level_names_its_uncertain_places(rsna: GradingTask) -> None:
+    some = level_sentences(rsna, placed(study(rsna), 1))
+    assert some[0].text == "L1/L2: Normal/mild at every graded site. Place uncertain: spinal canal stenosis."
+    assert "uncertain" not in some[1].text
+    every = level_sentences(rsna, placed(study(rsna), 25))
+    assert every[4].text == "L5/S1: Normal/mild at every graded site. Every place is uncertain."
 
 
 def test_a_study_without_any_grade_says_so_first(rsna: GradingTask) -> None:

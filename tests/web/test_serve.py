@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,10 +119,37 @@ def test_the_command_starts_says_where_and_ends_clean(
     assert process.returncode == 0
     assert "Traceback" not in told
     assert "Warning" not in told
-    deadline = time.monotonic() + 120
-    while (left := list(short.glob("lumbargrade-*"))) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert left == []
+    assert left_in(short) == []
+
+
+def left_in(folder: Path) -> list[str]:
+    """Files in the scratch folders of some temporary folder, but for the locks that order their use."""
+    return [path.name for path in folder.glob("lumbargrade-*/*/**/*") if path.is_file()]
+
+
+def test_a_killed_page_leaves_nothing_behind_its_next_start(
+    started: tuple[subprocess.Popen[str], str], short: Path, zipped: bytes, model_server: ModelServer, tmp_path: Path
+) -> None:
+    process, address = started
+    with requests.Session() as session:
+        posted = session.post(
+            f"{address}/api/studies", files={"file": ("x.zip", zipped)}, headers=csrf(session, address)
+        )
+        assert read_events(session, address, posted.json()["id"])[-1]["stage"] == "done"
+    process.kill()
+    process.wait()
+    assert {"upload.zip", "s0.u16"} <= set(left_in(short))
+    with subprocess.Popen(
+        command("--with-model-url", model_server.url, "--port", str(free_port()), "--data", str(tmp_path / "served")),
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(short)},
+        cwd=tmp_path,
+    ) as again:
+        assert again.stdout is not None
+        assert again.stdout.readline().startswith("http://")
+        assert set(left_in(short)) <= {".lock"}
+        again.terminate()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import type { Connect, Plugin } from 'vite';
 
 import type { Correction, CorrectionRequest, ModelFacts, Problem, Stage } from '../src/api.ts';
 import { blobPng } from './images.ts';
-import { SESSION, makeStudy, type StandInStudy } from './study.ts';
+import { SESSION, TRAINED_ON, makeStudy, type StandInStudy } from './study.ts';
 
 const CSP =
   "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
@@ -22,15 +22,16 @@ const STEPS: [Stage, number, string][] = [
 const FACTS: ModelFacts = {
   ...SESSION.model,
   registered_at: '2026-03-01T12:00:00+00:00',
-  trained_on: 'synthetic spines (phantom), 40 studies',
-  score_on: 'holdout',
+  trained_on: TRAINED_ON,
+  score_on: 'cross-validation',
   score: 0.612,
   score_interval: [0.54, 0.69],
   prior: 0.871,
-  accuracy: 0.79,
-  accuracy_majority: 0.68,
+  accuracy: 0.778,
+  accuracy_majority: 0.778,
   severe_auc: 0.93,
   calibration_error: 0.041,
+  holdout_accuracy: 0.765,
   studies: 12,
   cells: 300,
   card_html: null,
@@ -94,7 +95,7 @@ async function study(request: IncomingMessage, response: ServerResponse, url: UR
   const [, , id = '', what, name = '', , number] = parts;
   const found = studies.get(id);
   if (found === undefined) {
-    refuse(response, 404, { what: 'This study is not here (any more).', do: 'Send it again.' });
+    refuse(response, 404, { what: 'This study has been deleted.', do: 'Send it again.' });
   } else if (request.method === 'DELETE') {
     studies.delete(id);
     response.writeHead(204).end();

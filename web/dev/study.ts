@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Cell, Condition, Place, Series, Session, Study, Task } from '../src/api.ts';
+import type { Cell, Condition, Place, Series, Session, Study, Task, TrainedOn } from '../src/api.ts';
 import { nearestFrame, runsOf } from '../src/views.ts';
 import { toPixel } from '../src/geometry.ts';
 import { DISC_Z, canalY } from './spine.ts';
@@ -23,6 +23,17 @@ const CONDITIONS: Condition[] = [
 const ANSWER = ['NNNN-', 'NNNNN', 'NMNNN', 'SMNSM', 'NNMNN'];
 
 const MODEL = { name: 'lumbargrade-rsna2024', version: '3', alias: 'champion', run_id: '4f1c0a5be2d94b0f' };
+export const TRAINED_ON: TrainedOn = {
+  sentence:
+    'This model was trained on synthetic spines only (40 studies). Its grades of real images have not been shown to mean anything.',
+  performance:
+    'In cross-validation (40 studies, 1,000 cells) it found 3 of 24 Severe cells (recall 12 %); accuracy 77.8 %, no better than always answering Normal/Mild (77.8 %). On the holdout (8 studies, 200 cells) it found 0 of 9 Severe cells (recall 0 %); accuracy 76.5 %, no better than always answering Normal/Mild (78.0 %).',
+  synthetic: true,
+  dataset: 'phantom',
+  studies: 40,
+  possible_grades:
+    'The possible grades of a cell were calibrated to hold the true one in 90 % of cells of synthetic studies like those that the model was trained on, and of such studies only; of other images that has not been shown.',
+};
 const TASK: Task = {
   name: 'rsna2024',
   title: 'Lumbar spine stenosis (RSNA 2024)',
@@ -62,9 +73,13 @@ export function makeStudy(id: string): StandInStudy {
       id,
       request_id: '8d0cb7a2',
       model: MODEL,
+      trained_on: TRAINED_ON,
       graded_at: '2026-03-14T09:26:00+00:00',
       study_hash: '5f2ab90c11d7e3a4',
-      flags: ['The images end close below L5/S1; the levels may be named one too high or too low.'],
+      flags: [
+        '3 of 24 places are uncertain: check the marked places before you use these grades.',
+        'The images end close below L5/S1; the levels may be named one too high or too low.',
+      ],
       sentences: sentences(),
       cells: cells(series),
       series,
@@ -119,13 +134,17 @@ function cells(series: readonly Series[]): Cell[] {
         probabilities: Object.fromEntries(GRADES.map((other, at) => [other, shares[at] ?? 0])),
         possible_grades: GRADES.filter((_, at) => (shares[at] ?? 0) > 0.12),
         reason: null,
-        place: placeOf(series, name, side, row),
+        place: placeOf(series, name, side, row, isUncertain(row, column) ? 0.06 : 0.9 - row * 0.04),
+        place_uncertain: isUncertain(row, column),
       };
     }),
   );
 }
 
-function placeOf(series: readonly Series[], condition: string, side: 'left' | 'right' | null, row: number): Place {
+/** Two subarticular sites and a foramen at the upper levels: cells of all kinds beside certain ones. */
+const isUncertain = (row: number, column: number): boolean => (row < 2 && column === 3) || (row === 2 && column === 1);
+
+function placeOf(series: readonly Series[], condition: string, side: 'left' | 'right' | null, row: number, confidence: number): Place {
   const at = condition.includes('canal') ? 0 : condition.includes('foraminal') ? 1 : 2;
   const z = DISC_Z[row] ?? 0;
   const lateral = side === null ? 0 : (side === 'left' ? 1 : -1) * (at === 1 ? 18 : 10);
@@ -134,16 +153,16 @@ function placeOf(series: readonly Series[], condition: string, side: 'left' | 'r
   const frame = run?.frames[nearestFrame(run, mm)];
   if (frame === undefined) throw new RangeError(`the stand-in has no series ${at}`);
   const { x, y } = toPixel(frame.series, frame.slice, mm);
-  return { series_id: frame.series.id, slice: frame.slice, x, y, mm, confidence: 0.9 - row * 0.04 };
+  return { series_id: frame.series.id, slice: frame.slice, x, y, mm, confidence };
 }
 
 function sentences(): Study['sentences'] {
   const texts = [
-    'normal or mild where graded; not graded: right subarticular stenosis.',
-    'normal or mild throughout.',
-    'moderate left neural foraminal narrowing.',
+    'Normal/mild at every graded site; not graded: right subarticular stenosis. Place uncertain: left subarticular stenosis.',
+    'Normal/mild at every graded site. Severe cannot be excluded at any graded site. Place uncertain: left subarticular stenosis.',
+    'moderate left neural foraminal narrowing. Place uncertain: left neural foraminal narrowing.',
     'severe spinal canal stenosis, severe left subarticular stenosis, moderate left neural foraminal narrowing, moderate right subarticular stenosis.',
-    'moderate right neural foraminal narrowing. Severe is not ruled out for right neural foraminal narrowing.',
+    'moderate right neural foraminal narrowing. Severe cannot be excluded at L5/S1 for spinal canal stenosis, bilateral subarticular stenosis.',
   ];
   return LEVELS.map((level, row) => ({ level, text: `${level}: ${texts[row] ?? ''}` }));
 }

@@ -15,6 +15,18 @@ export interface ServedModel {
   run_id: string | null;
 }
 
+/** On what a model was trained, and how well it finds Severe, in words that are to be shown as they are. */
+export interface TrainedOn {
+  sentence: string;
+  /** Recall of Severe, and the baseline beside the accuracy; null if they are not recorded. */
+  performance: string | null;
+  synthetic: boolean | null;
+  dataset: string | null;
+  studies: number | null;
+  /** What the sets of possible grades mean. */
+  possible_grades?: string | null;
+}
+
 export interface Condition {
   name: string;
   title: string;
@@ -102,6 +114,8 @@ export interface Cell {
   reason: string | null;
   correction: Correction | null;
   place: Place | null;
+  /** Whether the model is not confident enough of the place; the server knows the threshold. */
+  place_uncertain?: boolean;
 }
 
 /** Grey scale in the values of the slices as sent. */
@@ -149,6 +163,7 @@ export interface Study {
   id: string;
   request_id: string;
   model: ServedModel;
+  trained_on?: TrainedOn | null;
   graded_at: string;
   flags: readonly string[];
   study_hash: string;
@@ -173,7 +188,7 @@ export interface Heat {
 /** Scores: lower is better; the intervals are 95 %. */
 export interface ModelFacts extends ServedModel {
   registered_at: string | null;
-  trained_on?: string | null;
+  trained_on?: TrainedOn | null;
   score_on?: 'holdout' | 'cross-validation' | null;
   score: number | null;
   score_interval: readonly [number, number] | null;

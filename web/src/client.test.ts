@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { Refusal, Unreachable, getModel, getSession, problemOf, putCorrection, refusalOf } from './client.ts';
+import { Refusal, Unreachable, getModel, getReport, getSession, problemOf, putCorrection, refusalOf } from './client.ts';
 import { connection } from './connection.ts';
 
 const CORRECTION = { condition: 'canal', level: 'L4/L5', grade: null, comment: null };
@@ -22,7 +22,7 @@ describe('what is wrong', () => {
   it.each([
     [413, 'The upload is too large.'],
     [429, 'Too many requests at once.'],
-    [404, 'This is not here (any more).'],
+    [404, 'This is no longer on the server.'],
     [500, 'The server could not do this.'],
   ])('is told in plain words where %i has no body of ours', (status, what) => {
     expect(problemOf(refusalOf(status, null)).what).toBe(what);
@@ -41,6 +41,25 @@ describe('the connection', () => {
     serve(() => Response.json({ csrf_token: 't', ready: false }));
     await getSession();
     expect(connection.get()).toBe('no-model');
+  });
+});
+
+describe('a report', () => {
+  const named = (disposition: string) => () => new Response('text', { headers: { 'Content-Disposition': disposition } });
+
+  it.each([
+    ['attachment; filename="lumbargrade-1a2b.dcm"', 'lumbargrade-1a2b.dcm'],
+    ['attachment; filename=report.csv', 'report.csv'],
+    ['inline', null],
+  ])('with %s is saved as %s', async (disposition, name) => {
+    serve(named(disposition));
+    expect((await getReport('/r')).name).toBe(name);
+  });
+
+  it('that breaks off is one that did not arrive', async () => {
+    const broken = new ReadableStream({ start: (stream) => stream.error(new TypeError('network')) });
+    serve(() => new Response(broken));
+    await expect(getReport('/r')).rejects.toBeInstanceOf(Unreachable);
   });
 });
 

@@ -56,7 +56,7 @@ export function refusalOf(status: number, body: unknown): Refusal | Unreachable 
   if (status === 429) {
     return new Refusal(status, { what: 'Too many requests at once.', do: 'Wait a minute, then try again.' });
   }
-  if (status === 404) return new Refusal(status, { what: 'This is not here (any more).', do: 'Send the study again.' });
+  if (status === 404) return new Refusal(status, { what: 'This is no longer on the server.', do: 'Send the study again.' });
   return new Refusal(status, {
     what: 'The server could not do this.',
     do: 'Try again; if it stays, tell whoever runs the reading room.',
@@ -97,6 +97,23 @@ export async function putCorrection(id: string, correction: CorrectionRequest): 
     body: JSON.stringify(correction),
   });
   return json(answer);
+}
+
+export interface Report {
+  content: Blob;
+  /** As the server names it; null if it does not. */
+  name: string | null;
+}
+
+export async function getReport(path: string): Promise<Report> {
+  const answer = await ask(path);
+  const name = /filename="?([^";]+)"?/i.exec(answer.headers.get('Content-Disposition') ?? '')?.[1] ?? null;
+  try {
+    return { content: await answer.blob(), name };
+  } catch {
+    connection.lost(); // the answer broke off
+    throw new Unreachable();
+  }
 }
 
 export async function forgetStudy(id: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { findings, nextFinding, orList, percent, severityOf, worstSeverity } from './grades.ts';
+import { findings, nextFinding, orList, percent, severityOf, shortTitle, worstSeverity } from './grades.ts';
 import { STUDY, TASK } from './test/study.ts';
 
 describe('severity', () => {
@@ -33,6 +33,15 @@ describe('findings', () => {
 describe('words', () => {
   it('never round a chance to certainty', () => {
     expect([0, 0.004, 0.5, 0.996, 1].map(percent)).toEqual(['0 %', '<1 %', '50 %', '>99 %', '100 %']);
+  });
+
+  it('are short in a cell, and never call mild normal', () => {
+    expect(['Normal/Mild', 'Moderate', 'Grade I/II', 'Normal'].map(shortTitle)).toEqual([
+      'N/mild',
+      'Moderate',
+      'Grade I/II',
+      'Normal',
+    ]);
   });
 
   it('join with or', () => {

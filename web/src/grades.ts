@@ -28,6 +28,12 @@ export function gradeTitle(task: Task, grade: string | null): string {
   return task.grades.find(({ name }) => name === grade)?.title ?? 'Not graded';
 }
 
+/** A title that fits into a cell: `N/mild` of `Normal/Mild`, since mild is not normal. */
+export function shortTitle(title: string): string {
+  const [, initial, rest] = /^(\p{L})\p{L}*\/(\p{L}+)$/u.exec(title) ?? [];
+  return initial === undefined || rest === undefined ? title : `${initial}/${rest.toLowerCase()}`;
+}
+
 export function conditionTitle(task: Task, condition: string): string {
   return task.conditions.find(({ name }) => name === condition)?.title ?? condition;
 }

@@ -2,6 +2,7 @@ import './styles/base.css';
 import './styles/page.css';
 import './styles/findings.css';
 import './styles/viewer.css';
+import './styles/media.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -8,10 +8,12 @@ const POLL_MS = 2000;
 export interface Watcher {
   onEvent: (event: StudyEvent) => void;
   onStudy: (study: Study) => void;
+  /** The server does not have it, or has it no longer. */
+  onDeleted: () => void;
 }
 
 /** Returns what stops it. The last event is `failed` where there is no study. */
-export function watchStudy(id: string, { onEvent, onStudy }: Watcher): () => void {
+export function watchStudy(id: string, { onEvent, onStudy, onDeleted }: Watcher): () => void {
   let source: EventSource | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let stopped = false;
@@ -35,7 +37,8 @@ export function watchStudy(id: string, { onEvent, onStudy }: Watcher): () => voi
       }
     } catch (error) {
       if (stopped) return;
-      if (error instanceof Refusal && error.status !== 429) fail(error);
+      if (error instanceof Refusal && error.status === 404) onDeleted();
+      else if (error instanceof Refusal && error.status !== 429) fail(error);
       else later(); // the server is away: its study may still be there when it is back
     }
   };

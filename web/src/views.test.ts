@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Place } from './api.ts';
-import { changeViews, firstViews, frameOf, nearestFrame, runsOf } from './views.ts';
+import type { Place, Series } from './api.ts';
+import { SLOTS, changeViews, firstViews, frameOf, nearestFrame, runsOf } from './views.ts';
 import { AXIAL, SAGITTAL, SAGITTAL_T1, STUDY } from './test/study.ts';
 
 const runs = runsOf(STUDY.series);
@@ -18,6 +18,32 @@ describe('runs of slices', () => {
   it('begin in the middle, and a view without a series stays empty', () => {
     expect(first['sagittal-t2']).toEqual({ run: 's0', frame: 5 });
     expect(firstViews(runsOf([SAGITTAL]))['axial-t2'].run).toBeNull();
+    expect(firstViews([])['axial-t2'].run).toBeNull();
+  });
+});
+
+describe('series of other kinds', () => {
+  const other = (id: string, plane: Series['plane']): Series => ({ ...SAGITTAL, id, plane, weighting: 'other' });
+  const shown = (series: readonly Series[]) => {
+    const views = firstViews(runsOf(series));
+    return SLOTS.map((slot) => views[slot].run);
+  };
+
+  it('are shown where there are no others', () => {
+    expect(shown([other('a', 'coronal'), other('b', 'other'), other('c', 'axial')])).toEqual(['a', 'b', 'c']);
+  });
+
+  it('fill the view of their plane first', () => {
+    expect(shown([other('a', 'axial'), other('b', 'sagittal'), SAGITTAL])).toEqual(['s0', 'b', 'a']);
+  });
+
+  it('never take the place of one that is looked for', () => {
+    expect(shown([other('a', 'sagittal'), SAGITTAL_T1, AXIAL])).toEqual(['a', 's1', 's2']);
+    expect(shown([other('a', 'sagittal'), ...STUDY.series])).toEqual(['s0', 's1', 's2']);
+  });
+
+  it('show a second series of a kind rather than nothing, and none twice', () => {
+    expect(shown([SAGITTAL, { ...SAGITTAL, id: 'again' }])).toEqual(['s0', 'again', null]);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Which run of slices each of the three views shows, and at which slice; pure, so that jumps can be tested. */
 
-import type { Place, Series, Vector3 } from './api.ts';
+import type { Place, Plane, Series, Vector3 } from './api.ts';
 import { distance } from './geometry.ts';
 import { clamp } from './window.ts';
 
@@ -22,6 +22,7 @@ export interface Frame {
 export interface Run {
   id: string;
   title: string;
+  plane: Plane;
   slot: Slot | null;
   frames: readonly Frame[];
 }
@@ -56,6 +57,7 @@ export function runsOf(all: readonly Series[]): Run[] {
   return all.map((series) => ({
     id: series.id,
     title: series.title,
+    plane: series.plane,
     slot: slotOf(series),
     frames: framesOf(series),
   }));
@@ -69,10 +71,21 @@ export function frameOf(runs: readonly Run[], view: View): Frame | undefined {
   return runOf(runs, view)?.frames[view.frame];
 }
 
-/** The first run of a view's kind, at its middle. */
+/** The first run of each view's kind, at its middle; where there is none, one of its plane that no view shows, or any. */
 export function firstViews(runs: readonly Run[]): Views {
+  const shown = new Map<Slot, Run>();
+  const fill = (fits: (run: Run, slot: Slot) => boolean): void => {
+    for (const slot of SLOTS) {
+      const free = runs.filter((run) => ![...shown.values()].includes(run));
+      const run = shown.has(slot) ? undefined : free.find((candidate) => fits(candidate, slot));
+      if (run !== undefined) shown.set(slot, run);
+    }
+  };
+  fill((run, slot) => run.slot === slot);
+  fill((run, slot) => slot.startsWith(run.plane));
+  fill(() => true);
   const view = (slot: Slot): View => {
-    const run = runs.find((candidate) => candidate.slot === slot);
+    const run = shown.get(slot);
     return run ? { run: run.id, frame: Math.floor((run.frames.length - 1) / 2) } : { run: null, frame: 0 };
   };
   return { 'sagittal-t2': view('sagittal-t2'), 'sagittal-t1': view('sagittal-t1'), 'axial-t2': view('axial-t2') };

@@ -106,6 +106,10 @@ class AuditLog:
         found = [entry for entry in map(_parse, self._lines()[0]) if entry is not None]
         return [entry for entry in found if kind is None or entry.kind == kind]
 
+    def is_absent(self) -> bool:
+        """Whether there is neither a log nor a head: nothing was logged here, or this is not the project's folder."""
+        return not self.path.exists() and not self._head.exists()
+
     def problems(self) -> list[str]:
         """What shows that the log was altered, a sentence each; nothing if it was not."""
         lines, _ = self._lines()
@@ -141,7 +145,7 @@ class AuditLog:
         except FileNotFoundError:
             begun = [entry.kind for entry in self.entries()] == [BEGUN]  # and killed before it had a head
             return [] if begun else [f"{self._head} is missing"]
-        except (OSError, ValueError):
+        except ValueError:
             return [f"{self._head} cannot be read"]
         if not key.has_signed(head.message(), signature):
             return [f"{self._head} is not signed with {key.path}"]

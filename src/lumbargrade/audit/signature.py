@@ -27,6 +27,10 @@ def signature_problem(folder: Path, signature: Path, key: PublicKey, but: Sequen
 
     Args:
         but: Files of the folder that do not count.
+
+    Raises:
+        OSError: A file could not be read; that says nothing of what is in it.
+        MemoryError: The machine is short of memory.
     """
     if not signature.is_file():
         return f"signature {signature} is missing"
@@ -35,6 +39,8 @@ def signature_problem(folder: Path, signature: Path, key: PublicKey, but: Sequen
         config.use_elliptic_key_verifier(public_key=key.path).set_hashing_config(_hashing(folder, but)).verify(
             folder, signature
         )
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # the library raises ValueError, and those of what it is built on
         reason = " ".join(str(error).split()) or type(error).__name__
         return f"{folder} does not agree with its signature: {reason}"

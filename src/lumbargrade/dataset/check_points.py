@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from lumbargrade.dataset.check_series import SeriesHeaders
 from lumbargrade.dataset.findings import Finding, finding, first_few
-from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.task import GradingTask
 
 
@@ -73,7 +72,7 @@ def check_points(
         elif header is None:
             reason = series.unreadable.get(name, "it is no image")
             faults["point_file_unreadable"].append(f"{point.cell} on {name} ({reason})")
-        elif not _inside(point, header):
+        elif not header.plane.holds(point.x, point.y):
             rows, columns = header.plane.shape
             where = f"{point.cell} at x {point.x:g}, y {point.y:g} of {columns} x {rows} pixels"
             faults["point_outside_image"].append(where)
@@ -115,11 +114,6 @@ def _disagreements(study_id: int, heights: dict[int, dict[str, float]]) -> Itera
         told = apart[odd, others[0]] or apart[others[0], odd]
         yield finding("levels_disagree", f"compared with series {first_few(others)}: {first_few(told)}", study_id, odd)
         pairs = [pair for pair in pairs if odd not in pair]
-
-
-def _inside(point: Point, header: SliceHeader) -> bool:
-    rows, columns = header.plane.shape
-    return -0.5 <= point.x <= columns - 0.5 and -0.5 <= point.y <= rows - 0.5
 
 
 def _heights(task: GradingTask, points: Sequence[PlacedPoint]) -> dict[str, float]:

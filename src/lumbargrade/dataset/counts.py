@@ -1,6 +1,5 @@
 """What a dataset counts: enough to notice half a download before its files are read."""
 
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -8,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from lumbargrade.dataset.layout import IMAGES, RsnaDataset
 from lumbargrade.errors import InputError
 from lumbargrade.params import ExpectedDataset
+from lumbargrade.tree import files_below
 
 
 class DatasetCounts(BaseModel):
@@ -67,8 +67,5 @@ def check_counts(root: Path, counts: DatasetCounts, expected: ExpectedDataset) -
 
 def _sizes(images: Path) -> list[int]:
     """Sizes of the DICOM files, bytes; hidden files do not count, as :func:`lumbargrade.dataset.layout.dicom_files` says."""
-    sizes: list[int] = []
-    for folder, _, names in os.walk(images):
-        dicom = [name for name in names if name[0] != "." and name.lower().endswith(".dcm")]
-        sizes += [Path(folder, name).stat().st_size for name in dicom]
-    return sizes
+    dicom = [path for path in files_below(images) if path.name[0] != "." and path.suffix.lower() == ".dcm"]
+    return [path.stat().st_size for path in dicom]

@@ -1,4 +1,7 @@
-"""Whether the bytes are still those that DVC recorded. DVC itself believes its cache and the files' times."""
+"""Whether the bytes are still those that DVC recorded. DVC itself believes its cache and the files' times.
+
+What cannot be read raises an error, and is no difference.
+"""
 
 import hashlib
 import json
@@ -10,7 +13,8 @@ from typing import Any
 import yaml
 
 from lumbargrade.dataset.versions import DATASETS, cache_folder, pointer_of
-from lumbargrade.errors import InputError
+from lumbargrade.errors import CannotVerifyError, InputError
+from lumbargrade.tree import files_below
 
 Progress = Callable[[int, int], None]
 _DIRECTORY = ".dir"
@@ -23,6 +27,10 @@ def object_problems(md5: str, what: str, progress: Progress | None = None) -> It
         md5: As DVC records it; ends in ``.dir`` for a folder.
         what: How messages call it.
         progress: Told the number of objects read, and of all.
+
+    Raises:
+        CannotVerifyError: DVC's cache is not there.
+        OSError: Something in it cannot be read.
     """
     listing, problem = _listing(md5)
     if problem:
@@ -45,6 +53,10 @@ def workspace_problems(progress: Progress | None = None) -> Iterator[str]:
 
     Args:
         progress: Told the number of files read, and of all.
+
+    Raises:
+        CannotVerifyError: DVC's cache is not there.
+        OSError: A file cannot be read.
     """
     wanted: dict[Path, str] = {}
     try:
@@ -61,7 +73,7 @@ def workspace_problems(progress: Progress | None = None) -> Iterator[str]:
         else:
             wanted |= {path / name: digest for name, digest in listing.items()}
             if path.is_dir():
-                extra = {file for file in path.rglob("*") if file.is_file()} - {path / name for name in listing}
+                extra = set(files_below(path)) - {path / name for name in listing}
                 yield from (f"{file} is not in what DVC recorded of {path}" for file in sorted(extra))
     for done, (path, digest) in enumerate(wanted.items(), start=1):
         if not path.is_file():
@@ -134,7 +146,12 @@ def _listing(md5: str) -> tuple[dict[str, str] | None, str | None]:
 
 
 def _object(md5: str) -> Path:
-    return cache_folder() / "files" / "md5" / md5[:2] / md5[2:]
+    objects = cache_folder() / "files" / "md5"
+    if not objects.is_dir():
+        raise CannotVerifyError(
+            f"DVC's cache {objects} is not there; mount it, or bring it with `dvc pull` if a remote has it, and run again"
+        )
+    return objects / md5[:2] / md5[2:]
 
 
 def restore_object(md5: str, target: Path) -> None:

@@ -21,6 +21,8 @@ POINT_COLUMNS = ("study_id", "series_id", "instance_number", "condition", "level
 SOP_POINT_COLUMNS = ("SOPInstanceUID", "condition", "level", "x", "y")
 """How points say where they are on images that have no numbers of ours yet."""
 
+_LONGEST_QUOTE = 40
+_FAR_PIXELS = 1e6
 _BYTE_ORDER_MARK = "\ufeff"
 _ID = pa.Check.str_matches(
     r"^(0|[1-9][0-9]{0,17})$", error="is not a whole number; give it without a point, a sign or leading zeros"
@@ -83,12 +85,16 @@ def read_header(path: Path) -> list[str]:
         raise InputError(f"{path} does not exist; give a CSV table") from error
 
 
-def read_points(source: Path | TextIO, task: GradingTask, columns: tuple[str, ...] = POINT_COLUMNS) -> pd.DataFrame:
+def read_points(
+    source: Path | TextIO, task: GradingTask, columns: tuple[str, ...] = POINT_COLUMNS, quoted: bool = True
+) -> pd.DataFrame:
     """Reads ``train_label_coordinates.csv``, or the ``points.csv`` that comes with a study to be graded.
 
     Args:
         source: A file, or an open text stream.
         columns: :data:`POINT_COLUMNS` or :data:`SOP_POINT_COLUMNS`.
+        quoted: Whether errors may quote the file, which a table of somebody else's study must not be: it may name a
+            patient, and errors are answered and logged.
 
     Returns:
         study_id, series_id, instance_number (int64), condition (its name, not its label), level, x and y in pixels.
@@ -100,8 +106,9 @@ def read_points(source: Path | TextIO, task: GradingTask, columns: tuple[str, ..
     names = {
         spelling: condition.name for condition in task.conditions for spelling in (condition.label, condition.name)
     }
-    text = _read_text_table(source, name, columns, task)
-    _check(text, _points_schema(task, tuple(names), columns), name, lambda value: _other_task_with_label(value, task))
+    text = _read_text_table(source, name, columns, task, quoted)
+    schema = _points_schema(task, tuple(names), columns)
+    _check(text, schema, name, lambda value: _other_task_with_label(value, task), quoted)
     table = text.assign(condition=text["condition"].map(names).astype(str)).reset_index(drop=True)
     numbers = [column for column in POINT_COLUMNS[:3] if column in columns]
     return table.astype(dict.fromkeys(numbers, np.int64) | {"x": np.float64, "y": np.float64})
@@ -111,12 +118,14 @@ def _points_schema(task: GradingTask, names: tuple[str, ...], columns: tuple[str
     labels = _listed(tuple(condition.label for condition in task.conditions))
     condition = pa.Check.isin(names, error=f"is not a condition of task {task.name}, which has {labels}{{hint}}")
     level = pa.Check.isin(task.levels, error=f"is not a level of task {task.name}, which has {_listed(task.levels)}")
-    number = pa.Check(_finite, error="is not a coordinate; give a number of pixels or remove the row")
+    number = pa.Check(_are_pixels, error="is not a coordinate; give a number of pixels or remove the row")
     checks = {"condition": condition, "level": level, "x": number, "y": number, "SOPInstanceUID": _FILLED}
     return pa.DataFrameSchema({column: pa.Column(str, checks.get(column, _ID)) for column in columns})
 
 
-def _read_text_table(source: Path | TextIO, name: str, columns: tuple[str, ...], task: GradingTask) -> pd.DataFrame:
+def _read_text_table(
+    source: Path | TextIO, name: str, columns: tuple[str, ...], task: GradingTask, quoted: bool = True
+) -> pd.DataFrame:
     """All cells as stripped strings, in the order of ``columns``; the index is the line in the file."""
     try:
         lines = _read_lines(source, name)
@@ -125,7 +134,7 @@ def _read_text_table(source: Path | TextIO, name: str, columns: tuple[str, ...],
     if not lines:
         raise InputError(f"{name} is empty; its first line must name the columns {_listed(columns)}")
     header, *rows = lines.values()
-    _check_header(name, header, columns, task)
+    _check_header(name, header, columns, task, quoted)
     for line, row in lines.items():
         if len(row) != len(header):
             fields = f"{len(row)} fields where the header has {len(header)}"
@@ -155,12 +164,13 @@ def _opened(source: Path | TextIO) -> AbstractContextManager[TextIO]:
     return source.open(encoding="utf-8", newline="") if isinstance(source, Path) else nullcontext(source)
 
 
-def _check_header(name: str, header: list[str], columns: tuple[str, ...], task: GradingTask) -> None:
+def _check_header(name: str, header: list[str], columns: tuple[str, ...], task: GradingTask, quoted: bool) -> None:
     extra = [column for column in header if column not in columns]
     if extra:
         owner = next((other for other in task_names() if extra[0] in load_task(other).columns), None)
         remedy = f"give --task {owner} if that is what the dataset is for, or " if owner else ""
-        unknown = f"column {extra[0]!r}, which task {task.name} does not know{_more(len(extra), 'column')}"
+        which = f"column {_quote(extra[0])}" if quoted else f"column {header.index(extra[0]) + 1}"
+        unknown = f"{which}, which task {task.name} does not know{_more(len(extra), 'column')}"
         raise InputError(f"{name} has {unknown}; {remedy}remove the column")
     missing = [column for column in columns if column not in header]
     if missing:
@@ -172,7 +182,11 @@ def _check_header(name: str, header: list[str], columns: tuple[str, ...], task: 
 
 
 def _check(
-    text: pd.DataFrame, schema: pa.DataFrameSchema, name: str, hint: Callable[[str], str] = lambda value: ""
+    text: pd.DataFrame,
+    schema: pa.DataFrameSchema,
+    name: str,
+    hint: Callable[[str], str] = lambda value: "",
+    quoted: bool = True,
 ) -> None:
     """Raises the first thing that is wrong, by line."""
     try:
@@ -185,18 +199,29 @@ def _check(
             raise InputError(_repeated(text, schema.unique, name)) from None
         value = str(first["failure_case"])
         reason = str(first["check"]).replace("{hint}", hint(value))
-        raise InputError(f"{name} line {first['index']}: {first['column']} {value!r} {reason}{more}") from None
+        what = f"{first['column']} {_quote(value)}" if quoted else first["column"]
+        raise InputError(f"{name} line {first['index']}: {what} {reason}{more}") from None
 
 
 def _repeated(text: pd.DataFrame, key: list[str], name: str) -> str:
     later = text.index[text.duplicated(key)][0]
     same = (text[key] == text.loc[later, key]).all(axis=1)
-    ids = " ".join(f"{column} {text.loc[later, column]}" for column in key)
+    ids = " ".join(f"{column} {_shorten(str(text.loc[later, column]))}" for column in key)
     return f"{name} line {later}: {ids} is already on line {text.index[same][0]}; remove one of the lines"
 
 
-def _finite(values: pd.Series) -> pd.Series:
-    return pd.Series(np.isfinite(pd.to_numeric(values, errors="coerce")), index=values.index)
+def _quote(value: str) -> str:
+    return repr(_shorten(value))
+
+
+def _shorten(value: str) -> str:
+    """A value as an error shows it: not the whole of a long one."""
+    return value if len(value) <= _LONGEST_QUOTE else f"{value[:_LONGEST_QUOTE]}…"
+
+
+def _are_pixels(values: pd.Series) -> pd.Series:
+    """Whether each is a number that a pixel can have in any image, on it or beside it."""
+    return pd.Series(np.abs(pd.to_numeric(values, errors="coerce")) < _FAR_PIXELS, index=values.index)
 
 
 def _listed(values: tuple[str, ...]) -> str:

@@ -4,13 +4,13 @@ DVC allows one writer at a time, so nothing here is called in parallel.
 """
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from os import environ, pathsep
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import SCMError
+from filelock import FileLock
 
+from lumbargrade.dataset.names import check_name, project_name
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.files import write_text
+from lumbargrade.files import exchange_folder, new_folder, recover_folder, write_text
+from lumbargrade.tree import check_whole, file_sizes, has_linked_folders, link_tree, remove_tree
 
 DATASETS = Path("data/datasets.yaml")
 """The list over which ``dvc.yaml`` repeats its stages."""
@@ -56,17 +59,25 @@ def version_dataset(source: Path) -> DatasetVersion:
     """Puts a dataset under DVC and pushes it to the default remote, if there is one.
 
     A folder in ``data/`` is tracked where it is; one from elsewhere is brought to ``data/<its name>``, and brought again
-    when it has changed there. What was brought and then changed in ``data/`` is the project's own from then on.
+    when it has changed there. What was brought and then changed in ``data/`` is the project's own from then on. DVC sees no
+    file behind a linked folder: in ``data/`` such a folder becomes one of links to its files, elsewhere it is refused.
 
     Raises:
-        InputError: The project is no DVC repository, or another folder of the same name is tracked already.
+        InputError: The project is no DVC repository, another folder of the same name is tracked already, the name has letters
+            that a name in the project may not have, or the folder has links that DVC does not follow.
         LumbargradeError: DVC failed.
     """
     folder = dataset_folder(source)
     with _repository(f"version {source}") as repo:
         if folder.resolve() == source.resolve():
+            _replace_linked_folders(folder)
             repo.add([str(folder)])
             _own_if_changed(folder)
+        elif has_linked_folders(source):
+            raise InputError(
+                f"{source} holds folders that are links, which DVC does not follow, so that their files would be missing; copy "
+                f"it with what they lead to (cp -rL) into {DATASETS.parent}/ and give that copy"
+            )
         elif not pointer_of(folder).is_file():
             repo.imp_url(str(source.resolve()), out=str(folder))
         else:
@@ -81,8 +92,16 @@ def version_dataset(source: Path) -> DatasetVersion:
 
 
 def dataset_folder(source: Path) -> Path:
-    """Returns where a dataset lies, or will lie, in the project: ``data/<name>``."""
-    return DATASETS.parent / source.resolve().name
+    """Returns where a dataset lies, or will lie, in the project: ``data/<name>``.
+
+    Raises:
+        InputError: It lies in ``data/`` under a name that the project's datasets may not have.
+    """
+    given = Path(os.path.abspath(source))  # noqa: PTH100  # a link in data/ has its own name, not that of what it leads to
+    if given.parent.resolve() != DATASETS.parent.resolve():
+        return DATASETS.parent / project_name(source.resolve())
+    check_name(given.name)
+    return DATASETS.parent / given.name
 
 
 def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
@@ -128,8 +147,10 @@ def reproduce(name: str, *stages: str) -> dict[str, str]:
     """Runs stages of ``dvc.yaml`` for a dataset, if they are stale, and returns the hash of each output, by its file name.
 
     Raises:
+        InputError: The name has letters that a name in the project may not have: ``dvc.yaml`` hands it to a shell.
         LumbargradeError: A stage failed; its own message stands above.
     """
+    check_name(name)
     with _repository(f"prepare {name}") as repo, _own_commands():
         repo.reproduce([f"{stage}@{name}" for stage in stages])
     return output_hashes(name, *stages)
@@ -144,8 +165,8 @@ def output_hashes(name: str, *stages: str) -> dict[str, str]:
 
 def uncommitted_pointers() -> list[str]:
     """Returns the pointers that git does not have as they are now."""
-    lines = _git("status", "--porcelain", "--untracked-files=all", "--", *POINTERS).splitlines()
-    return [line[3:] for line in lines]
+    told = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *POINTERS)
+    return [entry[3:] for entry in told.split("\0") if entry]
 
 
 def commit_pointers(message: str) -> str | None:
@@ -153,8 +174,8 @@ def commit_pointers(message: str) -> str | None:
     changed = uncommitted_pointers()
     if not changed:
         return None
-    _git("add", "--", *changed)
-    _git("commit", "--quiet", "-m", message, "--", *changed)
+    _git("--literal-pathspecs", "add", "--", *changed)
+    _git("--literal-pathspecs", "commit", "--quiet", "-m", message, "--", *changed)
     return _git("rev-parse", "HEAD").strip()
 
 
@@ -176,6 +197,20 @@ def _check_origin(folder: Path, source: Path) -> None:
     known = (pointer_of(folder).parent / origin).resolve() if origin else folder.resolve()
     if known != source.resolve():
         raise InputError(f"{folder} already holds a dataset from elsewhere; rename {source.name} and run again")
+
+
+def _replace_linked_folders(folder: Path) -> None:
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        new = new_folder(folder)
+        recover_folder(new, folder)
+        remove_tree(new)
+        if not has_linked_folders(folder):
+            return
+        before = file_sizes(folder)
+        link_tree(folder, new)
+        check_whole(new, before)
+        exchange_folder(new, folder)
+        remove_tree(new)
 
 
 def _own_if_changed(folder: Path) -> None:
@@ -214,16 +249,18 @@ def _last_cause(error: BaseException) -> str:
 @contextmanager
 def _own_commands() -> Iterator[None]:
     """Stages find this environment's `lumbargrade`, whether or not the environment is activated."""
-    before = environ["PATH"]
-    environ["PATH"] = f"{Path(sys.executable).parent}{pathsep}{before}"
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before}"
     try:
         yield
     finally:
-        environ["PATH"] = before
+        os.environ["PATH"] = before
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     if done.returncode != 0:
-        raise LumbargradeError(f"git {arguments[0]} failed: {done.stderr.strip().splitlines()[-1]}")
-    return done.stdout
+        verb = next(word for word in arguments if not word.startswith("-"))
+        reason = (os.fsdecode(done.stderr).strip().splitlines() or ["it said nothing"])[-1]
+        raise LumbargradeError(f"git {verb} failed: {reason}")
+    return os.fsdecode(done.stdout)

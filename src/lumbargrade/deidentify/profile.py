@@ -31,6 +31,7 @@ from pydicom.uid import (
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.deidentify.terms import CODE_WORDS, DESCRIPTION_WORDS, MAKER_WORDS, known_words
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
+from lumbargrade.dicom.synthetic import SYNTHETIC, is_synthetic
 
 EDITION = "2026c"
 """Of the standard whose table is applied."""
@@ -73,7 +74,17 @@ _OPTIONS = (
 
 HEADER_TAGS: list[BaseTag] = [
     Tag(keyword)
-    for keyword in sorted({*KEPT, *_NAMES, *_NUMBERS, "PatientBirthDate", "SpecificCharacterSet", "ConversionType"})
+    for keyword in sorted(
+        {
+            *KEPT,
+            *_NAMES,
+            *_NUMBERS,
+            "PatientBirthDate",
+            "SpecificCharacterSet",
+            "ConversionType",
+            "DeidentificationMethod",
+        }
+    )
 ] + _OVERLAYS
 """What is to be read of a file before it is de-identified."""
 
@@ -144,7 +155,8 @@ def deidentify(
     clean.PatientID = person.patient
     clean.PatientIdentityRemoved = "YES"
     clean.LongitudinalTemporalInformationModified = "MODIFIED"
-    clean.DeidentificationMethod = f"DICOM PS3.15 {EDITION} basic profile; only listed attributes kept"
+    method = f"DICOM PS3.15 {EDITION} basic profile; only listed attributes kept"
+    clean.DeidentificationMethod = [SYNTHETIC, method] if is_synthetic(header) else method
     clean.DeidentificationMethodCodeSequence = Sequence(map(_code_item, _OPTIONS))
     _set_pixels(clean, header, pixels)
     clean.file_meta = FileMetaDataset()

@@ -1,10 +1,17 @@
 """What can be wrong with a file. The sentences name the file, never what its tags say of a person."""
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import QuotingError
 
 
-class UnreadableFile(InputError):  # noqa: N818 - named for what it tells the user
-    """A file is damaged, is no DICOM, or is of a kind that is not read."""
+class UnreadableFile(QuotingError):  # noqa: N818 - named for what it tells the user
+    """A file is damaged, is no DICOM, or is of a kind that is not read.
+
+    Args:
+        file_name: As the sentence has it; :func:`lumbargrade.dicom.parse.parsing` adds it where it is not given.
+    """
+
+    def __init__(self, sentence: str, file_name: str = "") -> None:
+        super().__init__(sentence, file_name, "an image file")
 
 
 class NotAnImage(UnreadableFile):

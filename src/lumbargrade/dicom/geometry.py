@@ -74,6 +74,15 @@ class Plane:
         y = offset @ self.column_direction / between_rows
         return np.stack([x, y, offset @ self.normal], axis=-1)
 
+    def holds(self, x: float, y: float) -> bool:
+        """Whether a point lies on one of the image's pixels, whose centres have whole numbers.
+
+        Args:
+            x, y: Column and row, pixels.
+        """
+        rows, columns = self.shape
+        return -0.5 <= x <= columns - 0.5 and -0.5 <= y <= rows - 0.5
+
     def shows(self, points: ArrayLike) -> NDArray[np.bool_]:
         """Returns whether the image reaches to points, or to where they lie in front of it or behind it, (...).
 

@@ -1,9 +1,9 @@
 """Headers of images: what is needed to order slices, place them in the patient and choose among them.
 
-No tag that says who the patient is is read.
+Who the patient is is not kept: a digest of it tells files of two patients apart within this process.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +13,35 @@ from pydicom.tag import Tag
 from lumbargrade.dicom.contrast import Contrast, read_contrast
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
+from lumbargrade.dicom.identity import IDENTITY_TAGS, PatientMark, mark_patient
+from lumbargrade.dicom.limits import count_images
+from lumbargrade.dicom.localizer import localizer_reason
+from lumbargrade.dicom.modality import read_modality
 from lumbargrade.dicom.parse import parse_header, parsing
+from lumbargrade.dicom.variants import Variant
 
 __all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
 
 _TAGS = [
     Tag(keyword) for keyword in (
-        "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "InstanceNumber", "SeriesDescription",
+        "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber",
+        "InstanceNumber", "SeriesDescription",
         "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
         "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
         "EchoTime", "RepetitionTime", "InversionTime", "SharedFunctionalGroupsSequence",
-        "PerFrameFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence", "ImageType", "ScanningSequence", "SequenceName", "PulseSequenceName",
+        "ProtocolName", "ComplexImageComponent", "EchoNumbers", "TemporalPositionIdentifier", "DiffusionBValue",
+        "FlipAngle", "ContrastBolusAgent", "AcquisitionNumber",
     )
 ]  # fmt: skip
+_TAGS += IDENTITY_TAGS
 
 MAX_FRAMES = 10_000
 """Frames of a file; no MR series has more."""
 
 _FAR_MM = 1e6
+_LEAST_PIXEL_MM, _LARGEST_PIXEL_MM = 0.05, 10.0
+"""A pixel of an MR image is larger than the first and smaller than the second; else its size is not known."""
 
 _SAGITTAL = (np.array([0.0, 1, 0]), np.array([0.0, 0, -1]))
 _AXIAL = (np.array([1.0, 0, 0]), np.array([0.0, 1, 0]))
@@ -42,13 +53,22 @@ class SliceHeader:
 
     Attributes:
         frame: Number of the frame in its file, from 0; None for a file of one slice.
+        modality: As the header has it, or as the SOP class tells it; empty if neither does.
         transfer_syntax: UID of the encoding; empty for a file without File Meta Information.
         thickness: mm.
-        plane_known: Whether position, orientation and spacing were all there; else defaults stand in, with slices in
-            the order of their instance numbers.
+        spacing_known, orientation_known, position_known: Whether the tags say how large a pixel is, how the slice lies
+            and where. Elsewhere defaults stand in, which nothing may be measured by; slices are then in the order of
+            their instance numbers.
+        position_fault: Why a stated position is not believed.
+        plane_named: Whether the description names a body plane, by which a slice of unknown orientation is taken to lie.
         field_strength: Tesla.
-        contrast: The weighting, if the header tells.
+        between: SpacingBetweenSlices, mm.
+        contrast: The weighting; None if the header does not show it.
+        contrast_reason: Why it is "other", or that timings outweigh the name.
+        localizer: By what the image is known for a localizer, if it is one.
+        variant: What tells it from other images at its place.
         echo_time, repetition_time: ms.
+        frame_of_reference: FrameOfReferenceUID: only positions of one frame of reference can be compared.
     """
 
     path: Path
@@ -62,12 +82,33 @@ class SliceHeader:
     transfer_syntax: str
     plane: Plane
     thickness: float | None
-    plane_known: bool
     manufacturer: str
     field_strength: float | None
+    spacing_known: bool = True
+    orientation_known: bool = True
+    position_known: bool = True
+    position_fault: str | None = None
+    plane_named: bool = True
+    between: float | None = None
     contrast: Contrast | None = None
+    contrast_reason: str | None = None
+    localizer: str | None = None
+    variant: Variant = field(default_factory=Variant)
     echo_time: float | None = None
     repetition_time: float | None = None
+    series_number: int | None = None
+    frame_of_reference: str = ""
+    patient: PatientMark = field(default=PatientMark(), repr=False)
+
+    @property
+    def placed(self) -> bool:
+        """Whether it is known how the slice lies and where."""
+        return self.orientation_known and self.position_known
+
+    @property
+    def plane_known(self) -> bool:
+        """Whether position, orientation and spacing are all known."""
+        return self.placed and self.spacing_known
 
 
 def read_headers(path: Path) -> list[SliceHeader]:
@@ -76,12 +117,12 @@ def read_headers(path: Path) -> list[SliceHeader]:
     Raises:
         UnreadableFile: The file is no DICOM file or is damaged.
         NotAnImage: It is a DICOM object without an image.
+        InputError: The open study has more images than it may (:mod:`lumbargrade.dicom.limits`).
     """
     dataset = parse_header(path, _TAGS)
+    frames = _count_frames(path, dataset)
+    count_images(frames, int(dataset.Rows), int(dataset.Columns))
     with parsing(path):
-        frames = int(dataset.get("NumberOfFrames") or 1)
-        if not 1 <= frames <= MAX_FRAMES:
-            raise UnreadableFile(f"{path.name} claims {frames} frames, which no MR image has")
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
         if "PerFrameFunctionalGroupsSequence" not in dataset and frames == 1:
             return [_header(path, dataset, None, [*shared, dataset])]
@@ -91,54 +132,108 @@ def read_headers(path: Path) -> list[SliceHeader]:
         ]
 
 
+def _count_frames(path: Path, dataset: Dataset) -> int:
+    with parsing(path):
+        frames = int(dataset.get("NumberOfFrames") or 1)
+        if not 1 <= frames <= MAX_FRAMES:
+            raise UnreadableFile(f"{path.name} claims {frames} frames, which no MR image has")
+        return frames
+
+
 def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Dataset]) -> SliceHeader:
     number = _integer(dataset.get("InstanceNumber"))
     thickness = _positive(_find(groups, "PixelMeasuresSequence", "SliceThickness"))
-    gap = _positive(_find(groups, "PixelMeasuresSequence", "SpacingBetweenSlices")) or thickness or 1.0
+    between = _positive(_find(groups, "PixelMeasuresSequence", "SpacingBetweenSlices"))
     description = str(dataset.get("SeriesDescription") or "")
     order = (number or 0) + (frame or 0)
     places = groups if frame is None else groups[:-1]  # a position beside the frames is that of the first one only
     position = _numbers(_find(places, "PlanePositionSequence", "ImagePositionPatient"), 3)
-    echo = _positive(_find(groups, "MREchoSequence", "EffectiveEchoTime") or dataset.get("EchoTime"))
+    directions = _directions(_numbers(_find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
+    spacing = _pixel_size(_numbers(_find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2))
+    variant = _variant(dataset, groups)
     repetition = _positive(_find(groups, "MRTimingAndRelatedParametersSequence", "RepetitionTime"))
-    plane, known = _plane(dataset, groups, position, order * gap, description)
+    sequence = _texts(dataset.get("ScanningSequence"))
+    gradient_echo = sequence == ("GR",)
+    sequence_name = str(dataset.get("SequenceName") or dataset.get("PulseSequenceName") or "")
+    localizer = localizer_reason(
+        description or str(dataset.get("ProtocolName") or ""), variant.image_type, sequence_name, repetition
+    )
+    weighting = read_contrast(description, variant.echo_time, repetition, variant.inversion_time, gradient_echo)
     return SliceHeader(
         path=path,
         frame=frame,
-        study_uid=str(dataset.get("StudyInstanceUID") or ""),
-        series_uid=str(dataset.get("SeriesInstanceUID") or ""),
-        sop_uid=str(dataset.get("SOPInstanceUID") or ""),
+        study_uid=_uid(dataset, "StudyInstanceUID"),
+        series_uid=_uid(dataset, "SeriesInstanceUID"),
+        sop_uid=_uid(dataset, "SOPInstanceUID"),
         instance_number=number,
         series_description=description,
-        modality=str(dataset.get("Modality") or ""),
+        modality=read_modality(dataset),
         transfer_syntax=str(dataset.file_meta.get("TransferSyntaxUID") or ""),
-        plane=plane,
+        plane=_plane(dataset, position, directions, spacing, order * (between or thickness or 1.0), description),
         thickness=thickness,
-        plane_known=known,
+        spacing_known=spacing is not None,
+        orientation_known=directions is not None,
+        position_known=position is not None,
+        plane_named="sag" in description.lower(),
+        between=between,
         manufacturer=str(dataset.get("Manufacturer") or ""),
         field_strength=_positive(dataset.get("MagneticFieldStrength")),
-        contrast=read_contrast(description, echo, repetition, _positive(dataset.get("InversionTime"))),
-        echo_time=echo,
+        contrast="other" if localizer else weighting.contrast,
+        contrast_reason=None if localizer else weighting.reason,
+        localizer=localizer,
+        variant=variant,
+        echo_time=variant.echo_time,
         repetition_time=repetition,
+        series_number=_integer(dataset.get("SeriesNumber")),
+        frame_of_reference=_uid(dataset, "FrameOfReferenceUID"),
+        patient=mark_patient(dataset),
+    )
+
+
+def _uid(dataset: Dataset, keyword: str) -> str:
+    return str(dataset.get(keyword) or "").strip(" \0")
+
+
+def _variant(dataset: Dataset, groups: list[Dataset]) -> Variant:
+    frame_type = _find(groups, "MRImageFrameTypeSequence", "FrameType")
+    temporal = _find(groups, "FrameContentSequence", "TemporalPositionIndex")
+    inversion = _find(groups, "MRModifierSequence", "InversionTimes") or dataset.get("InversionTime")
+    echo = _find(groups, "MREchoSequence", "EffectiveEchoTime") or dataset.get("EchoTime")
+    return Variant(
+        image_type=_texts(frame_type or dataset.get("ImageType")),
+        component=str(_find(groups, "MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
+        echo_time=_positive(echo),
+        echo_number=_integer(dataset.get("EchoNumbers")),
+        inversion_time=_positive(inversion),
+        b_value=_number(_find(groups, "MRDiffusionSequence", "DiffusionBValue")),
+        temporal_position=_integer(temporal or dataset.get("TemporalPositionIdentifier")),
+        flip_angle=_number(_find(groups, "MRTimingAndRelatedParametersSequence", "FlipAngle")),
+        contrast_agent=bool(dataset.get("ContrastBolusAgent")),
+        acquisition=_integer(dataset.get("AcquisitionNumber")),
     )
 
 
 def _plane(
-    dataset: Dataset, groups: list[Dataset], position: Vector | None, stand_in: float, description: str
-) -> tuple[Plane, bool]:
-    """The plane, and whether the tags gave all of it; ``stand_in`` is the place on the normal if they did not, mm."""
-    directions = _directions(_numbers(_find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
-    spacing = _numbers(_find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2)
-    if spacing is not None and min(spacing) <= 0:
-        spacing = None
-    known = position is not None and directions is not None and spacing is not None
+    dataset: Dataset,
+    position: Vector | None,
+    directions: tuple[Vector, Vector] | None,
+    spacing: tuple[float, float] | None,
+    stand_in: float,
+    description: str,
+) -> Plane:
+    """The plane; ``stand_in`` is the place on the normal if the tags do not say it, mm."""
     row, column = directions or (_SAGITTAL if "sag" in description.lower() else _AXIAL)
-    between_rows, between_columns = (1.0, 1.0) if spacing is None else (float(spacing[0]), float(spacing[1]))
     shape = (int(dataset.Rows), int(dataset.Columns))
-    plane = Plane(np.zeros(3), row, column, (between_rows, between_columns), shape)
+    plane = Plane(np.zeros(3), row, column, spacing or (1.0, 1.0), shape)
     if position is None or directions is None:
         position = stand_in * plane.rising_normal
-    return replace(plane, position=position), known
+    return replace(plane, position=position)
+
+
+def _pixel_size(spacing: Vector | None) -> tuple[float, float] | None:
+    if spacing is None or min(spacing) < _LEAST_PIXEL_MM or max(spacing) > _LARGEST_PIXEL_MM:
+        return None
+    return float(spacing[0]), float(spacing[1])
 
 
 def _find(groups: list[Dataset], sequence: str, keyword: str) -> object:
@@ -179,6 +274,24 @@ def _positive(value: object) -> float | None:
     except ValueError:
         return None
     return number if np.isfinite(number) and number > 0 else None
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """The values of a tag that has one or several."""
+    if value is None or isinstance(value, str):
+        return (value,) if value else ()
+    try:
+        return tuple(str(part) for part in value)  # type: ignore[attr-defined]
+    except TypeError:
+        return (str(value),)
 
 
 def _integer(value: object) -> int | None:

@@ -1,6 +1,7 @@
 """Pixels of a slice, in the scanner's units, whatever the encoding."""
 
 import warnings
+from functools import lru_cache
 from os import SEEK_CUR
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from pydicom.uid import (
 from lumbargrade.dicom.codestream import SIZED, stated_size
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
-from lumbargrade.dicom.parse import parse_header, parsing
+from lumbargrade.dicom.limits import check_time
+from lumbargrade.dicom.parse import bounded_file, parse_header, parsing, read_file
 
 _TAGS = [
     Tag(keyword) for keyword in (
@@ -55,7 +57,7 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
         UnreadableFile: The file is damaged, is in colour, or its encoding cannot be decoded.
     """
     path = header.path
-    dataset = parse_header(path, _TAGS)
+    dataset = _parsed(header)
     stored = _stored(header, dataset)
     with parsing(path):
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
@@ -63,7 +65,7 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
         slope, intercept = _rescale(dataset, header.frame)
         pixels = (stored * slope + intercept).astype(np.float32)
     if not np.isfinite(pixels).all():
-        raise UnreadableFile(f"the pixels of {path.name} are not all finite numbers; send it again")
+        raise UnreadableFile(f"the pixels of {path.name} are not all finite numbers; send it again", path.name)
     return pixels
 
 
@@ -73,18 +75,33 @@ def read_stored(header: SliceHeader) -> NDArray[np.int64]:
     Raises:
         UnreadableFile: The file is damaged, is in colour, holds no whole numbers, or its encoding cannot be decoded.
     """
-    stored = _stored(header, parse_header(header.path, _TAGS))
+    stored = _stored(header, _parsed(header))
     whole = stored.astype(np.int64)
     if not (whole == stored).all():
-        raise UnreadableFile(f"the pixels of {header.path.name} are no whole numbers")
+        raise UnreadableFile(f"the pixels of {header.path.name} are no whole numbers", header.path.name)
     return whole
+
+
+def _parsed(header: SliceHeader) -> Dataset:
+    """The header of a slice's file; that of many frames is parsed once for those that are read one after the other."""
+    check_time()
+    if header.frame is None:
+        return parse_header(header.path, _TAGS)
+    with parsing(header.path):
+        found = header.path.stat()
+    return _parse_once(header.path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=1)
+def _parse_once(path: Path, modified: int, size: int) -> Dataset:
+    return parse_header(path, _TAGS)
 
 
 def _stored(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:
     path = header.path
     with parsing(path):
         if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-            raise UnreadableFile(f"{path.name} is a colour image; MR images are grey")
+            raise UnreadableFile(f"{path.name} is a colour image; MR images are grey", path.name)
     stored = _decode(header, dataset)
     if stored.shape != header.plane.shape:
         raise _other_size(path)
@@ -102,7 +119,8 @@ def _decode(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:
         raise
     except UnreadableFile as error:
         encoding = _encoding(header.transfer_syntax)
-        raise UnreadableFile(f"the pixels of {path.name} cannot be decoded ({encoding}); send it again") from error
+        sentence = f"the pixels of {path.name} cannot be decoded ({encoding}); send it again"
+        raise UnreadableFile(sentence, path.name) from error
 
 
 def _encoding(transfer_syntax: str) -> str:
@@ -122,7 +140,7 @@ def _source(header: SliceHeader) -> tuple[Path | Dataset, int]:
         return _compressed_frame(header, index), 0
     if header.frame is not None and header.transfer_syntax not in ("", DeflatedExplicitVRLittleEndian):
         return header.path, index
-    dataset = dcmread(header.path, force=True)
+    dataset = read_file(header.path)
     if not header.transfer_syntax:  # then the bytes alone show the encoding
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -133,7 +151,7 @@ def _source(header: SliceHeader) -> tuple[Path | Dataset, int]:
 
 def _compressed_frame(header: SliceHeader, index: int) -> Dataset:
     """A frame alone, if the size that it states is the header's: a decoder makes room for whatever it states."""
-    with header.path.open("rb") as file:
+    with bounded_file(header.path) as file:
         dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(_IMAGE_PIXEL))
         file.seek(12, SEEK_CUR)  # tag, kind and length of the pixel data
         frames = int(dataset.get("NumberOfFrames") or 1)
@@ -146,7 +164,7 @@ def _compressed_frame(header: SliceHeader, index: int) -> Dataset:
 
 
 def _other_size(path: Path) -> _OtherSize:
-    return _OtherSize(f"{path.name} holds other pixels than its header says; send it again")
+    return _OtherSize(f"{path.name} holds other pixels than its header says; send it again", path.name)
 
 
 def _turned(stored: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from lumbargrade.audit.pseudonym_key import open_pseudonym_key
 from lumbargrade.dataset.intake.add import Given, add_studies
 from lumbargrade.dataset.intake.report import AddSummary, Line, as_csv
+from lumbargrade.dataset.names import check_name
 from lumbargrade.dataset.versions import DATASETS, fetch_dataset
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
@@ -69,8 +70,10 @@ def add_and_version(
         workers: Processes; 0 is one for each core.
 
     Raises:
-        InputError: ``to`` is no folder of ``data/``, or source, tables or dataset are not what they should be.
+        InputError: ``to`` is no folder of ``data/`` or has a name that a dataset may not have, or source, tables or dataset
+            are not what they should be.
     """
+    check_name(to.name)
     folder = DATASETS.parent / to.name
     if to.resolve() != folder.resolve() or not DATASETS.is_file():
         raise InputError(f"{to} is no dataset of this project; give --to {folder}, in the project's folder")

@@ -1,6 +1,9 @@
 """A person's approval through Prefect: the parameters of a run of this flow are the approval."""
 
+from typing import Annotated
+
 from prefect import flow, get_run_logger
+from pydantic import Field
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.registry.approval import approve
@@ -8,9 +11,12 @@ from lumbargrade.registry.champion import Champion, Move
 from lumbargrade.registry.versions import open_registry
 from lumbargrade.task import load_task
 
+NotBlank = Annotated[str, Field(pattern=r"\S")]
+"""Asked for when the run is made; without them nobody would have approved."""
+
 
 @flow(name="approve-version")
-def approve_version(version: str, by: str, why: str, task: str = "rsna2024") -> Move:
+def approve_version(version: str, by: NotBlank, why: NotBlank, task: str = "rsna2024") -> Move:
     """Makes a version champion, whatever the gate decided; name and reason go into the audit log.
 
     Who may start flows on the Prefect server may approve; keep others out of it.

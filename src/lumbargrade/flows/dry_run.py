@@ -111,7 +111,9 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
     if not size:
         notes.append("the dataset's size is not known before it is there; the disk's need leaves it out")
     cells = counts.points if counts else (studies or 0) * len(task.cells)
-    disk = disk_needs(params, size, files, cells, costs)
+    disk: list[DiskNeed] = []
+    with _noted(problems):
+        disk = disk_needs(params, size, files, cells, costs)
     needed, free = sum(need.bytes for need in disk), shutil.disk_usage(Path()).free
     if needed > free:
         problems.append(

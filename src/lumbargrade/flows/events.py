@@ -6,8 +6,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from prefect.events import emit_event
 
-DRIFT, GATE, RETRAINED, VERIFICATION = (
-    f"lumbargrade.{name}" for name in ("drift", "gate", "retrained", "verification")
+DRIFT, GATE, RETRAINED, VERIFICATION, GIVEN_UP = (
+    f"lumbargrade.{name}" for name in ("drift", "gate", "retrained", "verification", "given-up")
 )
 
 
@@ -32,4 +32,22 @@ def emit(event: str, name: str, payload: Mapping[str, Any], number: UUID, versio
         },
         payload=dict(payload),
         id=number,
+    )
+
+
+def emit_given_up(deployment: str, payload: Mapping[str, Any], what: str) -> None:
+    """Raises the event that a deployment's work has failed too often, and is not tried again by itself.
+
+    Args:
+        payload: No patient's data and no paths: it may leave the machine.
+        what: Names the work; raised again for the same, the event has the same id.
+    """
+    emit_event(
+        event=GIVEN_UP,
+        resource={
+            "prefect.resource.id": f"lumbargrade.deployment.{deployment}",
+            "prefect.resource.name": deployment,
+        },
+        payload=dict(payload),
+        id=event_id(GIVEN_UP, deployment, what),
     )

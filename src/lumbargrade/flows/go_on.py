@@ -4,47 +4,45 @@ from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
+
+from lumbargrade.flows.attempts import crashes_up_to, key_after
+from lumbargrade.flows.events import emit_given_up
 
 MOST = 3
-"""Crashes one after another; after so many a person has to look."""
+"""Crashes of the same work, one after another; after so many a person has to look."""
 
 
 @flow(name="go-on", retries=3, retry_delay_seconds=10)
 def go_on(crashed: str) -> UUID | None:
-    """Starts a run for one that crashed, once for each, unless its deployment has crashed too often.
+    """Starts a run for one that crashed, once for each, unless the same work has crashed too often; then an event says so.
 
     Args:
         crashed: Prefect's id of the run, ``prefect.flow-run.UUID`` as events have it.
 
     Returns:
-        The new run's id; nothing if there is none.
+        The new run's id; `None` if there is none.
     """
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(UUID(crashed.removeprefix("prefect.flow-run.")))
-        if run.deployment_id is None or _crashes(client, run) >= MOST:
-            get_run_logger().info(f"{run.name} is not run again; look at its log")
+        if run.deployment_id is None:
+            get_run_logger().info(f"{run.name} is not run again, as no deployment says how; look at its log")
+            return None
+        crashes = crashes_up_to(client, run)
+        if crashes >= MOST:
+            _give_up(client, run, crashes)
             return None
         again = client.create_flow_run_from_deployment(
-            run.deployment_id, parameters=run.parameters, idempotency_key=f"go on {run.id}"
+            run.deployment_id, parameters=run.parameters, idempotency_key=key_after(run.id)
         )
-    get_run_logger().info(f"{again.name} goes on where {run.name} crashed")
+    get_run_logger().info(f"{again.name} goes on where {run.name} crashed (crash {crashes} of at most {MOST})")
     return again.id
 
 
-def _crashes(client: SyncPrefectClient, crashed: FlowRun) -> int:
-    """How many runs of the deployment have crashed one after another, this one among them."""
-    runs = client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[crashed.deployment_id])),  # type: ignore[list-item]
-        sort=FlowRunSort.START_TIME_DESC,
-        limit=2 * MOST,
+def _give_up(client: SyncPrefectClient, run: FlowRun, crashes: int) -> None:
+    assert run.deployment_id is not None
+    name = client.read_deployment(run.deployment_id).name
+    get_run_logger().warning(
+        f"{run.name} is not run again, as {name} has crashed {crashes} times for it; look at its log"
     )
-    ended = [run for run in runs if run.state is not None and run.state.is_final()]
-    count = 0
-    for run in ended:
-        if run.state is None or not run.state.is_crashed():
-            break
-        count += 1
-    return count
+    emit_given_up(name, {"deployment": name, "run": run.name, "crashes": crashes}, str(run.id))

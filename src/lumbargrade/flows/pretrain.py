@@ -13,6 +13,7 @@ from lumbargrade.dataset.phantom import generate
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256, folder_sha256, replaced_file
 from lumbargrade.flows.watch import Show, bars, say
+from lumbargrade.models.storage import PRETRAINED_ON, mark_network
 from lumbargrade.params import Params
 from lumbargrade.prepare.pack import PackedCrops, pack_crops
 from lumbargrade.task import load_task
@@ -103,6 +104,7 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
     weights.parent.mkdir(parents=True, exist_ok=True)
     with replaced_file(weights) as temporary:
         shutil.copyfile(spec.folder / MODEL, temporary)
+        mark_network(temporary, {PRETRAINED_ON: "synthetic"})
     return Pretrained(
         weights=weights,
         sha256=file_sha256(weights),

@@ -32,6 +32,7 @@ from lumbargrade.dataset.subgroups import study_subgroups
 from lumbargrade.dataset.versions import (
     DatasetVersion,
     commit_pointers,
+    dataset_folder,
     fetch_dataset,
     reproduce,
 )
@@ -106,6 +107,7 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
         refuse_changes()
     grading_task = load_task(params.task)
     check_files(params, grading_task)
+    dataset_folder(Path(params.dataset.path))  # a name that cannot be kept is refused before anything is made
     tracker = Tracker(f"lumbargrade-{grading_task.name}")
     source = obtain(params.dataset)
     if params.dataset.expected is not None:

@@ -129,14 +129,17 @@ class SeenStack:
 
 def look_at(
     locators: Sequence[Locator], stack: StackView, slices: Sequence[int] | None = None, size: float | None = None
-) -> SeenStack:
-    """Looks at a stack, or at some of its slices.
+) -> SeenStack | None:
+    """Looks at a stack, or at some of its slices; None if none of them can be decoded.
 
     Args:
         size: Height of the spine's vertebrae against the usual one, if it is known: the stack is seen as it would look with
             usual ones too. Exports are squashed or stretched in height above all, so width counts by its square root.
     """
-    chosen = tuple(range(len(stack.slices))) if slices is None else tuple(slices)
+    wanted = range(len(stack.slices)) if slices is None else slices
+    chosen = tuple(index for index in wanted if stack.readable(index))
+    if not chosen:
+        return None
     images = np.stack([stack.image(index) for index in chosen])
     config = locators[0].config
     frames = [(1.0, 1.0)]

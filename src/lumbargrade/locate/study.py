@@ -8,12 +8,22 @@ import numpy as np
 import pandas as pd
 
 from lumbargrade.errors import InputError
-from lumbargrade.locate.column import Column, find_column, offset_score, refuse_smaller
+from lumbargrade.locate.cells import (
+    SAME_PLACE_MM,
+    SagittalSeries,
+    axial_unused_reason,
+    locate_on_axial,
+    locate_on_sagittal,
+    near_slices,
+)
+from lumbargrade.locate.column import Column, find_column, refuse_smaller
 from lumbargrade.locate.cord import CanalSlice, canal_slices, cord_note
+from lumbargrade.locate.doubt import CellKey, implausible_reasons, unsure_reasons
+from lumbargrade.locate.left_out import LeftOut
 from lumbargrade.locate.seen import Place, SeenStack, look_at
-from lumbargrade.models.locator import Locator, SpineShape, column_group, place_key
+from lumbargrade.models.locator import Locator, SpineShape, column_group
 from lumbargrade.prepare.views import StackView
-from lumbargrade.task import Condition, GradingTask, series_kind
+from lumbargrade.task import GradingTask, series_kind
 
 POINT_COLUMNS = (
     "study_id",
@@ -29,22 +39,13 @@ POINT_COLUMNS = (
     "confidence",
 )
 
-_AXIAL_REACH_MM = 9.0
-_AXIAL_GAP_MM = 14.0
-"""Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
-_SEEN = 0.01
-_FLOOR = 1e-4
 _NAMES_SURE = 0.9
-_SAME_PLACE_MM = 12.0
-"""Columns of two series that are this near to each other are of one place: a third of a level."""
 _OTHER_SIZE = 0.1
 """Spines whose size is off by this much from the usual one (logarithm) are looked at again, at their size."""
 _ODD_SIZE = 1.5
 """Vertebrae that are this much higher than usual are rather images of a wrong pixel spacing."""
 _SACRUM_MM = 20.0
 """Images that show less below the lowest level do not show that a sacrum follows."""
-
-CellKey = tuple[str, str]
 
 
 @dataclass
@@ -72,28 +73,15 @@ class LocatedStudy:
         return pd.DataFrame(rows, columns=list(POINT_COLUMNS))
 
 
-@dataclass(frozen=True, eq=False)
-class _Series:
-    """A sagittal series: what was seen of it, and its column."""
-
-    stacks: list[SeenStack]
-    column: Column
-
-    @property
-    def contrast(self) -> str:
-        return self.stacks[0].contrast
-
-    @property
-    def known(self) -> bool:
-        return all(seen.stack.known for seen in self.stacks)
-
-
-def locate_study(locators: Sequence[Locator], stacks: Sequence[StackView]) -> LocatedStudy:
+def locate_study(
+    locators: Sequence[Locator], stacks: Sequence[StackView], left_out: Sequence[LeftOut] = ()
+) -> LocatedStudy:
     """Locates every cell of the locators' task, or says why it cannot.
 
     Args:
         locators: In evaluation mode, on one device; their maps are averaged.
         stacks: Those of all series of the study; of axial ones only slices near a level are decoded.
+        left_out: Series of the study that are not among the stacks, which explain what is missing.
     """
     config = locators[0].config
     task, column = config.task, column_group(config.task)
@@ -102,25 +90,41 @@ def locate_study(locators: Sequence[Locator], stacks: Sequence[StackView]) -> Lo
     located = LocatedStudy()
     series, refused = _sagittal_series(locators, stacks, column, config.shape)
     reference = _reference(series)
-    levels = [reference.column.places[number] if reference else None for number in range(len(task.levels))]
+    levels = _levels(reference, len(task.levels))
     axial = list(_axial_stacks(locators, stacks, levels))
     for condition in task.conditions:
         kind = series_kind(condition.series)
         if kind.orientation == "sagittal":
-            found = _on_sagittal(condition, column, task, series, refused, config.shape)
+            found = locate_on_sagittal(condition, column, task, series, levels, refused, left_out, config.shape)
         else:
-            has_axial = any(stack.orientation == kind.orientation for stack in stacks)
-            found = _on_axial(condition, task, axial, levels, has_axial, config.shape)
+            unused = axial_unused_reason(condition, stacks, reference, left_out)
+            found = locate_on_axial(condition, task, axial, levels, unused, config.shape)
         for level, place in found.items():
             if isinstance(place, str):
                 located.reasons[condition.name, level] = place
             else:
                 located.places[condition.name, level] = place
+    _refuse(located, unsure_reasons(located.places, task))
+    step = float(np.linalg.norm(np.array(config.shape.steps.mean), axis=1).mean())
+    size = reference.column.size if reference is not None else 1.0
+    _refuse(located, implausible_reasons(located.places, task, step, size))
     located.notes += _notes(task, reference, refused)
     located.canal += _canal(task, series)
     doubt = cord_note(locators, located.canal)
     located.notes += [doubt] if doubt else []
     return located
+
+
+def _refuse(located: LocatedStudy, reasons: Mapping[CellKey, str]) -> None:
+    """Takes places away, with the reasons."""
+    for key, reason in reasons.items():
+        del located.places[key]
+        located.reasons[key] = reason
+
+
+def _levels(reference: SagittalSeries | None, count: int) -> list[Place | None]:
+    """Where in the patient the levels lie; nothing of a series whose own place is not known."""
+    return list(reference.column.places) if reference is not None and reference.known else [None] * count
 
 
 def locate_views(locators: Sequence[Locator], study_id: int, stacks: Sequence[StackView]) -> pd.DataFrame:
@@ -135,7 +139,7 @@ def located_table(located: LocatedStudy, study_id: int) -> pd.DataFrame:
 
 def _sagittal_series(
     locators: Sequence[Locator], stacks: Sequence[StackView], group: str, shape: SpineShape
-) -> tuple[list[_Series], dict[str, str]]:
+) -> tuple[list[SagittalSeries], dict[str, str]]:
     """The series that show a lumbar spine, their levels in agreement; and why others were refused, by contrast.
 
     A spine of an unusual size is looked at twice.
@@ -161,16 +165,16 @@ def _look_at_series(
         if stack.orientation != "sagittal" or (stack.contrast or "T1") not in {"T1", "T2"}:
             continue
         seen = look_at(locators, stack, size=size)
-        if seen.contrast in wanted:
+        if seen is not None and seen.contrast in wanted:
             by_series.setdefault(stack.series, []).append(seen)
     return list(by_series.values())
 
 
 def _agreed_series(
     seen: Sequence[list[SeenStack]], group: str, levels: Sequence[str], shape: SpineShape
-) -> tuple[list[_Series], dict[str, str]]:
+) -> tuple[list[SagittalSeries], dict[str, str]]:
     """The columns of series, in agreement where they show the same place; and why series were refused, by contrast."""
-    alone = [_Series(found, find_column([found], group, levels, shape)) for found in seen]
+    alone = [SagittalSeries(found, find_column([found], group, levels, shape)) for found in seen]
     placed = [series.column for series in alone if series.known]
     first = [replace(s, column=refuse_smaller(s.column, placed)) if s.known else s for s in alone]
     refused = {series.contrast: series.column.refusal for series in first if series.column.refusal}
@@ -188,7 +192,7 @@ def _agreed_series(
     for series in sound:
         if series in together:
             column = find_column([series.stacks], group, levels, shape, anchor=whole)
-            agreed.append(_Series(series.stacks, replace(column, naming=whole.naming)))
+            agreed.append(SagittalSeries(series.stacks, replace(column, naming=whole.naming)))
         else:
             agreed.append(series)
     return agreed, refused
@@ -199,72 +203,19 @@ def _same_place(one: Column, other: Column) -> bool:
     for shift in (0, -1, 1):
         pairs = [(place, other.known.get(level + shift)) for level, place in one.known.items()]
         apart = [float(np.linalg.norm(a.position - b.position)) for a, b in pairs if b is not None]
-        if apart and np.median(apart) <= _SAME_PLACE_MM:
+        if apart and np.median(apart) <= SAME_PLACE_MM:
             return True
     return False
 
 
-def _reference(series: Sequence[_Series]) -> _Series | None:
+def _reference(series: Sequence[SagittalSeries]) -> SagittalSeries | None:
     """The series whose levels the study goes by: one with a place in the patient, and T2 unless T1 is much clearer."""
 
-    def rank(candidate: _Series) -> tuple[bool, float]:
+    def rank(candidate: SagittalSeries) -> tuple[bool, float]:
         sure = candidate.column.confidence * candidate.column.naming
         return candidate.known, sure + 0.1 * (candidate.contrast == "T2")
 
     return max(series, key=rank, default=None)
-
-
-def _on_sagittal(
-    condition: Condition,
-    column: str,
-    task: GradingTask,
-    series: Sequence[_Series],
-    refused: Mapping[str, str],
-    shape: SpineShape,
-) -> dict[str, Place | str]:
-    contrast = series_kind(condition.series).contrast
-    shown = [candidate for candidate in series if candidate.contrast == contrast]
-    if not shown:
-        reason = (
-            f"the study's {condition.series} series is not used: {refused[contrast]}" if contrast in refused else ""
-        )
-        reason = reason or f"the study has no {condition.series} series"
-        return dict.fromkeys(task.levels, reason)
-    best = max(shown, key=lambda candidate: candidate.column.confidence)
-    found: dict[str, Place | str] = {}
-    for number, level in enumerate(task.levels):
-        middle = best.column.places[number]
-        if middle is None:
-            found[level] = f"{level} is not seen in the study's {condition.series} series"
-        elif condition.group == column:
-            found[level] = middle
-        else:
-            place = _beside(best.stacks, condition, level, number, middle, shape)
-            found[level] = place or f"{condition.label} {level}: its place is not seen in the {condition.series} series"
-    return found
-
-
-def _beside(
-    stacks: Sequence[SeenStack], condition: Condition, level: str | None, number: int, middle: Place, shape: SpineShape
-) -> Place | None:
-    """The place of a condition near a level's: what is seen, weighed by where it usually is."""
-    offsets = shape.places.get(place_key(condition.group, condition.side))
-    if offsets is None:
-        return None
-    best: tuple[float, Place] | None = None
-    for seen in stacks:
-        mark = _mark(seen, condition, level)
-        usual = offset_score(seen.positions - middle.position, offsets, number)
-        score = np.log(seen.masses[:, mark] + _FLOOR) + usual
-        index, row, column = (int(value) for value in np.unravel_index(int(score.argmax()), score.shape))
-        if best is None or score[index, row, column] > best[0]:
-            best = (float(score[index, row, column]), seen.place(mark, index, row, column))
-    return best[1] if best is not None and best[1].confidence >= _SEEN else None
-
-
-def _mark(seen: SeenStack, condition: Condition, level: str | None) -> int:
-    side = condition.side if level is None else None
-    return seen.marks.index((condition.group, level, side))
 
 
 def _axial_stacks(
@@ -279,58 +230,13 @@ def _axial_stacks(
         near: set[int] = set()
         for place in levels:
             if place is not None:
-                near |= set(_near_slices(stack, place).tolist())
-        if near:
-            yield look_at(locators, stack, sorted(near))
+                near |= set(near_slices(stack, place).tolist())
+        seen = look_at(locators, stack, sorted(near)) if near else None
+        if seen is not None:
+            yield seen
 
 
-def _near_slices(stack: StackView, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Slices that pass near a place and show it; the nearest one at least, if it is not too far."""
-    distances = stack.distances(place.position)
-    if not stack.slices[0].view.shows(place.position):
-        return np.zeros(0, dtype=np.int64)
-    limit = max(_AXIAL_REACH_MM, float(distances.min())) if distances.min() <= _AXIAL_GAP_MM else -1.0
-    return np.flatnonzero(distances <= limit)
-
-
-def _on_axial(
-    condition: Condition,
-    task: GradingTask,
-    axial: Sequence[SeenStack],
-    levels: Sequence[Place | None],
-    has_axial: bool,
-    shape: SpineShape,
-) -> dict[str, Place | str]:
-    found: dict[str, Place | str] = {}
-    for number, level in enumerate(task.levels):
-        middle = levels[number]
-        if not has_axial:
-            found[level] = f"the study has no {condition.series} series"
-        elif middle is None:
-            found[level] = (
-                f"{level} is not located on a sagittal series, so that its {condition.series} slice is not known"
-            )
-        else:
-            near = [part for seen in axial for part in _only(seen, _near_slices(seen.stack, middle).tolist())]
-            place = _beside(near, condition, None, number, middle, shape) if near else None
-            missing = f"its place is not seen in the {condition.series} series"
-            found[level] = place or (
-                f"{condition.label} {level}: {missing}"
-                if near
-                else f"no {condition.series} slice passes through {level}"
-            )
-    return found
-
-
-def _only(seen: SeenStack, slices: Sequence[int]) -> Iterator[SeenStack]:
-    """What was seen, of some slices only."""
-    kept = [number for number, index in enumerate(seen.slices) if index in slices]
-    if kept:
-        chosen = tuple(seen.slices[number] for number in kept)
-        yield SeenStack(seen.stack, chosen, seen.marks, seen.maps[kept], seen.contrasts)
-
-
-def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, str]) -> Iterator[str]:
+def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Mapping[str, str]) -> Iterator[str]:
     for contrast, reason in refused.items():
         yield f"a sagittal {contrast} series was not used: {reason}"
     if reference is None:
@@ -357,14 +263,15 @@ def _notes(task: GradingTask, reference: _Series | None, refused: Mapping[str, s
         yield f"{', '.join(missing)} cannot be seen; the images may end there"
 
 
-def _canal(task: GradingTask, series: Sequence[_Series]) -> Iterator[CanalSlice]:
+def _canal(task: GradingTask, series: Sequence[SagittalSeries]) -> Iterator[CanalSlice]:
     """Slices that show the canal, of the series that show all levels at known places."""
     for one in series:
         places = [place for place in one.column.places if place is not None]
         if one.known and len(places) == len(task.levels):
             column = np.stack([place.position for place in places])
             for seen in one.stacks:
-                yield from canal_slices(task, seen.stack, seen.contrast, column)
+                slices = canal_slices(task, seen.stack, seen.contrast, column)
+                yield from (one for one in slices if seen.stack.readable(one.index))
 
 
 def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:

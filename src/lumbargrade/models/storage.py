@@ -1,7 +1,7 @@
 """Networks as files: weights and configuration in one safetensors file. No pickle."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,9 @@ from torch import nn
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_bytes
 
+PRETRAINED_ON = "pretrained_on"
+"""Key of a weights file's metadata that says on what they were trained: ``synthetic``."""
+
 Config = TypeVar("Config", bound=BaseModel)
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -22,6 +25,30 @@ def save_network(network: nn.Module, config: BaseModel, path: Path) -> None:
     """Writes weights and configuration, atomically."""
     weights = {name: tensor.detach().contiguous().cpu() for name, tensor in network.state_dict().items()}
     write_bytes(path, save(weights, {"config": config.model_dump_json()}))
+
+
+def mark_network(path: Path, marks: Mapping[str, str]) -> None:
+    """Adds to the metadata of a network's file, atomically.
+
+    The header is rewritten by hand (its length in eight bytes, JSON, then the weights): safetensors itself orders metadata
+    by chance, and the same weights must stay the same bytes.
+    """
+    data = path.read_bytes()
+    begin = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:begin])
+    header["__metadata__"] = {**header.get("__metadata__", {}), **marks}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    write_bytes(path, len(text).to_bytes(8, "little") + text + data[begin:])
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Reads the metadata of a weights file; empty if its kind has none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}
 
 
 def load_network(path: Path, kind: type[Config], build: Callable[[Config], Network], what: str) -> Network:

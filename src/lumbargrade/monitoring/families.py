@@ -78,8 +78,9 @@ def _geometry(features: Features, views: Mapping[str, SeriesFacts | None]) -> di
     for view, facts in views.items():
         found[f"{view}: there"] = float(facts is not None)
         found[f"{view}: slices"] = float(facts.slices) if facts else np.nan
-        found[f"{view}: spacing of rows (log mm)"] = _log(facts.spacing[0] if facts else None)
-        found[f"{view}: spacing of columns (log mm)"] = _log(facts.spacing[1] if facts else None)
+        rows, columns = facts.spacing if facts and facts.spacing else (None, None)
+        found[f"{view}: spacing of rows (log mm)"] = _log(rows)
+        found[f"{view}: spacing of columns (log mm)"] = _log(columns)
         found[f"{view}: slice distance (log mm)"] = _log(facts.between if facts else None)
         found[f"{view}: slice thickness (log mm)"] = _log(facts.thickness if facts else None)
     return found

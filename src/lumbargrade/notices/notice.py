@@ -60,6 +60,19 @@ def _drift(about: str, told: Payload) -> str:
     return f"What {told.get('model', about)} is asked has drifted since {str(told.get('since'))[:16].replace('T', ' ')}"
 
 
+def _ended(about: str, told: Payload, how: str) -> str:
+    if not told.get("deployment"):
+        return f"The flow run {about} {how}"
+    error = f" by {told['error']}" if told.get("error") else ""
+    return f"{told['deployment']} {how}{error} (flow run {about})"
+
+
+def _verification(about: str, told: Payload) -> str:
+    if told.get("unchecked") and not told.get("faults"):
+        return f"{about} could not be checked; nothing was found altered"
+    return f"{about} is not what was signed"
+
+
 _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
     "lumbargrade.gate": (_gate, ("model", "version", "decision", "reason", "champion", "approve")),
     "lumbargrade.retrained": (
@@ -71,11 +84,15 @@ _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
         ("model", "kind", "families", "since_study", "since", "raised_study", "raised", "studies", "excess"),
     ),
     "lumbargrade.verification": (
-        lambda about, told: f"{about} is not what was signed",
-        ("model", "faults"),
+        _verification,
+        ("model", "faults", "unchecked"),
     ),
-    "prefect.flow-run.Failed": (lambda about, told: f"The flow run {about} failed", ()),
-    "prefect.flow-run.Crashed": (lambda about, told: f"The flow run {about} crashed", ()),
+    "lumbargrade.given-up": (
+        lambda about, told: f"{about} has failed too often and is not tried again by itself; look at its log",
+        ("deployment", "run", "crashes", "tries"),
+    ),
+    "prefect.flow-run.Failed": (lambda about, told: _ended(about, told, "failed"), ("deployment", "run", "error")),
+    "prefect.flow-run.Crashed": (lambda about, told: _ended(about, told, "crashed"), ("deployment", "run", "error")),
     "lumbargrade.test": (lambda about, told: "Notices of Lumbargrade arrive", ()),
 }
 """An event's sentence, and what of its payload is told; nothing else leaves the machine."""

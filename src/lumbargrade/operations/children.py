@@ -4,22 +4,23 @@ Who is killed leaves its children behind; what they were is written down, so tha
 """
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import requests
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lumbargrade.files import write_text
+from lumbargrade.processes import end_group, ended_words, group_lives, listens_at
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _HEALTHY_SECONDS = 60.0
-"""A process that has lived so long is started again at once when it ends."""
+"""A part that has been ready for so long is started again at once when it ends; how long it took to start does not count."""
 _STOP_SECONDS = 30.0
 _LOG_BYTES = 20_000_000
 
@@ -46,10 +47,15 @@ class Part:
 
 
 class Left(BaseModel):
-    """A process as it is written down; number and time of its start tell it from all others."""
+    """A process as it is written down; number and time of its start tell it from all others.
+
+    Attributes:
+        adopts: What it has started is left alone when it is dead.
+    """
 
     pid: int
     started: float
+    adopts: bool = False
 
 
 _LEFT = TypeAdapter(dict[str, Left])
@@ -104,10 +110,10 @@ def end_leftovers(folder: Path) -> list[str]:
     for name, left in written.items():
         try:
             alive = abs(psutil.Process(left.pid).create_time() - left.started) < 1
-        except psutil.NoSuchProcess:
-            continue
+        except psutil.NoSuchProcess:  # its number is not given to another process while one of its group lives
+            alive = not left.adopts and group_lives(left.pid)
         if alive:
-            _end_group(left.pid, _STOP_SECONDS)
+            end_group(left.pid, _STOP_SECONDS)
             ended.append(name)
     path.unlink(missing_ok=True)
     return ended
@@ -122,14 +128,16 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._pause = _SHORTEST_PAUSE
         self._start_at = 0.0
-        self._started = 0.0
+        self._ready_since = 0.0
 
     @property
     def left(self) -> Left | None:
         if self._process is None:
             return None
         try:
-            return Left(pid=self._process.pid, started=psutil.Process(self._process.pid).create_time())
+            return Left(
+                pid=self._process.pid, started=psutil.Process(self._process.pid).create_time(), adopts=self.part.adopts
+            )
         except psutil.NoSuchProcess:
             return None
 
@@ -144,14 +152,14 @@ class _Child:
         code = self._process.poll()
         if code is not None:
             return self._ended(code)
-        if not self.ready and not self.part.once and (self.part.ready is None or answers(self.part.ready)):
-            self.ready = True
+        if not self.ready and not self.part.once and self._answers(self._process.pid):
+            self.ready, self._ready_since = True, time.monotonic()
             return f"{self.part.name}: ready{f' at {self.part.ready}' if self.part.ready else ''}"
         return ""
 
     def stop(self) -> None:
         if self._process is not None:
-            _end_group(self._process.pid, _STOP_SECONDS, self._process)
+            end_group(self._process.pid, _STOP_SECONDS, self._process)
             self._process = None
 
     def _start(self) -> None:
@@ -167,23 +175,26 @@ class _Child:
                 env={**os.environ, **self.part.environment},
                 start_new_session=True,
             )
-        self._started = time.monotonic()
         self.has_changed = True
+
+    def _answers(self, pid: int) -> bool:
+        """Whether the part is ready; what somebody else answers at its address does not count."""
+        address = self.part.ready
+        return address is None or (answers(address) and listens_at(pid, urlsplit(address).port or 0))
 
     def _ended(self, code: int) -> str:
         process, self._process, self.has_changed = self._process, None, True
         if self.part.once and code == 0:
             self.ready = True
             return f"{self.part.name}: done"
-        self.ready = False
+        was_ready, self.ready = self.ready, False
         if process is not None and not self.part.adopts:
-            _end_group(process.pid, 0)
-        if time.monotonic() - self._started > _HEALTHY_SECONDS:
+            end_group(process.pid, 0)
+        if was_ready and time.monotonic() - self._ready_since > _HEALTHY_SECONDS:
             self._pause = _SHORTEST_PAUSE
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         self._start_at = time.monotonic() + pause
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        return f"{self.part.name}: {how}{self._last_words()}; it is started again in {pause:g} s (log: {self._log})"
+        return f"{self.part.name}: {ended_words(code)}{self._last_words()}; it is started again in {pause:g} s (log: {self._log})"
 
     def _last_words(self) -> str:
         """What a command of ours says is wrong; others end in tracebacks, which are left to the log."""
@@ -199,31 +210,3 @@ def answers(address: str) -> bool:
         return requests.get(address, timeout=2).ok
     except requests.RequestException:
         return False
-
-
-def _end_group(pid: int, seconds: float, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Ends a process and those it has started: asked to first, by force if they have not ended in time."""
-    if seconds:
-        _signal(pid, signal.SIGTERM)
-        give_up = time.monotonic() + seconds
-        while time.monotonic() < give_up and _is_there(pid, process):
-            time.sleep(0.1)
-    _signal(pid, signal.SIGKILL)
-    if process is not None:
-        process.wait()
-
-
-def _is_there(pid: int, process: subprocess.Popen[bytes] | None) -> bool:
-    if process is not None:
-        return process.poll() is None
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _signal(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return

@@ -13,6 +13,9 @@ PREFECT_HOME = OPERATIONS / "prefect"
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 HEARTBEAT_SECONDS = 30
 """Between two signs of life of a flow run; one that gives none for three times as long is taken for dead."""
+_DATABASE = "PREFECT_SERVER_DATABASE_SQLALCHEMY_"
+_CONNECTIONS = {f"{_DATABASE}POOL_SIZE": "60", f"{_DATABASE}MAX_OVERFLOW": "60"}
+"""So many may wait for the database, instead of for a connection; SQLAlchemy has 5 and 10."""
 
 
 class Addresses(BaseModel):
@@ -51,8 +54,12 @@ def prefect_api() -> str:
 
 
 def prefect_environment(api: str) -> dict[str, str]:
-    """What Prefect's processes are told: to keep to the project, to the server, and to give signs of life."""
+    """What Prefect's processes are told: to keep to the project, to the server, and to give signs of life.
+
+    How many connections to its database the server may have is left as it is, if the environment says it.
+    """
     return {
+        **{name: value for name, value in _CONNECTIONS.items() if name not in os.environ},
         "PREFECT_HOME": str(PREFECT_HOME.resolve()),
         "PREFECT_API_URL": api,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),

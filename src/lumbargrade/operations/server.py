@@ -43,7 +43,7 @@ def run_server(settings: ServerSettings, tell: Callable[[str], None]) -> None:
     OPERATIONS.mkdir(exist_ok=True)
     lock = FileLock(LOCK, is_singleton=False)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # `lumbargrade status` holds it for a moment
     except Timeout as error:
         raise InputError("the server of this project runs already; see `lumbargrade status`") from error
     with lock:
@@ -92,7 +92,15 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
     parts = [
         Part(
             "prefect",
-            (*prefect, "server", "start", *listen, str(settings.prefect_port)),
+            (
+                sys.executable,
+                "-m",
+                "lumbargrade.operations.prefect_server",
+                "server",
+                "start",
+                *listen,
+                str(settings.prefect_port),
+            ),
             ready=f"{api}/health",
             environment=environment,
         ),

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
+from filelock import FileLock, Timeout
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -25,7 +26,7 @@ from lumbargrade.errors import InputError
 from lumbargrade.monitoring.served import STATE, watch_key
 from lumbargrade.operations.children import answers
 from lumbargrade.operations.deployments import POOL
-from lumbargrade.operations.places import prefect_api, read_addresses
+from lumbargrade.operations.places import LOCK, prefect_api, read_addresses
 from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.models import champion_version
 from lumbargrade.registry.versions import open_registry
@@ -103,19 +104,20 @@ def read_status(task: GradingTask) -> Status:
         raise InputError("this project has had no server; start it with `lumbargrade server`")
     api = prefect_api()
     parts = [
+        PartStatus(name="supervisor", state="ready" if _is_supervised() else "down", address="lumbargrade server"),
         _part("prefect", api, f"{api}/health"),
         _part("mlflow", addresses.mlflow, f"{addresses.mlflow}/health"),
         _part("model", addresses.model, f"{addresses.model}/ping"),
     ]
     deployments: list[DeploymentStatus] = []
-    if parts[0].state == "ready":
+    if parts[1].state == "ready":
         with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
             parts.append(PartStatus(name="worker", state=_worker(client), address=f"pool {POOL}"))
             deployments = _deployments(client)
     else:
         parts.append(PartStatus(name="worker", state="unknown", address=f"pool {POOL}"))
     champion, drift = _registry(task)
-    served = _served(addresses.model) if parts[2].state == "ready" else None
+    served = _served(addresses.model) if parts[3].state == "ready" else None
     return Status(
         parts=parts,
         deployments=deployments,
@@ -128,6 +130,17 @@ def read_status(task: GradingTask) -> Status:
 
 def _part(name: str, address: str, ready: str) -> PartStatus:
     return PartStatus(name=name, state="ready" if answers(ready) else "down", address=address)
+
+
+def _is_supervised() -> bool:
+    """Whether ``lumbargrade server`` runs; its parts live on if it is killed, but are not started again."""
+    lock = FileLock(LOCK, is_singleton=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def _worker(client: SyncPrefectClient) -> str:

@@ -17,7 +17,7 @@ from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.series import SeriesImages
 
 NEIGHBOURS = (-1, 0, 1)
-"""Slices that become the crop's channels, relative to the point's; at the stack's end the last one is repeated."""
+"""Slices that become the crop's channels, relative to the point's; where there is no neighbour the slice is repeated."""
 
 _DISPLAY_AXES = {
     "axial": (np.array([1.0, 0, 0]), np.array([0, 1.0, 0])),
@@ -50,16 +50,32 @@ def cut_crop(
         Grey values 0 to 255, (channels, rows, columns); black where the slice ends.
 
     Raises:
-        UnreadableFile: A slice cannot be decoded.
+        UnreadableFile: The slice cannot be decoded.
     """
     middle = stack.slices[index].plane
     axes = _axes(middle, stack.orientation, mirrored)
     window = window_around(middle.to_patient(np.array(xy, dtype=float)), axes[:2], params.crop_pixels, params.pixel_mm)
     channels = []
     for step in axes.channels:
-        header = stack.slices[int(np.clip(index + step, 0, len(stack.slices) - 1))]
+        header = images.neighbour(stack, index, step)
         channels.append(resample(images.grey(header), header.plane, window))
     return np.stack(channels)
+
+
+def shown_share(plane: Plane, orientation: str, xy: tuple[float, float], params: PrepareParams) -> float:
+    """How much of a crop around a point lies within the image, 0 to 1.
+
+    Args:
+        xy: The point, (column, row) in pixels.
+    """
+    window = window_around(
+        plane.to_patient(np.array(xy, dtype=float)),
+        display_axes(plane, orientation),
+        params.crop_pixels,
+        params.pixel_mm,
+    )
+    across, down = np.meshgrid(np.arange(params.crop_pixels), np.arange(params.crop_pixels))
+    return float(plane.shows(window.to_patient(np.stack([across, down], axis=-1))).mean())
 
 
 def display_axes(plane: Plane, orientation: str) -> tuple[Vector, Vector]:

@@ -7,6 +7,7 @@ order, with its planes) and ``points.parquet`` (the labelled points in patient c
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ _SLICE_COLUMNS = [
     "instance_number",
     "source",
     "view",
+    "apart",
 ]
 _POINT_COLUMNS = ["study_id", "series_id", "instance_number", "condition", "level", "position"]
 
@@ -59,8 +61,8 @@ def pack_views(
 ) -> ViewSummary:
     """Packs the views of every series that can teach the locator; the folder appears when it is whole.
 
-    These are the series that show a condition of the task, and those that carry points. One that cannot be read is left
-    out.
+    These are the series that show a condition of the task, and those that carry points. One that cannot be read, or whose
+    pixels are of unknown size, is left out, and so are slices that cannot be decoded.
 
     Args:
         progress: Called with the studies done and all studies.
@@ -118,18 +120,20 @@ def _view_study(
             images = open_series(root / IMAGES / str(study_id) / str(series_id), prepare.percentiles)
             stacks = list(view_series(str(series_id), images, kind.contrast, params))
             wanted = [stack for stack in stacks if stack.orientation == kind.orientation]
-            greys = [[stack.grey(place) for place in range(len(stack.slices))] for stack in wanted]
+            readable = [[place for place in range(len(stack.slices)) if stack.readable(place)] for stack in wanted]
         except (InputError, ValueError):
             continue
-        for number, (stack, grey) in enumerate(zip(wanted, greys, strict=True)):
-            for piece, image in zip(stack.slices, grey, strict=True):
-                packed[0].append(image)
-                packed[1].append(_slice_row(study_id, series_id, number, stack, piece))
+        for number, (stack, places) in enumerate(zip(wanted, readable, strict=True)):
+            for place, following in zip_longest(places, places[1:]):
+                apart = place in stack.apart or following != place + 1
+                packed[0].append(stack.grey(place))
+                packed[1].append(_slice_row(study_id, series_id, number, stack, place, apart))
         packed[2].extend(_points_of(images, points[points["series_id"] == series_id]))
     return packed
 
 
-def _slice_row(study_id: int, series_id: int, number: int, stack: StackView, piece: ViewSlice) -> dict[str, Any]:
+def _slice_row(study_id: int, series_id: int, number: int, stack: StackView, place: int, apart: bool) -> dict[str, Any]:
+    piece = stack.slices[place]
     return {
         "study_id": study_id,
         "series_id": series_id,
@@ -140,6 +144,7 @@ def _slice_row(study_id: int, series_id: int, number: int, stack: StackView, pie
         "instance_number": piece.instance,
         "source": _plane_to_list(piece.source),
         "view": _plane_to_list(piece.view),
+        "apart": apart,
     }
 
 
@@ -149,7 +154,10 @@ def _points_of(images: SeriesImages, points: pd.DataFrame) -> Iterator[dict[str,
             stack, index = images.find(int(row["instance_number"]))
         except InputError:
             continue
-        position = stack.slices[index].plane.to_patient(np.array([row["x"], row["y"]]))
+        plane = stack.slices[index].plane
+        if images.localizer or stack.size_fault or not plane.holds(float(row["x"]), float(row["y"])):
+            continue
+        position = plane.to_patient(np.array([row["x"], row["y"]]))
         yield {**{key: row[key] for key in _POINT_COLUMNS[:-1]}, "position": position.tolist()}
 
 
@@ -202,4 +210,5 @@ class PackedViews:
             known=bool(first["known"]),
             slices=slices,
             grey=lambda index: self._shards.take(start + index),
+            apart=frozenset(np.flatnonzero(rows["apart"]).tolist()),
         )

@@ -44,7 +44,10 @@ class StackView:
         series: How the study calls the series.
         contrast: The weighting as tables or headers tell it; nothing if they do not.
         known: Whether the slices' place in the patient is known, and so comparable to that of other series.
-        grey: Returns the view of a slice by its place, (pixels, pixels), 0 to 255.
+        grey: Returns the view of a slice by its place, (pixels, pixels), 0 to 255; raises UnreadableFile if it cannot be
+            decoded.
+        apart: Slices after which others are missing: the next one is no neighbour.
+        fault: Why the place is not known.
     """
 
     series: str
@@ -53,11 +56,31 @@ class StackView:
     known: bool
     slices: tuple[ViewSlice, ...]
     grey: Callable[[int], NDArray[np.uint8]]
+    apart: frozenset[int] = frozenset()
+    fault: str | None = None
 
     def image(self, index: int) -> NDArray[np.uint8]:
-        """A slice between its neighbours, (3, pixels, pixels); at the stack's end the last one is repeated."""
-        last = len(self.slices) - 1
-        return np.stack([self.grey(int(np.clip(index + step, 0, last))) for step in (-1, 0, 1)])
+        """A slice between its neighbours, (3, pixels, pixels).
+
+        At the stack's end, at a gap, and beside a slice that cannot be decoded, the slice itself is repeated.
+
+        Raises:
+            UnreadableFile: The slice cannot be decoded.
+        """
+        return np.stack([self.grey(index) if step == 0 else self._beside(index, step) for step in (-1, 0, 1)])
+
+    def readable(self, index: int) -> bool:
+        """Whether a slice can be decoded."""
+        try:
+            self.grey(index)
+        except UnreadableFile:
+            return False
+        return True
+
+    def _beside(self, index: int, step: int) -> NDArray[np.uint8]:
+        other = index + step
+        inside = 0 <= other < len(self.slices) and min(index, other) not in self.apart
+        return self.grey(other if inside and self.readable(other) else index)
 
     def distances(self, point: Vector) -> NDArray[np.float64]:
         """How far each slice lies from a point of the patient, mm, (slices,)."""
@@ -69,9 +92,11 @@ def view_series(
 ) -> Iterator[StackView]:
     """Views the stacks of a series, the largest first; a slice is decoded when it is asked for.
 
-    One that cannot be decoded is black.
+    A localizer has none, nor has a stack whose pixels are of unknown size.
     """
     for stack in images.stacks:
+        if images.localizer or stack.size_fault:
+            continue
         side = params.side_mm(stack.orientation)
         yield _view_stack(series, images, stack, contrast, side, params.pixels)
         whole = max(max(header.plane.extent) for header in stack.slices)
@@ -96,11 +121,9 @@ def _view_stack(
     def grey(index: int) -> NDArray[np.uint8]:
         if index not in decoded:
             header = stack.slices[index]
-            try:
-                decoded[index] = resample(images.grey(header), header.plane, views[index].view)
-            except UnreadableFile:
-                decoded[index] = np.zeros(views[index].view.shape, np.uint8)
+            decoded[index] = resample(images.grey(header), header.plane, views[index].view)
         return decoded[index]
 
-    known = all(header.plane_known for header in stack.slices)
-    return StackView(series, stack.orientation, contrast, known, tuple(views), grey)
+    apart = frozenset(index for index, missing in enumerate(stack.missing) if missing)
+    fault = stack.placement_fault
+    return StackView(series, stack.orientation, contrast, fault is None, tuple(views), grey, apart, fault)

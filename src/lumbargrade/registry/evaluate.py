@@ -1,6 +1,5 @@
 """Scores a model on labelled studies: the frozen holdout, or another dataset."""
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from lumbargrade.prepare.pack import PackedCrops, pack_crops
 from lumbargrade.prepare.series import open_series
 from lumbargrade.prepare.views import StackView, view_series
 from lumbargrade.registry.models import LoadedModel
+from lumbargrade.scratch import scratch_folder
 from lumbargrade.task import series_kind
 from lumbargrade.training.calibrate import evaluate_calibrated
 from lumbargrade.training.metrics import Evaluation
@@ -52,8 +52,7 @@ def cut_for(
     """
     if studies is not None:
         dataset = _only(dataset, list(studies))
-    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
-        folder = Path(name)
+    with scratch_folder("crops") as folder:
         pack_crops(dataset, folder / "labelled", model.config.prepare)
         truth = truth_table(PackedCrops(folder / "labelled").index)
         if labelled_points or not model.locators:

@@ -1,12 +1,12 @@
 """Registered models by their address, and their networks, loaded without any pickle."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-import mlflow
 import torch
+import yaml
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
@@ -15,7 +15,16 @@ from lumbargrade.files import files_sha256
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
 from lumbargrade.models.locator import Locator, load_locator
-from lumbargrade.registry.contract import CALIBRATION_NAME, GRADER, LOCATOR, registered_name
+from lumbargrade.registry.artifacts import fetch_artifact
+from lumbargrade.registry.contract import (
+    CALIBRATION_NAME,
+    FACTS_NAME,
+    GRADER,
+    LOCATOR,
+    MODEL_META,
+    registered_name,
+)
+from lumbargrade.registry.trained_on import ModelFacts
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker, tracking_uri
 
@@ -36,12 +45,16 @@ class LoadedModel:
 
     Attributes:
         locators: None if the task has none; then studies must carry their points.
+        facts: None if it was registered before they were kept.
+        name: Registered name and version; MLflow's id of a model that was not fetched by its name.
     """
 
     graders: list[Grader]
     locators: list[Locator]
     locators_sha256: str
     calibration: Calibration
+    facts: ModelFacts | None = None
+    name: str = ""
 
     def to(self, device: torch.device) -> Self:
         """Moves the networks to a device."""
@@ -83,17 +96,35 @@ def load_model(uri: str) -> LoadedModel:
 
     Raises:
         InputError: There is no such model, or it is none of Lumbargrade's.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
     """
-    mlflow.set_tracking_uri(tracking_uri())
-    try:
-        folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
+    folder = fetch_model(uri)
+    return replace(read_model((folder / "artifacts").glob("**/*.*"), uri), name=model_name(folder))
+
+
+def model_name(folder: Path) -> str:
+    """Registered name and version, which MLflow writes beside a model that it fetches; its own id where it did not."""
+    meta_file = folder / MODEL_META
+    if meta_file.is_file():
+        meta = yaml.safe_load(meta_file.read_text(encoding="utf-8"))
+        return f"{meta['model_name']}/{meta['model_version']}"
+    return str(yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8")).get("model_id", ""))
+
+
+def fetch_model(uri: str) -> Path:
+    """Brings a model's files here, or finds them where they lie.
+
+    Raises:
+        InputError: There is no such model.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    folder = fetch_artifact(uri)
+    if folder is None:
         raise InputError(
-            f"model {uri} cannot be loaded ({reason}); give models:/<name>@champion or models:/<name>/<version>, "
-            f"and check that {tracking_uri()} is the store that holds it"
-        ) from error
-    return read_model((folder / "artifacts").glob("**/*.*"), uri)
+            f"model {uri} is not there; give models:/<name>@champion or models:/<name>/<version>, and check that "
+            f"{tracking_uri()} is the store that holds it"
+        )
+    return folder
 
 
 def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
@@ -108,12 +139,14 @@ def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
     )
     if not graders or CALIBRATION_NAME not in by_name:
         raise UnreadableModelError(_unreadable(name, "it holds no graders or no calibration"))
+    facts = by_name.get(FACTS_NAME)
     try:
         return LoadedModel(
             graders=[load_grader(file) for file in graders],
             locators=[load_locator(file) for file in locators],
             locators_sha256=files_sha256(locators),
             calibration=Calibration.model_validate_json(by_name[CALIBRATION_NAME].read_text(encoding="utf-8")),
+            facts=ModelFacts.model_validate_json(facts.read_text(encoding="utf-8")) if facts else None,
         )
     except (InputError, ValidationError) as error:
         raise UnreadableModelError(_unreadable(name, "a file of it has another form")) from error

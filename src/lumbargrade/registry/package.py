@@ -22,11 +22,14 @@ from lumbargrade.registry.contract import (
     ANSWER_WORDS,
     CALIBRATION_NAME,
     EXPLAIN,
+    FACTS_NAME,
     GRADER,
     LOCATOR,
     STUDY_COLUMN,
+    TRAINED_ON,
     registered_name,
 )
+from lumbargrade.registry.trained_on import ModelFacts
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import PACKAGE, SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker, tracking_uri
@@ -49,6 +52,7 @@ def signature(task: GradingTask) -> ModelSignature:
     outputs += [ColSpec("double", name, required=False) for name in task.grade_columns]
     outputs += [ColSpec("string", name, required=False) for name in ANSWER_WORDS]
     outputs += [ColSpec("string", name) for name in ANSWER_ORIGIN]
+    outputs.append(ColSpec("string", TRAINED_ON, required=False))
     outputs += [ColSpec(kind, name, required=False) for name, kind in (ANSWER_PLACE | ANSWER_HEAT).items()]
     return ModelSignature(
         inputs=Schema([ColSpec("binary", STUDY_COLUMN)]),
@@ -58,13 +62,19 @@ def signature(task: GradingTask) -> ModelSignature:
 
 
 def register_model(
-    tracker: Tracker, plan: SearchPlan, outcome: SearchOutcome, example: bytes, tags: Mapping[str, str]
+    tracker: Tracker,
+    plan: SearchPlan,
+    outcome: SearchOutcome,
+    facts: ModelFacts,
+    example: bytes,
+    tags: Mapping[str, str],
 ) -> str:
     """Logs locators and the best trial's folds, or their student, as one model under the search run; registers it.
 
     Returns its version.
 
     Args:
+        facts: Packaged with the model, for whoever reads its grades.
         example: Zip of a study that holds nobody's data; stored as the input example.
         tags: Set on the model version.
     """
@@ -73,7 +83,8 @@ def register_model(
     files = {f"{GRADER}{number:02d}": path for number, path in enumerate(outcome.graders)}
     files |= {f"{LOCATOR}{number:02d}": path for number, path in enumerate(plan.locators)}
     files[CALIBRATION_NAME] = outcome.calibration
-    with _in_run(outcome.run_id), _named(files) as artifacts:
+    texts = {FACTS_NAME: facts.model_dump_json(indent=2)}
+    with _in_run(outcome.run_id), _named(files, texts) as artifacts:
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PACKAGE / "serving" / "model.py"),
@@ -105,12 +116,15 @@ def find_version(tracker: Tracker, task: GradingTask, outcome: SearchOutcome, co
 
 
 @contextmanager
-def _named(files: Mapping[str, Path]) -> Iterator[dict[str, str]]:
-    """MLflow keeps the names of files, so each gets one of its own."""
+def _named(files: Mapping[str, Path], texts: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """MLflow keeps the names of files, so each gets one of its own; texts become JSON files."""
     with tempfile.TemporaryDirectory(prefix="lumbargrade-") as folder:
         named = {name: Path(folder) / f"{name}{path.suffix}" for name, path in files.items()}
         for name, path in files.items():
             shutil.copyfile(path, named[name])
+        for name, text in texts.items():
+            named[name] = Path(folder) / f"{name}.json"
+            named[name].write_text(text, encoding="utf-8")
         yield {name: str(path) for name, path in named.items()}
 
 

@@ -10,6 +10,7 @@ from lumbargrade.dataset.layout import RsnaDataset
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.contract import registered_name, version_uri
+from lumbargrade.registry.describe import describe_model
 from lumbargrade.registry.evidence.bundle import write_evidence
 from lumbargrade.registry.evidence.code import CodeState, read_code_state
 from lumbargrade.registry.evidence.record import Made
@@ -17,6 +18,7 @@ from lumbargrade.registry.example import example_study
 from lumbargrade.registry.gate.decision import NEEDS_APPROVAL, GateDecision
 from lumbargrade.registry.gate.judgement import NOBODY, judge_new, settle
 from lumbargrade.registry.package import STUDENT_RUN, find_version, register_model
+from lumbargrade.registry.trained_on import FACTS_TAG, ModelFacts, Performance
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchOutcome, SearchPlan
 from lumbargrade.training.tracking import Tracker
@@ -96,13 +98,18 @@ def register_best(
             approved_by=tags.get("approval.by"),
         )
     code = read_code_state()
-    tags = _tags(plan, outcome, code, flow_run_id)
-    version = register_model(tracker, plan, outcome, example_study(), tags)
+    facts = describe_model(plan, outcome, dataset.root)
+    tags = _tags(plan, outcome, facts, code, flow_run_id)
+    version = register_model(tracker, plan, outcome, facts, example_study(), tags)
     log.append(REGISTERED, version_uri(name, version), {"tags": tags})
     judgement = judge_new(champion, version, dataset, plan)
     gate = judgement.decision
     reference = answer_reference(f"models:/{name}/{version}")
-    made = Made(plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id, reference)
+    if gate.candidate is not None:
+        facts = facts.model_copy(update={"holdout": Performance.of(gate.candidate, plan.task)})
+    made = Made(
+        plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id, facts, reference
+    )
     signatures = write_evidence(tracker, made, open_signing_key(log.keys), tell)
     log.append(SIGNED, version_uri(name, version), {"sha256": signatures})
     settle(champion, version)
@@ -129,7 +136,9 @@ def logged_versions(log: AuditLog, task: GradingTask, kind: str) -> set[str]:
     return {subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)}
 
 
-def _tags(plan: SearchPlan, outcome: SearchOutcome, code: CodeState, flow_run_id: str) -> dict[str, str]:
+def _tags(
+    plan: SearchPlan, outcome: SearchOutcome, facts: ModelFacts, code: CodeState, flow_run_id: str
+) -> dict[str, str]:
     """What the version came from; each can be checked against git, DVC and the files."""
     evaluation = outcome.evaluation
     tags: dict[str, Any] = {
@@ -150,6 +159,8 @@ def _tags(plan: SearchPlan, outcome: SearchOutcome, code: CodeState, flow_run_id
         "cv.score": evaluation.score,
         "cv.accuracy": evaluation.accuracy,
         "cv.accuracy_majority": evaluation.accuracy_majority,
+        FACTS_TAG: facts.model_dump_json(),
+        "trained_on": facts.trained_on.sentence(),
         "prefect.flow_run_id": flow_run_id,
     }
     if outcome.student is not None:

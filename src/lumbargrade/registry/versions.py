@@ -7,6 +7,7 @@ from mlflow.entities.model_registry import ModelVersion
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.errors import InputError
+from lumbargrade.registry.artifacts import reading
 from lumbargrade.registry.contract import registered_name
 from lumbargrade.registry.models import champion_version
 from lumbargrade.task import GradingTask
@@ -39,6 +40,8 @@ def open_registry(task: GradingTask) -> Tracker:
 
     Raises:
         InputError: There is none, or it holds no model of the task.
+        StoreError: It cannot be reached or opened.
+        CannotVerifyError: It cannot say which versions there are.
     """
     name = registered_name(task)
     if not has_store():
@@ -94,11 +97,16 @@ def list_versions(tracker: Tracker, task: GradingTask) -> list[VersionSummary]:
 
 
 def all_versions(tracker: Tracker, task: GradingTask) -> list[ModelVersion]:
-    """A task's registered versions as MLflow has them."""
+    """A task's registered versions as MLflow has them.
+
+    Raises:
+        CannotVerifyError: The store cannot say; that is not the same as none.
+    """
     found: list[ModelVersion] = []
     token: str | None = None
     while True:
-        page: Any = tracker.client.search_model_versions(f"name='{registered_name(task)}'", page_token=token)
+        with reading("the list of registered versions"):
+            page: Any = tracker.client.search_model_versions(f"name='{registered_name(task)}'", page_token=token)
         found += page
         token = page.token
         if not token:

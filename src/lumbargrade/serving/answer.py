@@ -36,8 +36,8 @@ def answer_over_http(version: str, dataset: Path, task: GradingTask, split: Path
     folds = pd.read_csv(split).sort_values("study_id")
     held = folds[folds["fold"] == HOLDOUT]
     study_id = int((held if len(held) else folds)["study_id"].iloc[0])
-    with served_version(task, version) as address:
-        records = ask(address, zip_study(dataset, study_id, with_points=False))
+    with served_version(task, version) as server:
+        records = ask(server.address, zip_study(dataset, study_id, with_points=False))
     if len(records) != len(task.cells):
         raise LumbargradeError(
             f"version {version} answered {len(records)} cells for study {study_id}; the task has {len(task.cells)}"

@@ -5,16 +5,18 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from lumbargrade.registry.trained_on import state
 from lumbargrade.serving.batch import find_studies, grade_batch, plan_batch
 from lumbargrade.serving.journal import BatchModel, Journal
 from lumbargrade.serving.packaged import open_packaged
-from lumbargrade.serving.predictions import check_output, write_faults, write_predictions
+from lumbargrade.serving.predictions import check_output, write_faults, write_predictions, write_statement
 
 
 class BatchSummary(BaseModel):
     """What a batch came to.
 
     Attributes:
+        trained_on: What the model was trained on, and ``performance`` how well it did, in sentences.
         studies: That the folder holds.
         now: Graded, or tried, by this run.
         cells: Graded, of all studies.
@@ -23,6 +25,8 @@ class BatchSummary(BaseModel):
     """
 
     model: str
+    trained_on: str
+    performance: str | None
     out: str
     studies: int
     now: int
@@ -33,7 +37,10 @@ class BatchSummary(BaseModel):
     def lines(self) -> list[tuple[str, str]]:
         """The summary for people."""
         pairs = [
+            ("caution", "not for clinical use"),
             ("model", self.model),
+            ("trained on", self.trained_on),
+            *([("performance", self.performance)] if self.performance else []),
             ("studies", f"{self.studies:,}, {self.now:,} of them now; {self.cells:,} cells graded"),
             ("wrote", self.out),
         ]
@@ -55,17 +62,21 @@ def run_batch(
     check_output(out)
     studies = find_studies(folder)
     packaged = open_packaged(model)
+    statement = state(packaged.facts)
     by = BatchModel(name=packaged.name, task=packaged.task.name, sha256=packaged.sha256)
     plan = plan_batch(packaged.files, packaged.abstain_above, processes)
     faults_file = out.with_suffix(".faults.csv")
     with Journal.opened(out.with_name(f"{out.name}.journal"), by) as journal:
         now = grade_batch(journal, studies, plan, on_progress)
         graded = [journal.studies[study.name] for study in studies]
-        write_predictions(out, packaged.task, packaged.name, graded)
+        write_predictions(out, packaged.task, packaged.name, statement, graded)
+        write_statement(out.with_name(f"{out.name}.model.json"), packaged.name, statement)
         write_faults(faults_file, graded)
     faults = sum(each.fault is not None for each in graded)
     return BatchSummary(
         model=packaged.name,
+        trained_on=statement.sentence,
+        performance=statement.performance,
         out=str(out),
         studies=len(studies),
         now=now,

@@ -65,7 +65,7 @@ class SeriesFacts(BaseModel):
     Attributes:
         orientation, contrast: Of its largest stack; no contrast if the header does not tell.
         slices: Of all its stacks.
-        spacing: Between rows and between columns, mm.
+        spacing: Between rows and between columns, mm; None if it is not known.
         between: Distance from slice to slice, mm.
         thickness: mm.
         echo_time, repetition_time: ms.
@@ -77,7 +77,7 @@ class SeriesFacts(BaseModel):
     orientation: Orientation
     contrast: Contrast | None
     slices: int
-    spacing: tuple[float, float]
+    spacing: tuple[float, float] | None
     between: float
     thickness: float | None
     echo_time: float | None
@@ -169,7 +169,7 @@ def _facts(images: SeriesImages) -> SeriesFacts:
         orientation=stack.orientation,
         contrast=header.contrast,
         slices=sum(len(each.slices) for each in images.stacks),
-        spacing=(_short(header.plane.spacing[0]), _short(header.plane.spacing[1])),
+        spacing=(_short(header.plane.spacing[0]), _short(header.plane.spacing[1])) if header.spacing_known else None,
         between=_short(stack.spacing_between),
         thickness=header.thickness,
         echo_time=header.echo_time,
@@ -205,5 +205,5 @@ def _noise(grey: NDArray[np.float32]) -> float:
 
 
 def _short(value: float) -> float:
-    """Rounded, so that records stay small."""
-    return float(f"{float(value):.{_DIGITS}g}")
+    """Rounded, so that records stay small; the largest number there is for one that JSON cannot carry."""
+    return float(f"{float(np.nan_to_num(value)):.{_DIGITS}g}")

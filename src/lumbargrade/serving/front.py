@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 import httpx
 import uvicorn
@@ -21,12 +22,30 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import InputError
+from lumbargrade.serving.kept import error_words
 
-Serve = Callable[[str], AbstractContextManager[str]]
-"""Serves a version as long as the context lasts; gives its address."""
+
+class Server(Protocol):
+    """What requests are forwarded to."""
+
+    @property
+    def address(self) -> str:
+        """Where it answers now."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it can answer; if not, it is being started again."""
+
+
+Serve = Callable[[str], AbstractContextManager[Server]]
+"""Serves a version as long as the context lasts."""
 
 _LONGEST_PAUSE_SECONDS = 600.0
+_LONGEST_ANSWER_SECONDS = 600.0
+"""Longer than a model server works at a request: what takes longer does not keep a version that has been replaced."""
+_HEALTH_SECONDS = 5.0
+_RETRY_AFTER_SECONDS = 10
 
 _ENDS = (("/invocations", "POST"), ("/ping", "GET"), ("/health", "GET"), ("/version", "GET"))
 
@@ -34,8 +53,8 @@ _ENDS = (("/invocations", "POST"), ("/ping", "GET"), ("/health", "GET"), ("/vers
 @dataclass(eq=False)
 class _Backend:
     version: str
-    address: str
-    server: ExitStack
+    server: Server
+    stack: ExitStack
     busy: int = 0
 
 
@@ -52,7 +71,7 @@ class Front:
     """Forwards requests to the server of the version that is wanted; made, it has one that answers.
 
     A version that cannot be served is tried again as long as it is wanted, each time after twice the pause: what kept it
-    from starting, such as a lack of memory, may pass.
+    from starting, such as a lack of memory, may pass. While the server is not up, requests are answered with 503.
 
     Args:
         wanted: Names the version to serve; asked every so often.
@@ -88,20 +107,22 @@ class Front:
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        async with httpx.AsyncClient(timeout=None) as self._client:
+        # an idle connection is given up before the model server does so, which may be just when it is used again
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=2.0)
+        async with httpx.AsyncClient(timeout=None, limits=limits) as self._client:
             follower = asyncio.create_task(self._follow())
             yield
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
 
     def _start(self, version: str) -> _Backend:
-        server = ExitStack()
-        backend = _Backend(version, server.enter_context(self._serve(version)), server)
+        stack = ExitStack()
+        backend = _Backend(version, stack.enter_context(self._serve(version)), stack)
         self._backends.append(backend)
         return backend
 
     def _stop(self, backend: _Backend) -> None:
-        backend.server.close()
+        backend.stack.close()
         self._backends.remove(backend)
 
     async def _follow(self) -> None:
@@ -113,8 +134,14 @@ class Front:
                     self._refused = None
                 elif not self._waits(wanted):
                     await self._change(self._backend, wanted)
-            except LumbargradeError as error:
-                self._tell(f"cannot tell which version to serve, and go on with the same: {error}")
+            except Exception as error:  # a database that is locked or full, say: the next look may do better
+                self._say(f"cannot tell which version to serve, and go on with the same: {error_words(error)}")
+
+    def _say(self, line: str) -> None:
+        try:
+            self._tell(line)
+        except (OSError, ValueError):  # a full disk or a closed terminal must not end the following
+            return
 
     def _waits(self, wanted: str) -> bool:
         refused = self._refused
@@ -128,33 +155,38 @@ class Front:
     async def _change(self, old: _Backend, wanted: str) -> None:
         try:
             self._backend = await asyncio.to_thread(self._start, wanted)
-        except LumbargradeError as error:
+        except Exception as error:
             self._refused = self._refuse(wanted)
-            self._tell(
-                f"version {wanted} cannot be served, and version {old.version} goes on: {error}; "
+            self._say(
+                f"version {wanted} cannot be served, and version {old.version} "
+                f"{'goes on' if old.server.is_up else 'is down too'}: {error_words(error)}; "
                 f"it is tried again in {self._refused.pause:g} s"
             )
             return
         self._refused = None
-        self._tell(f"version {wanted} has taken over from version {old.version}")
-        while old.busy:
+        self._say(f"version {wanted} has taken over from version {old.version}")
+        give_up = time.monotonic() + _LONGEST_ANSWER_SECONDS
+        while old.busy and time.monotonic() < give_up:
             await asyncio.sleep(0.05)
         await asyncio.to_thread(self._stop, old)
 
     async def _forward(self, request: Request) -> Response:
         body = await request.body()
         backend = self._backend
+        if not backend.server.is_up:
+            return _unavailable()
         backend.busy += 1
         try:
             kind = request.headers.get("content-type")
             answer = await self._client.request(
                 request.method,
-                f"{backend.address}{request.url.path}",
+                f"{backend.server.address}{request.url.path}",
                 content=body,
                 headers={"content-type": kind} if kind else {},
+                timeout=_HEALTH_SECONDS if request.method == "GET" else None,
             )
-        except httpx.HTTPError as error:
-            return JSONResponse({"error": f"the model server did not answer ({type(error).__name__})"}, 502)
+        except httpx.HTTPError:
+            return _unavailable()
         finally:
             backend.busy -= 1
         if answer.is_error:  # its body repeats what was sent, which may be a patient's
@@ -162,6 +194,14 @@ class Front:
             return JSONResponse({"error": told}, answer.status_code)
         headers = {"x-model-version": backend.version}
         return Response(answer.content, answer.status_code, headers, answer.headers.get("content-type"))
+
+
+def _unavailable() -> Response:
+    told = (
+        "the model server does not answer now; if it has died or hangs, it is being started again; "
+        f"try again in {_RETRY_AFTER_SECONDS} s"
+    )
+    return JSONResponse({"error": told}, 503, {"retry-after": str(_RETRY_AFTER_SECONDS)})
 
 
 def serve_front(begin: Callable[[], Front], host: str, port: int) -> None:

@@ -1,8 +1,9 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
-from collections import Counter
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.dataset.bundle import POINTS
-from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.limits import check_time
 from lumbargrade.errors import InputError
 from lumbargrade.locate.study import LocatedStudy, locate_study
 from lumbargrade.models.locator import Locator
 from lumbargrade.prepare.points import PointCrop, cut_points
 from lumbargrade.prepare.series import SeriesImages
 from lumbargrade.prepare.views import StackView, view_series
-from lumbargrade.registry.contract import ANSWER_PLACE
+from lumbargrade.registry.contract import ANSWER_PLACE, is_uncertain
 from lumbargrade.registry.models import LoadedModel
 from lumbargrade.serving.features import Features, embed, study_features
+from lumbargrade.serving.points import split_conflicts
+from lumbargrade.serving.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
 from lumbargrade.serving.study import Study
 from lumbargrade.task import GradingTask
 from lumbargrade.training.predict import cell_codes, grade_crops, pool_cells
@@ -39,7 +42,7 @@ class _OpenStudy:
     def images(self, series: int | str) -> SeriesImages:
         key = self.study.key(series)
         if key is None:
-            raise InputError(f"series {series} of {POINTS} is not among the study's images")
+            raise InputError(f"the series that {POINTS} names is not among the study's images")
         if key not in self._images:
             self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
         return self._images[key]
@@ -48,18 +51,19 @@ class _OpenStudy:
         """Headers and images of each series."""
         return ((headers, self.images(key)) for key, headers in self.study.series.items())
 
+    @cached_property
+    def series(self) -> dict[str, DescribedSeries]:
+        """Each series as its headers describe it."""
+        return {key: describe_series(self.images(key)) for key in self.study.series}
+
     def stacks(self, locator: Locator) -> list[StackView]:
         views = locator.config.views
         return [
             stack
-            for key, headers in self.study.series.items()
-            for stack in view_series(key, self.images(key), _told_contrast(headers), views)
+            for key, described in self.series.items()
+            if key not in self.study.torn
+            for stack in view_series(key, described.images, described.contrast, views)
         ]
-
-
-def _told_contrast(headers: Sequence[SliceHeader]) -> Contrast | None:
-    told = Counter(header.contrast for header in headers if header.contrast is not None)
-    return told.most_common(1)[0][0] if told else None
 
 
 @dataclass
@@ -115,12 +119,16 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     opened = _OpenStudy(study, config.prepare.percentiles)
     located = LocatedStudy()
     points = study.points
+    left_out = find_left_out(opened.series.values(), task)
     if points is None and locators:
-        located = locate_study(locators, opened.stacks(locators[0]))
+        located = locate_study(locators, opened.stacks(locators[0]), left_out)
         points = located.table(study.study_id)
     found = _Found(reasons=dict(located.reasons))
+    if study.points is not None:
+        points, conflicts = split_conflicts(study.points)
+        found.reasons |= conflicts
     if points is not None:
-        for point in cut_points(points, opened.images, task, config.prepare):
+        for point in cut_points(points, opened.images, task, config.prepare, quoted=False):
             _keep(point, found, study, opened, located)
     graded = pd.DataFrame(columns=["condition", "level", *task.grade_columns])
     embedding: Mapping[str, tuple[float, ...]] = {}
@@ -128,6 +136,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         index = pd.DataFrame(found.rows)
         seen: list[NDArray[np.float32]] = []
         probabilities = grade_crops(model.graders, np.stack(found.crops), cell_codes(index, task), seen=seen)
+        check_time()
         embedding = embed(index, seen, task)
         graded = model.calibration.apply(task, pool_cells(index, probabilities, task))
         graded["possible"] = [
@@ -135,15 +144,21 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
             for row in model.calibration.sets(task, graded)
         ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
-    notes = "; ".join(located.notes) or None
+    notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
+    for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
+        del by_cell[key]
+        found.reasons[key] = "the model's answer for this cell is not a number"
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
-        records.append({**record, "notes": notes, **found.places.get(key, dict.fromkeys(ANSWER_PLACE))})
+        place = found.places.get(key, dict.fromkeys(ANSWER_PLACE))
+        records.append(
+            {name: _finite(value) for name, value in {**record, "notes": "; ".join(notes) or None, **place}.items()}
+        )
     answer = pd.DataFrame(records, dtype=object)
-    return GradedStudy(answer, found.points, opened, embedding, len(located.notes))
+    return GradedStudy(answer, found.points, opened, embedding, len(notes))
 
 
 def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:
@@ -167,6 +182,7 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
         "y": point.y,
         **dict(zip(("x_mm", "y_mm", "z_mm"), position.tolist(), strict=True)),
         "confidence": place.confidence if place else None,
+        "place_uncertain": is_uncertain(place.confidence if place else None),
     }
 
 
@@ -175,6 +191,11 @@ def refuse_study(task: GradingTask, reason: str) -> pd.DataFrame:
     empty = {"notes": None, **dict.fromkeys(ANSWER_PLACE)}
     records = [{**_record(task, None, (c.condition.name, c.level), None, reason), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)
+
+
+def _finite(value: object) -> object:
+    """What JSON can carry: an infinite number becomes None."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -4,17 +4,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import yaml
-from mlflow.exceptions import MlflowException
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.contract import version_uri
-from lumbargrade.registry.models import CHAMPION, read_model
+from lumbargrade.registry.models import CHAMPION, fetch_model, read_model
+from lumbargrade.registry.trained_on import ModelFacts
 from lumbargrade.serving.verified import champion_to_serve, check_version
 from lumbargrade.task import GradingTask
-from lumbargrade.training.tracking import tracking_uri
 
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 
@@ -27,6 +25,7 @@ class PackagedModel:
         name: Registered name and version, or the name of its folder.
         sha256: Of the files.
         abstain_above: As it is served.
+        facts: None if it was registered before they were kept.
     """
 
     name: str
@@ -34,6 +33,7 @@ class PackagedModel:
     sha256: str
     task: GradingTask
     abstain_above: int
+    facts: ModelFacts | None = None
 
 
 def open_packaged(uri: str) -> PackagedModel:
@@ -44,27 +44,17 @@ def open_packaged(uri: str) -> PackagedModel:
 
     Raises:
         InputError: There is no such model, it is none of Lumbargrade's, or it is not what was signed.
+        CannotVerifyError: It could not be read or checked; that says nothing of the model.
     """
     address = _REGISTERED.fullmatch(uri)
     if address is None:
-        return _read(Path(uri).name, _download(uri))
+        return _read(Path(uri).name, fetch_model(uri))
     if address["alias"] not in (None, CHAMPION):
         raise InputError(f"{uri} names an alias that is not kept here; give @{CHAMPION}, or a version's number")
-    found = _read("", _download(uri))
+    found = _read("", fetch_model(uri))
     version = address["version"] or champion_to_serve(found.task)
     check_version(found.task, version, as_champion=address["alias"] is not None)
-    return _read(f"{address['name']}/{version}", _download(version_uri(address["name"], version)))
-
-
-def _download(uri: str) -> Path:
-    mlflow.set_tracking_uri(tracking_uri())
-    try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
-    except (MlflowException, OSError) as error:
-        raise InputError(
-            f"model {uri} cannot be loaded; give models:/<name>@champion or models:/<name>/<version>, and check that "
-            f"{tracking_uri()} is the store that holds it"
-        ) from error
+    return _read(f"{address['name']}/{version}", fetch_model(version_uri(address["name"], version)))
 
 
 def _read(name: str, folder: Path) -> PackagedModel:
@@ -72,4 +62,5 @@ def _read(name: str, folder: Path) -> PackagedModel:
     model = read_model(files, name or str(folder))
     told = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     config = told["flavors"]["python_function"].get("config") or {}
-    return PackagedModel(name, files, files_sha256(files), model.config.task, int(config.get("abstain_above", 0)))
+    abstain_above = int(config.get("abstain_above", 0))
+    return PackagedModel(name, files, files_sha256(files), model.config.task, abstain_above, model.facts)

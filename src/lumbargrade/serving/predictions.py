@@ -1,19 +1,21 @@
 """The tables that a batch ends in: what was graded, a row a cell, and what could not be."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lumbargrade.errors import InputError
-from lumbargrade.files import replaced_file
-from lumbargrade.registry.contract import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS
+from lumbargrade.files import replaced_file, write_text
+from lumbargrade.registry.contract import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS, TRAINED_ON
+from lumbargrade.registry.trained_on import TrainedOnStatement
 from lumbargrade.serving.journal import GradedStudy
 from lumbargrade.task import GradingTask
 from lumbargrade.training.submission import submission_table
 
 TABLE, SUBMISSION = ".parquet", ".csv"
-_TYPES = {"string": "string", "double": "float64", "long": "Int64"}
+_TYPES = {"string": "string", "double": "float64", "long": "Int64", "boolean": "boolean"}
 
 
 def check_output(path: Path) -> None:
@@ -26,15 +28,18 @@ def check_output(path: Path) -> None:
         raise InputError(f"{path} must end in {TABLE} (a row a cell) or {SUBMISSION} (RSNA's submission)")
 
 
-def write_predictions(path: Path, task: GradingTask, model: str, graded: Sequence[GradedStudy]) -> None:
+def write_predictions(
+    path: Path, task: GradingTask, model: str, statement: TrainedOnStatement, graded: Sequence[GradedStudy]
+) -> None:
     """Writes a table of the studies, whole or not at all.
 
-    A Parquet file has a row a cell: study (its folder or zip), the columns of an answer, model. A CSV file is RSNA's
-    submission; a study's id is the name of its folder or zip.
+    A Parquet file has a row a cell: study (its folder or zip), the columns of an answer, model, trained_on. A CSV file is
+    RSNA's submission, which has no room for them; a study's id is the name of its folder or zip.
     """
+    origin = {"model": model, TRAINED_ON: statement.model_dump_json()}
     cells = pd.DataFrame(
-        [{"study": each.study, **record, "model": model} for each in graded for record in each.records],
-        columns=["study", *ANSWER_TEXTS, *task.grade_columns, *ANSWER_WORDS, *ANSWER_PLACE, "model"],
+        [{"study": each.study, **record, **origin} for each in graded for record in each.records],
+        columns=["study", *ANSWER_TEXTS, *task.grade_columns, *ANSWER_WORDS, *ANSWER_PLACE, *origin],
     )
     kinds = dict.fromkeys(cells.columns, "string") | dict.fromkeys(task.grade_columns, "double") | ANSWER_PLACE
     cells = cells.astype({name: _TYPES[kind] for name, kind in kinds.items()})
@@ -45,6 +50,13 @@ def write_predictions(path: Path, task: GradingTask, model: str, graded: Sequenc
         cells["study_id"] = cells["study"].map(_stem)
         studies = [_stem(each.study) for each in graded]
         submission_table(task, cells, studies).to_csv(temporary, index=False)
+
+
+def write_statement(path: Path, model: str, statement: TrainedOnStatement) -> None:
+    """Writes what the model of a batch was trained on, as JSON, for whoever reads its table."""
+    caution = "Not for clinical use"
+    told = {"model": model, "caution": caution, TRAINED_ON: statement.model_dump(mode="json")}
+    write_text(path, json.dumps(told, indent=2) + "\n")
 
 
 def write_faults(path: Path, graded: Sequence[GradedStudy]) -> None:

@@ -1,153 +1,130 @@
 """Opens a study from a zip or a folder of DICOM files, with the points to grade if it carries any.
 
-A zip comes from anybody: its size is bounded, and no name in it is ever used as a path.
+Headers alone decide which images are one study and one series; only :data:`POINTS` may name series and instances by the
+numbers of folders and files.
 """
 
-import io
-import shutil
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pandas as pd
 
 from lumbargrade.dataset.bundle import POINTS
-from lumbargrade.dataset.tables import read_points
-from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
+from lumbargrade.dicom.grouping import group_series
+from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.limits import LIMITS, StudyLimits, within_limits
 from lumbargrade.errors import InputError
+from lumbargrade.scratch import scratch_error, scratch_folder
+from lumbargrade.serving.archive import unpack_study
+from lumbargrade.serving.contents import describe_losses, describe_torn, read_contents, select_study
+from lumbargrade.serving.points import read_study_points
+from lumbargrade.serving.series_keys import key_series
 from lumbargrade.task import GradingTask
-
-_OTHERS = "files"
-
-MAX_FILES = 20_000
-MAX_BYTES = 4 << 30
-MAX_RATIO = 200
-"""A study is refused above these: files, bytes when unpacked, and times that its zip grows when it is unpacked."""
+from lumbargrade.tree import files_below
 
 
 @dataclass(frozen=True)
 class Study:
-    """The readable images of a study.
+    """The readable MR images of one study.
 
     Attributes:
         study_id: As the points name it, else the folder, else the study's UID.
-        series: Image headers by series: RSNA's number where the folder has one, else the series' UID.
-        points: What to grade where, as the coordinates table has it; nothing if the study carries none.
+        series: Image headers by series: RSNA's number where its folder holds the series and nothing else, else the UID.
+        points: What to grade where, as the coordinates table has it; None if the study carries none.
+        notes: Sentences on files that were left out or could not be read, and on series that are not graded on.
+        numbers: Keys of ``series`` by RSNA's numbers, where a number names one series; None where it names several.
+        torn: Keys of single slices of which it is not known what series they are of; no place is looked for there.
     """
 
     study_id: str
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
+    notes: Sequence[str] = ()
+    numbers: dict[str, str | None] = field(default_factory=dict)
+    torn: frozenset[str] = frozenset()
 
     def key(self, series_id: int | str) -> str | None:
-        """How ``series`` calls a series that is given by RSNA's number, or by its key."""
+        """How ``series`` calls a series that is given by RSNA's number, or by its key; None if that is not one series."""
         wanted = str(series_id)
-        return next((key for key in self.series if key == wanted or key.endswith(f".{wanted}")), None)
+        if wanted in self.series:
+            return wanted
+        if wanted in self.numbers:
+            key = self.numbers[wanted]
+            return key if key in self.series else None
+        ending = [key for key in self.series if key.endswith(f".{wanted}")]
+        return ending[0] if len(ending) == 1 else None
 
 
 @contextmanager
-def open_study(source: Path | bytes, task: GradingTask) -> Iterator[Study]:
+def open_study(
+    source: Path | bytes,
+    task: GradingTask,
+    unpack_in: Path | None = None,
+    limits: StudyLimits = LIMITS,
+    seconds: float | None = None,
+) -> Iterator[Study]:
     """Opens a study; its pixels can be read as long as the context lasts.
 
     Args:
         source: A folder, a zip file, or a zip's bytes.
+        unpack_in: A private folder, for a zip; a scratch folder of its own if not given.
+        limits: What it may hold, and how long work on it may take until the context ends.
+        seconds: As long as that, and not ``limits.seconds``.
 
     Raises:
-        InputError: It is none of these, is too large, or holds no image.
+        InputError: It is none of these, is beyond the limits, holds no MR image, or images of several studies or patients.
+        ScratchError: It cannot be unpacked, as the disk is full, for example.
+        StudyTimeoutError: It takes too long.
     """
-    if isinstance(source, Path) and source.is_dir():
-        yield _read_folder(source, task, source.name)
-        return
-    if isinstance(source, Path) and not source.is_file():
-        raise InputError(f"study {source} does not exist; give a folder of DICOM files or a zip of one")
-    with tempfile.TemporaryDirectory(prefix="lumbargrade-study-") as name:
-        _unpack(source, Path(name))
-        yield _read_folder(Path(name), task, None)
+    with within_limits(limits, seconds):
+        if isinstance(source, Path) and source.is_dir():
+            _check_folder(source, limits)
+            yield _read_folder(source, task, source.name)
+            return
+        if isinstance(source, Path) and not source.is_file():
+            raise InputError(f"study {source} does not exist; give a folder of DICOM files or a zip of one")
+        with _unpacking_folder(unpack_in) as folder:
+            damaged = unpack_study(source, folder, limits)
+            study = _read_folder(folder, task, None)
+            yield replace(study, notes=[_damaged_note(damaged), *study.notes]) if damaged else study
 
 
 @contextmanager
-def opened_archive(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
-    """Opens a zip; what is wrong with it is told as long as the context lasts.
-
-    Raises:
-        InputError: It is no zip, or cannot be unpacked.
-    """
+def _unpacking_folder(beside: Path | None) -> Iterator[Path]:
+    if beside is None:
+        with scratch_folder("study") as folder:
+            yield folder
+        return
     try:
-        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
-            yield archive
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError) as error:
-        raise InputError("the study is not a zip file that can be unpacked; send a zip of its DICOM files") from error
+        made = tempfile.TemporaryDirectory(prefix="unpacked-", dir=beside, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise scratch_error(error, beside) from error
+    with made as name:
+        yield Path(name)
 
 
-def check_archive(archive: zipfile.ZipFile, max_files: int | None = None) -> list[zipfile.ZipInfo]:
-    """Returns a zip's files, if it may be unpacked.
-
-    Args:
-        max_files: :data:`MAX_FILES` if not given.
-
-    Raises:
-        InputError: It is encrypted, holds too many files, or becomes too large.
-    """
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    _check_size(entries, max_files or MAX_FILES)
-    return entries
-
-
-def _unpack(source: Path | bytes, folder: Path) -> None:
-    """Unpacks a zip under names of our own: numbers where RSNA's layout has them, counters elsewhere."""
-    with opened_archive(source) as archive:
-        for count, entry in enumerate(check_archive(archive)):
-            target = folder / _own_name(PurePosixPath(entry.filename), count)
-            if target.exists():  # two folders of one number in different places
-                target = folder / _OTHERS / f"f{count}.dcm"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(entry) as packed, target.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
-
-
-def _check_size(entries: list[zipfile.ZipInfo], max_files: int) -> None:
-    if any(entry.flag_bits & 1 for entry in entries):
-        raise InputError("the study's zip is encrypted; send it without a password")
-    size, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
-    if len(entries) > max_files:
-        raise InputError(f"the study's zip holds {len(entries)} files; at most {max_files} are taken")
-    if size > MAX_BYTES or size > MAX_RATIO * max(packed, 1 << 20):
-        raise InputError(
-            f"the study's zip unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no real study does"
-        )
-
-
-def _own_name(name: PurePosixPath, count: int) -> str:
-    if name.name == POINTS:
-        return POINTS
-    series = name.parent.name
-    if series.isdecimal() and name.stem.isdecimal():
-        return f"{int(series)}/{int(name.stem)}.dcm"
-    return f"{_OTHERS}/f{count}.dcm"
+def _check_folder(folder: Path, limits: StudyLimits) -> None:
+    files = len(files_below(folder))
+    if files > limits.files:
+        raise InputError(f"the study's folder holds {files} files; at most {limits.files} are taken")
 
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
-    folders: dict[Path, list[SliceHeader]] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != POINTS):
-        try:
-            headers = read_headers(path)
-        except UnreadableFile:
-            continue
-        folders.setdefault(path.parent, []).extend(headers)
-    if not folders:
-        raise InputError("the study holds no DICOM image that can be read")
-    series: dict[str, list[SliceHeader]] = {}
-    for place, headers in folders.items():
-        is_series = place.name.isdecimal() and len({header.series_uid for header in headers}) == 1
-        for header in headers:
-            series.setdefault(place.name if is_series else header.series_uid, []).append(header)
-    uid = next((header.study_uid for headers in series.values() for header in headers if header.study_uid), "")
-    points = read_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
-    return Study(_study_id(points, name, uid), series, points)
+    contents = read_contents(folder, skip=POINTS)
+    headers, notes = select_study(contents.headers)
+    groups = group_series(headers)
+    series, numbers, torn = key_series(groups)
+    notes += describe_losses(contents, groups) + describe_torn(groups)
+    points = read_study_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
+    study_id = _study_id(points, name, headers[0].study_uid)
+    return Study(study_id, series, points, notes, numbers, torn)
+
+
+def _damaged_note(files: int) -> str:
+    return f"{files} {'file' if files == 1 else 'files'} of the zip could not be unpacked"
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:

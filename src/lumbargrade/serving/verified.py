@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.errors import InputError
+from lumbargrade.errors import CannotVerifyError, InputError
 from lumbargrade.registry.contract import registered_name, version_uri
 from lumbargrade.registry.evidence.verify import LOG_PART, Problem, version_problems
 from lumbargrade.registry.models import champion_version
 from lumbargrade.registry.versions import get_version, open_registry
-from lumbargrade.serving.server import served_model
+from lumbargrade.serving.server import ScoringServer, running_model
 from lumbargrade.task import GradingTask
 
 SERVE_START = "serve start"
@@ -38,10 +38,16 @@ def check_version(task: GradingTask, version: str, as_champion: bool = False) ->
 
     Raises:
         InputError: There is no such version, or it is not what was signed.
+        CannotVerifyError: It could not be checked, which says nothing against it.
     """
     tracker = open_registry(task)
     get_version(tracker, task, version)
-    problems = version_problems(tracker, task, AuditLog(), version, as_champion)
+    try:
+        problems = version_problems(tracker, task, AuditLog(), version, as_champion)
+    except CannotVerifyError as error:
+        raise CannotVerifyError(
+            f"version {version} of {registered_name(task)} could not be checked, and grades nothing until it is: {error}"
+        ) from error
     if problems:
         raise InputError(_refusal(registered_name(task), version, problems[0], as_champion))
 
@@ -49,21 +55,22 @@ def check_version(task: GradingTask, version: str, as_champion: bool = False) ->
 @contextmanager
 def served_version(
     task: GradingTask, version: str, as_champion: bool = False, port: int | None = None
-) -> Iterator[str]:
-    """Serves a version on this machine as long as the context lasts; yields the server's address.
+) -> Iterator[ScoringServer]:
+    """Serves a version on this machine as long as the context lasts.
 
     Args:
         as_champion: Whether it serves because it is champion.
 
     Raises:
         InputError: There is no such version, or it is not what was signed.
+        CannotVerifyError: It could not be checked, which says nothing against it.
         LumbargradeError: The server did not start.
     """
     check_version(task, version, as_champion)
     uri = version_uri(registered_name(task), version)
     AuditLog().append(SERVE_START, uri, {})
-    with served_model(uri, port) as address:
-        yield address
+    with running_model(uri, port) as server:
+        yield server
 
 
 def _refusal(name: str, version: str, problem: Problem, as_champion: bool) -> str:

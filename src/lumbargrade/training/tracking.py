@@ -20,8 +20,10 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.engine import make_url
 
-from lumbargrade.errors import InputError
+from lumbargrade.errors import StoreError
+from lumbargrade.failures import explain_failure
 from lumbargrade.files import remove_cut_off, replaced_file
+from lumbargrade.training.relocate import ARTIFACTS, DATABASE, follow_move
 
 DEFAULT_STORE = Path("mlruns")
 _MAX_PARAM = 5000
@@ -32,13 +34,20 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 def tracking_uri() -> str:
-    """Returns MLFLOW_TRACKING_URI, or the embedded database of the project."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or _own_store()
+    """Returns MLFLOW_TRACKING_URI, or the embedded database of the project, wherever the project was moved to.
+
+    Raises:
+        StoreError: The project was moved, and its database cannot be changed.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or _own_store()
+    if _is_own(uri):
+        follow_move(DEFAULT_STORE.resolve())
+    return uri
 
 
 def has_store() -> bool:
     """Whether the project's own database is there, or another store is given."""
-    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (DEFAULT_STORE / "mlflow.db").is_file()
+    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (DEFAULT_STORE / DATABASE).is_file()
 
 
 class Tracker:
@@ -48,7 +57,7 @@ class Tracker:
         """Opens the experiment, creating it, and the embedded database, if they are not there.
 
         Raises:
-            InputError: The tracking server or database cannot be had.
+            StoreError: The tracking server or database cannot be had.
         """
         uri = tracking_uri()
         check_reachable(uri)
@@ -57,12 +66,12 @@ class Tracker:
             make_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
             found = self.client.get_experiment_by_name(experiment)
-            place = str((DEFAULT_STORE / "artifacts").resolve()) if local else None
+            place = str((DEFAULT_STORE / ARTIFACTS).resolve()) if local else None
             self.experiment_id = (
                 found.experiment_id if found else self.client.create_experiment(experiment, place, _KIND)
             )
         except Exception as error:  # MLflow lets SQLAlchemy's, requests' and its own errors through
-            raise InputError(_unreachable(uri, error)) from error
+            raise StoreError(_unreachable(uri, error)) from error
         self.owner: str | None = None
 
     @contextmanager
@@ -161,24 +170,31 @@ def make_database(uri: str) -> None:
 
 def _own_store() -> str:
     """Absolute: MLflow keeps stores by their address, and a relative one would follow no change of folder."""
-    return f"{_SQLITE}{DEFAULT_STORE.resolve()}/mlflow.db"
+    return f"{_SQLITE}{DEFAULT_STORE.resolve()}/{DATABASE}"
+
+
+def _is_own(uri: str) -> bool:
+    database = make_url(uri).database if uri.startswith(_SQLITE) else None
+    return database is not None and Path(database).resolve() == (DEFAULT_STORE / DATABASE).resolve()
 
 
 def check_reachable(uri: str) -> None:
     """Checks that an MLflow server answers; MLflow itself would try a dead one for minutes.
 
     Raises:
-        InputError: It does not.
+        StoreError: It does not.
     """
     if not uri.startswith("http"):
         return
     try:
         requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except requests.RequestException as error:
-        raise InputError(_unreachable(uri, error)) from error
+        raise StoreError(_unreachable(uri, error)) from error
 
 
 def _unreachable(uri: str, error: Exception) -> str:
+    if "database is locked" in str(error):
+        return f"the MLflow store {uri} cannot be used: {explain_failure(error)}"
     reason = error.message if isinstance(error, MlflowException) else type(error).__name__
     return (
         f"the MLflow store {uri} cannot be used ({str(reason).splitlines()[0][:200]}); start its server, correct "

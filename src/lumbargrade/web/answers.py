@@ -10,6 +10,8 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
+from lumbargrade.registry.contract import is_uncertain
+from lumbargrade.registry.trained_on import statement_of
 from lumbargrade.task import GradingTask
 from lumbargrade.web.api import (
     Cell,
@@ -92,6 +94,7 @@ def build_answer(
         id=study_id,
         request_id=str(records[0].get("request_id") or uuid4().hex),
         model=version_of(records, served),
+        trained_on=statement_of(records[0]),
         graded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         study_hash=study_hash,
         flags=tuple(flags(task, cells, notes, index.series)),
@@ -157,6 +160,7 @@ def _cell(task: GradingTask, record: Mapping[str, Any], index: StudyIndex, corre
         reason=record["reason"],
         correction=correction,
         place=_place(record, index),
+        place_uncertain=is_uncertain(record.get("confidence")),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lumbargrade.registry.trained_on import TrainedOnStatement, state
 from lumbargrade.web.index import Identifiers, Plane, Vector3, Weighting
 from lumbargrade.web.problems import Problem
 
@@ -150,8 +151,9 @@ class Cell(_Json):
     """A condition at a level.
 
     Attributes:
-        possible_grades: The true one is among them nine times in ten.
+        possible_grades: The true one should be among them; ``trained_on`` says how often.
         reason: Why there is no grade.
+        place_uncertain: Whether the model is too unsure where to look for its grade to be called sure.
     """
 
     condition: str
@@ -162,6 +164,7 @@ class Cell(_Json):
     reason: str | None
     correction: Correction | None
     place: Place | None
+    place_uncertain: bool = False
 
 
 class Window(_Json):
@@ -209,11 +212,12 @@ class ReportLinks(_Json):
 
 
 class StudyAnswer(_Json):
-    """A graded study. It leads with ``flags`` and ``sentences``."""
+    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``."""
 
     id: str
     request_id: str
     model: ServedVersion
+    trained_on: TrainedOnStatement
     graded_at: str
     study_hash: str
     flags: tuple[str, ...]
@@ -228,6 +232,7 @@ class StudyReport(_Json):
     """What can be kept of an answer: no images, no address in this server."""
 
     research_strip: str | None
+    trained_on: TrainedOnStatement
     request_id: str
     model: ServedVersion
     task: str
@@ -268,7 +273,7 @@ class ModelPage(_Json):
     alias: str | None = None
     run_id: str | None = None
     registered_at: str | None = None
-    trained_on: str | None = None
+    trained_on: TrainedOnStatement = Field(default_factory=lambda: state(None))
     score_on: Literal["cross-validation"] | None = None
     score: float | None = None
     score_interval: tuple[float, float] | None = None

@@ -1,12 +1,10 @@
 """Decodes a study into raw slices and an index. Runs in a guarded process: the files come from anybody."""
 
 import re
-import tempfile
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
-from lumbargrade.dataset.bundle import POINTS
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile
+from lumbargrade.dicom.limits import LIMITS
+from lumbargrade.dicom.parse import bounded_file
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.errors import InputError
 from lumbargrade.params import PrepareParams
 from lumbargrade.prepare.series import SeriesImages
-from lumbargrade.serving.study import Study, check_archive, open_study, opened_archive
+from lumbargrade.serving.archive import check_archive, holds_dicom, opened_archive
+from lumbargrade.serving.study import open_study
 from lumbargrade.task import GradingTask
 from lumbargrade.web.index import Identifiers, SeriesIndex, SliceIndex, StudyIndex, Weighting
 
-UPLOAD, MR_ONLY = "upload.zip", "mr.zip"
-"""Names in a study's spool folder: what was sent, and what the model gets where that is not all of it."""
+UPLOAD = "upload.zip"
+"""Name in a study's spool folder of what was sent."""
 
 _HIGHEST = 65535
 _PLANES = ("sagittal", "axial", "coronal")
@@ -35,11 +35,6 @@ _TITLES = {"T1": " T1", "T2": " T2", "STIR": " STIR", "other": ""}
 OnProgress = Callable[[int, int], None]
 
 
-def looks_like_dicom(start: bytes) -> bool:
-    """Whether a file begins as DICOM does: with its preamble, or, without one, with a tag of group 2 or 8."""
-    return start[128:132] == b"DICM" or start[:2] in (b"\x02\x00", b"\x08\x00")
-
-
 def check_upload(folder: str, max_files: int, tell: OnProgress) -> None:
     """Refuses an uploaded zip that can be refused without unpacking it.
 
@@ -47,12 +42,8 @@ def check_upload(folder: str, max_files: int, tell: OnProgress) -> None:
         InputError: It is no zip, is encrypted or a bomb, has too many files, or none that begins as DICOM does.
     """
     with opened_archive(Path(folder) / UPLOAD) as archive:
-        entries = check_archive(archive, max_files)
-        for entry in entries:
-            with archive.open(entry) as file:
-                if looks_like_dicom(file.read(132)):
-                    return
-    raise InputError("the upload holds no DICOM file; send the study's DICOM files, or a zip of them")
+        if not holds_dicom(archive, check_archive(archive, replace(LIMITS, files=max_files))):
+            raise InputError("the upload holds no DICOM file; send the study's DICOM files, or a zip of them")
 
 
 def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) -> dict[str, Any]:
@@ -66,67 +57,19 @@ def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) ->
         A :class:`StudyIndex` as JSON.
 
     Raises:
-        InputError: It holds no MR image that can be decoded, or several studies.
+        InputError: It holds no MR image that can be decoded, or several studies or patients.
     """
     place = Path(folder)
-    tempfile.tempdir = folder  # so that what is unpacked goes with the spool, whatever happens here
-    with _opened(place / UPLOAD, GradingTask.model_validate_json(task)) as study:
-        every = [header for headers in study.series.values() for header in headers]
-        _check_modality(every)
-        mr = {key: found for key, headers in study.series.items() if (found := [h for h in headers if _is_mr(h)])}
-        kept = [header for headers in mr.values() for header in headers]
-        _check_one_study(kept)
-        left_out = len(every) - len(kept)
-        if left_out:
-            _zip_files(place / MR_ONLY, kept)
+    with open_study(place / UPLOAD, GradingTask.model_validate_json(task), unpack_in=place) as study:
+        first = next(iter(study.series.values()))[0]
         index = StudyIndex(
-            study_uid=next((header.study_uid for header in kept if header.study_uid), ""),
-            archive=MR_ONLY if left_out else UPLOAD,
-            left_out=left_out,
-            series=tuple(_write_all(mr, place, tell)),
-            identifiers=_identifiers(kept[0].path) if identifiers else None,
+            study_uid=first.study_uid,
+            series=tuple(_write_all(study.series, place, tell)),
+            identifiers=_identifiers(first.path) if identifiers else None,
         )
     if not index.series:
         raise InputError("none of the study's images can be decoded; export the study again, uncompressed if possible")
     return index.model_dump(mode="json")
-
-
-@contextmanager
-def _opened(path: Path, task: GradingTask) -> Iterator[Study]:
-    """Opens a study; what is wrong with its points is told without quoting them."""
-    with ExitStack() as stack:
-        try:
-            study = stack.enter_context(open_study(path, task))
-        except InputError as error:
-            if str(error).startswith(POINTS):
-                raise InputError("the points file in the zip cannot be used; remove it or mend it") from error
-            raise
-        yield study
-
-
-def _is_mr(header: SliceHeader) -> bool:
-    return header.modality in ("MR", "")
-
-
-def _check_modality(headers: Sequence[SliceHeader]) -> None:
-    if not any(map(_is_mr, headers)):
-        kinds = Counter(header.modality for header in headers)
-        kind = kinds.most_common(1)[0][0]
-        told = f"{kind} images" if re.fullmatch("[A-Z]{2,4}", kind) else "images of another kind"
-        raise InputError(f"the upload holds {told}, not MR; send an MRI of the lumbar spine")
-
-
-def _check_one_study(headers: Sequence[SliceHeader]) -> None:
-    studies = len({header.study_uid for header in headers})
-    if studies > 1:
-        raise InputError(f"the upload holds {studies} studies; send one study at a time")
-
-
-def _zip_files(target: Path, headers: Sequence[SliceHeader]) -> None:
-    """The files of some slices, each as ``<series folder>/<file>`` as it was unpacked."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in dict.fromkeys(header.path for header in headers):
-            archive.write(path, f"{path.parent.name}/{path.name}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +187,8 @@ def _titled(series: list[SeriesIndex]) -> list[SeriesIndex]:
 
 
 def _identifiers(path: Path) -> Identifiers:
-    dataset = dcmread(path, stop_before_pixels=True, force=True)
+    with bounded_file(path) as file:
+        dataset = dcmread(file, stop_before_pixels=True, force=True)
     keywords = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber")
     told = [str(dataset.get(keyword) or "")[:64] for keyword in keywords]
     return Identifiers(**dict(zip(Identifiers.model_fields, told, strict=True)))

@@ -25,6 +25,7 @@ from pydicom.uid import (
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
 from pynetdicom.presentation import build_context
 
+from lumbargrade.dicom.parse import bound_reads
 from lumbargrade.errors import InputError
 from lumbargrade.web.decode import UPLOAD
 from lumbargrade.web.problems import Refusal
@@ -102,6 +103,7 @@ class _Arriving:
     last: float
     files: int = 0
     size: int = 0
+    complete: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -151,21 +153,30 @@ class DimseNode:
             self._room.forget(arriving.work.id)
 
     def _store(self, event: Any) -> int:
-        """Adds an instance to its study's zip, byte for byte as it came."""
+        """Adds an instance to its study's zip, byte for byte as it came; what comes too late for one begins another."""
         try:
             data = event.encoded_dataset()
-            head = dcmread(io.BytesIO(data), stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
+            file = bound_reads(io.BytesIO(data))
+            head = dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
             study_uid = str(head.get("StudyInstanceUID") or "")
         except Exception:  # whatever the peer sent: it is told so, and the association goes on
             return _CANNOT_UNDERSTAND
         if not study_uid:
             return _CANNOT_UNDERSTAND
-        try:
-            arriving = self._study(study_uid)
-        except Refusal:
-            return _OUT_OF_RESOURCES
+        status = None
+        while status is None:
+            try:
+                status = self._add(self._study(study_uid), data)
+            except Refusal:
+                return _OUT_OF_RESOURCES
+        return status
+
+    def _add(self, arriving: _Arriving, data: bytes) -> int | None:
+        """Writes an instance into a study's zip; None if the study has been handed over since it was looked up."""
         settings = self._room.settings
         with arriving.lock:
+            if arriving.complete:
+                return None
             arriving.files += 1
             arriving.size += len(data)
             if arriving.files > settings.max_files or arriving.size > settings.max_bytes:
@@ -199,7 +210,11 @@ class DimseNode:
         now = time.monotonic()
         with self._lock:
             quiet = [uid for uid, one in self._arriving.items() if now - one.last > self._settings.quiet_seconds]
-            return [self._arriving.pop(uid) for uid in quiet]
+            complete = [self._arriving.pop(uid) for uid in quiet]
+        for arriving in complete:
+            with arriving.lock:  # an instance that is being written belongs to it
+                arriving.complete = True
+        return complete
 
     def _report(self, work: StudyWork) -> None:
         """Waits for the grades and sends the report; the study is forgotten then."""

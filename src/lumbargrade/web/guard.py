@@ -4,6 +4,7 @@ The process is forked from one that has the imports already, so that it starts a
 is killed as a whole. What it returns comes as JSON, never as a pickle.
 """
 
+import errno
 import json
 import multiprocessing
 import os
@@ -17,11 +18,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.scratch import ScratchError
 
 _LARGEST_ANSWER = 64 << 20
 _START_SECONDS = 300
 _CONTEXT = multiprocessing.get_context("forkserver")
+_NO_SPACE = "the server's disk is full, or cannot be written; tell whoever runs it"
 _PRELOADED = ["__main__", "lumbargrade.web.decode", "lumbargrade.web.report_sr"]
 
 OnProgress = Callable[[int, int], None]
@@ -43,7 +47,7 @@ class Limits:
 
 
 class GuardError(LumbargradeError):
-    """The process died, was killed, or ran out of its limits: the files are damaged, or hostile."""
+    """The process died, was killed, ran out of its limits, or raised what it should not; the sentence says which."""
 
 
 def start_guard() -> None:
@@ -53,31 +57,40 @@ def start_guard() -> None:
 
 
 def run_guarded(
-    function: Callable[..., Any], *arguments: Any, limits: Limits, on_progress: OnProgress | None = None
+    function: Callable[..., Any],
+    *arguments: Any,
+    limits: Limits,
+    on_progress: OnProgress | None = None,
+    doing: str = "reading the study's files",
 ) -> Any:
     """Calls a function of a module in a guarded process and returns its result, which must be JSON.
 
     Args:
         function: Called with the arguments and, last, a function to tell progress to.
         on_progress: Told what is done, and what there is to do.
+        doing: What the function does, for messages.
 
     Raises:
         InputError: The function raised it.
         GuardError: Anything else went wrong.
     """
     ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_guarded, args=(theirs, limits, function, arguments))
+    process = _CONTEXT.Process(target=_guarded, args=(theirs, limits, doing, function, arguments))
     process.start()
     theirs.close()
-    deadline = threading.Timer(limits.seconds, _kill, (process,))
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _kill(process)
+
+    deadline = threading.Timer(limits.seconds, end)
     deadline.start()
     try:
-        return _result(ours, on_progress or (lambda done, total: None))
+        return _result(ours, doing, on_progress or (lambda done, total: None))
     except EOFError:
         process.join(1)
-        raise GuardError(
-            "the study's files could not be decoded: they are damaged, or too large; export the study again"
-        ) from None
+        raise GuardError(_death(process.exitcode, late.is_set(), doing, limits)) from None
     finally:
         deadline.cancel()
         _kill(process)
@@ -89,7 +102,29 @@ def _nothing(tell: OnProgress) -> None:
     """What is run to see that processes start."""
 
 
-def _result(pipe: Connection, on_progress: OnProgress) -> Any:
+def _death(status: int | None, late: bool, doing: str, limits: Limits) -> str:
+    """Why a process ended without an answer."""
+    if late or status == -signal.SIGXCPU:
+        return f"{doing} took longer than {limits.seconds:g} s; send fewer images, or tell whoever runs the server"
+    if status == -signal.SIGKILL:
+        return f"{doing} was stopped by the server's system, which may be short of memory; try again later"
+    if status is not None and status < 0:
+        return f"{doing} crashed ({signal.Signals(-status).name}): the files are damaged; export the study again"
+    return f"{doing} ended without an answer; try again, and tell whoever runs the server"
+
+
+def _fault(error: Exception, doing: str) -> str:
+    """What was raised, without its words: they may quote a patient's name."""
+    if isinstance(error, MemoryError):
+        return f"{doing} took more memory than the server allows; send fewer images, or tell whoever runs the server"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{doing} stopped as the server's disk is full; tell whoever runs the server"
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return f"{doing} wrote a larger file than the server allows; send fewer images, or tell whoever runs the server"
+    return f"{doing} failed by a fault of the server ({type(error).__name__}); tell whoever runs it"
+
+
+def _result(pipe: Connection, doing: str, on_progress: OnProgress) -> Any:
     while True:
         try:
             message = json.loads(pipe.recv_bytes(_LARGEST_ANSWER))
@@ -99,6 +134,8 @@ def _result(pipe: Connection, on_progress: OnProgress) -> Any:
             on_progress(*message["progress"])
         elif "input_error" in message:
             raise InputError(message["input_error"])
+        elif "error" in message:
+            raise GuardError(message["error"])
         else:
             return message["result"]
 
@@ -111,8 +148,11 @@ def _kill(process: BaseProcess) -> None:
             process.kill()
 
 
-def _guarded(pipe: Connection, limits: Limits, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _guarded(
+    pipe: Connection, limits: Limits, doing: str, function: Callable[..., Any], arguments: tuple[Any, ...]
+) -> None:
     os.setsid()
+    threading.Thread(target=_end_with_asker, daemon=True).start()
     _silence()
     seconds = int(limits.seconds) + 1
     for kind, most in (
@@ -132,8 +172,22 @@ def _guarded(pipe: Connection, limits: Limits, function: Callable[..., Any], arg
         message = {"result": function(*arguments, tell)}
     except InputError as error:
         message = {"input_error": str(error)}
+    except StudyTimeoutError as error:
+        message = {"error": str(error)}
+    except ScratchError:
+        message = {"error": _NO_SPACE}
+    except Exception as error:  # a study's file may hold anything
+        message = {"error": _fault(error, doing)}
     pipe.send_bytes(json.dumps(message).encode())
     os._exit(0)
+
+
+def _end_with_asker() -> None:
+    """Nobody waits for the result, or removes what is written, once the process that asked is gone."""
+    asker = multiprocessing.parent_process()
+    if asker is not None:
+        asker.join()
+        os.killpg(0, signal.SIGKILL)
 
 
 def _silence() -> None:

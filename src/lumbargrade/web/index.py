@@ -78,12 +78,8 @@ class StudyIndex(_Part):
 
     Attributes:
         study_uid: StudyInstanceUID, empty if there is none; never shown.
-        archive: Name of the zip in the spool that the model gets: the upload, or what of it are MR images.
-        left_out: Images that are no MR.
     """
 
     study_uid: str
-    archive: str
-    left_out: int
     series: tuple[SeriesIndex, ...]
     identifiers: Identifiers | None

@@ -8,12 +8,13 @@ from typing import Protocol
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder, NeedData
 
-from lumbargrade.web.decode import UPLOAD, looks_like_dicom
+from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
+from lumbargrade.scratch import is_full
+from lumbargrade.web.decode import UPLOAD
 from lumbargrade.web.problems import Refusal
 
 _CHUNK = 1 << 20
 _PART = "part"
-_START = 132
 _MOST_BUFFERED = 4 << 20
 """Of bytes that are not a file's: a part's head is never that long."""
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -45,7 +46,7 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
                         received += len(chunk)
                         if received > max_bytes:
                             raise too_large(max_bytes)
-                        start += chunk[: _START - len(start)]
+                        start += chunk[: START_BYTES - len(start)]
                         file.write(chunk)
                 if start.startswith(_ZIP):
                     zips += 1
@@ -54,6 +55,8 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
                     loose += 1
                     archive.write(part, f"{loose}.dcm")
     except (ValueError, RequestEntityTooLarge, OSError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise disk_full() from error
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise Refusal(400, "The upload did not arrive as a whole.", "Send it again.") from error
@@ -75,6 +78,11 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
 def too_large(max_bytes: int) -> Refusal:
     """The refusal of an upload above the limit."""
     return Refusal(413, f"The upload is larger than {max_bytes / 1e6:,.0f} MB.", "Send one study at a time.")
+
+
+def disk_full() -> Refusal:
+    """The refusal of an upload that there is no room for."""
+    return Refusal(507, "The server's disk is full.", "Tell whoever runs it.")
 
 
 def _files(stream: _Readable, boundary: bytes) -> Iterator[Iterable[bytes]]:

@@ -12,15 +12,20 @@ def csv_report(report: StudyReport, task: GradingTask) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     head = ["study_hash", "request_id", "model", "graded_at", "condition", "level", "grade", *task.grade_columns]
-    writer.writerow([*head, "possible_grades", "reason", "reader_grade", "reader_comment", "caution"])
+    head += ["possible_grades", "reason", "reader_grade", "reader_comment", "place_confidence"]
+    head += ["place_uncertain", "caution", "trained_on", "performance"]
+    writer.writerow(head)
     shared = [report.study_hash, report.request_id, f"{report.model.name}/{report.model.version}", report.graded_at]
+    caution = [report.research_strip or "", report.trained_on.sentence, report.trained_on.performance or ""]
     for cell in report.cells:
         probabilities = cell.probabilities or {}
         correction = cell.correction
         values = [f"{probabilities[grade]:.4f}" if grade in probabilities else "" for grade in task.grades]
         corrected = [correction.grade or "not graded", _text(correction.comment)] if correction else ["", ""]
         row = [cell.condition, cell.level, cell.grade or "", *values, ";".join(cell.possible_grades)]
-        writer.writerow([*shared, *row, cell.reason or "", *corrected, report.research_strip or ""])
+        confidence = cell.place.confidence if cell.place else None
+        place = ["" if confidence is None else f"{confidence:.4f}", "yes" if cell.place_uncertain else "no"]
+        writer.writerow([*shared, *row, cell.reason or "", *corrected, *place, *caution])
     return text.getvalue()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import matplotlib
-from reportlab.lib.colors import HexColor, white
+from reportlab.lib.colors import Color, HexColor, white
 from reportlab.lib.enums import TA_CENTER
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -18,6 +18,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
+from lumbargrade.registry.contract import MIN_PLACE_CONFIDENCE
 from lumbargrade.task import GradingTask
 from lumbargrade.web.answers import task_info
 from lumbargrade.web.api import Cell, StudyReport
@@ -41,15 +42,15 @@ def pdf_report(report: StudyReport, task: GradingTask) -> bytes:
         pagesize=A4,
         leftMargin=_MARGIN,
         rightMargin=_MARGIN,
-        topMargin=_MARGIN + 6 * mm,
-        bottomMargin=_MARGIN,
+        topMargin=_MARGIN + 2 * mm,
+        bottomMargin=_MARGIN + 1 * mm,
         title=f"{task.title}: gradings",
         author=f"{report.model.name} version {report.model.version}",
         creator="Lumbargrade",
         invariant=1,
     )
-    story = [*_head(report, task), *_flags(report), *_sentences(report), *_grid(report, task)]
-    story += [*_reasons(report, task), *_corrections(report, task), *_notes(report)]
+    story = [*_head(report, task), *_trained_on(report), *_flags(report), *_sentences(report)]
+    story += [*_grid(report, task), *_notes(report), *_reasons(report, task), *_corrections(report, task)]
 
     def on_page(canvas: Canvas, _: Any) -> None:
         _frame(canvas, report)
@@ -72,7 +73,7 @@ def _style(size: float = 9, bold: bool = False, **more: Any) -> ParagraphStyle:
 
 
 def _frame(canvas: Canvas, report: StudyReport) -> None:
-    """The strip on top and the line at the foot of every page."""
+    """The strip on top and the lines at the foot of every page: a page that is passed on alone says them too."""
     width, height = A4
     if report.research_strip:
         canvas.setFillColor(_STRIP)
@@ -86,6 +87,10 @@ def _frame(canvas: Canvas, report: StudyReport) -> None:
         _MARGIN + _PADDING, 9 * mm, f"{report.model.name} version {report.model.version} · request {report.request_id}"
     )
     canvas.drawRightString(width - _MARGIN - _PADDING, 9 * mm, f"page {canvas.getPageNumber()}")
+    sentence = report.trained_on.sentence
+    size = min(7, 7 * _WIDTH / pdfmetrics.stringWidth(sentence, _BOLD, 7))
+    canvas.setFont(_BOLD, size)
+    canvas.drawString(_MARGIN + _PADDING, 13 * mm, sentence)
 
 
 def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
@@ -112,6 +117,20 @@ def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
     return [Paragraph(escape(task.title), _style(15, bold=True, spaceAfter=3 * mm)), table, Spacer(1, 3 * mm)]
 
 
+def _trained_on(report: StudyReport) -> list[Flowable]:
+    """What the model was trained on, before any grade."""
+    first, *others = report.trained_on.lines
+    lines = [Paragraph(escape(first), _style(9, bold=True))]
+    lines += [Paragraph(escape(line), _style(8.5)) for line in others]
+    return [_boxed(lines, _STRIP, HexColor("#fdf1f2")), Spacer(1, 2 * mm)]
+
+
+def _boxed(lines: list[Paragraph], frame: Color, ground: Color) -> Table:
+    table = Table([[lines]], colWidths=[_WIDTH])
+    table.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 0.8, frame), ("BACKGROUND", (0, 0), (-1, -1), ground)]))
+    return table
+
+
 def _flags(report: StudyReport) -> list[Flowable]:
     if not report.flags:
         return []
@@ -119,10 +138,7 @@ def _flags(report: StudyReport) -> list[Flowable]:
     lines += [
         Paragraph(f"• {escape(flag)}", _style(8.5, leftIndent=3 * mm, firstLineIndent=-3 * mm)) for flag in report.flags
     ]
-    table = Table([[lines]], colWidths=[_WIDTH])
-    table.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 0.8, HexColor("#b58900")),
-                               ("BACKGROUND", (0, 0), (-1, -1), HexColor("#fff8e1"))]))  # fmt: skip
-    return [table, Spacer(1, 3 * mm)]
+    return [_boxed(lines, HexColor("#b58900"), HexColor("#fff8e1")), Spacer(1, 3 * mm)]
 
 
 def _sentences(report: StudyReport) -> list[Flowable]:
@@ -175,6 +191,8 @@ def _cell_text(cell: Cell, task: GradingTask) -> Sequence[Flowable]:
     lines = [Paragraph(escape(cell.grade), _style(8.5, bold=True, textColor=ink, **center))]
     if sure is not None:
         lines.append(Paragraph(f"{sure:.0%}", _style(7.5, textColor=ink, **center)))
+    if cell.place_uncertain:
+        lines.append(Paragraph("place uncertain", _style(6.8, bold=True, textColor=ink, **center)))
     others = [grade for grade in cell.possible_grades if grade != cell.grade]
     if others:
         lines.append(Paragraph(escape(f"or {', '.join(others).lower()}"), _style(6.3, textColor=ink, **center)))
@@ -219,8 +237,10 @@ def _corrections(report: StudyReport, task: GradingTask) -> list[Flowable]:
 
 def _notes(report: StudyReport) -> list[Flowable]:
     text = (
-        "The percentage is the probability of the grade that is shown. “or” names the other grades that it may be: "
-        "the true one is among them nine times in ten. Made by a computer; nobody has verified it."
+        "The percentage is the probability of the grade that is shown. “or” names the other grades that it may be. "
+        f"{report.trained_on.possible_grades} “Place uncertain”: the model found the place with a confidence below "
+        f"{100 * MIN_PLACE_CONFIDENCE:.0f} %, so the grade may be of another place. "
+        "Made by a computer; nobody has verified it."
     )
     caution = f" {report.research_strip}." if report.research_strip else ""
-    return [Paragraph(escape(text + caution), _style(7, textColor=_SOFT))]
+    return [Paragraph(escape(text + caution), _style(7, textColor=_SOFT)), Spacer(1, 2 * mm)]

@@ -8,25 +8,25 @@ Codes are SNOMED CT's and DICOM's where pydicom's dictionary has them, else of t
 
 import base64
 import io
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import highdicom as hd
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 from pydicom.valuerep import DA, TM
 
 import lumbargrade
-from lumbargrade.errors import InputError
+from lumbargrade.registry.contract import MIN_PLACE_CONFIDENCE
 from lumbargrade.serving.study import open_study
 from lumbargrade.task import Condition, GradingTask
 from lumbargrade.web.api import Cell, StudyReport
+from lumbargrade.web.evidence import read_evidence
 
 SCHEME = "99LUMBARGRADE"
 TITLE = "Lumbargrade"
@@ -39,18 +39,12 @@ _LEVELS = {
     "L5/S1": codes.SCT.LevelOfL5S1IntervertebralDisc,
 }
 _GRADES = {"Moderate": codes.SCT.Moderate, "Severe": codes.SCT.Severe}
+_UNCERTAIN_PLACE = (
+    f"Place uncertain: it was found with a confidence below {100 * MIN_PLACE_CONFIDENCE:.0f} %, so the grade may be of "
+    "another place."
+)
 _PROCEDURE = codes.LN.MRIUnspecifiedBodyRegion
 _SIDES = {"left": codes.SCT.Left, "right": codes.SCT.Right}
-_KEPT = (
-    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientName", "PatientID",
-    "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime", "StudyDescription",
-    "ReferringPhysicianName", "FrameOfReferenceUID", "Rows", "Columns", "NumberOfFrames", "SpecificCharacterSet",
-)  # fmt: skip
-_EMPTY = (
-    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
-    "ReferringPhysicianName",
-)  # fmt: skip
-
 _Group = hd.sr.MeasurementsAndQualitativeEvaluations | hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations
 Frames = Mapping[str, tuple[str, int | None]]
 
@@ -72,27 +66,33 @@ def structured_report(
     Raises:
         InputError: The study lacks what a report must refer to.
     """
-    tempfile.tempdir = folder
     grading_task = GradingTask.model_validate_json(task)
     wanted = {sop_uid for sop_uid, _ in places.values()}
-    with open_study(Path(folder) / archive, grading_task) as study:
+    with open_study(Path(folder) / archive, grading_task, unpack_in=Path(folder)) as study:
         headers = [header for headers in study.series.values() for header in headers]
         paths = {header.sop_uid: header.path for header in headers if header.sop_uid in wanted}
         paths = paths or {headers[0].sop_uid: headers[0].path}
-        evidence = {sop_uid: _evidence(path) for sop_uid, path in paths.items()}
-    document = build_report(StudyReport.model_validate_json(report), evidence, places, grading_task)
+        images = {sop_uid: read_evidence(path) for sop_uid, path in paths.items()}
+    evidence = {sop_uid: image.header for sop_uid, image in images.items()}
+    changes = tuple(dict.fromkeys(change for image in images.values() for change in image.changes))
+    document = build_report(StudyReport.model_validate_json(report), evidence, places, grading_task, changes)
     buffer = io.BytesIO()
     document.save_as(buffer, enforce_file_format=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def build_report(
-    report: StudyReport, evidence: Mapping[str, Dataset], places: Frames, task: GradingTask
+    report: StudyReport,
+    evidence: Mapping[str, Dataset],
+    places: Frames,
+    task: GradingTask,
+    changes: Sequence[str] = (),
 ) -> hd.sr.ComprehensiveSR:
     """Builds the document. The same answer, with the same corrections, makes the same document.
 
     Args:
         evidence: Headers of the images that are referred to, by SOPInstanceUID.
+        changes: What is another in them than in the files, in sentences.
     """
     groups = [_group(cell, report, task.condition(cell.condition), task, places, evidence) for cell in report.cells]
     content = hd.sr.MeasurementReport(
@@ -103,7 +103,7 @@ def build_report(
     )
     root = content[0]
     texts = [(codes.DCM.Comment, report.research_strip)] if report.research_strip else []
-    texts += [(codes.DCM.Comment, flag) for flag in report.flags]
+    texts += [(codes.DCM.Comment, text) for text in (*report.trained_on.lines, *report.flags, *changes)]
     texts += [(codes.DCM.Finding, sentence.text) for sentence in report.sentences]
     for place, (name, text) in enumerate(texts, start=len(root.ContentSequence) - 1):  # read before the measurements
         root.ContentSequence.insert(place, _text(name, text))
@@ -126,17 +126,10 @@ def build_report(
     graded = datetime.fromisoformat(report.graded_at)
     document.ContentDate, document.ContentTime = DA(graded.date()), TM(graded.time())
     document.TimezoneOffsetFromUTC = "+0000"
+    texts_in_ascii = (str(element.value).isascii() for element in document.iterall() if element.VR != "SQ")
+    if not all(texts_in_ascii):  # whatever the images' own character set is, UTF-8 has its letters
+        document.SpecificCharacterSet = "ISO_IR 192"
     return document
-
-
-def _evidence(path: Path) -> Dataset:
-    dataset = dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_KEPT))
-    if not dataset.get("StudyInstanceUID") or not dataset.get("SOPInstanceUID"):
-        raise InputError("the study's files have no UIDs, so no PACS could file a report; use the PDF")
-    for keyword in _EMPTY:
-        if keyword not in dataset:
-            setattr(dataset, keyword, "")
-    return dataset
 
 
 def _observer(report: StudyReport) -> hd.sr.ObservationContext:
@@ -192,8 +185,10 @@ def _group(
     else:
         region = _region(cell, evidence[where[0]], where[1])
         group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **shared)
-    if cell.reason:
-        group[0].ContentSequence.append(_text(codes.DCM.Comment, cell.reason))
+    comments = [cell.reason] if cell.reason else []
+    comments += [_UNCERTAIN_PLACE] if cell.place_uncertain else []
+    for comment in comments:
+        group[0].ContentSequence.append(_text(codes.DCM.Comment, comment))
     return group
 
 

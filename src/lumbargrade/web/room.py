@@ -16,11 +16,12 @@ from lumbargrade.serving.server import ask, is_ready
 from lumbargrade.web.answers import build_answer, build_heat, report_of, version_of
 from lumbargrade.web.api import Correction, CorrectionRequest, Heat, ServedVersion, StudyAnswer
 from lumbargrade.web.corrections import Corrections, KeptCorrection
-from lumbargrade.web.decode import check_upload, decode_study
+from lumbargrade.web.decode import UPLOAD, check_upload, decode_study
 from lumbargrade.web.guard import GuardError, Limits, run_guarded, start_guard
 from lumbargrade.web.index import StudyIndex
 from lumbargrade.web.metrics import Metrics
 from lumbargrade.web.problems import Problem, Refusal, problem_of, sentence
+from lumbargrade.web.receive import disk_full
 from lumbargrade.web.report_sr import structured_report
 from lumbargrade.web.settings import WebSettings
 from lumbargrade.web.spool import Spool, Sweeper, remove
@@ -95,7 +96,7 @@ class ReadingRoom:
             if len(self._studies) >= self.settings.max_studies:
                 raise Refusal(503, "The reading room is full.", "Try again later, or delete studies that were read.")
             if self._spool.free_bytes() < 3 * self.settings.max_bytes:
-                raise Refusal(507, "The server's disk is full.", "Tell whoever runs it.")
+                raise disk_full()
             study_id, folder = self._spool.new()
             work = StudyWork(study_id, folder, time.monotonic() + self.settings.keep_seconds)
             self._studies[study_id] = work
@@ -202,7 +203,7 @@ class ReadingRoom:
         with work.turn:
             heat = work.heats.get(key)
             if heat is None and cell is not None and cell.place is not None:
-                record = self._explained(work, index, key)
+                record = self._explained(work, key)
                 if version_of([record], answer.model) != answer.model:
                     raise Refusal(409, "Another version of the model answers now.", "Send the study again.")
                 heat = build_heat(record, cell, cell.place, index)
@@ -241,7 +242,14 @@ class ReadingRoom:
         limits = Limits(_REPORT_SECONDS, self.settings.decode_bytes)
         try:
             told = run_guarded(
-                structured_report, str(work.folder), index.archive, report, places, self._task_json, limits=limits
+                structured_report,
+                str(work.folder),
+                UPLOAD,
+                report,
+                places,
+                self._task_json,
+                limits=limits,
+                doing="making the structured report",
             )
         except LumbargradeError as error:
             problem = problem_of(error)
@@ -274,7 +282,7 @@ class ReadingRoom:
         usual = f"; this usually takes {statistics.median(self._times):.0f} s" if self._times else ""
         work.tell(stage="grading", percent=50, words=f"The model grades {len(self.task.cells)} places{usual}.")
         started = time.monotonic()
-        records = self._ask(work, index)
+        records = self._ask(work)
         self._times.append(time.monotonic() - started)
         self.metrics.grading_seconds.observe(time.monotonic() - started)
         study_hash = self._hash(index.study_uid or str(records[0].get("study_id") or work.id))
@@ -304,17 +312,17 @@ class ReadingRoom:
         self.metrics.decoding_seconds.observe(time.monotonic() - started)
         return StudyIndex.model_validate(told)
 
-    def _explained(self, work: StudyWork, index: StudyIndex, key: CellKey) -> dict[str, Any]:
+    def _explained(self, work: StudyWork, key: CellKey) -> dict[str, Any]:
         column = next(cell.column for cell in self.task.cells if (cell.condition.name, cell.level) == key)
         try:
-            records = self._ask(work, index, explain=column)
+            records = self._ask(work, explain=column)
         except LumbargradeError as error:
             raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do) from error
         return next(record for record in records if (record["condition"], record["level"]) == key)
 
-    def _ask(self, work: StudyWork, index: StudyIndex, explain: str = "") -> list[dict[str, Any]]:
+    def _ask(self, work: StudyWork, explain: str = "") -> list[dict[str, Any]]:
         try:
-            return ask(self.settings.model_url, work.folder / index.archive, explain)
+            return ask(self.settings.model_url, work.folder / UPLOAD, explain)
         except LumbargradeError:
             self.metrics.model_failures.inc()
             raise

@@ -8,7 +8,6 @@ from lumbargrade.web.api import Cell, Sentence
 from lumbargrade.web.index import SeriesIndex
 from lumbargrade.web.problems import sentence
 
-_UNSURE_PLACE = 0.3
 _SIDES = ("left", "right")
 
 CellKey = tuple[str, str]
@@ -21,16 +20,11 @@ def level_sentences(task: GradingTask, cells: Sequence[Cell]) -> tuple[Sentence,
 
 
 def flags(task: GradingTask, cells: Sequence[Cell], notes: Iterable[str], series: Iterable[SeriesIndex]) -> list[str]:
-    """What to know before reading: the model's notes, series that are missing, places that are uncertain, lost slices."""
-    told = [sentence(note) for note in notes]
+    """What to know before reading: places that are uncertain, the model's notes, series that are missing, lost slices."""
+    told = [*_uncertain_places(cells), *map(sentence, notes)]
     if all(cell.grade is None for cell in cells):
         told.insert(0, "Nothing could be graded in this study.")
     told += [sentence(reason) for reason in dict.fromkeys(cell.reason or "" for cell in cells) if "the study" in reason]
-    unsure = [cell for cell in cells if cell.place and (cell.place.confidence or 1.0) < _UNSURE_PLACE]
-    if unsure:
-        where = ", ".join(f"{cell.level} {finding(task.condition(cell.condition))}" for cell in unsure[:3])
-        more = f" and {len(unsure) - 3} more" if len(unsure) > 3 else ""
-        told.append(f"The model is not sure where to look for {where}{more}; check the marked places.")
     for found in series:
         if found.unreadable:
             count = f"{found.unreadable} slice{'s' if found.unreadable > 1 else ''}"
@@ -40,13 +34,22 @@ def flags(task: GradingTask, cells: Sequence[Cell], notes: Iterable[str], series
     return list(dict.fromkeys(told))
 
 
+def _uncertain_places(cells: Sequence[Cell]) -> Iterator[str]:
+    places = sum(cell.place is not None or cell.place_uncertain for cell in cells)
+    uncertain = sum(cell.place_uncertain for cell in cells)
+    if uncertain == 1:
+        yield f"1 of {places} places is uncertain: check the marked place before you use its grade."
+    elif uncertain:
+        yield f"{uncertain} of {places} places are uncertain: check the marked places before you use these grades."
+
+
 def finding(condition: Condition) -> str:
     """A condition in a sentence: ``left neural foraminal narrowing``."""
     return condition.label.lower()
 
 
 def _level(task: GradingTask, level: str, cells: Mapping[CellKey, Cell]) -> str:
-    """The findings, what was not graded, and where the worst grade is not ruled out."""
+    """The findings, what was not graded, where the worst grade cannot be excluded, and where a place is uncertain."""
     here = [(condition, cells[condition.name, level]) for condition in task.conditions]
     graded = [(condition, cell) for condition, cell in here if cell.grade is not None]
     missing = [(condition, cell) for condition, cell in here if cell.grade is None]
@@ -55,15 +58,23 @@ def _level(task: GradingTask, level: str, cells: Mapping[CellKey, Cell]) -> str:
         return f"not graded: {next(iter(reasons))}." if len(reasons) == 1 else "not graded."
     best, worst = task.grades[0], task.grades[-1]
     found = [f"{grade.lower()} {words}" for grade, words in _findings(task, graded)]
-    normal = f"{_grade_words(best)} throughout" if not missing else f"{_grade_words(best)} where graded"
-    text = ", ".join(found) or normal
+    text = ", ".join(found) or f"{best.capitalize()} at every graded site"
     if missing:
         text += f"; not graded: {', '.join(_joined([condition for condition, _ in missing]))}"
     doubtful = [condition for condition, cell in graded if cell.grade != worst and worst in cell.possible_grades]
     if doubtful:
         every = len(doubtful) == len(graded) and len(graded) > 1
-        text += f". {worst} is not ruled out {'anywhere' if every else 'for ' + ', '.join(_joined(doubtful))}"
+        text += f". {worst} cannot be excluded at {'any graded site' if every else _sites(level, doubtful)}"
+    uncertain = [condition for condition, cell in graded if cell.place_uncertain]
+    if uncertain:
+        every = len(uncertain) == len(graded)
+        text += f". {'Every place is uncertain' if every else 'Place uncertain: ' + ', '.join(_joined(uncertain))}"
     return f"{text}."
+
+
+def _sites(level: str, conditions: Sequence[Condition]) -> str:
+    """``L4/L5 for spinal canal stenosis, bilateral subarticular stenosis``."""
+    return f"{level} for {', '.join(_joined(conditions))}"
 
 
 def _findings(task: GradingTask, graded: Sequence[tuple[Condition, Cell]]) -> Iterator[tuple[str, str]]:
@@ -81,7 +92,3 @@ def _joined(conditions: Sequence[Condition]) -> Iterator[str]:
             yield f"bilateral {finding(group[0]).removeprefix(f'{group[0].side} ')}"
         else:
             yield from map(finding, group)
-
-
-def _grade_words(grade: str) -> str:
-    return grade.lower().replace("/", " or ")

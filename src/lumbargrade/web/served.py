@@ -17,7 +17,9 @@ from mlflow.exceptions import MlflowException
 from safetensors import SafetensorError, safe_open
 
 from lumbargrade.errors import InputError
+from lumbargrade.registry.artifacts import ABSENT, fetch_artifact, reading
 from lumbargrade.registry.contract import GRADER, registered_name
+from lumbargrade.registry.trained_on import facts_of_tags, state
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import check_reachable, tracking_uri
 from lumbargrade.web.api import ModelPage
@@ -45,14 +47,16 @@ class RegisteredModel:
 
         Raises:
             InputError: It holds no graders of this version of Lumbargrade.
+            CannotVerifyError: The store, or the folder for temporary files, was in the way.
         """
-        mlflow.set_tracking_uri(tracking_uri())
         try:
-            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=self.uri))
+            folder = fetch_artifact(self.uri)
+            if folder is None:
+                raise ValueError
             file = min((folder / "artifacts").glob(f"**/{GRADER}*"))
             with safe_open(file, framework="numpy") as grader:
                 return GradingTask.model_validate(json.loads(grader.metadata()["config"])["task"])
-        except (MlflowException, OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{self.uri} holds no graders of this version of Lumbargrade; train a model again"
             ) from error
@@ -71,6 +75,7 @@ def find_model(uri: str) -> RegisteredModel:
 
     Raises:
         InputError: There is none, or the store cannot be reached.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
     """
     address = _ADDRESS.fullmatch(uri)
     if address is None:
@@ -78,15 +83,18 @@ def find_model(uri: str) -> RegisteredModel:
     check_reachable(tracking_uri())
     client = MlflowClient(tracking_uri=tracking_uri())
     name, version, alias = address["name"], address["version"], address["alias"]
-    try:
-        if version is None:
-            version = str(client.get_model_version_by_alias(name, alias).version)
-        found = client.get_model_version(name, version)
-    except MlflowException as error:
-        raise InputError(
-            f"model {uri} is not in {tracking_uri()}; check its name, and that MLFLOW_TRACKING_URI is the store that has it"
-        ) from error
-    pages = _pages(found)
+    with reading(uri):
+        try:
+            if version is None:
+                version = str(client.get_model_version_by_alias(name, alias).version)
+            found = client.get_model_version(name, version)
+        except MlflowException as error:
+            if error.error_code not in ABSENT:
+                raise
+            raise InputError(
+                f"model {uri} is not in {tracking_uri()}; check its name, and that MLFLOW_TRACKING_URI is the store that has it"
+            ) from error
+        pages = _pages(found)
     return RegisteredModel(f"models:/{name}/{version}", _page(client, found, alias, set(pages)), pages)
 
 
@@ -101,7 +109,7 @@ def _page(client: MlflowClient, found: ModelVersion, alias: str | None, pages: s
         alias=alias,
         run_id=found.run_id,
         registered_at=made.isoformat(timespec="seconds") if made else None,
-        trained_on=tags.get("dataset.name"),
+        trained_on=state(facts_of_tags(tags)),
         score_on="cross-validation" if "score" in metrics else None,
         score_interval=interval,
         **{

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
 
@@ -76,7 +77,7 @@ class WebSettings(BaseModel):
     spool: Path
     keep_seconds: float = Field(default=3600, gt=0)
     max_bytes: int = Field(default=1 << 30, gt=0)
-    max_files: int = Field(default=5000, gt=0)
+    max_files: int = Field(default=LIMITS.files, gt=0)
     max_studies: int = Field(default=64, gt=0)
     workers: int = Field(default=2, gt=0)
     decode_seconds: float = Field(default=120, gt=0)

@@ -25,6 +25,7 @@ from lumbargrade.registry.gate import judgement
 from lumbargrade.registry.gate.holdout import HoldoutGrades
 from lumbargrade.registry.package import signature
 from lumbargrade.registry.register import Registration, register_best
+from lumbargrade.registry.trained_on import ModelFacts
 from lumbargrade.task import GradingTask, load_task
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, TriedTrial
 from lumbargrade.training.spec import FoldResult
@@ -204,18 +205,24 @@ def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> tuple[Search
 
 @pytest.mark.filterwarnings
 def log_small_model(
-    tracker: Tracker, plan: SearchPlan, outcome: SearchOutcome, example: bytes, tags: dict[str, str]
+    tracker: Tracker,
+    plan: SearchPlan,
+    outcome: SearchOutcome,
+    facts: ModelFacts,
+    example: bytes,
+    tags: dict[str, str],
 ) -> str:
     """Registers a model that MLflow could serve, without networks."""
     Path("model.py").write_text(MODEL)
     weights = Path("grader-00.safetensors")
     shutil.copyfile(outcome.graders[0], weights)
+    Path("facts.json").write_text(facts.model_dump_json())
     mlflow.set_tracking_uri(f"sqlite:///{Path('mlruns').resolve()}/mlflow.db")
     with mlflow.start_run(run_id=outcome.run_id), warnings.catch_warnings(action="ignore"):
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model="model.py",
-            artifacts={"grader-00": str(weights)},
+            artifacts={"grader-00": str(weights), "facts": "facts.json"},
             pip_requirements=["mlflow"],
             signature=signature(plan.task),
         )

@@ -58,6 +58,9 @@ def test_all_of_the_evidence_is_written_and_can_be_checked_elsewhere(project: Pr
     page = (folder / "history.html").read_text()
     assert f"{NAME} version 1" in page and "alias moved" in page and "the slice is missing" in page
     card = (folder / "files/card.html").read_text()
+    assert "it is not recorded whether they are real (dataset tiny)" in card
+    assert card.index("recall of Severe") < card.index("<td>accuracy</td>") < card.index("official score")
+    assert "always answering the commonest grade" in card
     assert "Not for clinical use." in card and "On whom it is worse" in card and "frozen holdout" in card
     sbom = json.loads((folder / "files/sbom.json").read_text())
     assert (sbom["bomFormat"], sbom["metadata"]["component"]["name"]) == ("CycloneDX", NAME)

@@ -6,22 +6,18 @@ import { ConnectionBanner } from './ConnectionBanner.tsx';
 import { Help } from './Help.tsx';
 import { Home } from './Home.tsx';
 import { ModelPage } from './ModelPage.tsx';
+import { Strip } from './Strip.tsx';
 import { StudyPage } from './StudyPage.tsx';
 
-const STRIP = 'Not for clinical use';
+const RESEARCH = 'Not for clinical use';
 
 export function App() {
   const route = useRoute();
   const { session, state, retry } = useSession();
   const [helping, setHelping] = useState(false);
-  const strip = session === null ? STRIP : session.research_strip;
   return (
     <div className="app">
-      {strip !== null && (
-        <div className="strip" role="note">
-          {strip}
-        </div>
-      )}
+      {session === null && <Strip words={RESEARCH} />}
       <ConnectionBanner state={state} retry={retry} />
       {session !== null && (
         <>
@@ -37,7 +33,7 @@ export function App() {
               />
             </div>
           )}
-          {route.model && <ModelPage back={routeHash({ ...route, model: false })} />}
+          {route.model && <ModelPage session={session} back={routeHash({ ...route, model: false })} />}
         </>
       )}
       {session === null && state === 'starting' && <p className="waiting">Asking the reading room…</p>}

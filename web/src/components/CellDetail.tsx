@@ -1,6 +1,7 @@
 import type { Cell, Correction, CorrectionRequest, Problem, Task } from '../api.ts';
 import type { HeatState } from '../heat.ts';
-import { conditionTitle, gradeTitle, levelTitle, orList, percent, severityClass, severityOf } from '../grades.ts';
+import { conditionTitle, gradeTitle, levelTitle, percent, severityClass, severityOf } from '../grades.ts';
+import { surenessOf } from '../sureness.ts';
 import { CorrectionForm, type Draft } from './CorrectionForm.tsx';
 import { GradeMark } from './GradeMark.tsx';
 import { ProblemCard } from './ProblemCard.tsx';
@@ -75,13 +76,22 @@ function Probabilities({ cell, task }: { cell: Cell; task: Task }) {
 }
 
 function Sureness({ cell, task }: { cell: Cell; task: Task }) {
-  const possible = cell.possible_grades.map((grade) => gradeTitle(task, grade));
+  const { lead, possible, rest, caveats } = surenessOf(task, cell);
   return (
-    <p>
-      {possible.length === 1 ? 'Sure: only ' : 'Unsure: '}
-      <strong>{orList(possible)}</strong> is possible.
-      {cell.place?.confidence != null && ` Place found with ${percent(cell.place.confidence)} confidence.`}
-    </p>
+    <div>
+      {caveats.map((caveat) => (
+        <p key={caveat} className="doubtful">
+          {caveat}
+        </p>
+      ))}
+      {possible !== '' && (
+        <p>
+          {lead}
+          <strong>{possible}</strong>
+          {rest}
+        </p>
+      )}
+    </div>
   );
 }
 

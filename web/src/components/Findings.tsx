@@ -20,9 +20,10 @@ export const Findings = memo(function Findings({ study, task, chosen, onChoose }
       <section className="findings" aria-label="Findings in words">
         <Counts study={study} task={task} />
         <Sentences study={study} task={task} chosen={chosen} onChoose={onChoose} />
+        <Reasons study={study} />
       </section>
       <GradeGrid study={study} task={task} chosen={chosen} onChoose={onChoose} />
-      <Reasons study={study} />
+      {study.trained_on?.possible_grades && <p className="legend">{study.trained_on.possible_grades}</p>}
     </>
   );
 });
@@ -46,7 +47,7 @@ function Counts({ study, task }: { study: Study; task: Task }) {
   );
 }
 
-/** Why cells have no grade, each reason once. */
+/** Why sites have no grade, each reason once. */
 function Reasons({ study }: { study: Study }) {
   const counts = new Map<string, number>();
   for (const { grade, reason } of study.cells) {
@@ -54,10 +55,10 @@ function Reasons({ study }: { study: Study }) {
   }
   if (counts.size === 0) return null;
   return (
-    <ul className="reasons" aria-label="Why cells are not graded">
+    <ul className="reasons" aria-label="Sites that are not graded">
       {[...counts].map(([reason, count]) => (
         <li key={reason}>
-          Not graded ({count === 1 ? '1 cell' : `${count} cells`}): {reason}
+          Not graded ({count === 1 ? '1 site' : `${count} sites`}): {reason}
         </li>
       ))}
     </ul>

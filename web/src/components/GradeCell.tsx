@@ -7,6 +7,7 @@ import {
   percent,
   severityClass,
   severityOf,
+  shortTitle,
   type CellKey,
 } from '../grades.ts';
 import { GradeMark } from './GradeMark.tsx';
@@ -27,7 +28,7 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
   return (
     <td
       role="gridcell"
-      className={`cell ${severityClass(severity)}`}
+      className={`cell ${severityClass(severity)} ${cell.place_uncertain ? 'uncertain' : ''}`}
       aria-selected={chosen}
       title={spoken(cell, task)}
       tabIndex={reachable ? 0 : -1}
@@ -47,7 +48,11 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
       {cell.grade !== null && (
         <div className="sure" aria-hidden="true">
           <Possible cell={cell} task={task} />
-          {probability !== undefined && <span>{percent(probability)}</span>}
+          {cell.place_uncertain ? (
+            <b className="doubt">?</b>
+          ) : (
+            probability !== undefined && <span>{percent(probability)}</span>
+          )}
         </div>
       )}
       {cell.correction !== null && (
@@ -72,8 +77,6 @@ function Possible({ cell, task }: { cell: Cell; task: Task }) {
   );
 }
 
-const shortTitle = (title: string): string => title.split('/')[0] ?? title;
-
 function spoken(cell: Cell, task: Task): string {
   const place = `${cell.level} ${conditionTitle(task, cell.condition)}`;
   const reader =
@@ -82,5 +85,6 @@ function spoken(cell: Cell, task: Task): string {
   const probability = cell.probabilities?.[cell.grade];
   const chance = probability === undefined ? '' : `, ${percent(probability)}`;
   const possible = orList(cell.possible_grades.map((grade) => gradeTitle(task, grade)));
-  return `${place}: ${gradeTitle(task, cell.grade)}${chance}${possible ? `; possible: ${possible}` : ''}${reader}`;
+  const doubt = cell.place_uncertain ? '; place uncertain, check the marked place' : '';
+  return `${place}: ${gradeTitle(task, cell.grade)}${chance}${doubt}${possible ? `; possible: ${possible}` : ''}${reader}`;
 }

@@ -30,8 +30,10 @@ export function Help({ onClose }: { onClose: () => void }) {
           <KeyList title="Mouse and touch" rows={GESTURES} />
           <h3>A cell of the grid</h3>
           <p>
-            The bar shows how probable each grade is, the number that of the grade given. Lit letters are the grades that
-            are possible: the true one is meant to be among them nine times in ten. One lit letter: the model is sure.
+            The bar shows the probability of each grade, the number that of the grade given. Letters are the grades that
+            are possible: on images like those that the model was trained on, the true one is among them nine times in
+            ten. A question mark in its place, and a dotted outline: the model is not sure where the site is. Check the marked place;
+            such a grade may belong to another site.
           </p>
         </div>
       </div>

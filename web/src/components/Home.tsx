@@ -3,10 +3,12 @@ import { useEffect, useRef, useState } from 'react';
 import type { Problem, Session } from '../api.ts';
 import { isPassing, problemOf } from '../client.ts';
 import { isForField } from '../keys.ts';
+import { useModel } from '../model.ts';
 import { go, routeHash } from '../route.ts';
 import { checkFiles, sendStudy, type Sending } from '../upload.ts';
 import { DropZone } from './DropZone.tsx';
 import { ProblemCard } from './ProblemCard.tsx';
+import { Strip } from './Strip.tsx';
 import { TopBar } from './TopBar.tsx';
 import { UploadProgress } from './UploadProgress.tsx';
 
@@ -21,6 +23,7 @@ interface Attempt {
 /** Where a study is dropped and sent. What was chosen is kept until it has arrived. */
 export function Home({ session, onHelp }: { session: Session; onHelp: () => void }) {
   const [attempt, setAttempt] = useState<Attempt | null>(null);
+  const { training } = useModel();
   const sending = useRef<Sending | null>(null);
 
   useEffect(() => () => sending.current?.cancel(), []);
@@ -49,6 +52,7 @@ export function Home({ session, onHelp }: { session: Session; onHelp: () => void
   const { model, task } = session;
   return (
     <>
+      <Strip words={session.research_strip} training={training} />
       <TopBar onHelp={onHelp}>
         <span className="spacer" />
         <a href={routeHash({ study: null, model: true })}>

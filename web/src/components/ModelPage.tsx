@@ -1,36 +1,18 @@
-import { useEffect, useState } from 'react';
-
-import type { ModelFacts, Problem } from '../api.ts';
-import { getModel, problemOf } from '../client.ts';
-import { modelRows } from '../modelRows.ts';
+import type { ModelFacts, Session } from '../api.ts';
+import { useModel } from '../model.ts';
+import { modelRows, performanceWords } from '../modelRows.ts';
+import { trainingOf } from '../training.ts';
 import { ProblemCard } from './ProblemCard.tsx';
+import { Strip } from './Strip.tsx';
 import { TopBar } from './TopBar.tsx';
 
 /** Which version serves, how good it was found beside its baselines, and where it comes from. */
-export function ModelPage({ back }: { back: string }) {
-  const [facts, setFacts] = useState<ModelFacts | null>(null);
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [asked, setAsked] = useState(0);
-
-  useEffect(() => {
-    let stopped = false;
-    getModel().then(
-      (found) => {
-        if (stopped) return;
-        setFacts(found);
-        setProblem(null);
-      },
-      (error: unknown) => {
-        if (!stopped) setProblem(problemOf(error));
-      },
-    );
-    return () => {
-      stopped = true;
-    };
-  }, [asked]);
+export function ModelPage({ session, back }: { session: Session; back: string }) {
+  const { facts, problem, retry } = useModel();
 
   return (
     <>
+      <Strip words={session.research_strip} />
       <TopBar>
         <span className="spacer" />
         <a className="button" href={back}>
@@ -41,7 +23,7 @@ export function ModelPage({ back }: { back: string }) {
         <h1>The model</h1>
         {problem !== null && (
           <ProblemCard problem={problem}>
-            <button type="button" onClick={() => setAsked(asked + 1)}>
+            <button type="button" onClick={retry}>
               Try again
             </button>
           </ProblemCard>
@@ -56,13 +38,21 @@ function Facts({ facts }: { facts: ModelFacts }) {
   const rows = modelRows(facts);
   return (
     <>
+      <div className="caveat">
+        <p>
+          <strong>{trainingOf(facts.trained_on).sentence}</strong>
+        </p>
+        {performanceWords(facts).map((words) => (
+          <p key={words}>{words}</p>
+        ))}
+      </div>
       <p className="version">
         <strong>
           {facts.name} {facts.version}
         </strong>
         {facts.alias !== null && <span className="tag">{facts.alias}</span>}
       </p>
-      {rows.length === 0 && <p>Nobody has told how good this version is.</p>}
+      {rows.length === 0 && <p>No performance figures are available.</p>}
       <table className="facts" hidden={rows.length === 0}>
         <thead>
           <tr>
@@ -91,7 +81,7 @@ function Facts({ facts }: { facts: ModelFacts }) {
       </table>
       <dl className="origin">
         <Fact title="Measured on" value={measuredOn(facts)} />
-        <Fact title="Trained on" value={facts.trained_on ?? null} />
+        <Fact title="Trained on" value={trainingSet(facts.trained_on)} />
         <Fact title="Registered" value={facts.registered_at && dateOf(facts.registered_at)} />
         <Fact title="MLflow run" value={facts.run_id} />
       </dl>
@@ -122,6 +112,12 @@ function Fact({ title, value }: { title: string; value: string | null }) {
       <dd>{value}</dd>
     </div>
   );
+}
+
+function trainingSet(trainedOn: ModelFacts['trained_on']): string | null {
+  const { dataset, studies } = trainedOn ?? {};
+  if (dataset == null) return null;
+  return studies == null ? dataset : `${dataset}, ${studies} studies`;
 }
 
 function measuredOn({ score_on, studies, cells }: ModelFacts): string | null {

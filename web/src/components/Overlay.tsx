@@ -69,7 +69,7 @@ function Marks({ series, slice, box, data }: Placed) {
     return (
       <g
         key={`${cell.condition} ${cell.level}`}
-        className={`place ${shade} ${here ? 'here' : 'near'} ${chosen ? 'chosen' : ''}`}
+        className={`place ${shade} ${here ? 'here' : 'near'} ${chosen ? 'chosen' : ''} ${cell.place_uncertain ? 'uncertain' : ''}`}
         onPointerDown={(event) => event.stopPropagation()}
         onClick={() => data.onChoose(cell)}
       >
@@ -77,6 +77,7 @@ function Marks({ series, slice, box, data }: Placed) {
         <circle className="ring" cx={x} cy={y} r={here ? RING : RING / 3} />
         <text x={x + (outward ? -1 : 1) * (RING + 5)} y={y + 4} textAnchor={outward ? 'end' : 'start'}>
           {cell.level}
+          {cell.place_uncertain && ' ?'}
         </text>
       </g>
     );

@@ -1,47 +1,11 @@
 // @vitest-environment jsdom
-import '../test/setup.ts';
+import { cell, detail, server, show, slider } from '../test/reading.tsx';
 
-import { render, screen, within } from '@testing-library/react';
+import { screen } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
-import { useState } from 'react';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 
-import type { Session, Study } from '../api.ts';
-import { STUDY, TASK } from '../test/study.ts';
-import { Reading } from './Reading.tsx';
-
-const SESSION: Session = {
-  csrf_token: 'token',
-  model: STUDY.model,
-  task: TASK,
-  research_strip: null,
-  limits: { max_bytes: 1, max_files: 1 },
-  ready: true,
-};
-
-/** What the server answers to anything but slices. */
-let answer: (path: string, init?: RequestInit) => Response;
-const asked = vi.fn<(path: string, init?: RequestInit) => void>();
-
-function Page() {
-  const [study, setStudy] = useState<Study | null>(STUDY);
-  return study && <Reading study={study} session={SESSION} shown onHelp={() => null} onStudy={setStudy} />;
-}
-
-const cell = (name: RegExp): HTMLElement => screen.getByRole('gridcell', { name });
-const detail = () => within(screen.getByRole('region', { name: 'The chosen cell' }));
-const slider = (name: RegExp): HTMLElement => screen.getByRole('slider', { name });
-
-beforeEach(() => {
-  asked.mockClear();
-  vi.stubGlobal('fetch', (path: string, init?: RequestInit) => {
-    if (path.includes('/slices/')) return Promise.resolve(new Response(new ArrayBuffer(2 * 65 * 65)));
-    asked(path, init);
-    return Promise.resolve(answer(path, init));
-  });
-  render(<Page />);
-});
-afterEach(() => vi.unstubAllGlobals());
+beforeEach(() => show());
 
 describe('the reading view', () => {
   it('opens at the worst finding, all views at its place', () => {
@@ -53,7 +17,7 @@ describe('the reading view', () => {
   it('leads with sentences, flags and reasons', () => {
     expect(screen.getByText('The levels may be named one too high.')).toBeTruthy();
     expect(screen.getByRole('button', { name: /L4\/L5 Severe spinal canal stenosis\./ })).toBeTruthy();
-    expect(screen.getByText(/Not graded \(1 cell\): there is no axial T2 series/)).toBeTruthy();
+    expect(screen.getByText(/Not graded \(1 site\): there is no axial T2 series/)).toBeTruthy();
   });
 
   it('tells a cell without a grade why, and offers no heat map for it', async () => {
@@ -83,8 +47,8 @@ describe('the reading view', () => {
 describe('a heat map', () => {
   it('is asked for by the reader only, and gone at the next cell', async () => {
     const heat = { series_id: 's0', slice: 6, x: 16, y: 40, side_mm: 40, png: 'AAAA', words: 'An explanation of Severe.' };
-    answer = () => Response.json(heat);
-    expect(asked).not.toHaveBeenCalled();
+    server.answer = () => Response.json(heat);
+    expect(server.asked).not.toHaveBeenCalled();
     await userEvent.click(detail().getByRole('button', { name: 'Show the heat map' }));
     expect(await screen.findByText('An explanation of Severe.')).toBeTruthy();
     expect(document.querySelector('.heat-map image')).toBeTruthy();
@@ -93,7 +57,7 @@ describe('a heat map', () => {
   });
 
   it('that cannot be had says so in the server’s words', async () => {
-    answer = () => Response.json({ error: { what: 'The model server does not answer.', do: 'Try again.' } }, { status: 503 });
+    server.answer = () => Response.json({ error: { what: 'The model server does not answer.', do: 'Try again.' } }, { status: 503 });
     await userEvent.click(detail().getByRole('button', { name: 'Show the heat map' }));
     expect((await detail().findByRole('alert')).textContent).toContain('The model server does not answer.');
   });
@@ -101,7 +65,7 @@ describe('a heat map', () => {
 
 describe('a correction', () => {
   it('is sent with the token, and shown beside the model’s grade', async () => {
-    answer = (_, init) => {
+    server.answer = (_, init) => {
       const sent = JSON.parse(init?.body as string) as object;
       return Response.json({ ...sent, model_grade: 'Severe', at: '2026-01-02T03:04:05Z', by: 'reader' });
     };
@@ -111,7 +75,7 @@ describe('a correction', () => {
     const corrected = await screen.findByRole('gridcell', { name: /L4\/L5 Spinal .*Severe, 80 %.*Reader says moderate/ });
     expect(corrected.textContent).toContain('Severe');
     expect(corrected.textContent).toContain('→ Moderate');
-    const [path, init] = asked.mock.calls[0] ?? [];
+    const [path, init] = server.asked.mock.calls[0] ?? [];
     expect(path).toBe('/api/studies/abc/corrections');
     expect(JSON.parse(init?.body as string)).toEqual(
       { condition: 'canal', level: 'L4/L5', grade: 'Moderate', comment: 'motion' },
@@ -120,7 +84,7 @@ describe('a correction', () => {
   });
 
   it('that does not arrive is kept as it was typed, also while another cell is looked at', async () => {
-    answer = () => {
+    server.answer = () => {
       throw new TypeError('no network');
     };
     await userEvent.click(detail().getByRole('radio', { name: 'Not gradable' }));

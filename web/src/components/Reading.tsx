@@ -8,11 +8,13 @@ import { useReading } from '../reading.ts';
 import { readingKeys } from '../readingKeys.ts';
 import { isForField } from '../keys.ts';
 import { go } from '../route.ts';
+import { trainingOf } from '../training.ts';
 import { CellDetail } from './CellDetail.tsx';
 import type { Draft } from './CorrectionForm.tsx';
 import { Findings } from './Findings.tsx';
 import { Flags } from './Flags.tsx';
 import { ProblemCard } from './ProblemCard.tsx';
+import { Strip } from './Strip.tsx';
 import { StudyBar } from './StudyBar.tsx';
 import { ViewArea } from './ViewArea.tsx';
 
@@ -70,8 +72,15 @@ export function Reading({ study, session, shown, onHelp, onStudy }: Props) {
 
   return (
     <>
-      <StudyBar study={study} onHelp={onHelp} onForget={() => void forget()} />
-      {problem !== null && <ProblemCard problem={problem} />}
+      <Strip words={session.research_strip} training={trainingOf(study.trained_on)} />
+      <StudyBar study={study} onHelp={onHelp} onForget={() => void forget()} onProblem={setProblem} />
+      {problem !== null && (
+        <ProblemCard problem={problem}>
+          <button type="button" onClick={() => setProblem(null)}>
+            Close
+          </button>
+        </ProblemCard>
+      )}
       <Flags flags={study.flags} />
       <main className="reading">
         <div className="panel">

@@ -1,15 +1,17 @@
-import type { Study } from '../api.ts';
+import type { Problem, Study } from '../api.ts';
 import { routeHash } from '../route.ts';
+import { Reports } from './Reports.tsx';
 import { TopBar } from './TopBar.tsx';
 
 interface Props {
   study: Study;
   onHelp: () => void;
   onForget: () => void;
+  onProblem: (problem: Problem | null) => void;
 }
 
 /** Whose answer this is, and what can be done with it. */
-export function StudyBar({ study, onHelp, onForget }: Props) {
+export function StudyBar({ study, onHelp, onForget, onProblem }: Props) {
   const { model, report, identifiers } = study;
   const at = new Date(study.graded_at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
   return (
@@ -29,21 +31,7 @@ export function StudyBar({ study, onHelp, onForget }: Props) {
           {model.name} {model.version}
         </a>
       </p>
-      <nav className="reports" aria-label="Report downloads">
-        <span>Report</span>
-        <a className="button" href={report.pdf} download>
-          PDF
-        </a>
-        <a className="button" href={report.sr} download title="DICOM Structured Report">
-          DICOM SR
-        </a>
-        <a className="button" href={report.json} download>
-          JSON
-        </a>
-        <a className="button" href={report.csv} download>
-          CSV
-        </a>
-      </nav>
+      <Reports links={report} onProblem={onProblem} />
       <button type="button" className="quiet" onClick={onForget}>
         Delete study
       </button>

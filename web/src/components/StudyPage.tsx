@@ -1,12 +1,13 @@
 import { useEffect, useState } from 'react';
 
-import type { Session, Study, StudyEvent } from '../api.ts';
+import type { Problem, Session, Study, StudyEvent } from '../api.ts';
 import { forgetStudy } from '../client.ts';
 import { watchStudy } from '../progress.ts';
 import { go } from '../route.ts';
 import { ProblemCard } from './ProblemCard.tsx';
 import { Reading } from './Reading.tsx';
 import { Steps } from './Steps.tsx';
+import { Strip } from './Strip.tsx';
 import { TopBar } from './TopBar.tsx';
 
 interface Props {
@@ -17,12 +18,21 @@ interface Props {
   onHelp: () => void;
 }
 
-/** A study: at work, refused, or read. */
+const DELETED: Problem = {
+  what: 'This study is no longer on the server.',
+  do: 'Studies are deleted by a reader, after a set time, or when the server restarts. To read it, send it again.',
+};
+
+/** A study: at work, refused, deleted, or read. */
 export function StudyPage({ id, session, shown, onHelp }: Props) {
   const [event, setEvent] = useState<StudyEvent | null>(null);
   const [study, setStudy] = useState<Study | null>(null);
+  const [deleted, setDeleted] = useState(false);
 
-  useEffect(() => watchStudy(id, { onEvent: setEvent, onStudy: setStudy }), [id]);
+  useEffect(
+    () => watchStudy(id, { onEvent: setEvent, onStudy: setStudy, onDeleted: () => setDeleted(true) }),
+    [id],
+  );
 
   if (study !== null) {
     return <Reading study={study} session={session} shown={shown} onHelp={onHelp} onStudy={setStudy} />;
@@ -33,9 +43,19 @@ export function StudyPage({ id, session, shown, onHelp }: Props) {
   };
   return (
     <>
+      <Strip words={session.research_strip} />
       <TopBar onHelp={onHelp} />
       <main className="home">
-        {event?.stage === 'failed' ? (
+        {deleted ? (
+          <>
+            <h1>This study has been deleted</h1>
+            <ProblemCard problem={DELETED}>
+              <a className="button primary" href="#/">
+                Send a study
+              </a>
+            </ProblemCard>
+          </>
+        ) : event?.stage === 'failed' ? (
           <>
             <h1>This study could not be graded</h1>
             <ProblemCard problem={event.error ?? { what: event.words, do: 'Send the study again.' }}>
@@ -46,7 +66,7 @@ export function StudyPage({ id, session, shown, onHelp }: Props) {
           </>
         ) : (
           <>
-            <h1>The study is on its way</h1>
+            <h1>Processing the study</h1>
             <Steps current={event?.stage ?? 'received'} percent={event?.percent ?? 0} words={event?.words ?? 'One moment…'}>
               <button type="button" onClick={cancel}>
                 Stop and delete

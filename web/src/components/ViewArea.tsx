@@ -83,9 +83,9 @@ function SlotView({ slot, main, ...props }: Props & { slot: Slot; main: boolean 
       }}
     >
       <header>
-        {offered.length > SLOTS.length ? (
+        {offered.length > 0 ? (
           <select
-            aria-label={`Series shown as ${SLOT_TITLES[slot]}`}
+            aria-label={`Series in the view for ${SLOT_TITLES[slot]}`}
             value={view.run ?? ''}
             onChange={({ target }) => onViews({ type: 'choose', slot, run: target.value })}
           >
@@ -119,7 +119,9 @@ function SlotView({ slot, main, ...props }: Props & { slot: Slot; main: boolean 
         )}
       </header>
       {run === undefined || frame === undefined ? (
-        <p className="empty">This study has no {SLOT_TITLES[slot].replace('Sag', 'sag').replace('Ax', 'ax')} series.</p>
+        <p className="empty">
+          {offered.length > 0 ? 'There is no further series in this study.' : 'This study has no series that can be shown.'}
+        </p>
       ) : (
         <Viewport
           run={run}

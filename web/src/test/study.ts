@@ -72,10 +72,17 @@ export const STUDY: Study = {
   request_id: 'r',
   model: { name: 'lumbargrade-test', version: '2', alias: 'champion', run_id: null },
   graded_at: '2026-01-02T03:04:05+00:00',
+  trained_on: {
+    sentence: 'This model was trained on synthetic spines only (40 studies).',
+    performance: 'It found 3 of 24 Severe cells (recall 12 %).',
+    synthetic: true,
+    dataset: 'phantom',
+    studies: 40,
+  },
   flags: ['The levels may be named one too high.'],
   study_hash: '0123456789abcdef',
   sentences: [
-    { level: 'L4/L5', text: 'L4/L5: severe spinal canal stenosis. Severe is not ruled out anywhere.' },
+    { level: 'L4/L5', text: 'L4/L5: severe spinal canal stenosis. Severe cannot be excluded at any graded site.' },
     { level: 'L5/S1', text: 'L5/S1: moderate spinal canal stenosis; not graded: left subarticular stenosis.' },
   ],
   cells: [

@@ -17,7 +17,7 @@ import pandas as pd
 from filelock import FileLock
 
 from lumbargrade.dataset.intake.labels import Grades, LabelTable, read_label_table, read_sop_points
-from lumbargrade.dataset.intake.merge import merge, new_folder
+from lumbargrade.dataset.intake.merge import merge
 from lumbargrade.dataset.intake.plan import PlannedStudy, plan_intake
 from lumbargrade.dataset.intake.report import AddSummary, Line, Progress, summarise
 from lumbargrade.dataset.intake.source import Source, open_source
@@ -30,8 +30,9 @@ from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
-from lumbargrade.files import recover_folder
+from lumbargrade.files import new_folder, recover_folder
 from lumbargrade.task import GradingTask
+from lumbargrade.tree import read_tree, remove_tree
 
 Told = TypeVar("Told")
 
@@ -99,7 +100,9 @@ def _opened(folder: Path, task: GradingTask, pseudonyms: Pseudonyms) -> Iterator
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         recover_folder(new_folder(folder), folder)
         for left in (new_folder(folder), _scratch(folder)):
-            shutil.rmtree(left, ignore_errors=True)
+            remove_tree(left)
+        if folder.exists() or folder.is_symlink():
+            read_tree(folder)  # what cannot be read would be lost
         dataset = open_dataset(folder, task) if folder.exists() else None
         patients = read_patients(folder)
         if not patients.empty and set(patients["key"]) != {pseudonyms.fingerprint}:

@@ -16,17 +16,14 @@ from lumbargrade.dataset.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.dataset.tables import LABELS
 from lumbargrade.deidentify.profile import HEADER_TAGS, naming_words, refuse_unfit
 from lumbargrade.dicom.errors import UnreadableFile
+from lumbargrade.dicom.identity import read_identity
 from lumbargrade.dicom.parse import parse_header, parsing
 from lumbargrade.errors import InputError
 from lumbargrade.task import GradingTask
+from lumbargrade.tree import walk_tree
 
 MAX_RATIO = 200
 """Times that a zip may grow when it is unpacked."""
-
-_NOBODY = frozenset(
-    {"", "0", "anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "null", "na", "patient"}
-)
-"""What stands for a patient's number where there is none, without its punctuation and leading zeros."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +148,13 @@ def _read_dataset(root: Path, task: GradingTask, progress: Progress) -> Source:
 def _read_loose(root: Path, progress: Progress) -> Source:
     source = Source(root, None, [], [])
     studies: dict[str, SourceStudy] = {}
-    paths = sorted(path for path in root.rglob("*") if path.is_file())
-    for done, path in enumerate(paths):
+    paths: list[Path] = []
+    for entry in walk_tree(root):
+        if entry.problem is not None:
+            source.lines.append(_left_out(source, entry.path, f"it {entry.problem}"))
+        elif not entry.is_folder:
+            paths.append(entry.path)
+    for done, path in enumerate(sorted(paths)):
         progress(done, len(paths))
         header = _header(source, path)
         if header is None:
@@ -209,27 +211,7 @@ def _left_out(source: Source, path: Path, reason: str) -> Line:
 def _note(study: SourceStudy, header: Dataset) -> None:
     study.accession = study.accession or str(header.get("AccessionNumber") or "").strip()
     study.words |= naming_words(header)
-    study.patients.add(_identity(header))
-
-
-def _identity(header: Dataset) -> tuple[str, ...]:
-    """Number of a patient, or name and day of birth; empty if the header does not tell.
-
-    Who issued the number does not count: not every file says so, and two patients taken for one cost less than one patient
-    taken for two, who would be on both sides of the split.
-    """
-    number, name, born = (
-        " ".join(str(header.get(keyword) or "").lower().replace("^", " ").split())
-        for keyword in ("PatientID", "PatientName", "PatientBirthDate")
-    )
-    if _bare(number) not in _NOBODY:
-        return ("number", number)
-    return ("name", name, born) if born and _bare(name) not in _NOBODY else ()
-
-
-def _bare(text: str) -> str:
-    bare = "".join(letter for letter in text if letter.isalnum())
-    return bare.lstrip("0") or bare[:1]
+    study.patients.add(read_identity(header))
 
 
 def _integer(value: object) -> int | None:

@@ -13,6 +13,9 @@ from lumbargrade.task import GradingTask
 
 Row = Mapping[str, object]
 
+TABLES = frozenset(Path(name) for name in (LABELS, SERIES, POINTS, PATIENTS))
+"""What an addition rewrites in a dataset."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -22,6 +25,10 @@ class Rows:
     series: Sequence[Row]
     points: Sequence[Row]
     patients: Sequence[Row]
+
+    def by_table(self) -> dict[str, Sequence[Row]]:
+        """The rows by the name of their table."""
+        return {LABELS: self.labels, SERIES: self.series, POINTS: self.points, PATIENTS: self.patients}
 
 
 def write_tables(root: Path, task: GradingTask, rows: Rows, changed: Mapping[int, Mapping[str, str]]) -> None:
@@ -37,13 +44,19 @@ def write_tables(root: Path, task: GradingTask, rows: Rows, changed: Mapping[int
         _write(root / PATIENTS, COLUMNS, rows.patients)
 
 
+def count_rows(root: Path) -> dict[str, int]:
+    """Number of rows of each table that a folder has, by the table's name."""
+    return {str(name): len(_read(root / name)) for name in TABLES if (root / name).is_file()}
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+
+
 def _write(
     path: Path, columns: list[str], rows: Sequence[Row], changed: Mapping[int, Mapping[str, str]] | None = None
 ) -> None:
-    if path.is_file():
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    else:
-        table = pd.DataFrame(columns=columns, dtype=str)
+    table = _read(path) if path.is_file() else pd.DataFrame(columns=columns, dtype=str)
     for study_id, grades in (changed or {}).items():
         table.loc[table["study_id"] == str(study_id), list(grades)] = list(grades.values())
     new = pd.DataFrame(

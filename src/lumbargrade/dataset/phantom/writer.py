@@ -18,6 +18,7 @@ from pydicom.uid import (
 
 from lumbargrade.dataset.layout import IMAGES
 from lumbargrade.dataset.phantom.study import Image, Series, Study
+from lumbargrade.dicom.synthetic import SYNTHETIC
 from lumbargrade.task import GradingTask
 
 TRANSFER_SYNTAXES = {
@@ -110,7 +111,7 @@ def _describe_patient(dataset: Dataset, study: Study) -> None:
     dataset.PatientBirthDate = ""
     dataset.PatientSex = ""
     dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = "Synthetic: no patient"
+    dataset.DeidentificationMethod = SYNTHETIC
     dataset.StudyInstanceUID = uid(study.study_id)
     dataset.StudyID = str(study.study_id)[-8:]
     dataset.StudyDate = _DAY

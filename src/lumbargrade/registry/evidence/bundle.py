@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import mlflow
 import pandas as pd
 import yaml
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
 from lumbargrade.audit.keys import SigningKey
@@ -20,6 +19,7 @@ from lumbargrade.audit.signature import sign_folder
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256
 from lumbargrade.prepare.pack import SKIPPED
+from lumbargrade.registry.artifacts import fetch_artifact, read_artifact, temporary_folder
 from lumbargrade.registry.contract import MODEL_META, version_uri
 from lumbargrade.registry.evidence.card import card_html
 from lumbargrade.registry.evidence.environment import installed_packages
@@ -94,22 +94,20 @@ def write_evidence(tracker: Tracker, made: Made, key: SigningKey, tell: Callable
 
 @contextmanager
 def fetched_evidence(found: ModelVersion) -> Iterator[Evidence | None]:
-    """Brings a version's evidence here for a while; nothing if it has none.
+    """Brings a version's evidence here for a while; None if a store that could be read does not have it.
+
+    A model that such a store does not have is an empty folder.
 
     Raises:
-        MlflowException: The store cannot be read.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
     """
-    mlflow.set_tracking_uri(tracking_uri())
-    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
-        try:
-            place = mlflow.artifacts.download_artifacts(
-                run_id=found.run_id, artifact_path=_place(str(found.version)), dst_path=name
-            )
-        except (MlflowException, OSError):
+    with temporary_folder() as here:
+        folder = fetch_artifact(f"runs:/{found.run_id}/{_place(str(found.version))}", here)
+        if folder is None:
             yield None
             return
-        model = _fetch_model(found.name, str(found.version), Path(name) / "fetched")
-        folder = Path(place)
+        (here / "fetched").mkdir()
+        model = fetch_artifact(version_uri(found.name, str(found.version)), here / "fetched") or here / "fetched"
         yield Evidence(folder / FOLDER, folder / EVIDENCE_SIGNATURE, model, folder / MODEL_SIGNATURE)
 
 
@@ -119,7 +117,7 @@ def required_evidence(found: ModelVersion) -> Iterator[Evidence]:
 
     Raises:
         InputError: It has none.
-        MlflowException: The store cannot be read.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
     """
     with fetched_evidence(found) as evidence:
         if evidence is None:
@@ -130,12 +128,12 @@ def required_evidence(found: ModelVersion) -> Iterator[Evidence]:
 
 
 def read_evidence(found: ModelVersion, name: str) -> str | None:
-    """A text file of a version's evidence; nothing if it has none. Whether it was altered, `audit verify` tells."""
-    mlflow.set_tracking_uri(tracking_uri())
-    with suppress(MlflowException, OSError):
-        address = f"runs:/{found.run_id}/{_place(str(found.version))}/{FOLDER}/{name}"
-        return str(mlflow.artifacts.load_text(address))
-    return None
+    """A text file of a version's evidence; None if it has none. Whether it was altered, `audit verify` tells.
+
+    Raises:
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    return read_artifact(f"runs:/{found.run_id}/{_place(str(found.version))}/{FOLDER}/{name}")
 
 
 def _fetch_model(name: str, version: str, folder: Path) -> Path:

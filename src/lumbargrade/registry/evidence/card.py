@@ -2,6 +2,7 @@
 
 from lumbargrade.registry.evidence.page import render
 from lumbargrade.registry.evidence.record import Json
+from lumbargrade.registry.trained_on import Performance, facts_of_story, state
 from lumbargrade.task import GradingTask
 from lumbargrade.training.metrics import Evaluation
 
@@ -14,15 +15,20 @@ def card_html(record: Json) -> str:
     build = record["predicate"]["buildDefinition"]
     evaluation = Evaluation.model_validate(story["evaluation"])
     holdout = story["gate"]["candidate"]
+    task = GradingTask.model_validate(build["externalParameters"]["task"])
+    scored = [("cross-validated", evaluation)]
+    if holdout:
+        scored.append(("frozen holdout", Evaluation.model_validate(holdout)))
     return render(
         "card.html.j2",
         story=story,
-        task=GradingTask.model_validate(build["externalParameters"]["task"]),
+        task=task,
         params=build["externalParameters"]["params"],
         dataset=next(part for part in build["resolvedDependencies"] if part["name"].startswith("dataset ")),
-        scored=[("cross-validated", evaluation)]
-        + ([("frozen holdout", Evaluation.model_validate(holdout))] if holdout else []),
+        scored=scored,
         weak=_weak(evaluation),
+        trained_on=state(facts_of_story(story)),
+        worst_found=[Performance.of(told, task) for _, told in scored],
         made=record["predicate"]["runDetails"]["metadata"]["finishedOn"],
     )
 

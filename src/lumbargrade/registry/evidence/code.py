@@ -59,8 +59,9 @@ def source_sha256(package: Path) -> str:
 
 def changed_files(project: Path = Path()) -> list[str]:
     """Returns the files that differ from the commit or are not in it; the data's pointers do not count."""
-    lines = _git(project, "status", "--porcelain", "--untracked-files=all", *_WITHOUT_POINTERS).decode().splitlines()
-    return [line[3:] for line in lines]
+    status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    entries = os.fsdecode(_git(project, *status, *_WITHOUT_POINTERS)).split("\0")
+    return [entry[3:] for entry in entries if entry]
 
 
 def refuse_changes(project: Path = Path()) -> None:

@@ -8,6 +8,7 @@ from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from lumbargrade.audit.log import Entry
 from lumbargrade.registry.evidence.record import Json
+from lumbargrade.registry.trained_on import facts_of_story, state
 
 
 def record_html(record: Json, history: Sequence[Entry]) -> str:
@@ -22,6 +23,7 @@ def record_html(record: Json, history: Sequence[Entry]) -> str:
         "lineage.html.j2",
         record=record,
         story=record["lumbargrade"],
+        trained_on=state(facts_of_story(record["lumbargrade"])),
         run=record["predicate"]["runDetails"],
         machine=build["internalParameters"]["machine"],
         parameters=yaml.safe_dump(build["externalParameters"]["params"], sort_keys=False),

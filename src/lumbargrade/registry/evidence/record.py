@@ -21,8 +21,10 @@ from lumbargrade.registry.contract import MODEL_META
 from lumbargrade.registry.evidence.code import CodeState
 from lumbargrade.registry.evidence.environment import installed_packages, this_machine
 from lumbargrade.registry.gate.decision import GateDecision
+from lumbargrade.registry.trained_on import ModelFacts
 from lumbargrade.training.named_files import named_files
 from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.tree import files_below
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
@@ -41,6 +43,7 @@ class Made:
         name: Registered name.
         judged_against: Version that was champion before; nothing if there was none.
         flow_run_id: Prefect's id; empty outside of a flow.
+        facts: What it was trained on and how well it did, on the holdout too.
         reference: What it answers to held-out studies, as the serving log has answers; empty if nobody asked it.
     """
 
@@ -53,6 +56,7 @@ class Made:
     gate: GateDecision
     judged_against: str | None
     flow_run_id: str
+    facts: ModelFacts
     reference: str = ""
 
     @property
@@ -104,7 +108,7 @@ def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str]
 
 def file_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file of a folder, by its path in it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MODEL_META)
+    files = [path for path in files_below(folder) if path.name != MODEL_META]
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
@@ -132,6 +136,7 @@ def _story(made: Made, left_out: pd.DataFrame) -> Json:
             "training": outcome.training.model_dump(mode="json"),
             "trials": [trial.model_dump(mode="json") for trial in outcome.tried],
         },
+        "facts": made.facts.model_dump(mode="json"),
         "packaged": {"graders": outcome.packaging, "words": outcome.packaged},
         "evaluation": outcome.evaluation.model_dump(mode="json"),
         "gate": made.gate.model_dump(mode="json"),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.training.tracking import Tracker
 
+_NO_RUN = "RESOURCE_DOES_NOT_EXIST"
 _OURS = "lumbargrade."
 
 
@@ -32,12 +33,18 @@ def read_runs(tracker: Tracker, run_ids: Iterable[str]) -> dict[str, RunFacts]:
 
 
 def run_problems(tracker: Tracker, known: dict[str, RunFacts]) -> Iterator[str]:
-    """Names each row that is not as it was, a sentence each."""
+    """Names each row that is not as it was, a sentence each.
+
+    Raises:
+        MlflowException: The store cannot be read.
+    """
     for run_id, then in known.items():
         where = f"MLflow run {run_id}"
         try:
             run = tracker.client.get_run(run_id)
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code != _NO_RUN:
+                raise  # the store could not be read, which says nothing of the run
             yield f"{where} is gone"
             continue
         now = _facts(tracker, run)

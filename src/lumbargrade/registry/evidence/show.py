@@ -11,6 +11,7 @@ from lumbargrade.registry.evidence.bundle import required_evidence
 from lumbargrade.registry.evidence.page import record_html
 from lumbargrade.registry.evidence.record import Json
 from lumbargrade.registry.models import champion_uri
+from lumbargrade.registry.trained_on import facts_of_story, state
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
 from lumbargrade.training.tracking import Tracker
@@ -66,6 +67,7 @@ def summarise_record(record: Json, history: list[Entry]) -> list[tuple[str, str]
     lines = [
         ("version", f"{story['model']} {story['version']}, made {predicate['runDetails']['metadata']['finishedOn']}"),
         ("data", f"{dataset['name']}, {dataset['annotations']['files']:,} files, {dataset['digest']['md5']}"),
+        *[("trained on", line) for line in state(facts_of_story(story)).lines],
         ("left out", f"{lost:,} crops (left_out.csv)" if lost else "nothing"),
         ("code", f"commit {code['digest']['gitCommit']}{' and code.patch' if code['annotations']['dirty'] else ''}"),
         ("search", f"{search['name']}: trial {search['bestTrial']} of {len(search['trials'])}"),

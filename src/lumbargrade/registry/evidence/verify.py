@@ -1,26 +1,28 @@
 """Checks that nothing was altered since it was signed: the log, the alias, the models, MLflow's rows, the data.
 
+There are three outcomes: verified, altered, not checked. Altered is only what was read and has another hash or signature, or
+is absent from a store that could be read. A full disk, a store that does not answer or a permission leaves it unchecked.
+
 Nothing is believed here that is not signed: the key signs the log, the log holds the hashes of each version's evidence,
 and the evidence those of everything else. Who holds the private key can sign anew; keep the key's fingerprint elsewhere.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import mlflow
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.keys import PublicKey, open_public_key
 from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.audit.signature import signature_problem
 from lumbargrade.dataset.integrity import object_problems, workspace_problems
-from lumbargrade.errors import InputError
+from lumbargrade.errors import CannotVerifyError, InputError, LumbargradeError
 from lumbargrade.files import file_sha256
 from lumbargrade.registry.approval import APPROVED, approval_tags
+from lumbargrade.registry.artifacts import read_artifact, reading
 from lumbargrade.registry.champion import FOUND_MOVED, logged_moves, version_words
 from lumbargrade.registry.contract import MODEL_META, registered_name, version_uri
 from lumbargrade.registry.evidence.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
@@ -59,6 +61,7 @@ class Verification(BaseModel):
         entries: Of the audit log.
         versions: That were checked.
         cut_off: Versions whose registration was cut off; they have no evidence, and were never champion.
+        unchecked: What could not be checked, and why.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,6 +71,24 @@ class Verification(BaseModel):
     versions: tuple[str, ...]
     cut_off: tuple[str, ...]
     problems: tuple[Problem, ...]
+    unchecked: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What does not agree, and what could not be checked."""
+
+    problems: list[Problem] = field(default_factory=list)
+    unchecked: list[Problem] = field(default_factory=list)
+
+    def take(self, part: str, told: Iterable[str]) -> None:
+        """Takes the problems of a part, until what was in the way of the check, if anything was."""
+        try:
+            with reading("what is compared"):
+                for problem in told:  # one by one: what was found before something was in the way stays found
+                    self.problems.append(Problem(part=part, problem=problem))
+        except LumbargradeError as error:
+            self.unchecked.append(Problem(part=part, problem=str(error)))
 
 
 @dataclass(frozen=True)
@@ -115,25 +136,23 @@ def verify(
                 f"{registered_name(task)} has no version {version}; registered: {', '.join(names) or 'none'}"
             )
         names = [version]
-    fingerprint, problems = _log_problems(log, key_sha256)
-    problems += [Problem(part="champion", problem=problem) for problem in _champion_problems(registry)]
-    objects: dict[str, str] = {}
+    found, objects = _Found(), dict[str, str]()
+    found.take(LOG_PART, _log_problems(log, key_sha256))
+    found.take("champion", _champion_problems(registry))
     cut_off = logged - logged_versions(log, task, SIGNED) - {move.to_version for move in logged_moves(log, task)}
     for name in names:
-        if name in cut_off:
-            continue
-        told = _problems_of_version(registry, name, objects)
-        problems += [Problem(part=f"version {name}", problem=problem) for problem in told]
+        if name not in cut_off:
+            found.take(f"version {name}", _problems_of_version(registry, name, objects))
     for md5, what in objects.items():
-        problems += [Problem(part="data", problem=problem) for problem in object_problems(md5, what, watch(what))]
-    here = workspace_problems(watch("files of the project"))
-    problems += [Problem(part="data", problem=problem) for problem in here]
+        found.take("data", object_problems(md5, what, watch(what)))
+    found.take("data", workspace_problems(watch("files of the project")))
     return Verification(
-        key_sha256=fingerprint,
+        key_sha256=_fingerprint(log),
         entries=len(log.entries()),
         versions=tuple(name for name in names if name not in cut_off),
         cut_off=tuple(name for name in names if name in cut_off),
-        problems=tuple(problems),
+        problems=tuple(found.problems),
+        unchecked=tuple(found.unchecked),
     )
 
 
@@ -144,41 +163,64 @@ def version_problems(
 
     Args:
         as_champion: Whether it is used because it is champion; then the alias is checked too.
+
+    Raises:
+        CannotVerifyError: Nothing is known to be wrong, and something could not be checked.
     """
-    registry = _open(tracker, task, log)
-    problems = _log_problems(log, None)[1]
+    registry, found = _open(tracker, task, log), _Found()
+    found.take(LOG_PART, _log_problems(log, None))
     if as_champion:
-        problems += [Problem(part="champion", problem=problem) for problem in _champion_problems(registry)]
-    told = _problems_of_version(registry, version, None)
-    return problems + [Problem(part=f"version {version}", problem=problem) for problem in told]
+        found.take("champion", _champion_problems(registry))
+    found.take(f"version {version}", _problems_of_version(registry, version, None))
+    if found.unchecked and not found.problems:
+        raise CannotVerifyError(found.unchecked[0].problem)
+    return found.problems
 
 
 def _open(tracker: Tracker, task: GradingTask, log: AuditLog) -> _Registry:
-    return _Registry(tracker, task, log, {str(each.version): each for each in all_versions(tracker, task)})
+    """Opens what is compared.
+
+    Raises:
+        CannotVerifyError: The store's versions or the log cannot be read.
+    """
+    with reading("what is compared"):
+        versions = {str(each.version): each for each in all_versions(tracker, task)}
+        if log.is_absent():
+            raise CannotVerifyError(
+                f"there is no audit log {log.path} here; run in the folder of the project that registered the versions, or "
+                f"put its folder {log.path.parent} back from a copy"
+            )
+        log.entries()
+    return _Registry(tracker, task, log, versions)
 
 
-def _log_problems(log: AuditLog, wanted: str | None) -> tuple[str, list[Problem]]:
+def _fingerprint(log: AuditLog) -> str:
+    with suppress(InputError, OSError):
+        return open_public_key(log.keys).sha256
+    return ""
+
+
+def _log_problems(log: AuditLog, wanted: str | None) -> Iterator[str]:
     try:
         key = open_public_key(log.keys)
-        problems = log.problems()
+        yield from log.problems()
     except InputError as error:
-        return "", [Problem(part=LOG_PART, problem=str(error))]
+        yield str(error)
+        return
     if wanted is not None and wanted != key.sha256:
-        problems.append(f"{key.path} has the fingerprint {key.sha256}, not {wanted}")
-    return key.sha256, [Problem(part=LOG_PART, problem=problem) for problem in problems]
+        yield f"{key.path} has the fingerprint {key.sha256}, not {wanted}"
 
 
-def _champion_problems(registry: _Registry) -> list[str]:
+def _champion_problems(registry: _Registry) -> Iterator[str]:
     moves = logged_moves(registry.log, registry.task)
     left, now = moves[-1].to_version if moves else None, champion_version(registry.tracker, registry.task)
     if now != left:
-        return [f"the alias is at {version_words(now)}; the log left it at {version_words(left)}"]
-    if moves and moves[-1].kind == FOUND_MOVED:
-        return [
+        yield f"the alias is at {version_words(now)}; the log left it at {version_words(left)}"
+    elif moves and moves[-1].kind == FOUND_MOVED:
+        yield (
             f"the alias was moved to {version_words(now)} by something that did not log it (found at {moves[-1].time}); "
             "approve that version or roll back"
-        ]
-    return []
+        )
 
 
 def _problems_of_version(registry: _Registry, version: str, objects: dict[str, str] | None) -> Iterator[str]:
@@ -254,9 +296,7 @@ def _gate_problems(tracker: Tracker, found: ModelVersion) -> Iterator[str]:
     if wanted is None:
         return
     path = f"{found.tags['gate.artifacts']}/gate.json"
-    text = ""
-    with suppress(MlflowException, OSError):
-        text = mlflow.artifacts.load_text(f"runs:/{found.run_id}/{path}")
+    text = read_artifact(f"runs:/{found.run_id}/{path}") or ""
     if hashlib.sha256(text.encode()).hexdigest() != wanted:
         yield f"{path} of run {found.run_id} was altered or is gone"
 

@@ -15,6 +15,7 @@ from lumbargrade.registry.gate.decision import PROMOTE, GateDecision, decide
 from lumbargrade.registry.gate.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
 from lumbargrade.registry.gate.report import gate_figure
 from lumbargrade.registry.models import LoadedModel, UnreadableModelError, load_model
+from lumbargrade.registry.trained_on import HOLDOUT_TAG, Performance
 from lumbargrade.registry.versions import get_version
 from lumbargrade.task import GradingTask
 from lumbargrade.training.plan import SearchPlan
@@ -146,6 +147,7 @@ def _tags(champion: Champion, version: str, judged_against: str | None, decision
         tags |= {
             "holdout.score": str(decision.candidate.score),
             "holdout.accuracy": str(decision.candidate.accuracy),
+            HOLDOUT_TAG: Performance.of(decision.candidate, champion.task).model_dump_json(),
         }
     if decision.on_labelled is not None:
         tags["holdout.score_labelled_points"] = str(decision.on_labelled.score)

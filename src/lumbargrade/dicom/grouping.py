@@ -1,0 +1,113 @@
+"""Which images of a study are one series. SeriesInstanceUID decides; names of files and folders never do.
+
+Some anonymisers give each slice a SeriesInstanceUID of its own, or one to all series: then the other tags decide.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.joining import contrast_of, description_of, find_torn, join_loose, number_of, times_of
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesGroup:
+    """The images of one series.
+
+    Attributes:
+        uid: SeriesInstanceUID, or the first of several that were put together; empty if there is none.
+        torn: Whether it is one slice of a series of which it cannot be said what else belongs to it.
+    """
+
+    uid: str
+    slices: tuple[SliceHeader, ...]
+    torn: bool = False
+
+
+def group_series(headers: Iterable[SliceHeader]) -> list[SeriesGroup]:
+    """Groups the images of one study into series; each image is there once.
+
+    Images of one SeriesInstanceUID, and those that have none, are told apart by SeriesNumber, SeriesDescription and
+    weighting, and by their times where they have neither number nor description. Series of one slice are put together
+    where number, description, weighting, times, frame of reference, shape and spacing are the same, if a SeriesNumber
+    says so and no slice is there twice, or else if they are parallel and lie regularly; so are images without a
+    SeriesInstanceUID and the series that they fit.
+    """
+    by_uid: dict[str, list[SliceHeader]] = defaultdict(list)
+    for header in _drop_copies(headers):
+        by_uid[header.series_uid].append(header)
+    parts = [part for slices in by_uid.values() for part in _split_series(slices)]
+    whole, loose = join_loose(parts)
+    torn = {id(part) for part in find_torn(whole, loose)}
+    groups = [
+        SeriesGroup(_first_uid(part), tuple(sorted(part, key=_by_number)), id(part) in torn)
+        for part in (*whole, *loose)
+    ]
+    return sorted(groups, key=lambda group: _by_series(group.slices[0]))
+
+
+def name_series(slices: Sequence[SliceHeader]) -> str:
+    """Names a series by its number and by what it shows; descriptions may name somebody."""
+    first = slices[len(slices) // 2]
+    plane = ("sagittal", "coronal", "axial")[int(np.abs(first.plane.normal).argmax())] if first.plane_known else ""
+    shown = " ".join(part for part in (plane, first.contrast if first.contrast != "other" else "") if part)
+    if first.series_number is None:
+        return f"the {shown} series" if shown else "a series"
+    return f"series {first.series_number}{f' ({shown})' if shown else ''}"
+
+
+def _drop_copies(headers: Iterable[SliceHeader]) -> list[SliceHeader]:
+    """Leaves one file of each SOP instance: the largest, as a copy may have been cut."""
+    copies: dict[Hashable, list[SliceHeader]] = defaultdict(list)
+    for header in headers:
+        plane = header.plane
+        where = np.concatenate([plane.position, plane.row_direction, plane.column_direction])
+        key = (header.sop_uid, header.frame, header.series_uid, header.instance_number, plane.shape, where.tobytes())
+        copies[key if header.sop_uid else id(header)].append(header)
+    return [same[0] if len(same) == 1 else min(same, key=_by_worth) for same in copies.values()]
+
+
+def _by_worth(header: SliceHeader) -> tuple[float, bool, str]:
+    numbered = header.path.stem.isdecimal() and header.path.parent.name.isdecimal()
+    return -header.path.stat().st_size, not numbered, str(header.path)
+
+
+def _split_series(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
+    """Tells series apart that have one SeriesInstanceUID, or none."""
+    parts = [headers]
+    for told in (number_of, description_of, contrast_of):
+        parts = [piece for part in parts for piece in _split_by(part, told)]
+    if any(number_of(header) is not None or description_of(header) is not None for header in headers):
+        return parts
+    return [piece for part in parts for piece in _split_by(part, times_of)]
+
+
+def _split_by(headers: list[SliceHeader], told: Callable[[SliceHeader], object]) -> list[list[SliceHeader]]:
+    """Splits by what a tag says; images that lack it stay with the others if those agree.
+
+    What differs with nearly each slice tells no series apart.
+    """
+    pieces: dict[object, list[SliceHeader]] = defaultdict(list)
+    for header in headers:
+        pieces[told(header)].append(header)
+    known = [value for value in pieces if value is not None]
+    if len(known) <= 1 or (len(known) > 2 and 2 * len(known) > len(headers)):
+        return [headers]
+    return list(pieces.values())
+
+
+def _first_uid(part: Sequence[SliceHeader]) -> str:
+    return min((header.series_uid for header in part if header.series_uid), default="")
+
+
+def _by_number(header: SliceHeader) -> tuple[float, str, int]:
+    number = header.instance_number
+    return np.inf if number is None else number, header.sop_uid, header.frame or 0
+
+
+def _by_series(header: SliceHeader) -> tuple[float, str, float, str, int]:
+    number = header.series_number
+    return np.inf if number is None else number, header.series_uid, *_by_number(header)

@@ -1,0 +1,49 @@
+"""Finds out what a search's model was trained on and how well it did, where dataset and search are known."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lumbargrade.dataset.patients import read_patients
+from lumbargrade.dataset.synthetic import count_origins
+from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
+from lumbargrade.prepare.split import HOLDOUT
+from lumbargrade.registry.trained_on import ModelFacts, Performance, Pretraining, TrainedOn
+from lumbargrade.training.plan import SearchOutcome, SearchPlan
+
+
+def describe_model(plan: SearchPlan, outcome: SearchOutcome, dataset: Path) -> ModelFacts:
+    """Describes the best trial's model.
+
+    Args:
+        dataset: Folder of the dataset that the plan was made of.
+    """
+    folds = pd.read_csv(plan.split)
+    studies = [int(study) for study in folds.loc[folds["fold"] != HOLDOUT, "study_id"]]
+    origins = count_origins(dataset, studies)
+    return ModelFacts(
+        trained_on=TrainedOn(
+            datasets=(plan.data["name"],),
+            task=plan.task.name,
+            studies=len(studies),
+            synthetic_studies=origins.synthetic,
+            unknown_studies=origins.unknown,
+            patients=_count_patients(dataset, studies),
+            pretraining=_pretraining(outcome.training.weights),
+        ),
+        cross_validation=Performance.of(outcome.evaluation, plan.task),
+        coverage=plan.params.calibration.coverage,
+    )
+
+
+def _count_patients(dataset: Path, studies: list[int]) -> int | None:
+    """How many patients the studies are of; None if it is not known of each study."""
+    table = read_patients(dataset)
+    known = table[table["study_id"].isin(studies) & (table["patient_id"] != "")]
+    return int(known["patient_id"].nunique()) if len(known) == len(studies) else None
+
+
+def _pretraining(weights: str) -> Pretraining:
+    if weights in ("none", "imagenet"):
+        return "none" if weights == "none" else "imagenet"
+    return "synthetic" if read_metadata(Path(weights)).get(PRETRAINED_ON) == "synthetic" else "unknown"

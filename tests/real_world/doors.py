@@ -1,0 +1,261 @@
+"""The ways into the product. Each takes an export and answers a record a cell, or refuses it in words."""
+
+import base64
+import io
+import json
+import logging
+import queue
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import highdicom as hd
+import pandas as pd
+import pydicom
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import ComprehensiveSRStorage
+from typer.testing import CliRunner
+from urllib3.filepost import encode_multipart_formdata
+
+from lumbargrade import cli
+from lumbargrade.dicom.limits import LIMITS
+from lumbargrade.registry.models import LoadedModel
+from lumbargrade.registry.trained_on import state
+from lumbargrade.serving import batch
+from lumbargrade.task import GradingTask
+from lumbargrade.web.app import create_app
+from lumbargrade.web.dimse import DimseNode, DimseSettings, Node, dicom_node
+from lumbargrade.web.settings import WebSettings
+
+from .exports import Export
+
+if TYPE_CHECKING:
+    from lumbargrade.serving.model import GradingModel
+
+Record = dict[str, Any]
+QUICK_DOORS = ("command line", "batch", "invocations")
+SLOW_DOORS = ("page", "C-STORE")
+
+
+class RefusalError(Exception):
+    """The whole study is refused, with this reason."""
+
+
+class Door(Protocol):
+    """A way into the product."""
+
+    def grade(self, export: Export, folder: Path) -> list[Record]:
+        """Returns a record a cell.
+
+        Args:
+            folder: An empty one.
+
+        Raises:
+            RefusalError: The study as a whole is not graded.
+        """
+        ...
+
+
+def served_model(model: LoadedModel) -> "GradingModel":
+    """The pyfunc as MLflow's server has it once it is loaded."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # MLflow warns of type hints of its own
+        from lumbargrade.serving.model import GradingModel
+
+    served = GradingModel()
+    served.model, served.name, served.log, served.abstain_above = model, "lumbargrade-rsna2024/1", None, 0
+    served.statement = state(model.facts).model_dump_json()
+    served.turn, served.seconds = threading.Semaphore(1), LIMITS.seconds
+    return served
+
+
+def _ask(served: "GradingModel", zipped: bytes) -> list[Record]:
+    answer = served.predict(None, pd.DataFrame({"study": [zipped]}))  # type: ignore[arg-type]
+    records: list[Record] = json.loads(answer.to_json(orient="records"))
+    return records
+
+
+class Invocations:
+    """The model server's ``/invocations``."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self.served = served_model(model)
+
+    def grade(self, export: Export, folder: Path) -> list[Record]:
+        """Sends a zip; a study that is refused has the same reason in every cell."""
+        records = _ask(self.served, export.zipped())
+        reasons = {record["reason"] for record in records}
+        if len(reasons) == 1 and None not in reasons and records[0]["study_id"] is None:
+            raise RefusalError(reasons.pop())
+        return records
+
+
+class CommandLine:
+    """``lumbargrade grade`` of a folder."""
+
+    def grade(self, export: Export, folder: Path) -> list[Record]:
+        """Runs the command in this process, on the model that stands in."""
+        export.write(folder)
+        result = CliRunner().invoke(cli.app, ["grade", str(folder), "--model", "models:/stands-in/1", "--json"])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise RefusalError(str(result.exception))
+        records: list[Record] = json.loads(result.stdout)
+        return records
+
+
+class Batch:
+    """``lumbargrade grade FOLDER --out``: what each of its processes does."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        batch._worker = batch._Worker(model, 0)
+
+    def grade(self, export: Export, folder: Path) -> list[Record]:
+        """Grades a zip as a batch's process does."""
+        path = folder / "study.zip"
+        path.write_bytes(export.zipped())
+        outcome = batch._outcome(lambda: batch._grade(path), 60)
+        if isinstance(outcome, str):
+            raise RefusalError(outcome)
+        return outcome
+
+
+class Page:
+    """The reading page's HTTP interface, with a model server beside it."""
+
+    def __init__(self, app: Any) -> None:
+        self.client = app.test_client()
+        self.room = app.extensions["reading_room"]
+        self.csrf = {"X-CSRF-Token": self.client.get("/api/session").json["csrf_token"]}
+
+    def grade(self, export: Export, folder: Path) -> list[Record]:
+        """Uploads a zip, and waits."""
+        body, kind = encode_multipart_formdata([("file", ("study.zip", export.zipped()))])
+        sent = self.client.post("/api/studies", data=body, content_type=kind, headers=self.csrf)
+        if sent.status_code != 202:
+            raise RefusalError(sent.json["error"]["what"])
+        self.room.get(sent.json["id"]).wait(300)
+        study: Record = self.client.get(f"/api/studies/{sent.json['id']}").json
+        self.client.delete(f"/api/studies/{sent.json['id']}", headers=self.csrf)
+        if "cells" not in study:
+            raise RefusalError(study["error"]["what"])
+        words = " ".join(str(flag) for flag in study["flags"])
+        return [{**cell, "notes": words} for cell in study["cells"]]
+
+
+class Pacs(logging.Handler):
+    """A PACS that sends a study by C-STORE and takes the report; what the node logs in place of one is a refusal."""
+
+    def __init__(self, task: GradingTask) -> None:
+        super().__init__()
+        self.task = task
+        self.node: DimseNode
+        self.heard: queue.Queue[pydicom.Dataset | str] = queue.Queue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes a line of the node's log."""
+        self.heard.put(record.getMessage())
+
+    def take(self, event: Any) -> int:
+        """Takes a report."""
+        self.heard.put(event.dataset)
+        return 0
+
+    def grade(self, export: Export, folder: Path) -> list[Record]:
+        """Sends the files one by one, and waits for the report."""
+        datasets = [pydicom.dcmread(io.BytesIO(image.content())) for image in export.images]
+        entity = AE(ae_title="SCANNER")
+        for kind, syntax in {(d.SOPClassUID, d.file_meta.TransferSyntaxUID) for d in datasets}:
+            entity.add_requested_context(kind, syntax)
+        association = entity.associate("127.0.0.1", self.node.port, ae_title="LUMBARGRADE")
+        assert association.is_established
+        for dataset in datasets:
+            association.send_c_store(dataset)
+        association.release()
+        while not isinstance(heard := self.heard.get(timeout=300), str):
+            if heard.StudyInstanceUID == export.study_uid:
+                return self._records(hd.sr.ComprehensiveSR.from_dataset(heard))
+        raise RefusalError(heard)
+
+    def _records(self, report: hd.sr.ComprehensiveSR) -> list[Record]:
+        content = report.content
+        notes = " ".join(str(item.value) for item in content[0].ContentSequence if item.value_type.name == "TEXT")
+        groups = [*content.get_planar_roi_measurement_groups(), *content.get_image_measurement_groups()]
+        labels = {f"{c.condition.label} {c.level}": (c.condition.name, c.level) for c in self.task.cells}
+        records = []
+        for group in groups:
+            condition, level = labels[group.tracking_identifier]
+            grade = group.get_qualitative_evaluations()[0].value.meaning
+            reasons = [str(item.value) for item in group[0].ContentSequence if item.value_type.name == "TEXT"]
+            graded = None if grade == "Not graded" else grade
+            reason = None if graded else " ".join(reasons)
+            records.append({"condition": condition, "level": level, "grade": graded, "reason": reason, "notes": notes})
+        return records
+
+
+@contextmanager
+def pacs(app: Any, task: GradingTask) -> Iterator[Pacs]:
+    """A PACS beside the page's DICOM node."""
+    peer = Pacs(task)
+    entity = AE(ae_title="PACS")
+    entity.add_supported_context(ComprehensiveSRStorage)
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, peer.take)])
+    log = logging.getLogger("lumbargrade.web.dimse")
+    log.addHandler(peer)
+    to = Node(title="PACS", host="127.0.0.1", port=server.socket.getsockname()[1])
+    try:
+        with dicom_node(app.extensions["reading_room"], DimseSettings(port=0, report_to=to, quiet_seconds=1)) as node:
+            peer.node = node
+            yield peer
+    finally:
+        log.removeHandler(peer)
+        server.shutdown()
+
+
+@contextmanager
+def model_server(model: LoadedModel) -> Iterator[str]:
+    """Serves the pyfunc over HTTP as MLflow does; yields the address."""
+    served = served_model(model)
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self._send(b"\n")
+
+        def do_POST(self) -> None:
+            question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            zipped = base64.b64decode(question["dataframe_split"]["data"][0][0])
+            self._send(json.dumps({"predictions": _ask(served, zipped)}).encode())
+
+        def _send(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def page(model: LoadedModel, task: GradingTask, folder: Path) -> Iterator[Any]:
+    """The reading page's application on the model that stands in."""
+    from lumbargrade.web.api import ModelPage
+
+    with model_server(model) as url:
+        settings = WebSettings(task=task, model_url=url, data=folder / "data", spool=folder / "spool")
+        app = create_app(settings, ModelPage(name="lumbargrade-rsna2024", version="1", alias="champion", run_id="r1"))
+        try:
+            yield app
+        finally:
+            app.extensions["reading_room"].close()

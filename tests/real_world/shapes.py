@@ -1,0 +1,337 @@
+"""Shapes of studies that real exports have, one a kind of fault, each with what is right.
+
+A new shape is a function that changes an :class:`Export`, and a row in :data:`SHAPES`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydicom.uid import generate_uid
+
+from .exports import Export, Image, copy_tags
+
+T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"
+FORAMINA = ("left_neural_foraminal_narrowing", "right_neural_foraminal_narrowing")
+CANAL = ("spinal_canal_stenosis",)
+RECESSES = ("left_subarticular_stenosis", "right_subarticular_stenosis")
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A kind of fault, and the right answer.
+
+    Attributes:
+        apply: Changes the export.
+        refused: Words of which one must be in the reason of the whole study's refusal; empty if it must be graded.
+        apart: Whether a PACS node grades it all the same, as each study that comes by C-STORE is one of its own.
+        lost: Conditions that must not be graded at any level.
+        may_lose: Conditions that may be refused at some levels, with a reason.
+        notes: Words of which one must be in the notes, or in each lost cell's reason.
+        same: Whether what is graded must be graded as it is without the fault.
+        loose: Whether the files can be sent by C-STORE and reported on: they are DICOM, each SOP instance is there once, and
+            no UID is missing.
+    """
+
+    name: str
+    apply: Callable[[Export, Rng], object]
+    refused: tuple[str, ...] = ()
+    apart: bool = False
+    lost: tuple[str, ...] = ()
+    may_lose: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    same: bool = True
+    loose: bool = True
+
+
+def _uid(*parts: object) -> str:
+    return str(generate_uid(entropy_srcs=[str(part) for part in parts]))
+
+
+# --- several studies, several patients
+
+
+def _second_study(export: Export, rng: Rng) -> None:
+    """Another exam of the same patient, a month later, with flat names."""
+    study = _uid(export.study_id, "later")
+    for number, image in enumerate(list(export.images)):
+        tags = copy_tags(image.tags, StudyInstanceUID=study, SOPInstanceUID=_uid(study, number))
+        tags.SeriesInstanceUID = _uid(study, image.tags.SeriesInstanceUID)
+        tags.FrameOfReferenceUID = _uid(study, "frame")
+        export.images.append(Image(image.kind, f"B{number:04}", tags))
+    for number, image in enumerate(export.images):
+        image.name = f"I{number:04}"
+
+
+def _late_slice(export: Export, rng: Rng) -> None:
+    """One slice of another study slipped in."""
+    image = export.of(T2)[int(rng.integers(3))]
+    tags = copy_tags(image.tags, StudyInstanceUID=_uid("stray"), SOPInstanceUID=_uid("stray", 1))
+    export.images.append(Image(T2, "0/stray.dcm", tags))
+
+
+def _two_patients(export: Export, rng: Rng) -> None:
+    """A worklist slip: one study UID, the axial series of somebody else."""
+    export.edit(AXIAL, lambda tags, number: setattr(tags, "PatientID", "SOMEBODY-ELSE"))
+
+
+def _padded_patient(export: Export, rng: Rng) -> None:
+    """One patient whose ID is padded in one series and missing in another."""
+    export.edit(AXIAL, lambda tags, number: setattr(tags, "PatientID", f" {tags.PatientID} "))
+    export.edit(T1, lambda tags, number: tags.__delattr__("PatientID"))
+
+
+def _other_modality(export: Export, rng: Rng) -> None:
+    """A CT of the same exam, axial, of which nothing may be graded."""
+    for number, image in enumerate(export.of(AXIAL)):
+        tags = copy_tags(image.tags, Modality="CT", SOPInstanceUID=_uid("ct", number))
+        tags.SeriesInstanceUID = _uid("ct")
+        tags.PixelData = tags.pixel_array[::-1, ::-1].astype("<u2").tobytes()
+        export.images.append(Image("CT", f"ct/{number}", tags))
+
+
+# --- geometry that is not there
+
+
+def _drop(kind: str, *keywords: str) -> Callable[[Export, Rng], None]:
+    def apply(export: Export, rng: Rng) -> None:
+        images = export.of(kind)
+        for keyword in keywords:
+            for image in images:
+                if keyword in image.tags:
+                    delattr(image.tags, keyword)
+
+    return apply
+
+
+def _drop_spacing(export: Export, rng: Rng) -> None:
+    for kind in (T1, T2):
+        _drop(kind, "PixelSpacing")(export, rng)
+
+
+def _zero_spacing(export: Export, rng: Rng) -> None:
+    for kind in (T1, T2):
+        export.edit(kind, lambda tags, number: setattr(tags, "PixelSpacing", [0, 0]))
+
+
+def _set(kind: str, keyword: str, value: object) -> Callable[[Export, Rng], None]:
+    return lambda export, rng: export.edit(kind, lambda tags, number: setattr(tags, keyword, value))
+
+
+def _one_position(export: Export, rng: Rng) -> None:
+    """All slices of the T1 claim one position."""
+    first = export.of(T1)[0].tags.ImagePositionPatient
+    for image in export.of(T1):
+        image.tags.ImagePositionPatient = first
+
+
+# --- slices that are lost
+
+
+def _cut_files(export: Export, rng: Rng) -> None:
+    for image in export.of(T1)[-4:]:
+        image.raw = image.content()[:200]
+
+
+def _remove_left(export: Export, rng: Rng) -> None:
+    gone = export.of(T1)[-5:]
+    export.images = [image for image in export.images if image not in gone]
+
+
+def _remove_middle(export: Export, rng: Rng) -> None:
+    """Two slices beside the midline of the T2, and two elsewhere in the axial series."""
+    axial = export.of(AXIAL)
+    start = int(rng.integers(2, len(axial) - 4))
+    gone = [*axial[start : start + 2]]
+    export.images = [image for image in export.images if image not in gone]
+
+
+def _remove_every_second(export: Export, rng: Rng) -> None:
+    gone = export.of(T1)[1::2]
+    export.images = [image for image in export.images if image not in gone]
+
+
+def _cut_pixels(export: Export, rng: Rng) -> None:
+    for image in export.of(T1)[-4:]:
+        image.raw = image.content()[: -len(image.tags.PixelData) // 2]
+
+
+def _cut_pixels_inside(export: Export, rng: Rng) -> None:
+    images = export.of(T2)
+    for image in (images[1], images[-2]):
+        image.raw = image.content()[: -len(image.tags.PixelData) // 2]
+
+
+# --- several images at one place
+
+
+def _derived_copies(export: Export, rng: Rng) -> None:
+    for number, image in enumerate(export.of(T2)):
+        pixels = image.tags.pixel_array
+        inverted = (int(pixels.max()) - pixels.astype(np.int64)).astype("<u2")
+        tags = copy_tags(image.tags, SOPInstanceUID=_uid("copy", export.study_id, number), PixelData=inverted.tobytes())
+        tags.ImageType = ["DERIVED", "PRIMARY", "M", "FAT"]
+        tags.InstanceNumber = int(image.tags.InstanceNumber) * 2 - (number % 2)
+        image.tags.InstanceNumber = int(image.tags.InstanceNumber) * 2 - (1 - number % 2)
+        export.images.append(Image("copy", image.name.replace(".dcm", "c.dcm"), tags))
+
+
+def _second_echo(export: Export, rng: Rng) -> None:
+    """A double echo: proton density and T2 in one series, at the same places."""
+    for number, image in enumerate(export.of(T2)):
+        image.tags.EchoNumbers = 2
+        pixels = np.sqrt(image.tags.pixel_array.astype(np.float64)) * 30
+        tags = copy_tags(
+            image.tags, SOPInstanceUID=_uid("echo", number), PixelData=pixels.astype("<u2").tobytes(), EchoTime=15
+        )
+        tags.EchoNumbers = 1
+        tags.InstanceNumber = int(image.tags.InstanceNumber) + 100
+        export.images.append(Image("echo", image.name.replace(".dcm", "e.dcm"), tags))
+
+
+def _two_times(export: Export, rng: Rng) -> None:
+    """A repeated axial scan in one series, the second time with the patient turned over in the pixels."""
+    for number, image in enumerate(export.of(AXIAL)):
+        image.tags.TemporalPositionIdentifier = 1
+        tags = copy_tags(image.tags, SOPInstanceUID=_uid("again", number))
+        tags.PixelData = image.tags.pixel_array[:, ::-1].astype("<u2").tobytes()
+        tags.TemporalPositionIdentifier, tags.InstanceNumber = 2, int(image.tags.InstanceNumber) + 500
+        export.images.append(Image("repetition", image.name.replace(".dcm", "t.dcm"), tags))
+
+
+def _exported_twice(export: Export, rng: Rng) -> None:
+    export.images += [Image(image.kind, f"again/{image.name}", image.dataset) for image in list(export.images)]
+
+
+# --- names and UIDs of series
+
+
+def _numbered_folders(export: Export, rng: Rng) -> None:
+    for number, image in enumerate(export.of(T1)):
+        image.name = f"{1 + number % 2}/{1 + number // 2}.dcm"
+
+
+def _thumbnails(export: Export, rng: Rng) -> None:
+    for series, kind in enumerate((T1, T2, AXIAL)):
+        for number, image in enumerate(export.of(kind)):
+            image.name = f"{series}/{number}.dcm"
+            export.images.insert(0, Image("jpeg", f"{series}/{number}.jpg", raw=b"\xff\xd8\xff\xe0" + bytes(500)))
+
+
+def _one_folder(export: Export, rng: Rng) -> None:
+    order = rng.permutation(len(export.images))
+    for number, image in zip(order, export.images, strict=True):
+        image.name = f"7/{number}.dcm"
+
+
+def _uid_a_slice(export: Export, rng: Rng) -> None:
+    for kind in (T1, T2, AXIAL):
+        export.edit(kind, lambda tags, number: setattr(tags, "SeriesInstanceUID", _uid(tags.SOPInstanceUID)))
+
+
+def _uid_a_slice_unnamed(export: Export, rng: Rng) -> None:
+    """As above, from an anonymiser that took numbers and descriptions of series as well."""
+    _uid_a_slice(export, rng)
+    for kind in (T1, T2, AXIAL):
+        _drop(kind, "SeriesNumber", "SeriesDescription", "ProtocolName")(export, rng)
+
+
+def _one_uid(export: Export, rng: Rng) -> None:
+    for kind in (T1, T2, AXIAL):
+        export.edit(kind, lambda tags, number: setattr(tags, "SeriesInstanceUID", "1.2.3"))
+
+
+def _no_series_uid(export: Export, rng: Rng) -> None:
+    for kind in (T1, T2, AXIAL):
+        _drop(kind, "SeriesInstanceUID")(export, rng)
+
+
+# --- weightings that are not what they seem
+
+
+def _flair(name: str) -> Callable[[Export, Rng], None]:
+    def change(tags: Any, number: int) -> None:
+        tags.SeriesDescription, tags.ScanningSequence = name, ["SE", "IR"]
+        tags.RepetitionTime, tags.EchoTime, tags.InversionTime = 2200, 24, 860
+
+    return lambda export, rng: export.edit(T1, change)
+
+
+def _localizer(name: str, alone: bool) -> Callable[[Export, Rng], None]:
+    """A sagittal gradient echo of thick slices, which looks like a T1; beside the proper one or in its place."""
+
+    def apply(export: Export, rng: Rng) -> None:
+        proper = export.of(T1)
+        for number, image in enumerate(proper[::2]):
+            tags = copy_tags(image.tags, SOPInstanceUID=_uid("loc", number), SeriesDescription=name)
+            tags.SeriesInstanceUID, tags.SeriesNumber = _uid("loc", export.study_id), 91
+            tags.ScanningSequence, tags.RepetitionTime, tags.EchoTime = "GR", 9, 4
+            tags.SliceThickness, tags.ProtocolName = 8, name
+            export.images.append(Image("localizer", f"loc/{number}", tags))
+        if alone:
+            export.images = [image for image in export.images if image not in proper]
+
+    return apply
+
+
+def _word_in_name(word: str) -> Callable[[Export, Rng], None]:
+    return lambda export, rng: export.edit(
+        AXIAL, lambda tags, number: setattr(tags, "SeriesDescription", f"T2 TSE TRA {word}")
+    )
+
+
+_STUDIES = ("2 studies", "studies")
+_PIXEL = ("size of a pixel", "pixel spacing", "pixel size")
+
+SHAPES = (
+    Shape("clean", lambda export, rng: None),
+    Shape("two exams with flat names", _second_study, refused=_STUDIES, apart=True),
+    Shape("one slice of another study", _late_slice, refused=_STUDIES, apart=True),
+    Shape("two patients under one study", _two_patients, refused=("patient",)),
+    Shape("a patient's ID padded and absent", _padded_patient),
+    Shape("a CT beside", _other_modality, notes=("CT", "not MR"), loose=False),
+    Shape("no pixel spacing on sagittal series", _drop_spacing, lost=(*FORAMINA, *CANAL, *RECESSES), notes=_PIXEL),
+    Shape("pixel spacing of zero", _zero_spacing, lost=(*FORAMINA, *CANAL, *RECESSES), notes=_PIXEL),
+    Shape("no pixel spacing on the axial series", _drop(AXIAL, "PixelSpacing"), lost=RECESSES, notes=_PIXEL),
+    Shape(
+        "no orientation of the T1",
+        _drop(T1, "ImageOrientationPatient"),
+        lost=FORAMINA,
+        notes=("orientation", "left and right"),
+    ),
+    Shape("no positions of the T1", _drop(T1, "ImagePositionPatient"), lost=FORAMINA, notes=("position",)),
+    Shape("one position of the T1", _one_position, lost=FORAMINA, notes=("position", "place")),
+    Shape("no positions of the axial series", _drop(AXIAL, "ImagePositionPatient"), lost=RECESSES, notes=("position",)),
+    Shape("four files cut", _cut_files, may_lose=FORAMINA[:1], notes=("4 ",), loose=False, same=False),
+    Shape("the left slices are missing", _remove_left, may_lose=FORAMINA[:1], same=False),
+    Shape("every second T1 slice is missing", _remove_every_second, may_lose=FORAMINA, notes=("missing",), same=False),
+    Shape("two axial slices are missing", _remove_middle, may_lose=RECESSES, same=False),
+    Shape("pixels of four slices cut", _cut_pixels, may_lose=FORAMINA[:1], notes=("4 ",), loose=False, same=False),
+    Shape("pixels of two inner slices cut", _cut_pixels_inside, notes=("2 ",), loose=False, same=False),
+    Shape("inverted copies of the T2", _derived_copies, notes=("one place", "same place", "derived", "copies")),
+    Shape("two echoes in one series", _second_echo, notes=("echo",)),
+    Shape("an axial scan repeated", _two_times, notes=("time", "place")),
+    Shape("exported twice", _exported_twice, loose=False),
+    Shape("one series in two numbered folders", _numbered_folders),
+    Shape("thumbnails beside the images", _thumbnails, loose=False),
+    Shape("all series in one numbered folder", _one_folder),
+    Shape("a series UID for each slice", _uid_a_slice),
+    Shape(
+        "a series UID for each slice, no names",
+        _uid_a_slice_unnamed,
+        may_lose=(*FORAMINA, *CANAL, *RECESSES),
+        same=False,
+    ),
+    Shape("one series UID for everything", _one_uid),
+    Shape("no series UID at all", _no_series_uid, loose=False),
+    Shape("T1 FLAIR by name", _flair("SAG T1 FLAIR")),
+    Shape("T1 FLAIR without the word", _flair("SAG")),
+    Shape("a localizer in place of the T1", _localizer("localizador", True), lost=FORAMINA),
+    Shape("a localizer beside the T1", _localizer("localizador", False)),
+    Shape("an unnamed localizer in place of the T1", _localizer("3-pl", True), lost=FORAMINA),
+    Shape("MPR in the name of the axial series", _word_in_name("MPR"), may_lose=RECESSES),
+    Shape("LOC in the name of the axial series", _word_in_name("LOC"), may_lose=RECESSES),
+)

@@ -1,0 +1,78 @@
+"""What a person reads in a terminal of 80 columns, and what a program reads."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lumbargrade.cli_grade import print_grades
+from lumbargrade.models.calibration import Calibration
+from lumbargrade.models.grader import Grader
+from lumbargrade.registry.models import LoadedModel
+from lumbargrade.registry.trained_on import NOT_RECORDED, ModelFacts, Performance, TrainedOn, state
+from lumbargrade.task import GradingTask
+
+FACTS = ModelFacts(
+    trained_on=TrainedOn(datasets=("phantom",), task="rsna2024", studies=38, synthetic_studies=38),
+    cross_validation=Performance(
+        studies=38, cells=950, accuracy=0.778, accuracy_majority=0.778, majority="Normal/Mild", worst="Severe",
+        worst_found=3, worst_cells=24,
+    ),
+    coverage=0.9,
+)  # fmt: skip
+REASON = "the study's Sagittal T1 series is not used, as no lumbar spine can be recognised in any of its slices"
+
+
+def records(task: GradingTask) -> list[dict[str, Any]]:
+    """Foramina are not graded; the canal's places are uncertain."""
+    made = []
+    for cell in task.cells:
+        record: dict[str, Any] = {"condition": cell.condition.name, "level": cell.level, "notes": "a note"}
+        if cell.condition.group == "foraminal":
+            nothing = dict.fromkeys((*task.grade_columns, "grade", "possible_grades", "confidence", "place_uncertain"))
+            made.append(record | nothing | {"reason": REASON})
+            continue
+        chances = dict(zip(task.grade_columns, (0.8, 0.15, 0.05), strict=True))
+        unsure = cell.condition.group == "spinal"
+        place = {"confidence": 0.12 if unsure else 0.8, "place_uncertain": unsure}
+        grade = {"grade": "Normal/Mild", "possible_grades": "Normal/Mild;Severe", "reason": None}
+        made.append(record | chances | place | grade)
+    return made
+
+
+@pytest.fixture
+def model(graders: list[Grader], rsna: GradingTask) -> LoadedModel:
+    return LoadedModel(graders, [], "", Calibration.identity(rsna), FACTS, "lumbargrade-rsna2024/7")
+
+
+def test_a_study_in_a_terminal(model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]) -> None:
+    print_grades(records(rsna), model, False)
+    out = capsys.readouterr().out
+    lines, words = out.splitlines(), " ".join(out.split())
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "Not for clinical use."
+    for line in state(FACTS).lines:
+        assert line in words
+    assert "Model: lumbargrade-rsna2024/7" in lines
+    assert words.count("no lumbar spine can be recognised") == 1
+    assert "(1) 10 cells are not graded: the study's Sagittal T1" in words
+    assert out.count("- (1)") == 10
+    assert sum(line.endswith("12% ?") for line in lines) == 5
+    assert "? 5 of 15 places are uncertain (found with less than 30% confidence)" in words
+    assert "note: a note" in lines
+    assert len(lines) < 50
+
+
+def test_a_study_for_a_program(model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]) -> None:
+    print_grades(records(rsna), model, True)
+    told = json.loads(capsys.readouterr().out)
+    assert [
+        {**record, "model": model.name, "trained_on": state(FACTS).model_dump_json()} for record in records(rsna)
+    ] == told
+
+
+def test_a_model_of_before_says_that_nothing_is_recorded(
+    graders: list[Grader], rsna: GradingTask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_grades(records(rsna), LoadedModel(graders, [], "", Calibration.identity(rsna)), False)
+    assert NOT_RECORDED in capsys.readouterr().out
