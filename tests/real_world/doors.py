@@ -168,6 +168,7 @@ class Pacs(logging.Handler):
         """Sends the files one by one, and waits for the report."""
         datasets = [pydicom.dcmread(io.BytesIO(image.content())) for image in export.images]
         entity = AE(ae_title="SCANNER")
+        entity.dimse_timeout = entity.acse_timeout = entity.network_timeout = 300  # a busy machine is no fault
         for kind, syntax in {(d.SOPClassUID, d.file_meta.TransferSyntaxUID) for d in datasets}:
             entity.add_requested_context(kind, syntax)
         association = entity.associate("127.0.0.1", self.node.port, ae_title="LUMBARGRADE")
