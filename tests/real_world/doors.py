@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from lumbargrade.serving.model import GradingModel
 
 Record = dict[str, Any]
-QUICK_DOORS = ("command line", "batch", "invocations")
-SLOW_DOORS = ("page", "C-STORE")
+DOORS = ("command line", "batch", "page", "C-STORE")
+"""Those beside the model server's ``/invocations``, which every shape goes through."""
 
 
 class RefusalError(Exception):
