@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := .venv/bin
 
-.PHONY: run test test-cluster server lint page lint-page clean
+.PHONY: run test test-shapes test-cluster server lint page lint-page clean
 
 # The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/web/page/index.html
@@ -18,6 +18,10 @@ server: .venv/installed page
 
 test: .venv/installed lint page lint-page
 	$(BIN)/pytest -n auto --dist loadfile
+
+# Each shape of a real export, on five phantoms, through every way into the product; half an hour.
+test-shapes: .venv/installed
+	$(BIN)/pytest -n auto tests/real_world --every-study
 
 # A search on two machines: Ray and PostgreSQL's driver into .venv; PostgreSQL's server is the system's.
 test-cluster: .venv/installed
