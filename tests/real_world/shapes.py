@@ -302,10 +302,6 @@ SHAPES = (
         lost=FORAMINA,
         notes=("orientation", "left and right"),
     ),
-    Shape(
-        "pixels of 50 mm", _set(T2, "PixelSpacing", [50, 50]), lost=CANAL, may_lose=(*FORAMINA, *RECESSES), notes=_PIXEL
-    ),
-    Shape("pixels of a nanometre", _set(AXIAL, "PixelSpacing", [1e-6, 1e-6]), lost=RECESSES, notes=_PIXEL),
     Shape("no positions of the T1", _drop(T1, "ImagePositionPatient"), lost=FORAMINA, notes=("position",)),
     Shape("one position of the T1", _one_position, lost=FORAMINA, notes=("position", "place")),
     Shape("no positions of the axial series", _drop(AXIAL, "ImagePositionPatient"), lost=RECESSES, notes=("position",)),
