@@ -117,10 +117,6 @@ def _zero_spacing(export: Export, rng: Rng) -> None:
         export.edit(kind, lambda tags, number: setattr(tags, "PixelSpacing", [0, 0]))
 
 
-def _set(kind: str, keyword: str, value: object) -> Callable[[Export, Rng], None]:
-    return lambda export, rng: export.edit(kind, lambda tags, number: setattr(tags, keyword, value))
-
-
 def _one_position(export: Export, rng: Rng) -> None:
     """All slices of the T1 claim one position."""
     first = export.of(T1)[0].tags.ImagePositionPatient
