@@ -117,6 +117,10 @@ def _zero_spacing(export: Export, rng: Rng) -> None:
         export.edit(kind, lambda tags, number: setattr(tags, "PixelSpacing", [0, 0]))
 
 
+def _set(kind: str, keyword: str, value: object) -> Callable[[Export, Rng], None]:
+    return lambda export, rng: export.edit(kind, lambda tags, number: setattr(tags, keyword, value))
+
+
 def _one_position(export: Export, rng: Rng) -> None:
     """All slices of the T1 claim one position."""
     first = export.of(T1)[0].tags.ImagePositionPatient
@@ -330,4 +334,8 @@ SHAPES = (
     Shape("an unnamed localizer in place of the T1", _localizer("3-pl", True), lost=FORAMINA),
     Shape("MPR in the name of the axial series", _word_in_name("MPR"), may_lose=RECESSES),
     Shape("LOC in the name of the axial series", _word_in_name("LOC"), may_lose=RECESSES),
+    Shape(
+        "pixels of 50 mm", _set(T2, "PixelSpacing", [50, 50]), lost=CANAL, may_lose=(*FORAMINA, *RECESSES), notes=_PIXEL
+    ),
+    Shape("pixels of a nanometre", _set(AXIAL, "PixelSpacing", [1e-6, 1e-6]), lost=RECESSES, notes=_PIXEL),
 )

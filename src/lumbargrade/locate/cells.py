@@ -8,7 +8,7 @@ import numpy as np
 from lumbargrade.locate.column import Column, offset_score
 from lumbargrade.locate.left_out import LeftOut, missing_reason
 from lumbargrade.locate.seen import Place, SeenStack
-from lumbargrade.locate.shown import is_aside, is_beside_gap, is_lost, is_shown, nearest_level
+from lumbargrade.locate.shown import is_aside, is_beside_gap, is_cut_off, is_lost, is_shown, nearest_level
 from lumbargrade.models.locator import SpineShape, place_key
 from lumbargrade.prepare.views import StackView
 from lumbargrade.task import Condition, GradingTask, series_kind
@@ -123,6 +123,8 @@ def _on_side(
         return f"{condition.label} {level}: its place is not seen in the {condition.series} series"
     if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
         return f"{condition.label} {level}: its place is not seen on its side in the {condition.series} series"
+    if condition.side is not None and is_cut_off(series.stacks, place, usual[number]):
+        return _not_shown(condition, level)
     nearest = nearest_level(place, usual)
     if nearest != number:
         return f"place uncertain: {condition.label} {level} would lie at the height of {levels[nearest]}"

@@ -11,6 +11,8 @@ from lumbargrade.prepare.views import StackView
 
 _SLACK_MM = 4.0
 """How far a place may lie from where it usually is, along the slices' normal: about one standard deviation of foramina."""
+_CLEARLY_SEEN = 0.3
+"""A place that is found with this confidence is seen, even on the last slice of a stack."""
 _LEAST_ASIDE = 0.4
 """Of the usual distance from the midline to a side's place, at least; what lies nearer is of no side."""
 _LOST_MIDDLE = 3
@@ -27,7 +29,19 @@ def distance_from_slices(stacks: Iterable[SeenStack], position: Vector) -> float
 
 def is_shown(stacks: Sequence[SeenStack], position: Vector) -> bool:
     """Whether a slice passes through a place, as far as it is known where the place is."""
-    return distance_from_slices(stacks, position) <= 0.5 * max(map(_slice_step, stacks), default=0.0) + _SLACK_MM
+    return distance_from_slices(stacks, position) <= 0.5 * _largest_step(stacks) + _SLACK_MM
+
+
+def is_cut_off(stacks: Sequence[SeenStack], place: Place, usual: Vector) -> bool:
+    """Whether a place may lie beyond the slices: no slice passes through the usual one, and the found one is seen faintly.
+
+    What is seen best on the last slice may be seen better on the next one, which is not there. Spines differ in width, so a
+    place that is clearly seen counts wherever it is.
+
+    Args:
+        usual: Where such a place usually lies.
+    """
+    return place.confidence < _CLEARLY_SEEN and distance_from_slices(stacks, usual) > 0.5 * _largest_step(stacks)
 
 
 def is_lost(stacks: Iterable[StackView], seen: Sequence[SeenStack], position: Vector) -> bool:
@@ -85,6 +99,10 @@ def _missing_after(seen: SeenStack, index: int) -> int:
     pair = seen.stack.slices[index : index + 2]
     step = abs(float(pair[0].view.to_pixel(pair[1].view.position)[2]))
     return round(step / _slice_step(seen)) - 1
+
+
+def _largest_step(stacks: Sequence[SeenStack]) -> float:
+    return max(map(_slice_step, stacks), default=0.0)
 
 
 def _slice_step(seen: SeenStack) -> float:
