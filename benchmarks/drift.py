@@ -23,21 +23,21 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lumbargrade.dataset.layout import IMAGES
-from lumbargrade.dataset.phantom import generate
-from lumbargrade.dataset.phantom import study as scanning
-from lumbargrade.dataset.phantom.protocol import Protocol, Station, draw_protocol
-from lumbargrade.dataset.phantom.scanner import Coil, draw_coil
-from lumbargrade.dataset.phantom.tissues import Contrast, varied
-from lumbargrade.dataset.phantom.writer import write_study
-from lumbargrade.monitoring.families import family_tables
-from lumbargrade.monitoring.twosample import Family, follow, measure_null
-from lumbargrade.params import WatchParams
-from lumbargrade.registry.models import LoadedModel, load_model
-from lumbargrade.serving.grade import grade_with_crops
-from lumbargrade.serving.log import Answered, answered_cells
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import load_task
+from lumbargrade.data.layout import IMAGES
+from lumbargrade.phantom import generate
+from lumbargrade.phantom import study as scanning
+from lumbargrade.phantom.protocol import Protocol, Station, draw_protocol
+from lumbargrade.phantom.scanner import Coil, draw_coil
+from lumbargrade.phantom.tissues import Contrast, varied
+from lumbargrade.phantom.writer import write_study
+from lumbargrade.monitoring.feature_groups import family_tables
+from lumbargrade.monitoring.mmd import Family, follow, measure_null
+from lumbargrade.config.params import WatchParams
+from lumbargrade.registry.resolve import LoadedModel, load_model
+from lumbargrade.inference.grade import grade_with_crops
+from lumbargrade.serving.records.prediction_log import Answered, answered_cells
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import load_task
 
 USUAL = "usual"
 SEED, CHANGED_SEED = 3_000, 4_000

@@ -42,17 +42,17 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.dataset.phantom import generate
-from lumbargrade.dataset.phantom import study as scanning
-from lumbargrade.monitoring.served import watch_version
-from lumbargrade.monitoring.watch import watch
-from lumbargrade.operations.places import prefect_api, read_addresses
-from lumbargrade.params_file import load_params
-from lumbargrade.registry.contract import STUDY_COLUMN, registered_name
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.phantom import generate
+from lumbargrade.phantom import study as scanning
+from lumbargrade.monitoring.monitor import watch_version
+from lumbargrade.monitoring.drift import watch
+from lumbargrade.operations.addresses import prefect_api, read_addresses
+from lumbargrade.config.loading import load_params
+from lumbargrade.registry.names import STUDY_COLUMN, registered_name
 from lumbargrade.registry.versions import VersionSummary, list_versions, open_registry
-from lumbargrade.serving.log import SERVED, ServingLog
-from lumbargrade.task import load_task
+from lumbargrade.serving.records.prediction_log import SERVED, ServingLog
+from lumbargrade.config.task import load_task
 
 T = TypeVar("T")
 TASK = "rsna2024"
@@ -169,7 +169,7 @@ def live(evening: Evening, load: Load, client: SyncPrefectClient, changed: Path)
     due = f"{retraining.expected_start_time:%H:%M:%S} UTC"
     evening.tell(f"drift was raised after {sent} studies of B or less: a retraining is due at {due}")
     added = ["dataset", "add", str(changed), "--to", str(DATASET), "--commit"]
-    subprocess.run([sys.executable, "-c", "from lumbargrade.cli import main; main()", *added], check=True)
+    subprocess.run([sys.executable, "-c", "from lumbargrade.cli.app import main; main()", *added], check=True)
     evening.tell(f"{len(ids(changed))} labelled studies of scanner B were added to {DATASET}")
     until(lambda: client.read_flow_run(retraining.id).state_name == "Running")
     evening.tell("the retraining has begun")
@@ -194,7 +194,7 @@ def live(evening: Evening, load: Load, client: SyncPrefectClient, changed: Path)
 
 def changed_scanner(folder: Path, change: Change, studies: int) -> None:
     """Makes a labelled dataset of studies from a changed scanner."""
-    generating = import_module("lumbargrade.dataset.phantom.generate")
+    generating = import_module("lumbargrade.phantom.generate")
 
     def scanned(seed: int, index: int, task: object) -> object:
         study = scanning.build_study(seed, index, task)

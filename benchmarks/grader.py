@@ -28,26 +28,26 @@ from scipy import stats
 from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from lumbargrade.dataset.layout import RsnaDataset, open_dataset
-from lumbargrade.dataset.phantom import generate
-from lumbargrade.locate.study import locate_views
+from lumbargrade.data.layout import RsnaDataset, open_dataset
+from lumbargrade.phantom import generate
+from lumbargrade.localization.localize import locate_views
 from lumbargrade.models.grader import load_grader
 from lumbargrade.models.locator import Locator, load_locator
-from lumbargrade.params import PrepareParams, TrainingParams, ViewParams
-from lumbargrade.prepare.pack import PackedCrops, pack_crops
-from lumbargrade.prepare.pack_views import PackedViews, pack_views
-from lumbargrade.registry.evaluate import grade_packed
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.task import GradingTask, load_task
-from lumbargrade.training.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
-from lumbargrade.training.crossval import run_fold
-from lumbargrade.training.devices import Device, find_devices
-from lumbargrade.training.locator_report import compare_points
-from lumbargrade.training.metrics import Evaluation
-from lumbargrade.training.named_files import file_digests, named_files
-from lumbargrade.training.predict import cell_codes, pool_cells, truth_table
-from lumbargrade.training.spec import FoldSpec
-from lumbargrade.training.suspects import label_suspects
+from lumbargrade.config.params import PrepareParams, TrainingParams, ViewParams
+from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
+from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
+from lumbargrade.evaluation.evaluate import grade_packed
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.evaluation.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
+from lumbargrade.training.jobs.process import run_fold
+from lumbargrade.training.jobs.devices import Device, find_devices
+from lumbargrade.training.locator.evaluate import compare_points
+from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.training.grader.input_files import file_digests, named_files
+from lumbargrade.inference.predict import cell_codes, pool_cells, truth_table
+from lumbargrade.training.jobs.spec import FoldSpec
+from lumbargrade.evaluation.label_issues import label_suspects
 
 Measured = TypeVar("Measured")
 TRAIN_SEED, TEST_SEED = 3000, 4000

@@ -27,15 +27,15 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from lumbargrade.files import files_sha256
-from lumbargrade.params import Params
-from lumbargrade.task import load_task
-from lumbargrade.training.devices import find_devices
-from lumbargrade.training.plan import CALIBRATION, SearchPlan
-from lumbargrade.training.pool import local_pool
-from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import HISTORY, MODEL, read_history
-from lumbargrade.training.tracking import Tracker
-from lumbargrade.training.trials import place
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import load_task
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.search.plan import CALIBRATION, SearchPlan
+from lumbargrade.training.jobs.executor import local_pool
+from lumbargrade.search.run import run_search
+from lumbargrade.training.jobs.spec import HISTORY, MODEL, read_history
+from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.search.trials import place
 
 STUDIES = 24
 CLOCK = {"seconds", "images_per_second"}
@@ -166,7 +166,7 @@ def run_killed(
 def trains_fold(process: psutil.Process) -> bool:
     """Whether it trains a fold; no longer if it has just ended, waited for by its parent or not yet."""
     try:
-        return "lumbargrade.training.fold" in process.cmdline()
+        return "lumbargrade.training.worker" in process.cmdline()
     except psutil.NoSuchProcess:
         return False
 

@@ -21,14 +21,14 @@ from threading import Event
 import numpy as np
 import pandas as pd
 
-from lumbargrade.params import Params
-from lumbargrade.task import load_task
-from lumbargrade.training.crossval import OnEpoch
-from lumbargrade.training.plan import SearchPlan
-from lumbargrade.training.pool import FoldFuture, FoldPool
-from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import PREDICTIONS, RESULT, AnySpec, FoldResult, FoldSpec
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import load_task
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.search.plan import SearchPlan
+from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
+from lumbargrade.search.run import run_search
+from lumbargrade.training.jobs.spec import PREDICTIONS, RESULT, AnySpec, FoldResult, FoldSpec
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 STUDIES = 100
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

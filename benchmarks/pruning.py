@@ -22,10 +22,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-from lumbargrade.prepare.pack import PackedCrops
-from lumbargrade.training.predict import truth_table
-from lumbargrade.training.pruning import study_losses
-from lumbargrade.training.spec import FoldSpec, read_result, read_spec
+from lumbargrade.preprocessing.pack import PackedCrops
+from lumbargrade.inference.predict import truth_table
+from lumbargrade.search.pruning import study_losses
+from lumbargrade.training.jobs.spec import FoldSpec, read_result, read_spec
 
 Losses = NDArray[np.float64]
 COVERAGE = 0.9

@@ -21,8 +21,8 @@ from typing import Any
 import pandas as pd
 import requests
 
-from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.serving.server import ask
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.serving.mlflow_server import ask
 
 _COMPARED = ("condition", "level", "grade", "reason")
 

@@ -25,21 +25,21 @@ import torch
 import yaml
 from pydantic import ValidationError
 
-from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.dataset.phantom import generate
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.phantom import generate
 from lumbargrade.errors import StoppedError
 from lumbargrade.files import write_text
-from lumbargrade.params import Params, PrepareParams, SplitParams
-from lumbargrade.prepare.pack import PackedCrops, pack_crops
-from lumbargrade.prepare.split import split_studies
-from lumbargrade.task import load_task, save_task
-from lumbargrade.training.crossval import OnEpoch, begin_fold
-from lumbargrade.training.fit import train_fold
-from lumbargrade.training.plan import SearchPlan
-from lumbargrade.training.pool import FoldFuture, FoldPool
-from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import RESULT, SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_history, read_result
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.params import Params, PrepareParams, SplitParams
+from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
+from lumbargrade.preprocessing.split.split import split_studies
+from lumbargrade.config.task import load_task, save_task
+from lumbargrade.training.jobs.process import OnEpoch, begin_fold
+from lumbargrade.training.grader.fit import train_fold
+from lumbargrade.search.plan import SearchPlan
+from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
+from lumbargrade.search.run import run_search
+from lumbargrade.training.jobs.spec import RESULT, SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_history, read_result
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 KINDS: dict[str, dict[str, Any]] = {
     "none": {"pruning": "none"},

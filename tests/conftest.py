@@ -9,8 +9,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from lumbargrade.dataset.phantom import generate
-from lumbargrade.task import GradingTask, load_task
+from lumbargrade.phantom import generate
+from lumbargrade.config.task import GradingTask, load_task
 
 if TYPE_CHECKING:  # torch takes seconds, and most tests need none
     from lumbargrade.models.grader import Grader
@@ -64,7 +64,7 @@ def graders() -> list["Grader"]:
     import torch
 
     from lumbargrade.models.grader import Grader, GraderConfig
-    from lumbargrade.params import PrepareParams
+    from lumbargrade.config.params import PrepareParams
 
     config = GraderConfig(task=load_task("rsna2024"), prepare=PrepareParams(), crop_mm=44, image_pixels=32)
     made = []
@@ -83,9 +83,9 @@ def model_folder(graders: list["Grader"], tmp_path_factory: pytest.TempPathFacto
 
     from lumbargrade.models.calibration import Calibration
     from lumbargrade.models.grader import save_grader
-    from lumbargrade.registry.contract import CALIBRATION_NAME, GRADER
+    from lumbargrade.registry.names import CALIBRATION_NAME, GRADER
     from lumbargrade.registry.package import signature
-    from lumbargrade.training.plan import PACKAGE
+    from lumbargrade.search.plan import PACKAGE
 
     folder = tmp_path_factory.mktemp("saved")
     paths = {f"{GRADER}{number:02d}": folder / f"{GRADER}{number:02d}.safetensors" for number in range(len(graders))}

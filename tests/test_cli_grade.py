@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from lumbargrade.cli_grade import print_grades
+from lumbargrade.cli.grade import print_grades
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.registry.trained_on import NOT_RECORDED, ModelFacts, Performance, TrainedOn, state
-from lumbargrade.task import GradingTask
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.evaluation.trained_on import NOT_RECORDED, ModelFacts, Performance, TrainedOn, state
+from lumbargrade.config.task import GradingTask
 
 FACTS = ModelFacts(
     trained_on=TrainedOn(datasets=("phantom",), task="rsna2024", studies=38, synthetic_studies=38),

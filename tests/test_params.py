@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from lumbargrade.errors import InputError
-from lumbargrade.params import Params
-from lumbargrade.params_file import load_params, save_params
+from lumbargrade.config.params import Params
+from lumbargrade.config.loading import load_params, save_params
 
 PROJECT = Path(__file__).parents[1]
 AVERAGED = (

@@ -15,9 +15,9 @@ WORK = {
 }
 SCRIPT = """
 import pathlib, sys, time
-from lumbargrade.dataset.intake.processes import each_result
-from lumbargrade.dataset.phantom import generate
-from lumbargrade.prepare.shards import in_processes
+from lumbargrade.data.intake.processes import each_result
+from lumbargrade.phantom import generate
+from lumbargrade.preprocessing.shards import in_processes
 
 if __name__ == "__main__":
     {}

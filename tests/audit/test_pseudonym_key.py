@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.audit.pseudonym_key import PSEUDONYM_KEY, open_pseudonym_key
+from lumbargrade.deidentify.key import PSEUDONYM_KEY, open_pseudonym_key
 from lumbargrade.errors import InputError
 
 

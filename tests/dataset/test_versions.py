@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.dataset.versions import (
+from lumbargrade.data.versioning.dvc import (
     commit_pointers,
     dataset_folder,
     fetch_dataset,

@@ -16,13 +16,13 @@ import pytest
 from pydicom import dcmread
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.dataset.intake.add import add_studies
-from lumbargrade.dataset.versions import read_version, reproduce, version_dataset
+from lumbargrade.data.intake.add_studies import add_studies
+from lumbargrade.data.versioning.dvc import read_version, reproduce, version_dataset
 from lumbargrade.errors import InputError
-from lumbargrade.flows.add_studies import add_and_version
-from lumbargrade.params import Params
-from lumbargrade.params_file import save_params
-from lumbargrade.task import load_task, save_task
+from lumbargrade.pipeline.add_studies import add_and_version
+from lumbargrade.config.params import Params
+from lumbargrade.config.loading import save_params
+from lumbargrade.config.task import load_task, save_task
 
 from ..dataset.intake.conftest import Export, secrets_in
 
@@ -62,7 +62,7 @@ def clinic(phantom: Path, tmp_path: Path) -> Path:
 
 def lumbargrade(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from lumbargrade.cli import main; main()", "dataset", "add", *arguments],
+        [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", "dataset", "add", *arguments],
         env={**os.environ, "PREFECT_HOME": str(Path.cwd().parent / "prefect")},
         capture_output=True,
         text=True,

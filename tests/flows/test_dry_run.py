@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from lumbargrade.cli import app
+from lumbargrade.cli.app import app
 
 PROJECT = Path(__file__).parents[2]
 TINY = ("training.image_pixels=32", "training.batch_size=2", "training.threads=1", "locator.batch_size=2")

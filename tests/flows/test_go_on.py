@@ -8,7 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.states import Completed, Crashed
 from prefect.testing.utilities import prefect_test_harness
 
-from lumbargrade.flows.go_on import MOST, go_on
+from flows.resume_crashed import MOST, go_on
 
 
 @flow
@@ -73,7 +73,7 @@ def test_who_gives_up_says_so_once(
     client: SyncPrefectClient, deployment: UUID, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     raised: list[dict[str, Any]] = []
-    monkeypatch.setattr("lumbargrade.flows.events.emit_event", lambda **told: raised.append(told))
+    monkeypatch.setattr("flows.events.emit_event", lambda **told: raised.append(told))
     crashed = begin(client, deployment)
     for _ in range(MOST):
         client.set_flow_run_state(crashed, Crashed(), force=True)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lumbargrade.flows.hours import TrainingHours, too_slow, training_hours
-from lumbargrade.params import Params
-from lumbargrade.training.estimate import TrainingCost
+from lumbargrade.pipeline.estimate.resources import TrainingHours, too_slow, training_hours
+from lumbargrade.config.params import Params
+from lumbargrade.pipeline.estimate.throughput import TrainingCost
 
 
 def cost(network: str, pace: float | None) -> TrainingCost:

@@ -20,17 +20,17 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
-from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.dataset.phantom import generate
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.phantom import generate
 from lumbargrade.models.grader import load_grader
 from lumbargrade.models.locator import load_locator
-from lumbargrade.prepare.split import HOLDOUT, in_holdout
-from lumbargrade.registry.models import load_model
-from lumbargrade.registry.trained_on import facts_of_tags, statement_of
-from lumbargrade.serving.grade import grade_study
-from lumbargrade.serving.log import ServingLog
-from lumbargrade.serving.server import ask, served_model
-from lumbargrade.serving.study import open_study
+from lumbargrade.preprocessing.split.split import HOLDOUT, in_holdout
+from lumbargrade.registry.resolve import load_model
+from lumbargrade.evaluation.trained_on import facts_of_tags, statement_of
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.serving.records.prediction_log import ServingLog
+from lumbargrade.serving.mlflow_server import ask, served_model
+from lumbargrade.inference.study import open_study
 
 PROJECT = Path(__file__).parents[2]
 SMALL = (
@@ -166,7 +166,7 @@ def test_every_tag_of_the_version_is_true(job: Job) -> None:
     assert facts is not None and facts.holdout is not None
     assert facts.cross_validation.accuracy == pytest.approx(trial.data.metrics["accuracy"], abs=1e-6)
     assert str(facts.holdout.accuracy) == tags["holdout.accuracy"]
-    from lumbargrade.params_file import load_params
+    from lumbargrade.config.loading import load_params
 
     assert tags["params.sha256"] == load_params(Path("prepared/phantom/params.yaml")).digest()
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from lumbargrade.errors import InputError
-from lumbargrade.flows.pretrain import pretrain
+from lumbargrade.pipeline.pretrain import pretrain
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
 from lumbargrade.models.weights import load_weights
-from lumbargrade.params import Params, PrepareParams, TrainingParams
-from lumbargrade.task import load_task
+from lumbargrade.config.params import Params, PrepareParams, TrainingParams
+from lumbargrade.config.task import load_task
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_phantoms_teach_weights_that_a_training_takes(
     assert pretrain(weights, params, 8, folder) == first
     assert result.stat().st_mtime_ns == ended, "what was trained is not trained again"
 
-    monkeypatch.setattr("lumbargrade.flows.pretrain.folder_sha256", lambda folder: "other code")
+    monkeypatch.setattr("lumbargrade.pipeline.pretrain.folder_sha256", lambda folder: "other code")
     pretrain(weights, params, 8, folder)
     assert len(list(folder.rglob("result.json"))) == 2, "what other code has drawn or trained was taken"
 

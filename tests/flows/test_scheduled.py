@@ -17,13 +17,13 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 from prefect.testing.utilities import prefect_test_harness
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.flows import retrain_if_new_data as new_data
-from lumbargrade.flows.approve_version import approve_version
-from lumbargrade.flows.go_on import go_on
-from lumbargrade.flows.retrain_if_new_data import NewData
-from lumbargrade.flows.verify_registry import verify_registry
-from lumbargrade.notices.notice import make_notice
-from lumbargrade.params import DatasetParams, Params
+from flows import retrain_if_new_data as new_data
+from flows.approve_version import approve_version
+from flows.resume_crashed import go_on
+from flows.retrain_if_new_data import NewData
+from flows.verify_registry import verify_registry
+from lumbargrade.notifications.message import make_notice
+from lumbargrade.config.params import DatasetParams, Params
 
 from ..registry.evidence.conftest import Project, project, whole
 from ..registry.evidence.test_unchecked import artifacts_that_are_not_mounted
@@ -42,7 +42,7 @@ def prefect() -> Iterator[None]:
 @pytest.fixture
 def raised(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
-    monkeypatch.setattr("lumbargrade.flows.events.emit_event", lambda **told: events.append(told))
+    monkeypatch.setattr("flows.events.emit_event", lambda **told: events.append(told))
     return events
 
 

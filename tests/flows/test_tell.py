@@ -11,10 +11,10 @@ from prefect.states import Failed
 from prefect.testing.utilities import prefect_test_harness
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.flows import tell as telling
-from lumbargrade.flows.tell import tell
-from lumbargrade.notices.notice import Notice
-from lumbargrade.notices.settings import MAIL_FROM, MAIL_TO, SECRET, SMTP, WEBHOOK
+from flows import notify as telling
+from flows.notify import tell
+from lumbargrade.notifications.message import Notice
+from lumbargrade.notifications.settings import MAIL_FROM, MAIL_TO, SECRET, SMTP, WEBHOOK
 
 FAILED = "prefect.flow-run.Failed"
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.locate.seen import SeenStack
-from lumbargrade.models.cord import CordNet
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.localization.heatmaps import SeenStack
+from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import CONTRASTS, marks_of
-from lumbargrade.params import PrepareParams, ViewParams
-from lumbargrade.prepare.pack_views import PackedViews, pack_views
-from lumbargrade.prepare.views import StackView
-from lumbargrade.task import GradingTask, load_task
-from lumbargrade.training.locator_targets import learn_shape, slice_targets
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
+from lumbargrade.preprocessing.views import StackView
+from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.training.locator.targets import learn_shape, slice_targets
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,7 @@ def oracle(packed: PackedViews, rsna: GradingTask, monkeypatch: pytest.MonkeyPat
         )
         return SeenStack(stack, chosen, marks, maps, kinds)
 
-    monkeypatch.setattr("lumbargrade.locate.study.look_at", look_at)
+    monkeypatch.setattr("lumbargrade.localization.localize.look_at", look_at)
     shape = learn_shape(packed, rsna, packed.studies)
     config = SimpleNamespace(task=rsna, shape=shape, views=ViewParams())
     return [SimpleNamespace(config=config, cord=CordNet())]

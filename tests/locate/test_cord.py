@@ -12,13 +12,13 @@ from scipy.stats import norm
 from torch import Tensor
 
 from lumbargrade.dicom.geometry import Plane
-from lumbargrade.locate.cord import canal_slices, canal_tensors, cord_offset, usual_offsets
-from lumbargrade.locate.study import locate_study
-from lumbargrade.models.cord import PLACES, CordNet, canal_strips
-from lumbargrade.prepare.pack_views import PackedViews
-from lumbargrade.task import GradingTask
-from lumbargrade.training.fit_locator import random_changes
-from lumbargrade.training.locator_targets import labelled_canal
+from lumbargrade.localization.numbering_check import canal_slices, canal_tensors, cord_offset, usual_offsets
+from lumbargrade.localization.localize import locate_study
+from lumbargrade.models.conus_net import PLACES, CordNet, canal_strips
+from lumbargrade.preprocessing.pack_views import PackedViews
+from lumbargrade.config.task import GradingTask
+from lumbargrade.training.locator.fit import random_changes
+from lumbargrade.training.locator.targets import labelled_canal
 
 NOTE = (
     "the cord ends {} than usual for the levels' names: there may be {} lumbar vertebrae; count them (some spines "

@@ -14,20 +14,20 @@ from pydicom.config import disable_value_validation
 from pydicom.uid import generate_uid
 
 from lumbargrade.errors import InputError
-from lumbargrade.locate.seen import SeenStack
+from lumbargrade.localization.heatmaps import SeenStack
 from lumbargrade.models.calibration import Calibration
-from lumbargrade.models.cord import CordNet
+from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.grader import Grader
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import marks_of
-from lumbargrade.params import PrepareParams, ViewParams
-from lumbargrade.prepare.pack_views import PackedViews
-from lumbargrade.prepare.views import StackView
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.serving.grade import grade_study
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
-from lumbargrade.training.locator_targets import learn_shape, slice_targets
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.preprocessing.pack_views import PackedViews
+from lumbargrade.preprocessing.views import StackView
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
+from lumbargrade.training.locator.targets import learn_shape, slice_targets
 
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"
 GROUPS = {T1: "foraminal", T2: "spinal", AXIAL: "subarticular"}
@@ -73,7 +73,7 @@ def faulty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> FaultyStudy:
     study = next(one for one in packed.studies if len(packed.points_of(one)) >= len(rsna.cells))
-    monkeypatch.setattr("lumbargrade.locate.study.look_at", _oracle(packed, rsna, study))
+    monkeypatch.setattr("lumbargrade.localization.localize.look_at", _oracle(packed, rsna, study))
     config = SimpleNamespace(
         task=rsna, shape=learn_shape(packed, rsna, packed.studies), views=ViewParams(), prepare=PrepareParams()
     )

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lumbargrade.dicom.geometry import Plane
-from lumbargrade.locate.seen import Place
-from lumbargrade.locate.shown import is_cut_off
+from lumbargrade.localization.heatmaps import Place
+from lumbargrade.localization.shown import is_cut_off
 
 STEP_MM = 4.0
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import lumbargrade.locate.study as module
+import lumbargrade.localization.localize as module
 from lumbargrade.dicom.geometry import Plane
-from lumbargrade.locate.column import Column
-from lumbargrade.locate.seen import SeenStack
-from lumbargrade.locate.study import LocatedStudy, locate_study
-from lumbargrade.prepare.pack_views import PackedViews
-from lumbargrade.prepare.views import StackView, ViewSlice
-from lumbargrade.task import GradingTask
+from lumbargrade.localization.vertebral_column import Column
+from lumbargrade.localization.heatmaps import SeenStack
+from lumbargrade.localization.localize import LocatedStudy, locate_study
+from lumbargrade.preprocessing.pack_views import PackedViews
+from lumbargrade.preprocessing.views import StackView, ViewSlice
+from lumbargrade.config.task import GradingTask
 
 
 def errors(located: LocatedStudy, packed: PackedViews, study: int, task: GradingTask) -> dict[tuple[str, str], float]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lumbargrade.models.cord import COLUMNS, ROWS, CordNet, StripChanges, canal_strips
+from lumbargrade.models.conus_net import COLUMNS, ROWS, CordNet, StripChanges, canal_strips
 
 STEP = 16.0
 """Distance of two levels, pixels."""

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from lumbargrade.models.explain import explain_crops
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.params import PrepareParams
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
 
 PREPARE = PrepareParams(crop_mm=40.0, pixel_mm=0.5)
 

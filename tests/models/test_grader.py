@@ -7,8 +7,8 @@ import torch
 
 from lumbargrade.errors import InputError
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
-from lumbargrade.params import PrepareParams
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
 
 PREPARE = PrepareParams(crop_mm=40.0, pixel_mm=0.5)
 

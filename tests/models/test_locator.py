@@ -18,8 +18,8 @@ from lumbargrade.models.locator import (
     save_locator,
     see_slices,
 )
-from lumbargrade.params import PrepareParams, ViewParams
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 
 from lumbargrade.monitoring.calibration import calibration_drift
-from lumbargrade.serving.log import Answered
-from lumbargrade.task import GradingTask
+from lumbargrade.serving.records.prediction_log import Answered
+from lumbargrade.config.task import GradingTask
 
 from .conftest import Answer
 

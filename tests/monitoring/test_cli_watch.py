@@ -10,13 +10,13 @@ import pytest
 from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
-from lumbargrade.cli import app
+from lumbargrade.cli.app import app
 from lumbargrade.errors import InputError
-from lumbargrade.flows import watch_drift as flow
-from lumbargrade.monitoring.watch import watch
-from lumbargrade.serving.log import Answered
-from lumbargrade.task import GradingTask
-from lumbargrade.training.tracking import Tracker
+from flows import monitor_drift as flow
+from lumbargrade.monitoring.drift import watch
+from lumbargrade.serving.records.prediction_log import Answered
+from lumbargrade.config.task import GradingTask
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 from .conftest import MODEL, Answer
 from .test_watch import QUICK
@@ -87,7 +87,7 @@ def test_an_event_is_raised_once_for_each_drift(
     tracker: Tracker, answers: Answer, rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raised: list[dict[str, Any]] = []
-    monkeypatch.setattr("lumbargrade.flows.events.emit_event", lambda **told: raised.append(told))
+    monkeypatch.setattr("flows.events.emit_event", lambda **told: raised.append(told))
     watched = watch([*answers(130, 1), *answers(50, 2, noise=0.02)], MODEL, rsna, QUICK)
     for _ in range(2):
         flow.keep(tracker, watched)

@@ -3,9 +3,9 @@
 import pytest
 
 from lumbargrade.monitoring.report import watch_html, watch_lines
-from lumbargrade.monitoring.watch import watch
-from lumbargrade.params import WatchParams
-from lumbargrade.task import GradingTask
+from lumbargrade.monitoring.drift import watch
+from lumbargrade.config.params import WatchParams
+from lumbargrade.config.task import GradingTask
 
 from .conftest import MODEL, Answer
 

@@ -7,9 +7,9 @@ from email.message import EmailMessage
 import pytest
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.notices.mail import send
-from lumbargrade.notices.notice import make_notice
-from lumbargrade.notices.settings import Mail, read_settings
+from lumbargrade.notifications.email import send
+from lumbargrade.notifications.message import make_notice
+from lumbargrade.notifications.settings import Mail, read_settings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

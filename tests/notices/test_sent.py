@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.notices import sent
-from lumbargrade.notices.sent import SENT, sent_once
+from lumbargrade.notifications import sent
+from lumbargrade.notifications.sent import SENT, sent_once
 
 SENDS = """
 import sys, time
 from pathlib import Path
-from lumbargrade.notices.sent import sent_once
+from lumbargrade.notifications.sent import sent_once
 with sent_once("failed 7") as is_new:
     if is_new:
         with open("mails", "a") as mails:

@@ -1,8 +1,8 @@
 import pytest
 
 from lumbargrade.errors import InputError
-from lumbargrade.notices.notice import make_notice
-from lumbargrade.notices.settings import Webhook, read_settings
+from lumbargrade.notifications.message import make_notice
+from lumbargrade.notifications.settings import Webhook, read_settings
 
 HOOK, SECRET = "LUMBARGRADE_NOTICES_WEBHOOK", "LUMBARGRADE_NOTICES_SECRET"
 SMTP, FROM = "LUMBARGRADE_NOTICES_SMTP", "LUMBARGRADE_NOTICES_FROM"

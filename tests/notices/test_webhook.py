@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.notices.notice import make_notice
-from lumbargrade.notices.settings import Webhook
-from lumbargrade.notices.webhook import NUMBER, SIGNATURE, post
+from lumbargrade.notifications.message import make_notice
+from lumbargrade.notifications.settings import Webhook
+from lumbargrade.notifications.webhook import NUMBER, SIGNATURE, post
 
 NOTICE = make_notice("7", "lumbargrade.gate", "lumbargrade-rsna2024", {"version": "2", "decision": "needs approval"})
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lumbargrade.operations import children as children_module
-from lumbargrade.operations.children import Children, Part, answers, end_leftovers
+from lumbargrade.operations import supervisor as children_module
+from lumbargrade.operations.supervisor import Children, Part, answers, end_leftovers
 
 STAYS = (sys.executable, "-c", "import time; time.sleep(600)")
 

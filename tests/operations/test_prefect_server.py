@@ -14,9 +14,9 @@ from prefect.settings import (
 )
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from lumbargrade.operations.places import prefect_environment
+from lumbargrade.operations.addresses import prefect_environment
 from lumbargrade.operations.prefect_server import prepare_database
-from lumbargrade.operations.server import ServerSettings, plan_parts
+from lumbargrade.operations.services import ServerSettings, plan_parts
 
 POOL_SIZE, MAX_OVERFLOW = (f"PREFECT_SERVER_DATABASE_SQLALCHEMY_{name}" for name in ("POOL_SIZE", "MAX_OVERFLOW"))
 

@@ -11,9 +11,9 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
-from lumbargrade.params import PrepareParams
-from lumbargrade.prepare.crop import cut_crop
-from lumbargrade.prepare.series import SeriesImages
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.preprocessing.crop import cut_crop
+from lumbargrade.preprocessing.series import SeriesImages
 
 PARAMS = PrepareParams(crop_mm=40.0, pixel_mm=1.0, percentiles=(0.0, 100.0))
 POINT = np.array([4.0, -6.0, 10.0])

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from lumbargrade.prepare.duplicates import LIMIT
-from lumbargrade.prepare.fingerprint import BITS, fingerprint, near_pairs, shows_something
+from lumbargrade.preprocessing.split.duplicates import LIMIT
+from lumbargrade.preprocessing.split.fingerprint import BITS, fingerprint, near_pairs, shows_something
 
 RNG = np.random.default_rng(0)
 GREY = gaussian_filter(RNG.random((40, 128, 128)), (0, 4, 4))

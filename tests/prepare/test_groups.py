@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from lumbargrade.prepare.duplicates import COLUMNS
-from lumbargrade.prepare.groups import study_groups
-from lumbargrade.prepare.split import in_holdout
+from lumbargrade.preprocessing.split.duplicates import COLUMNS
+from lumbargrade.preprocessing.split.groups import study_groups
+from lumbargrade.preprocessing.split.split import in_holdout
 
 
 def pairs_of(*studies: tuple[int, int]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pytest
 
 from lumbargrade.dicom.headers import SliceHeader, read_headers
 from lumbargrade.errors import InputError
-from lumbargrade.prepare.series import SeriesImages
+from lumbargrade.preprocessing.series import SeriesImages
 
 
 @pytest.fixture

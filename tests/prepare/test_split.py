@@ -4,9 +4,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lumbargrade.errors import InputError
-from lumbargrade.params import SplitParams
-from lumbargrade.prepare.groups import study_groups
-from lumbargrade.prepare.split import HOLDOUT, check_split, in_holdout, split_studies
+from lumbargrade.config.params import SplitParams
+from lumbargrade.preprocessing.split.groups import study_groups
+from lumbargrade.preprocessing.split.split import HOLDOUT, check_split, in_holdout, split_studies
 
 NOBODY = pd.DataFrame(columns=["study_id", "patient_id"])
 

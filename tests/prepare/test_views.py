@@ -5,20 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.data.layout import open_dataset
 from lumbargrade.errors import InputError
-from lumbargrade.params import PrepareParams, ViewParams
-from lumbargrade.prepare.pack_views import PackedViews, pack_views
-from lumbargrade.prepare.series import open_series
-from lumbargrade.prepare.views import view_series
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
+from lumbargrade.preprocessing.series import open_series
+from lumbargrade.preprocessing.views import view_series
+from lumbargrade.config.task import GradingTask
 
 VIEWS = ViewParams(pixels=64)
 
 
 @pytest.fixture(scope="module")
 def packed(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> PackedViews:
-    from lumbargrade.task import load_task
+    from lumbargrade.config.task import load_task
 
     folder = tmp_path_factory.mktemp("views") / "views"
     pack_views(open_dataset(phantom, load_task("rsna2024")), folder, PrepareParams(), VIEWS, workers=1)

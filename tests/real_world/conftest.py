@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
-from lumbargrade.task import load_task
+from lumbargrade.config.task import load_task
 
 from .doors import Batch, CommandLine, Door, Invocations, Page, pacs, page
 from .exports import make_dataset
@@ -13,7 +13,7 @@ from .oracle import AnatomyOracle
 
 if TYPE_CHECKING:
     from lumbargrade.models.grader import Grader
-    from lumbargrade.registry.models import LoadedModel
+    from lumbargrade.registry.resolve import LoadedModel
 
 SEED, STUDIES = 4711, 5
 
@@ -31,10 +31,10 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shape_of_spines(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from lumbargrade.dataset.layout import open_dataset
-    from lumbargrade.params import PrepareParams, ViewParams
-    from lumbargrade.prepare.pack_views import PackedViews, pack_views
-    from lumbargrade.training.locator_targets import learn_shape
+    from lumbargrade.data.layout import open_dataset
+    from lumbargrade.config.params import PrepareParams, ViewParams
+    from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
+    from lumbargrade.training.locator.targets import learn_shape
 
     task = load_task("rsna2024")
     folder = tmp_path_factory.mktemp("spines") / "views"
@@ -48,14 +48,14 @@ def oracle(shape_of_spines: Any) -> Iterator[AnatomyOracle]:
     """In the place of the locators' networks, as long as the module's tests run."""
     oracle = AnatomyOracle(load_task("rsna2024"), shape_of_spines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lumbargrade.locate.study.look_at", oracle.look_at)
+        patch.setattr("lumbargrade.localization.localize.look_at", oracle.look_at)
         yield oracle
 
 
 @pytest.fixture(scope="module")
 def model(graders: list["Grader"], oracle: AnatomyOracle) -> "LoadedModel":
     from lumbargrade.models.calibration import Calibration
-    from lumbargrade.registry.models import LoadedModel
+    from lumbargrade.registry.resolve import LoadedModel
 
     return LoadedModel(graders[:1], oracle.locators, "", Calibration.identity(load_task("rsna2024")))
 
@@ -69,7 +69,7 @@ def doors(model: "LoadedModel", tmp_path_factory: pytest.TempPathFactory) -> Ite
         page(model, task, tmp_path_factory.mktemp("page")) as app,
         pacs(app, task) as peer,
     ):
-        patch.setattr("lumbargrade.registry.models.load_model", lambda uri: model)
+        patch.setattr("lumbargrade.registry.resolve.load_model", lambda uri: model)
         yield {
             "command line": CommandLine(),
             "batch": Batch(model),

@@ -21,20 +21,20 @@ from pynetdicom.sop_class import ComprehensiveSRStorage
 from typer.testing import CliRunner
 from urllib3.filepost import encode_multipart_formdata
 
-from lumbargrade import cli
+from lumbargrade.cli.app import app as cli
 from lumbargrade.dicom.limits import LIMITS
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.registry.trained_on import state
-from lumbargrade.serving import batch
-from lumbargrade.task import GradingTask
-from lumbargrade.web.app import create_app
-from lumbargrade.web.dimse import DimseNode, DimseSettings, Node, dicom_node
-from lumbargrade.web.settings import WebSettings
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.evaluation.trained_on import state
+from lumbargrade.serving.batch.grade import grade as batch
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.http.app import create_app
+from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node
+from lumbargrade.viewer.settings import WebSettings
 
 from .exports import Export
 
 if TYPE_CHECKING:
-    from lumbargrade.serving.model import GradingModel
+    from lumbargrade.serving.pyfunc import GradingModel
 
 Record = dict[str, Any]
 DOORS = ("command line", "batch", "page", "C-STORE")
@@ -64,7 +64,7 @@ def served_model(model: LoadedModel) -> "GradingModel":
     """The pyfunc as MLflow's server has it once it is loaded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # MLflow warns of type hints of its own
-        from lumbargrade.serving.model import GradingModel
+        from lumbargrade.serving.pyfunc import GradingModel
 
     served = GradingModel()
     served.model, served.name, served.log, served.abstain_above = model, "lumbargrade-rsna2024/1", None, 0
@@ -204,7 +204,7 @@ def pacs(app: Any, task: GradingTask) -> Iterator[Pacs]:
     entity = AE(ae_title="PACS")
     entity.add_supported_context(ComprehensiveSRStorage)
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, peer.take)])
-    log = logging.getLogger("lumbargrade.web.dimse")
+    log = logging.getLogger("lumbargrade.viewer.dicom_node")
     log.addHandler(peer)
     to = Node(title="PACS", host="127.0.0.1", port=server.socket.getsockname()[1])
     try:
@@ -251,7 +251,7 @@ def model_server(model: LoadedModel) -> Iterator[str]:
 @contextmanager
 def page(model: LoadedModel, task: GradingTask, folder: Path) -> Iterator[Any]:
     """The reading page's application on the model that stands in."""
-    from lumbargrade.web.api import ModelPage
+    from lumbargrade.viewer.schemas import ModelPage
 
     with model_server(model) as url:
         settings = WebSettings(task=task, model_url=url, data=folder / "data", spool=folder / "spool")

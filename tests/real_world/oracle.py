@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from lumbargrade.locate.seen import SeenStack
-from lumbargrade.models.cord import CordNet
+from lumbargrade.localization.heatmaps import SeenStack
+from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import CONTRASTS, SpineShape, marks_of
-from lumbargrade.params import PrepareParams, ViewParams
-from lumbargrade.prepare.views import StackView
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.preprocessing.views import StackView
+from lumbargrade.config.task import GradingTask
 
 from .exports import CellKey, Export
 
@@ -45,7 +45,7 @@ class AnatomyOracle:
         slices: Sequence[int] | None = None,
         size: float | None = None,
     ) -> SeenStack | None:
-        """As :func:`lumbargrade.locate.seen.look_at`."""
+        """As :func:`lumbargrade.localization.heatmaps.look_at`."""
         wanted = range(len(stack.slices)) if slices is None else slices
         chosen = tuple(index for index in wanted if stack.readable(index))
         if not chosen:

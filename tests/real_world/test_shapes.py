@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.task import GradingTask
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.config.task import GradingTask
 
 from .conftest import SEED, STUDIES
 from .doors import DOORS, Door, Invocations, Record, RefusalError

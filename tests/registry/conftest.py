@@ -9,8 +9,8 @@ from mlflow import MlflowClient
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.registry.champion import Champion
-from lumbargrade.task import GradingTask
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.task import GradingTask
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 NAME = "lumbargrade-rsna2024"
 Register = Callable[..., str]

@@ -10,8 +10,8 @@ from lumbargrade.audit.log import BEGUN, AuditLog
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion, Move, still
-from lumbargrade.task import load_task
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.task import load_task
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 from .conftest import NAME, Register
 

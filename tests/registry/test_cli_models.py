@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lumbargrade.cli import app
+from lumbargrade.cli.app import app
 from lumbargrade.errors import InputError
-from lumbargrade.flows.summary import approve_command
+from lumbargrade.pipeline.summary import approve_command
 from lumbargrade.registry.champion import Champion
 
 from .conftest import NAME, Register

@@ -9,14 +9,14 @@ import pydicom
 import pytest
 from safetensors.numpy import save_file
 
-from lumbargrade.dataset.synthetic import count_origins
+from lumbargrade.data.synthetic import count_origins
 from lumbargrade.models.grader import Grader, save_grader
 from lumbargrade.models.storage import PRETRAINED_ON, mark_network
-from lumbargrade.params import Params
+from lumbargrade.config.params import Params
 from lumbargrade.registry.describe import describe_model
-from lumbargrade.registry.trained_on import ModelFacts
-from lumbargrade.task import GradingTask
-from lumbargrade.training.plan import SearchPlan
+from lumbargrade.evaluation.trained_on import ModelFacts
+from lumbargrade.config.task import GradingTask
+from lumbargrade.search.plan import SearchPlan
 
 from .test_register import made_search
 

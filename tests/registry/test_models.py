@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.params import GateParams
-from lumbargrade.registry.gate.decision import decide
-from lumbargrade.registry.models import UnreadableModelError, read_model
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import GateParams
+from lumbargrade.registry.promotion.decision import decide
+from lumbargrade.registry.resolve import UnreadableModelError, read_model
+from lumbargrade.config.task import GradingTask
 
 from .said import both, cells, right
 

@@ -7,22 +7,22 @@ import pandas as pd
 import pytest
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.dataset.layout import RsnaDataset
-from lumbargrade.dataset.versions import DatasetVersion
-from lumbargrade.flows import retrain
-from lumbargrade.params import GateParams, Params
+from lumbargrade.data.layout import RsnaDataset
+from lumbargrade.data.versioning.dvc import DatasetVersion
+from flows import retrain
+from lumbargrade.config.params import GateParams, Params
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.approval import approve
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.evidence.code import CodeState
-from lumbargrade.registry.gate.decision import GateDecision, decide
-from lumbargrade.registry.gate.judgement import Judgement
-from lumbargrade.registry.models import champion_version
+from lumbargrade.registry.lineage.code import CodeState
+from lumbargrade.registry.promotion.decision import GateDecision, decide
+from lumbargrade.registry.promotion.gate import Judgement
+from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.register import Registration, register_best
-from lumbargrade.task import load_task
-from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
-from lumbargrade.training.spec import Epoch, FoldResult
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.task import load_task
+from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.training.jobs.spec import Epoch, FoldResult
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 from .conftest import NAME, Register
 from .said import FACTS, both, cells, right, says
@@ -149,8 +149,8 @@ def test_the_flow_shows_table_and_reasons(call: Callable[..., Registration], mon
 def test_the_summary_ends_with_the_command_to_approve(
     call: Callable[..., Registration], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lumbargrade.dataset.findings import CheckReport
-    from lumbargrade.flows import summary
+    from lumbargrade.data.validation.report import CheckReport
+    from lumbargrade.pipeline import summary
 
     monkeypatch.setattr(summary, "uncommitted_pointers", list)
     report = CheckReport.model_construct(studies=8, findings=[])

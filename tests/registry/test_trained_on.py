@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lumbargrade.registry.trained_on import (
+from lumbargrade.evaluation.trained_on import (
     FACTS_TAG,
     HOLDOUT_TAG,
     NOT_RECORDED,
@@ -15,7 +15,7 @@ from lumbargrade.registry.trained_on import (
     state,
     statement_of,
 )
-from lumbargrade.task import GradingTask
+from lumbargrade.config.task import GradingTask
 
 from .said import FACTS, cells, right, says
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lumbargrade.dataset.bundle import zip_study
+from lumbargrade.data.study_zip import zip_study
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.task import GradingTask
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

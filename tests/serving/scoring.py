@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lumbargrade.serving.kept import KeptServer, Watch, kept_server
-from lumbargrade.serving.server import ScoringServer, free_port, running_server
+from lumbargrade.serving.kept_server import KeptServer, Watch, kept_server
+from lumbargrade.serving.mlflow_server import ScoringServer, free_port, running_server
 
 LEADER = """
 import subprocess, sys

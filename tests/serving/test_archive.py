@@ -12,13 +12,13 @@ import pytest
 
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, StudyTimeoutError
 from lumbargrade.errors import InputError
-from lumbargrade.registry.models import LoadedModel
+from lumbargrade.registry.resolve import LoadedModel
 from lumbargrade.scratch import ScratchError
-from lumbargrade.serving import archive
-from lumbargrade.serving.archive import check_archive, holds_dicom, opened_archive, unpack_study
-from lumbargrade.serving.grade import grade_study
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
+from lumbargrade.inference import archive
+from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive, unpack_study
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
 
 from .test_study import rezip
 
@@ -247,7 +247,7 @@ def test_a_study_that_takes_too_long_to_unpack_ends(zipped: bytes, rsna: Grading
 
 
 def test_page_and_model_server_have_one_rule(rsna: GradingTask, zipped: bytes, tmp_path: Path) -> None:
-    from lumbargrade.web.settings import WebSettings
+    from lumbargrade.viewer.settings import WebSettings
 
     settings = WebSettings(task=rsna, model_url="", spool=tmp_path)
     assert settings.max_files == LIMITS.files

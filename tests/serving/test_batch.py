@@ -17,17 +17,17 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from lumbargrade import cli
-from lumbargrade.dataset.bundle import zip_study
+from lumbargrade.cli.app import app as cli
+from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import CannotVerifyError, InputError
-from lumbargrade.registry.models import load_model
-from lumbargrade.registry.trained_on import NOT_RECORDED, TrainedOnStatement
+from lumbargrade.registry.resolve import load_model
+from lumbargrade.evaluation.trained_on import NOT_RECORDED, TrainedOnStatement
 from lumbargrade.scratch import ScratchError
-from lumbargrade.serving.batch import _describe_death, _fingerprint, find_studies
-from lumbargrade.serving.batch_run import BatchSummary, run_batch
-from lumbargrade.serving.grade import grade_study
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
+from lumbargrade.serving.batch.grade import _describe_death, _fingerprint, find_studies
+from lumbargrade.serving.batch.run import BatchSummary, run_batch
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_killed_batch_goes_on(
         (folder / f"{study_id}.zip").write_bytes(zip_study(phantom, study_id))
     out = tmp_path / "out.parquet"
     command = ["grade", str(folder), "--model", str(model_folder), "--out", str(out), "--processes", "1", "--json"]
-    start = [sys.executable, "-c", "from lumbargrade.cli import main; main()", *command]
+    start = [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", *command]
     process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     journal = tmp_path / "out.parquet.journal"
     end = time.monotonic() + 300
@@ -161,7 +161,7 @@ def test_a_killed_command_leaves_nothing_behind_its_next_start(
     study = tmp_path / "study.zip"
     study.write_bytes(zip_study(phantom, _ids(phantom)[0]))
     command = ["grade", str(study), "--model", str(model_folder), "--json"]
-    start = [sys.executable, "-c", "from lumbargrade.cli import main; main()", *command]
+    start = [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", *command]
     with subprocess.Popen(start, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:
         while not list(temporary.rglob("*.dcm")):
             assert process.poll() is None

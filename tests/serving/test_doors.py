@@ -14,9 +14,9 @@ import pytest
 from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
-from lumbargrade import cli
-from lumbargrade.registry.contract import STUDY_COLUMN
-from lumbargrade.serving.batch_run import run_batch
+from lumbargrade.cli.app import app as cli
+from lumbargrade.registry.names import STUDY_COLUMN
+from lumbargrade.serving.batch.run import run_batch
 
 Door = Callable[[bytes], tuple[set[str], set[str]]]
 

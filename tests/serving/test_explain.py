@@ -16,22 +16,22 @@ from PIL import Image
 from torch import Tensor
 from typer.testing import CliRunner
 
-from lumbargrade import cli
+from lumbargrade.cli.app import app as cli
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.explain import explain_crops
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.params import PrepareParams
-from lumbargrade.prepare.crop import cut_crop
-from lumbargrade.prepare.series import SeriesImages
-from lumbargrade.registry.contract import ANSWER_HEAT, STUDY_COLUMN
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.serving import explain
-from lumbargrade.serving.explain import Look, explain_study, with_heat_maps
-from lumbargrade.serving.grade import grade_study, refuse_study
-from lumbargrade.serving.pictures import CAUTION, look_figure
-from lumbargrade.serving.server import ask, served_model
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.preprocessing.crop import cut_crop
+from lumbargrade.preprocessing.series import SeriesImages
+from lumbargrade.registry.names import ANSWER_HEAT, STUDY_COLUMN
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference import explain
+from lumbargrade.inference.explain import Look, explain_study, with_heat_maps
+from lumbargrade.inference.grade import grade_study, refuse_study
+from lumbargrade.inference.figures import CAUTION, look_figure
+from lumbargrade.serving.mlflow_server import ask, served_model
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
 
 
 class LeftEdge(Grader):

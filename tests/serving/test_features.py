@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.registry.contract import STUDY_COLUMN
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.serving.features import EMBEDDING, Features, embed
-from lumbargrade.serving.grade import grade_with_crops
-from lumbargrade.serving.log import SERVING_LOG, Answered, ServingLog, answered_cells
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
+from lumbargrade.registry.names import STUDY_COLUMN
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.drift_features import EMBEDDING, Features, embed
+from lumbargrade.inference.grade import grade_with_crops
+from lumbargrade.serving.records.prediction_log import SERVING_LOG, Answered, ServingLog, answered_cells
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import requests
 import uvicorn
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.serving.front import Front, serve_front
+from lumbargrade.serving.proxy import Front, serve_front
 
 from .scoring import Crew, crew
 
@@ -348,7 +348,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from lumbargrade.serving.front import Front, serve_front
+from lumbargrade.serving.proxy import Front, serve_front
 
 @contextmanager
 def serve(version):

@@ -11,9 +11,10 @@ import pytest
 import requests
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.serving import kept, server
-from lumbargrade.serving.kept import kept_server
-from lumbargrade.serving.server import ScoringServer, free_port, running_server
+from lumbargrade.serving import kept_server as kept
+from lumbargrade.serving import mlflow_server as server
+from lumbargrade.serving.kept_server import kept_server
+from lumbargrade.serving.mlflow_server import ScoringServer, free_port, running_server
 
 from .scoring import WORKER, Crew, crew, wait_until
 
@@ -105,7 +106,7 @@ def test_what_the_process_says_is_told_in_its_own_lines(crew: Crew) -> None:
 
 KEEPS = """
 import sys, time
-from lumbargrade.serving.server import running_server
+from lumbargrade.serving.mlflow_server import running_server
 with running_server(sys.argv[2:], int(sys.argv[1]), "a test") as server:
     print(server.process.pid, flush=True)
     time.sleep(600)

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import requests
 
-from lumbargrade.serving.kept import kept_server
-from lumbargrade.serving.server import free_port, running_champion
+from lumbargrade.serving.kept_server import kept_server
+from lumbargrade.serving.mlflow_server import free_port, running_champion
 
 from ..registry.evidence.conftest import Project, project, whole
 from .scoring import wait_until
@@ -48,7 +48,7 @@ class Served:
 @contextmanager
 def served(tmp_path: Path, *arguments: str) -> Iterator[Served]:
     port, log = free_port(), tmp_path / "said"
-    main = "from lumbargrade.cli import main; main()"
+    main = "from lumbargrade.cli.app import main; main()"
     with log.open("w") as file:
         command = psutil.Popen(
             [sys.executable, "-c", main, "models", "serve", *arguments, "--port", str(port)],

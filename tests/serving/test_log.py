@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from lumbargrade.errors import InputError
-from lumbargrade.serving.grade import refuse_study
-from lumbargrade.serving.log import ServingLog
-from lumbargrade.task import GradingTask
+from lumbargrade.inference.grade import refuse_study
+from lumbargrade.serving.records.prediction_log import ServingLog
+from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import requests
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.scratch import scratch_root
-from lumbargrade.serving.log import SERVING_LOG, ServingLog
-from lumbargrade.serving.server import ask, is_ready, served_model
+from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
+from lumbargrade.serving.mlflow_server import ask, is_ready, served_model
 
 from .test_archive import damaged, far_file, huge_offset, images, not_utf8, other_local_name, wrong_crc
 from .test_study import rezip
@@ -43,7 +43,7 @@ def served(model_folder: Path, temporary: Path) -> Any:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Decoding takes long until the event is set."""
-    from lumbargrade.prepare import series
+    from lumbargrade.preprocessing import series
 
     decode, over = series.read_pixels, threading.Event()
 
@@ -99,7 +99,7 @@ def test_an_error_that_nobody_thought_of_quotes_nothing(
     def fail(*some: object, **more: object) -> None:
         raise KeyError("MEYER^ANNA")
 
-    monkeypatch.setattr("lumbargrade.serving.study.read_study_points", fail)
+    monkeypatch.setattr("lumbargrade.inference.study.read_study_points", fail)
     refused = answer(served, zipped)
     assert set(refused["reason"]) == {"the study could not be graded (KeyError)"}
     assert "MEYER" not in caplog.text

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.dataset.tables import read_points
+from lumbargrade.data.tables import read_points
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.serving import grade
-from lumbargrade.serving.grade import grade_study, refuse_study
-from lumbargrade.serving.log import ServingLog
-from lumbargrade.serving.points import read_study_points, split_conflicts
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference import grade
+from lumbargrade.inference.grade import grade_study, refuse_study
+from lumbargrade.serving.records.prediction_log import ServingLog
+from lumbargrade.inference.points import read_study_points, split_conflicts
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
 
 from .test_study import rezip
 
@@ -144,7 +144,7 @@ def test_more_rows_than_the_tasks_cells_can_have_are_refused(
 def test_a_table_that_is_too_large_is_not_read(
     table: pd.DataFrame, zipped: bytes, rsna: GradingTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lumbargrade.serving.points.read_points", lambda *some, **more: pytest.fail("read"))
+    monkeypatch.setattr("lumbargrade.inference.points.read_points", lambda *some, **more: pytest.fail("read"))
     large = table.to_csv(index=False) + "\n" * LIMITS.points_bytes
     with (
         pytest.raises(InputError, match=r"points\.csv is larger than 1 MiB"),

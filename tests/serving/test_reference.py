@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.registry.models import LoadedModel
-from lumbargrade.serving.grade import grade_with_crops
-from lumbargrade.serving.reference import answer_reference, read_reference
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.grade import grade_with_crops
+from lumbargrade.serving.records.reference import answer_reference, read_reference
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
 
 
 def test_it_is_graded_as_a_server_grades(model: LoadedModel, phantom: Path, study_id: int, rsna: GradingTask) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from lumbargrade.registry.package import SERVING_REQUIREMENTS
 
 SOURCE = Path(__file__).parents[2] / "src"
-SERVE = "import lumbargrade.registry.models, lumbargrade.serving.explain, lumbargrade.serving.log"
+SERVE = "import lumbargrade.registry.resolve, lumbargrade.inference.explain, lumbargrade.serving.records.prediction_log"
 
 
 def with_their_own(names: list[str]) -> dict[str, Distribution]:

@@ -9,10 +9,10 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from lumbargrade.dicom.headers import SliceHeader, read_headers
-from lumbargrade.params import PrepareParams
-from lumbargrade.prepare.series import SeriesImages
-from lumbargrade.serving.series_notes import describe_series, find_left_out, write_notes
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.preprocessing.series import SeriesImages
+from lumbargrade.inference.series_notes import describe_series, find_left_out, write_notes
+from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

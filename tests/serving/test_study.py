@@ -9,8 +9,8 @@ import pytest
 from lumbargrade.dicom.limits import StudyLimits
 from lumbargrade.errors import InputError
 from lumbargrade.scratch import ScratchError
-from lumbargrade.serving.study import open_study
-from lumbargrade.task import GradingTask
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
 
 
 def rezip(zipped: bytes, rename=lambda name: name, extra: dict[str, bytes] | None = None) -> bytes:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from lumbargrade.params import PrepareParams, TrainingParams
-from lumbargrade.task import GradingTask
-from lumbargrade.training.spec import FoldSpec
+from lumbargrade.config.params import PrepareParams, TrainingParams
+from lumbargrade.config.task import GradingTask
+from lumbargrade.training.jobs.spec import FoldSpec
 
 PREPARE = PrepareParams(crop_mm=40.0, pixel_mm=1.25)
 STUDIES = 24

@@ -1,6 +1,6 @@
 import torch
 
-from lumbargrade.training.augment import (
+from lumbargrade.training.loop.augment import (
     random_aspects,
     random_bias,
     random_erasing,

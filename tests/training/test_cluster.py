@@ -22,8 +22,8 @@ import requests
 from mlflow import MlflowClient
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.training.cluster import ADDRESS, Cluster, join_cluster, run_on_cluster, share_out
-from lumbargrade.training.spec import Epoch, FoldSpec, read_history, read_result
+from lumbargrade.training.jobs.ray_cluster import ADDRESS, Cluster, join_cluster, run_on_cluster, share_out
+from lumbargrade.training.jobs.spec import Epoch, FoldSpec, read_history, read_result
 
 PROGRAMS = ("initdb", "postgres")
 MISSING = [name for name in ("ray", "psycopg") if find_spec(name) is None]
@@ -117,11 +117,11 @@ _SEARCH = """
 import os, sys
 from pathlib import Path
 from prefect import flow
-from lumbargrade.flows.retrain import _RUNNER, search
-from lumbargrade.params import Params
-from lumbargrade.task import load_task
-from lumbargrade.training.plan import SearchPlan
-from lumbargrade.training.tracking import Tracker
+from flows.retrain import _RUNNER, search
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import load_task
+from lumbargrade.search.plan import SearchPlan
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 params = Params.model_validate_json(Path("params.json").read_text())
 folder = Path.cwd()
@@ -189,7 +189,7 @@ def kill_in_mid_fold(node: psutil.Process, search: subprocess.Popen[bytes], log:
                 command = process.cmdline()
             except psutil.NoSuchProcess:
                 continue
-            if "lumbargrade.training.fold" in command:
+            if "lumbargrade.training.worker" in command:
                 folder = Path(command[-1])
                 epochs = read_history(folder)
                 if 2 <= len(epochs) <= 8:

@@ -15,9 +15,9 @@ import pytest
 
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.files import write_text
-from lumbargrade.training.crossval import _environment, run_fold
-from lumbargrade.training.devices import Device
-from lumbargrade.training.spec import FoldSpec, read_history
+from lumbargrade.training.jobs.process import _environment, run_fold
+from lumbargrade.training.jobs.devices import Device
+from lumbargrade.training.jobs.spec import FoldSpec, read_history
 
 CPU = (Device("cpu", "", 1),)
 
@@ -37,7 +37,7 @@ def fold_process(spec: FoldSpec) -> subprocess.Popen[bytes]:
     """Starts the fold's process as :func:`run_fold` would, which would mind its death."""
     write_text(spec.folder / "spec.json", spec.model_dump_json(indent=2))
     return subprocess.Popen(
-        [sys.executable, "-m", "lumbargrade.training.fold", str(spec.folder)],
+        [sys.executable, "-m", "lumbargrade.training.worker", str(spec.folder)],
         env={**os.environ, **_environment(CPU[0])},
     )
 
@@ -152,9 +152,9 @@ def test_training_ends_when_its_parent_is_killed(spec: FoldSpec, tmp_path: Path)
     (spec.folder / "spec.parent.json").write_text(slow(spec).model_dump_json())
     script = (
         "import sys; from pathlib import Path\n"
-        "from lumbargrade.training.crossval import run_fold\n"
-        "from lumbargrade.training.devices import Device\n"
-        "from lumbargrade.training.spec import FoldSpec\n"
+        "from lumbargrade.training.jobs.process import run_fold\n"
+        "from lumbargrade.training.jobs.devices import Device\n"
+        "from lumbargrade.training.jobs.spec import FoldSpec\n"
         f"spec = FoldSpec.model_validate_json(Path({str(spec.folder / 'spec.parent.json')!r}).read_text())\n"
         "run_fold(spec, (Device('cpu', '', 1),))\n"
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lumbargrade.cli import app
+from lumbargrade.cli.app import app
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.training.devices import Device, find_devices, lease, read_leases
+from lumbargrade.training.jobs.devices import Device, find_devices, lease, read_leases
 
 FOUR = tuple(Device(f"cuda:{number}", str(number), 1) for number in range(4))
 
@@ -66,7 +66,7 @@ def test_a_device_has_one_holder_at_a_time(tmp_path: Path) -> None:
 def test_a_killed_holder_frees_its_device(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
-        "from lumbargrade.training.devices import Device, lease\n"
+        "from lumbargrade.training.jobs.devices import Device, lease\n"
         "with lease((Device('cuda:0', '0', 1),), Path(sys.argv[1])):\n"
         "    print('held', flush=True); time.sleep(600)\n"
     )

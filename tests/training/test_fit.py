@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.models.grader import load_grader
-from lumbargrade.params import TrainingParams
-from lumbargrade.prepare.pack import PackedCrops
-from lumbargrade.training import fit, fold
-from lumbargrade.training.fit import train_fold, weighted_cross_entropy
-from lumbargrade.training.precision import choose_precision
-from lumbargrade.training.rows import fold_rows
-from lumbargrade.training.schedule import layered_groups, steps_per_epoch, warmup_cosine
-from lumbargrade.training.spec import ERROR, SPEC, Epoch, FoldSpec, read_history, read_result
+from lumbargrade.config.params import TrainingParams
+from lumbargrade.preprocessing.pack import PackedCrops
+from lumbargrade.training.grader import fit
+from lumbargrade.training import worker as fold
+from lumbargrade.training.grader.fit import train_fold, weighted_cross_entropy
+from lumbargrade.training.loop.precision import choose_precision
+from lumbargrade.training.grader.sampling import fold_rows
+from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
+from lumbargrade.training.jobs.spec import ERROR, SPEC, Epoch, FoldSpec, read_history, read_result
 
 
 def changed(spec: FoldSpec, folder: str | None = None, **training: Any) -> FoldSpec:
@@ -344,7 +345,7 @@ def test_a_checkpoint_of_another_spec_or_code_or_a_broken_one_is_as_none(
     assert epochs(spec) == epochs(other) == [1]
     path.write_bytes(path.read_bytes()[:1000])
     assert epochs(other) == [1]
-    monkeypatch.setattr("lumbargrade.training.checkpoint.TRAINING_CODE", ("training",))
+    monkeypatch.setattr("lumbargrade.training.loop.checkpoint.TRAINING_CODE", ("training",))
     assert epochs(other) == [1]
     path.with_name(".checkpoint-cut-off.pt").touch()
     assert train_fold(other).epochs == 2

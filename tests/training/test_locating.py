@@ -11,19 +11,19 @@ import pandas as pd
 import pytest
 from tests.training.test_fit_locator import labelled_points
 
-from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.data.layout import open_dataset
 from lumbargrade.models.locator import Locator
-from lumbargrade.params import Params
-from lumbargrade.prepare.pack_views import PackedViews, pack_views
-from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.task import GradingTask
-from lumbargrade.training import locating
-from lumbargrade.training.crossval import OnEpoch, begin_fold
-from lumbargrade.training.fit_locator import train_locator
-from lumbargrade.training.locating import LocatorPlan, train_locators
-from lumbargrade.training.pool import FoldPool
-from lumbargrade.training.spec import MODEL, PREDICTIONS, AnySpec, FoldResult, LocatorSpec, read_result
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.params import Params
+from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
+from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.config.task import GradingTask
+from lumbargrade.training.locator import cross_validate as locating
+from lumbargrade.training.jobs.process import OnEpoch, begin_fold
+from lumbargrade.training.locator.fit import train_locator
+from lumbargrade.training.locator.cross_validate import LocatorPlan, train_locators
+from lumbargrade.training.jobs.executor import FoldPool
+from lumbargrade.training.jobs.spec import MODEL, PREDICTIONS, AnySpec, FoldResult, LocatorSpec, read_result
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.params import PrepareParams, ViewParams
-from lumbargrade.prepare.pack_views import POINTS, PackedViews, pack_views
-from lumbargrade.task import GradingTask, load_task
-from lumbargrade.training.locator_targets import learn_shape, slice_targets
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.preprocessing.pack_views import POINTS, PackedViews, pack_views
+from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.training.locator.targets import learn_shape, slice_targets
 
 
 @pytest.fixture(scope="module")

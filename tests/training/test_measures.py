@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.task import GradingTask
-from lumbargrade.training.align import GradedCells, align
-from lumbargrade.training.compare import compare_cells
-from lumbargrade.training.measures import (
+from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.align import GradedCells, align
+from lumbargrade.evaluation.compare import compare_cells
+from lumbargrade.evaluation.bootstrap_metrics import (
     Measure,
     accuracies,
     calibration_errors,
@@ -15,7 +15,7 @@ from lumbargrade.training.measures import (
     scores,
     severe_recalls,
 )
-from lumbargrade.training.metrics import evaluate_predictions
+from lumbargrade.evaluation.metrics import evaluate_predictions
 
 ALL: list[Measure] = [accuracies, calibration_errors, losses, scores, severe_recalls]
 

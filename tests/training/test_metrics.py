@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from lumbargrade.errors import InputError
-from lumbargrade.task import load_task
-from lumbargrade.training.agreement import agree
-from lumbargrade.training.metrics import Evaluation, evaluate_predictions
-from lumbargrade.training.score import official_score
+from lumbargrade.config.task import load_task
+from lumbargrade.evaluation.agreement import agree
+from lumbargrade.evaluation.metrics import Evaluation, evaluate_predictions
+from lumbargrade.evaluation.score import official_score
 
 RSNA = load_task("rsna2024")
 DISC = load_task("disc_degeneration")

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from lumbargrade.task import load_task
-from lumbargrade.training.metrics import evaluate_predictions
-from lumbargrade.training.plots import confusion_figure
+from lumbargrade.config.task import load_task
+from lumbargrade.evaluation.metrics import evaluate_predictions
+from lumbargrade.evaluation.plots import confusion_figure
 
 RSNA = load_task("rsna2024")
 

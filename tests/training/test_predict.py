@@ -3,9 +3,9 @@ import pandas as pd
 import torch
 
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.params import PrepareParams
-from lumbargrade.task import GradingTask
-from lumbargrade.training.predict import cell_codes, grade_crops, pool_cells, truth_table
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
+from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells, truth_table
 
 
 def test_several_crops_of_a_cell_are_averaged(rsna: GradingTask) -> None:

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from optuna.trial import Trial, TrialState
 
-from lumbargrade.params import SearchParams
-from lumbargrade.task import GradingTask
-from lumbargrade.training.align import align
-from lumbargrade.training.calibrate import fit_calibration
-from lumbargrade.training.measures import scores
-from lumbargrade.training.predict import complete_cells
-from lumbargrade.training.pruning import (
+from lumbargrade.config.params import SearchParams
+from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.align import align
+from lumbargrade.evaluation.calibrate import fit_calibration
+from lumbargrade.evaluation.bootstrap_metrics import scores
+from lumbargrade.inference.predict import complete_cells
+from lumbargrade.search.pruning import (
     make_pruner,
     reason_to_prune,
     reason_to_stop_epochs,

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.prepare.pack import PackedCrops
-from lumbargrade.task import GradingTask
-from lumbargrade.training.align import CELL
-from lumbargrade.training.compare import compare_predictions
-from lumbargrade.training.metrics import evaluate_predictions
-from lumbargrade.training.predict import truth_table
-from lumbargrade.training.report import report_html, report_pictures
-from lumbargrade.training.score import official_score
-from lumbargrade.training.submission import submission_table
-from lumbargrade.training.suspects import label_suspects
+from lumbargrade.preprocessing.pack import PackedCrops
+from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.align import CELL
+from lumbargrade.evaluation.compare import compare_predictions
+from lumbargrade.evaluation.metrics import evaluate_predictions
+from lumbargrade.inference.predict import truth_table
+from lumbargrade.evaluation.report import report_html, report_pictures
+from lumbargrade.evaluation.score import official_score
+from lumbargrade.evaluation.submission import submission_table
+from lumbargrade.evaluation.label_issues import label_suspects
 
 
 @pytest.fixture

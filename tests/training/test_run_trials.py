@@ -9,13 +9,13 @@ import pytest
 from benchmarks.occupancy import SimulatedPool, make_plan, simulate
 
 from lumbargrade.errors import DivergedError, LumbargradeError
-from lumbargrade.training.crossval import OnEpoch
-from lumbargrade.training.out_of_fold import OutOfFold
-from lumbargrade.training.plan import SearchProgress
-from lumbargrade.training.pool import FoldFuture
-from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import AnySpec, Epoch, FoldResult
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.search.out_of_fold import OutOfFold
+from lumbargrade.search.plan import SearchProgress
+from lumbargrade.training.jobs.executor import FoldFuture
+from lumbargrade.search.run import run_search
+from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
 from lumbargrade.errors import InputError
-from lumbargrade.task import GradingTask, load_task
-from lumbargrade.training.score import CLIP, official_score
+from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.evaluation.score import CLIP, official_score
 
 RSNA = load_task("rsna2024")
 DISC = load_task("disc_degeneration")

@@ -19,14 +19,14 @@ from matplotlib import pyplot
 
 import lumbargrade
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
-from lumbargrade.params import Params
-from lumbargrade.task import GradingTask
-from lumbargrade.training.crossval import OnEpoch
-from lumbargrade.training.plan import SearchPlan
-from lumbargrade.training.pool import FoldPool
-from lumbargrade.training.search import run_search
-from lumbargrade.training.spec import Epoch, FoldResult, FoldSpec
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.search.plan import SearchPlan
+from lumbargrade.training.jobs.executor import FoldPool
+from lumbargrade.search.run import run_search
+from lumbargrade.training.jobs.spec import Epoch, FoldResult, FoldSpec
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 
 class Trainer:
@@ -352,7 +352,7 @@ def test_other_training_code_is_another_search(
     for folder in ("models", "training"):
         shutil.copytree(Path(lumbargrade.__file__).parent / folder, copy / folder)
     before = make_plan(packed, disc, 3).name
-    monkeypatch.setattr("lumbargrade.training.plan.PACKAGE", copy)
+    monkeypatch.setattr("lumbargrade.search.plan.PACKAGE", copy)
     assert make_plan(packed, disc, 3).name == before
     with (copy / "training/fit.py").open("a") as file:
         file.write("# changed\n")
@@ -385,8 +385,8 @@ def test_two_processes_do_not_run_one_search(
 _DIES = """
 import os, signal, sys
 from pathlib import Path
-from lumbargrade.training.owner import owned_runs
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.tracking.run_lock import owned_runs
+from lumbargrade.tracking.mlflow_tracker import Tracker
 tracker = Tracker("search")
 with owned_runs(Path(sys.argv[1]), tracker, "search"):
     parent = tracker.start_run("search", "key")

@@ -10,16 +10,16 @@ import pytest
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import file_sha256
 from lumbargrade.models.grader import Grader, GraderConfig, save_grader
-from lumbargrade.params import Params
-from lumbargrade.task import GradingTask
-from lumbargrade.training.crossval import OnEpoch
-from lumbargrade.training.devices import Device
-from lumbargrade.training.fit import train_fold
-from lumbargrade.training.plan import SearchOutcome, SearchPlan, Student
-from lumbargrade.training.pool import FoldPool, local_pool
-from lumbargrade.training.spec import AnySpec, FoldResult, FoldSpec
-from lumbargrade.training.students import make_student
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.training.jobs.devices import Device
+from lumbargrade.training.grader.fit import train_fold
+from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.training.jobs.executor import FoldPool, local_pool
+from lumbargrade.training.jobs.spec import AnySpec, FoldResult, FoldSpec
+from lumbargrade.search.single_grader import make_student
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 from .conftest import PREPARE
 

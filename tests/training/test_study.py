@@ -12,9 +12,9 @@ from benchmarks.occupancy import make_plan
 from optuna.trial import TrialState
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.params import Params
-from lumbargrade.training.study import STORAGE, next_trial, open_study, signs_of_life
-from lumbargrade.training.trials import place
+from lumbargrade.config.params import Params
+from lumbargrade.search.optuna_study import STORAGE, next_trial, open_study, signs_of_life
+from lumbargrade.search.trials import place
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lumbargrade.training.study._SIGN_SECONDS", 0.2)
-    monkeypatch.setattr("lumbargrade.training.study._DEAD_SECONDS", 2.0)
+    monkeypatch.setattr("lumbargrade.search.optuna_study._SIGN_SECONDS", 0.2)
+    monkeypatch.setattr("lumbargrade.search.optuna_study._DEAD_SECONDS", 2.0)
 
 
 _OTHER = """
 import sys, time
 from pathlib import Path
-import lumbargrade.training.study as study
+import lumbargrade.search.optuna_study as study
 from benchmarks.occupancy import make_plan
 study._SIGN_SECONDS = 0.2
 plan = make_plan(Path(sys.argv[1]), 4, 2, "none", 0)
@@ -77,7 +77,7 @@ def test_a_search_that_has_left_is_not_waited_for(
     study = open_study(plan)
     with signs_of_life(study):
         next_trial(study, plan.params)
-    monkeypatch.setattr("lumbargrade.training.study._wait_for_death", lambda study: pytest.fail("it waits"))
+    monkeypatch.setattr("lumbargrade.search.optuna_study._wait_for_death", lambda study: pytest.fail("it waits"))
     assert [trial.state for trial in open_study(plan).trials] == [TrialState.FAIL, TrialState.WAITING]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lumbargrade.errors import InputError
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def test_a_kill_while_the_stores_tables_are_made_spoils_nothing(tmp_path: Path) 
     killed = """
 import os, signal
 from sqlalchemy import Engine, event
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 def kill(connection, cursor, statement, *_):
     if "CREATE TABLE spans" in statement:

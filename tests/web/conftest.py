@@ -13,10 +13,10 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
-from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.task import GradingTask
-from lumbargrade.web.app import create_app
-from lumbargrade.web.settings import WebSettings
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.http.app import create_app
+from lumbargrade.viewer.settings import WebSettings
 
 from .browsing import CHROMIUM, WEB, vite, vite_command, wait_for
 from .reading import PAGE, MakeApp, ModelServer, Reader

@@ -18,9 +18,9 @@ from flask.testing import FlaskClient
 from PIL import Image
 from urllib3.filepost import encode_multipart_formdata
 
-from lumbargrade.registry.trained_on import ModelFacts, Performance, TrainedOn
-from lumbargrade.task import GradingTask
-from lumbargrade.web.api import ModelPage
+from lumbargrade.evaluation.trained_on import ModelFacts, Performance, TrainedOn
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.schemas import ModelPage
 
 UNSEEN = ("right_subarticular_stenosis", "L1/L2")
 """The cell that the model server says it cannot grade."""

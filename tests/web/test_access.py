@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from lumbargrade.errors import InputError
-from lumbargrade.web.settings import Access, read_token
+from lumbargrade.viewer.settings import Access, read_token
 
 from .reading import MakeApp, Reader
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lumbargrade.dataset.tables import read_labels
+from lumbargrade.data.tables import read_labels
 from lumbargrade.deidentify.study_hash import StudyHasher, study_number
-from lumbargrade.task import GradingTask
-from lumbargrade.web.corrections import Corrections
+from lumbargrade.config.task import GradingTask
+from lumbargrade.serving.records.corrections import Corrections
 
 from .reading import MakeApp, Reader
 

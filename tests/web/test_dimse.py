@@ -14,8 +14,8 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import ComprehensiveSRStorage, MRImageStorage, Verification
 
 from lumbargrade.errors import InputError
-from lumbargrade.task import GradingTask
-from lumbargrade.web.dimse import DimseNode, DimseSettings, Node, dicom_node, read_node
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node, read_node
 
 from .reading import edited, expected_grade
 

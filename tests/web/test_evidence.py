@@ -10,11 +10,11 @@ import pytest
 from pydicom.config import disable_value_validation
 
 from lumbargrade.errors import InputError
-from lumbargrade.registry.trained_on import ModelFacts, state
-from lumbargrade.task import GradingTask
-from lumbargrade.web.api import Cell, ServedVersion, StudyReport
-from lumbargrade.web.evidence import read_evidence
-from lumbargrade.web.report_sr import build_report
+from lumbargrade.evaluation.trained_on import ModelFacts, state
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.schemas import Cell, ServedVersion, StudyReport
+from lumbargrade.viewer.reports.evidence import read_evidence
+from lumbargrade.viewer.reports.dicom_sr import build_report
 
 from .reading import FACTS
 

@@ -17,7 +17,7 @@ import pytest
 from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError
 from lumbargrade.scratch import ScratchError
-from lumbargrade.web.guard import GuardError, Limits, run_guarded
+from lumbargrade.viewer.studies.sandbox import GuardError, Limits, run_guarded
 
 LIMITS = Limits(seconds=60, memory_bytes=4 << 30)
 
@@ -87,7 +87,7 @@ def wait(path, tell):
 
 if __name__ == "__main__":
     import waiting
-    from lumbargrade.web.guard import Limits, run_guarded
+    from lumbargrade.viewer.studies.sandbox import Limits, run_guarded
     run_guarded(waiting.wait, sys.argv[1], limits=Limits(600, 4 << 30))
 """
 

@@ -14,11 +14,11 @@ import pydicom
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.serving.server import served_model
-from lumbargrade.task import GradingTask
-from lumbargrade.web.serve import listening, running
-from lumbargrade.web.settings import Access
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.serving.mlflow_server import served_model
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.http.server import listening, running
+from lumbargrade.viewer.settings import Access
 
 from .browsing import choose, grid_cell, needs_browser, open_page, slice_of
 from .reading import MakeApp, edited

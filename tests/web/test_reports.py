@@ -13,8 +13,8 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
-from lumbargrade.registry.trained_on import ModelFacts, state
-from lumbargrade.web.report_sr import SCHEME
+from lumbargrade.evaluation.trained_on import ModelFacts, state
+from lumbargrade.viewer.reports.dicom_sr import SCHEME
 
 from .reading import FACTS, MakeApp, ModelServer, Reader, edited
 
@@ -218,7 +218,7 @@ def test_a_place_without_any_confidence_is_uncertain_and_one_at_the_bound_is_not
 
 
 def test_a_report_that_cannot_be_made_says_why(reader: Reader, answer: dict[str, Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr("lumbargrade.web.room._REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("lumbargrade.viewer.studies.service._REPORT_SECONDS", 0.0)
     response = reader.get(answer["report"]["sr"])
     assert response.status_code == 422
     assert response.json["error"]["what"] == "Making the structured report took longer than 0 s."

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from lumbargrade.dataset.bundle import zip_study
+from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import InputError
-from lumbargrade.task import GradingTask
-from lumbargrade.web.spool import Spool
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.studies.spool import Spool
 
 from .reading import MakeApp, ModelServer, Reader, expected_grade, study_uid
 

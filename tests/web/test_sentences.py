@@ -2,9 +2,9 @@
 
 import pytest
 
-from lumbargrade.task import GradingTask
-from lumbargrade.web.api import Cell, Place
-from lumbargrade.web.sentences import flags, level_sentences
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.schemas import Cell, Place
+from lumbargrade.viewer.studies.narrative import flags, level_sentences
 
 SHORT = {
     "canal": "spinal_canal_stenosis",

@@ -16,8 +16,8 @@ import requests
 from flask import Flask
 
 from lumbargrade.errors import InputError
-from lumbargrade.web.serve import listening, running
-from lumbargrade.web.settings import Access
+from lumbargrade.viewer.http.server import listening, running
+from lumbargrade.viewer.settings import Access
 
 from .reading import MakeApp, ModelServer
 
@@ -74,7 +74,7 @@ def test_a_port_in_use_is_told(model_server: ModelServer) -> None:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from lumbargrade.cli import main; main()", "serve", *arguments]
+    return [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", "serve", *arguments]
 
 
 @pytest.fixture

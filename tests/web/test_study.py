@@ -14,10 +14,10 @@ from PIL import Image
 
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.dicom.pixels import read_pixels
-from lumbargrade.task import GradingTask
-from lumbargrade.web.answers import build_heat, find_slice
-from lumbargrade.web.api import Cell, Place
-from lumbargrade.web.index import SeriesIndex, SliceIndex, StudyIndex
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.studies.present import build_heat, find_slice
+from lumbargrade.viewer.schemas import Cell, Place
+from lumbargrade.viewer.image_index import SeriesIndex, SliceIndex, StudyIndex
 
 from .reading import HEAT, MakeApp, ModelServer, Reader, edited
 

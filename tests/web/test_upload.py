@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.task import GradingTask
+from lumbargrade.config.task import GradingTask
 
 from .reading import MakeApp, ModelServer, Reader, edited, expected_grade, study_uid
 from .uploads import bomb, encrypted, zip_of

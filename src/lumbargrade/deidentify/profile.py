@@ -29,7 +29,7 @@ from pydicom.uid import (
 )
 
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
-from lumbargrade.deidentify.terms import CODE_WORDS, DESCRIPTION_WORDS, MAKER_WORDS, known_words
+from lumbargrade.deidentify.vocabulary import CODE_WORDS, DESCRIPTION_WORDS, MAKER_WORDS, known_words
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.synthetic import SYNTHETIC, is_synthetic
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.special import softmax
 
-from lumbargrade.task import GradingTask
+from lumbargrade.config.task import GradingTask
 
 _LEAST = 1e-6
 """Probabilities are kept above it, or their logarithms would decide alone."""

@@ -15,8 +15,8 @@ from torchvision.models import densenet121
 
 from lumbargrade.models.context import StudyContext
 from lumbargrade.models.storage import load_network, save_network
-from lumbargrade.params import PrepareParams, TrainingParams
-from lumbargrade.task import Condition, GradingTask
+from lumbargrade.config.params import PrepareParams, TrainingParams
+from lumbargrade.config.task import Condition, GradingTask
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -2,7 +2,7 @@
 
 Two heat-map networks: the sagittal one finds each level's place of each group of conditions, the axial one the places of
 the left and the right. What they cannot know, which side a sagittal slice is of and which level an axial one, geometry
-adds (:mod:`lumbargrade.locate`). A third network doubts the levels' names (:mod:`lumbargrade.models.cord`).
+adds (:mod:`lumbargrade.localization`). A third network doubts the levels' names (:mod:`lumbargrade.models.conus_net`).
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from lumbargrade.models.cord import CordNet
+from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE, HeatmapNet, turned
 from lumbargrade.models.storage import load_network, save_network
-from lumbargrade.params import PrepareParams, ViewParams
-from lumbargrade.task import GradingTask
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 
 CONTRASTS = ("T1", "T2")
 _MEAN, _STD = 0.25, 0.25

@@ -14,7 +14,7 @@ from torchvision.models import DenseNet121_Weights
 
 from lumbargrade.errors import InputError
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.task import GradingTask
+from lumbargrade.config.task import GradingTask
 
 _OLD_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\..*)")
 """torchvision's published DenseNet weights name layers ``norm.1`` where the module says ``norm1``."""

@@ -18,7 +18,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.operations.places import HEARTBEAT_SECONDS
+from lumbargrade.operations.addresses import HEARTBEAT_SECONDS
 
 POOL, TRAINING = "lumbargrade", "training"
 """The work pool, and its queue of what changes datasets and models: one run of it at a time."""

@@ -23,14 +23,14 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import BaseModel
 
 from lumbargrade.errors import InputError
-from lumbargrade.monitoring.served import STATE, watch_key
-from lumbargrade.operations.children import answers
+from lumbargrade.monitoring.monitor import STATE, watch_key
+from lumbargrade.operations.supervisor import answers
 from lumbargrade.operations.deployments import POOL
-from lumbargrade.operations.places import LOCK, prefect_api, read_addresses
-from lumbargrade.registry.contract import registered_name
-from lumbargrade.registry.models import champion_version
+from lumbargrade.operations.addresses import LOCK, prefect_api, read_addresses
+from lumbargrade.registry.names import registered_name
+from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.versions import open_registry
-from lumbargrade.task import GradingTask
+from lumbargrade.config.task import GradingTask
 
 _BEGUN = [state for state in StateType if state != StateType.SCHEDULED]
 

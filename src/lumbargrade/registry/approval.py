@@ -5,7 +5,7 @@ from mlflow.entities.model_registry import ModelVersion
 from lumbargrade.audit.log import Entry
 from lumbargrade.errors import InputError
 from lumbargrade.registry.champion import ROLLED_BACK, Champion, Move
-from lumbargrade.registry.contract import registered_name, version_uri
+from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.versions import get_version
 
 APPROVED = "approved"

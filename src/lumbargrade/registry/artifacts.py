@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lumbargrade.errors import CannotVerifyError
 from lumbargrade.failures import explain_failure
-from lumbargrade.training.tracking import tracking_uri
+from lumbargrade.tracking.mlflow_tracker import tracking_uri
 
 STORE_FAILURES = (MlflowException, SQLAlchemyError, RequestException, OSError)
 """What a read of the store ends with where the store, its disk or its network is at fault."""

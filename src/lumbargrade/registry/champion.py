@@ -14,10 +14,10 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.registry.contract import registered_name
-from lumbargrade.registry.models import CHAMPION, champion_uri, champion_version
-from lumbargrade.task import GradingTask
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.registry.names import registered_name
+from lumbargrade.registry.resolve import CHAMPION, champion_uri, champion_version
+from lumbargrade.config.task import GradingTask
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 MOVED, ROLLED_BACK, FOUND_MOVED = "alias moved", "rolled back", "alias found moved"
 LOCK = Path("audit/champion.lock")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from lumbargrade.dataset.patients import read_patients
-from lumbargrade.dataset.synthetic import count_origins
+from lumbargrade.data.patients import read_patients
+from lumbargrade.data.synthetic import count_origins
 from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
-from lumbargrade.prepare.split import HOLDOUT
-from lumbargrade.registry.trained_on import ModelFacts, Performance, Pretraining, TrainedOn
-from lumbargrade.training.plan import SearchOutcome, SearchPlan
+from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.evaluation.trained_on import ModelFacts, Performance, Pretraining, TrainedOn
+from lumbargrade.search.plan import SearchOutcome, SearchPlan
 
 
 def describe_model(plan: SearchPlan, outcome: SearchOutcome, dataset: Path) -> ModelFacts:

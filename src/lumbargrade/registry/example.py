@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lumbargrade.dataset.bundle import zip_study
-from lumbargrade.dataset.phantom import generate
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.phantom import generate
 
 _SEED = 0
 

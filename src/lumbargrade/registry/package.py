@@ -14,7 +14,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.utils.logging_utils import disable_logging, enable_logging
 
-from lumbargrade.registry.contract import (
+from lumbargrade.registry.names import (
     ANSWER_HEAT,
     ANSWER_ORIGIN,
     ANSWER_PLACE,
@@ -29,10 +29,10 @@ from lumbargrade.registry.contract import (
     TRAINED_ON,
     registered_name,
 )
-from lumbargrade.registry.trained_on import ModelFacts
-from lumbargrade.task import GradingTask
-from lumbargrade.training.plan import PACKAGE, SearchOutcome, SearchPlan
-from lumbargrade.training.tracking import Tracker, tracking_uri
+from lumbargrade.evaluation.trained_on import ModelFacts
+from lumbargrade.config.task import GradingTask
+from lumbargrade.search.plan import PACKAGE, SearchOutcome, SearchPlan
+from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 
 STUDENT_RUN = "student.run_id"
 """Tag of a version that holds a student: MLflow's id of its training."""

@@ -6,22 +6,22 @@ from typing import Any
 
 from lumbargrade.audit.keys import open_signing_key
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.dataset.layout import RsnaDataset
+from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.contract import registered_name, version_uri
+from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.describe import describe_model
-from lumbargrade.registry.evidence.bundle import write_evidence
-from lumbargrade.registry.evidence.code import CodeState, read_code_state
-from lumbargrade.registry.evidence.record import Made
+from lumbargrade.registry.lineage.bundle import write_evidence
+from lumbargrade.registry.lineage.code import CodeState, read_code_state
+from lumbargrade.registry.lineage.record import Made
 from lumbargrade.registry.example import example_study
-from lumbargrade.registry.gate.decision import NEEDS_APPROVAL, GateDecision
-from lumbargrade.registry.gate.judgement import NOBODY, judge_new, settle
+from lumbargrade.registry.promotion.decision import NEEDS_APPROVAL, GateDecision
+from lumbargrade.registry.promotion.gate import NOBODY, judge_new, settle
 from lumbargrade.registry.package import STUDENT_RUN, find_version, register_model
-from lumbargrade.registry.trained_on import FACTS_TAG, ModelFacts, Performance
-from lumbargrade.task import GradingTask
-from lumbargrade.training.plan import SearchOutcome, SearchPlan
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.evaluation.trained_on import FACTS_TAG, ModelFacts, Performance
+from lumbargrade.config.task import GradingTask
+from lumbargrade.search.plan import SearchOutcome, SearchPlan
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 REGISTERED, SIGNED = "registered", "evidence signed"
 """Kinds of entries in the audit log."""

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.errors import InputError
 from lumbargrade.registry.artifacts import reading
-from lumbargrade.registry.contract import registered_name
-from lumbargrade.registry.models import champion_version
-from lumbargrade.task import GradingTask
-from lumbargrade.training.tracking import Tracker, has_store, tracking_uri
+from lumbargrade.registry.names import registered_name
+from lumbargrade.registry.resolve import champion_version
+from lumbargrade.config.task import GradingTask
+from lumbargrade.tracking.mlflow_tracker import Tracker, has_store, tracking_uri
 
 
 class VersionSummary(BaseModel):

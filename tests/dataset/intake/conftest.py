@@ -11,7 +11,7 @@ from pydicom.datadict import DicomDictionary
 from pydicom.sequence import Sequence
 from pydicom.uid import generate_uid
 
-from lumbargrade.dataset.layout import dicom_files
+from lumbargrade.data.layout import dicom_files
 from lumbargrade.deidentify.profile import KEPT
 
 TEXT = ("AE", "CS", "LO", "LT", "SH", "ST", "UC", "UR", "UT")

@@ -18,15 +18,15 @@ from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from lumbargrade.dataset.check import check_dataset
-from lumbargrade.dataset.intake.add import Given, add_studies
-from lumbargrade.dataset.intake.report import AddSummary, as_csv
-from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.data.validation.validate import check_dataset
+from lumbargrade.data.intake.add_studies import Given, add_studies
+from lumbargrade.data.intake.report import AddSummary, as_csv
+from lumbargrade.data.layout import open_dataset
 from lumbargrade.deidentify.profile import KEPT
 from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
-from lumbargrade.task import GradingTask
+from lumbargrade.config.task import GradingTask
 
 from .conftest import ROOT, Export, secrets_in
 
@@ -44,9 +44,9 @@ STAMPED = {
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import lumbargrade.dataset.intake.merge as merge
-from lumbargrade.dataset.intake.add import add_studies
-from lumbargrade.task import load_task
+import lumbargrade.data.intake.merge as merge
+from lumbargrade.data.intake.add_studies import add_studies
+from lumbargrade.config.task import load_task
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lumbargrade.dataset.intake import merge as merging
-from lumbargrade.dataset.intake.add import Given, add_studies
-from lumbargrade.dataset.layout import open_dataset
+from lumbargrade.data.intake import merge as merging
+from lumbargrade.data.intake.add_studies import Given, add_studies
+from lumbargrade.data.layout import open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.task import GradingTask
+from lumbargrade.config.task import GradingTask
 from lumbargrade.tree import file_sizes
 
 from .conftest import Export

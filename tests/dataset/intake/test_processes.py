@@ -2,7 +2,7 @@
 
 import pytest
 
-from lumbargrade.dataset.intake.processes import each_result
+from lumbargrade.data.intake.processes import each_result
 
 JOBS = ["1 + 1", "__import__('os')._exit(3)", "2 + 2", "[][0]"]
 

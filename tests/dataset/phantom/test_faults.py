@@ -4,14 +4,14 @@ import numpy as np
 import pydicom
 import pytest
 
-from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.dataset.phantom import generate
-from lumbargrade.dataset.phantom.faults import PAIRS, SPOILS
-from lumbargrade.dataset.phantom.study import build_study, true_point
-from lumbargrade.dataset.phantom.writer import TRANSFER_SYNTAXES, write_study
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.phantom import generate
+from lumbargrade.phantom.faults import PAIRS, SPOILS
+from lumbargrade.phantom.study import build_study, true_point
+from lumbargrade.phantom.writer import TRANSFER_SYNTAXES, write_study
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.dicom.pixels import read_pixels
-from lumbargrade.task import load_task
+from lumbargrade.config.task import load_task
 
 TASK = load_task("rsna2024")
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"
@@ -207,7 +207,7 @@ def test_a_spine_of_another_length_is_scanned_anew(spoiled, clean, monkeypatch, 
         assert spine.lumbar == lumbar
         return np.ones((len(contrasts), *plane.shape), np.float32)
 
-    monkeypatch.setattr("lumbargrade.dataset.phantom.study.scan", blank)
+    monkeypatch.setattr("lumbargrade.phantom.study.scan", blank)
     study, _ = spoiled(kind)
     assert (study.spine.lumbar, clean.spine.lumbar) == (lumbar, 5)
     np.testing.assert_array_equal(study.labels, clean.labels)

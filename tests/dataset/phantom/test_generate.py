@@ -8,15 +8,15 @@ import numpy as np
 import pydicom
 import pytest
 
-from lumbargrade.dataset.layout import open_dataset
-from lumbargrade.dataset.phantom import generate
-from lumbargrade.dataset.phantom.protocol import draw_protocol
-from lumbargrade.dataset.phantom.study import draw_study, study_number, study_rng, true_point
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.phantom import generate
+from lumbargrade.phantom.protocol import draw_protocol
+from lumbargrade.phantom.study import draw_study, study_number, study_rng, true_point
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.dicom.stacks import group_stacks
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.task import load_task
+from lumbargrade.config.task import load_task
 
 TASK = load_task("rsna2024")
 SEED = 11

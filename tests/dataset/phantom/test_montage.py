@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from lumbargrade.dataset.phantom.montage import PANEL, save_montage
+from lumbargrade.phantom.montage import PANEL, save_montage
 
 
 def test_montage_shows_six_different_panels(tmp_path):

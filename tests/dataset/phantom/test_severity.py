@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lumbargrade.dataset.phantom.severity import (
+from lumbargrade.phantom.severity import (
     EMPTY_RATES,
     MODERATE_RATES,
     SEVERE_RATES,
@@ -9,7 +9,7 @@ from lumbargrade.dataset.phantom.severity import (
     draw_severity,
     narrowing,
 )
-from lumbargrade.task import load_task
+from lumbargrade.config.task import load_task
 
 TASK = load_task("rsna2024")
 STUDIES = 3000

@@ -6,7 +6,7 @@ import pytest
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
-from lumbargrade.registry.evidence.code import read_code_state, refuse_changes
+from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import pytest
 
-from lumbargrade.registry.evidence.comparison import (
+from lumbargrade.pipeline.reproduce.comparison import (
     compare_records,
     environment_differences,
     score_difference,
     verdict_of,
 )
-from lumbargrade.registry.evidence.environment import Package
+from lumbargrade.registry.lineage.environment import Package
 
 HASHES = {name: f"of the {name}" for name in ("dataset", "crops", "split", "located", "weights")}
 STAGES = {"prepare": "crops", "split": "split", "located": "located"}

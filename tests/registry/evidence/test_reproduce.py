@@ -3,7 +3,7 @@
 import pytest
 
 from lumbargrade.errors import InputError
-from lumbargrade.registry.evidence.reproduce import reproduce
+from lumbargrade.pipeline.reproduce.reproduce import reproduce
 
 from ..conftest import NAME
 from .conftest import Project

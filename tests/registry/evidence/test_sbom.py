@@ -1,7 +1,7 @@
 import json
 
-from lumbargrade.registry.evidence.environment import Package, installed_packages, this_machine
-from lumbargrade.registry.evidence.sbom import sbom_json
+from lumbargrade.registry.lineage.environment import Package, installed_packages, this_machine
+from lumbargrade.registry.lineage.sbom import sbom_json
 
 
 def test_what_is_installed_is_listed_once_with_its_hash() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from lumbargrade.files import file_sha256
-from lumbargrade.registry.evidence.bundle import read_evidence
-from lumbargrade.registry.evidence.show import show_evidence, summarise_record
-from lumbargrade.registry.evidence.spot_check import recorded_folds, recorded_student
+from lumbargrade.registry.lineage.bundle import read_evidence
+from lumbargrade.registry.lineage.show import show_evidence, summarise_record
+from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, recorded_student
 from lumbargrade.registry.versions import get_version
-from lumbargrade.training.plan import Student
-from lumbargrade.training.spec import Epoch
+from lumbargrade.search.plan import Student
+from lumbargrade.training.jobs.spec import Epoch
 
 from .conftest import Project, register_again
 from .test_verify import flip

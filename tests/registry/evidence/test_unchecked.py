@@ -17,14 +17,14 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from typer.testing import CliRunner
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.cli import app
-from lumbargrade.dataset import integrity
+from lumbargrade.cli.app import app
+from lumbargrade.data.versioning import integrity
 from lumbargrade.errors import CannotVerifyError, StoreError
-from lumbargrade.registry.evidence.bundle import RECORD, read_evidence
-from lumbargrade.registry.evidence.verify import verify, version_problems
+from lumbargrade.registry.lineage.bundle import RECORD, read_evidence
+from lumbargrade.registry.lineage.verify import verify, version_problems
 from lumbargrade.registry.versions import get_version
-from lumbargrade.serving.verified import served_version
-from lumbargrade.training.tracking import Tracker
+from lumbargrade.serving.verified_server import served_version
+from lumbargrade.tracking.mlflow_tracker import Tracker
 
 from ..conftest import NAME
 from .conftest import Project
@@ -288,7 +288,7 @@ def test_a_moved_project_whose_database_cannot_be_changed_says_so(
     copy = tmp_path / "readonly"
     shutil.copytree(project.folder, copy)
     monkeypatch.chdir(copy)
-    monkeypatch.setattr("lumbargrade.training.relocate._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("lumbargrade.tracking.relocate._WAIT_SECONDS", 0.1)
     with sqlite3.connect(copy / "mlruns/mlflow.db") as holder:
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError) as caught:

@@ -16,8 +16,8 @@ from lumbargrade.audit.log import LOG
 from lumbargrade.errors import InputError
 from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.evidence.verify import version_problems
-from lumbargrade.serving.verified import served_version
+from lumbargrade.registry.lineage.verify import version_problems
+from lumbargrade.serving.verified_server import served_version
 
 from ..conftest import NAME
 from .conftest import Project

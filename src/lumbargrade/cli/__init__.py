@@ -1,0 +1,5 @@
+"""The ``lumbargrade`` command; :func:`main` is where it begins."""
+
+from lumbargrade.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,72 @@
+"""What ``lumbargrade grade`` prints of one study: what to know first, a line a cell, and each reason once."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lumbargrade.registry.resolve import LoadedModel
+    from lumbargrade.config.task import GradingTask
+
+_WIDTH = 80
+Records = Sequence[Mapping[Any, Any]]
+
+
+def print_grades(records: Records, model: "LoadedModel", as_json: bool) -> None:
+    """Prints a study's answer, as JSON with what a model server adds to it, or for people."""
+    from lumbargrade.registry.names import TRAINED_ON
+    from lumbargrade.evaluation.trained_on import state
+
+    statement = state(model.facts)
+    if as_json:
+        origin = {"model": model.name, TRAINED_ON: statement.model_dump_json()}
+        print(json.dumps([{**record, **origin} for record in records], indent=2))
+        return
+    task = model.config.task
+    _print_wrapped(["Not for clinical use.", *statement.lines, f"Model: {model.name or 'without a name'}"])
+    print()
+    reasons = list(dict.fromkeys(str(record["reason"]) for record in records if record["grade"] is None))
+    print(_table(records, task, reasons))
+    print()
+    _print_wrapped(_legend(records, reasons, statement.possible_grades))
+
+
+def _table(records: Records, task: "GradingTask", reasons: Sequence[str]) -> str:
+    """A row a cell: the grade, the probability of each, the possible ones, and how sure the place is."""
+    rows = [["condition", "level", "grade", *(name.lower() for name in task.grades), "may be", "place"]]
+    for record in records:
+        condition = task.condition(record["condition"])
+        head = [f"{condition.side or ''} {condition.group}".strip(), record["level"]]
+        if record["grade"] is None:
+            rows.append([*head, f"- ({reasons.index(str(record['reason'])) + 1})"])
+            continue
+        possible = "".join(grade[0] for grade in task.grades if grade in str(record["possible_grades"]).split(";"))
+        chances = [f"{record[column]:.0%}" for column in task.grade_columns]
+        confidence = "" if record["confidence"] is None else f"{record['confidence']:.0%}"
+        place = f"{confidence}{' ?' if record['place_uncertain'] else ''}"
+        rows.append([*head, record["grade"], *chances, possible, place])
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(rows[0]))]
+    lines = [" ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _legend(records: Records, reasons: Sequence[str], possible_grades: str) -> Iterable[str]:
+    from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
+
+    places = [record for record in records if record["confidence"] is not None]
+    uncertain = sum(bool(record["place_uncertain"]) for record in places)
+    if uncertain:
+        below = f"found with less than {MIN_PLACE_CONFIDENCE:.0%} confidence"
+        yield f"? {uncertain} of {len(places)} places are uncertain ({below}): check them before you use these grades."
+    for number, reason in enumerate(reasons, start=1):
+        cells = sum(record["grade"] is None and str(record["reason"]) == reason for record in records)
+        yield f"({number}) {cells} {'cell is' if cells == 1 else 'cells are'} not graded: {reason}."
+    if records[0]["notes"]:
+        yield f"note: {records[0]['notes']}"
+    yield f"may be: first letters of the possible grades. {possible_grades}"
+
+
+def _print_wrapped(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(textwrap.fill(line, _WIDTH - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))

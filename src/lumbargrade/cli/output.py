@@ -1,0 +1,61 @@
+"""What the commands share: options of the same meaning, what they open, and how a result is printed."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.config.task import GradingTask
+    from lumbargrade.tracking.mlflow_tracker import Tracker
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
+
+_WIDE = 200
+"""Columns of a table that goes into a file."""
+
+
+def open_project(task: str) -> "tuple[Tracker, GradingTask, AuditLog]":
+    """Opens what a command about registered versions reads: the store, the task, and the audit log.
+
+    Raises:
+        InputError: There is no such task, or no version of its model.
+    """
+    from lumbargrade.audit.log import AuditLog
+    from lumbargrade.registry.versions import open_registry
+    from lumbargrade.config.task import load_task
+
+    grading_task = load_task(task)
+    return open_registry(grading_task), grading_task, AuditLog()
+
+
+def print_result(result: Any, as_json: bool, lines: list[tuple[str, str]]) -> None:
+    """Prints a result as JSON, or as lines of name and value."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        print(f"{name:<{width}}  {value}")
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+    """Prints a table; nothing is cut off."""
+    table = Table(*heads)
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)
+
+
+def short_time(time: str) -> str:
+    """A time of the log without its fractions: 2026-03-31 12:00:00."""
+    return time[:19].replace("T", " ")

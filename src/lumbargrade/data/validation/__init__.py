@@ -1,0 +1,1 @@
+"""Checks a dataset, and says what is wrong with it."""

@@ -1,0 +1,191 @@
+"""What the integrity check found, and the report of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lumbargrade.data.validation.rules import KINDS, Level
+
+_STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_EXAMPLES = 2
+_ORDER: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+class Finding(BaseModel):
+    """One fault of one study or series; faults of the same kind are told together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    level: Level
+    study_id: int | None
+    series_id: int | None
+    message: str
+
+
+def finding(kind: str, message: str, study_id: object, series_id: object = None) -> Finding:
+    """Makes a finding of one of :data:`KINDS`.
+
+    Args:
+        study_id: Anything that prints as a whole number, as the keys of pandas' groups do, or None.
+        series_id: The same.
+    """
+    study, series = (None if number is None else int(str(number)) for number in (study_id, series_id))
+    return Finding(kind=kind, level=KINDS[kind].level, study_id=study, series_id=series, message=message)
+
+
+class KindCount(BaseModel):
+    """How often a kind of fault was found, and what to do about it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    level: Level
+    title: str
+    remedy: str
+    findings: int
+    studies: int
+
+
+class SeriesSummary(BaseModel):
+    """The series of one description.
+
+    Attributes:
+        slices: Fewest, median and most slices of a series that has any.
+        not_square: Series whose images have unequal sides.
+        orientations: Series by the orientation of most of their slices.
+        directions: Series by where their instance numbers lead: ``left``, ``head``, ..., or ``none``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str
+    used: bool
+    series: int
+    studies: int
+    files: int
+    slices: tuple[int, float, int]
+    not_square: int
+    orientations: dict[str, int]
+    directions: dict[str, int]
+
+
+class CheckReport(BaseModel):
+    """The result of an integrity check.
+
+    Attributes:
+        files: DICOM files of described series.
+        findings: By level, kind, study and series.
+        counts: The kinds among the findings, in the same order.
+        grades: Labelled cells, by condition and grade; ``empty`` are cells without a grade.
+        series: By description.
+        transfer_syntaxes: Slices by UID of their encoding.
+        manufacturers: Series by maker of the scanner.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    studies: int
+    files: int
+    points: int
+    findings: tuple[Finding, ...]
+    counts: tuple[KindCount, ...]
+    grades: dict[str, dict[str, int]]
+    series: tuple[SeriesSummary, ...]
+    transfer_syntaxes: dict[str, int]
+    manufacturers: dict[str, int]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """Findings that cost or spoil labelled cells."""
+        return self.of_level("error")
+
+    def of_level(self, level: Level) -> tuple[Finding, ...]:
+        """Returns the findings of one level."""
+        return tuple(found for found in self.findings if found.level == level)
+
+    def __rich__(self) -> RenderableType:
+        """Shows the report in a terminal: each kind of fault once, with the first places where it is."""
+        found = {level: len(self.of_level(level)) for level in _ORDER}
+        numbers = [f"{number:,} {level}{'' if number == 1 else 's'}" for level, number in found.items()]
+        files = f"{self.studies:,} studies, {self.files:,} files, {self.points:,} points"
+        heading = Text(f"Task {self.task}: {files}; {', '.join(numbers)}")
+        parts: list[RenderableType] = [heading, self._series_table(), self._grades_table()]
+        return Group(*parts, self._faults_table()) if self.counts else Group(*parts)
+
+    def _faults_table(self) -> Table:
+        table = Table("", "fault", "times", "studies", "for example", "what to do")
+        for count in self.counts:
+            first = [found for found in self.findings if found.kind == count.kind][:_EXAMPLES]
+            places = "\n".join(f"{_place(found)}: {found.message}" for found in first)
+            level = Text(count.level, style=_STYLES[count.level])
+            table.add_row(level, count.title, f"{count.findings:,}", f"{count.studies:,}", Text(places), count.remedy)
+        return table
+
+    def _series_table(self) -> Table:
+        table = Table(
+            "series", "number", "studies", "files", "slices: least, median, most", "orientation", "numbers run to"
+        )
+        for series in self.series:
+            name = series.description if series.used else f"{series.description} (not used)"
+            least, middle, most = series.slices
+            ways = [
+                ", ".join(f"{key} {n:,}" for key, n in part.items())
+                for part in (series.orientations, series.directions)
+            ]
+            numbers = (f"{number:,}" for number in (series.series, series.studies, series.files))
+            table.add_row(Text(name), *numbers, f"{least}, {middle:g}, {most}", *ways)
+        return table
+
+    def _grades_table(self) -> Table:
+        grades = next(iter(self.grades.values()))
+        table = Table("cells", *grades)
+        for condition, counts in self.grades.items():
+            table.add_row(condition, *(f"{number:,}" for number in counts.values()))
+        return table
+
+
+def _place(found: Finding) -> str:
+    study = "no study" if found.study_id is None else f"study {found.study_id}"
+    return study if found.series_id is None else f"{study} series {found.series_id}"
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Sorts findings by level, kind, study and series."""
+    kinds = list(KINDS)
+
+    def place(found: Finding) -> tuple[int, int, int, int, str]:
+        return (
+            _ORDER[found.level],
+            kinds.index(found.kind),
+            found.study_id or 0,
+            found.series_id or 0,
+            found.message,
+        )
+
+    return tuple(sorted(findings, key=place))
+
+
+def count_kinds(findings: Iterable[Finding]) -> tuple[KindCount, ...]:
+    """Counts findings, and the studies that have them, by kind."""
+    number = Counter[str]()
+    studies: dict[str, set[int | None]] = defaultdict(set)
+    for found in findings:
+        number[found.kind] += 1
+        studies[found.kind].add(found.study_id)
+    return tuple(
+        KindCount(kind=kind, **KINDS[kind]._asdict(), findings=number[kind], studies=len(studies[kind]))
+        for kind in sorted(number, key=lambda name: (_ORDER[KINDS[name].level], list(KINDS).index(name)))
+    )
+
+
+def first_few(values: Iterable[object], most: int = 5) -> str:
+    """Lists some values, and how many there are beyond them."""
+    told = [str(value) for value in values]
+    rest = f" and {len(told) - most} more" if len(told) > most else ""
+    return ", ".join(told[:most]) + rest

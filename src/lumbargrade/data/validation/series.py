@@ -1,0 +1,205 @@
+"""Faults of one series that its headers show: its files, their shapes, order, orientation and geometry."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lumbargrade.data.validation.report import Finding, finding, first_few
+from lumbargrade.data.layout import dicom_files
+from lumbargrade.dicom.geometry import Plane
+from lumbargrade.dicom.headers import NotAnImage, SliceHeader, UnreadableFile, read_headers
+from lumbargrade.dicom.stacks import Stack, group_stacks
+
+_ORIENTATIONS = ("sagittal", "axial", "coronal")
+_ALIKE = 1e-3
+_SAME_DIRECTION = float(np.cos(np.radians(2)))
+_TOWARD = {("sagittal", 1): "left", ("sagittal", -1): "right", ("axial", 1): "head", ("axial", -1): "feet"}
+_TOWARD |= {("coronal", 1): "back", ("coronal", -1): "front"}
+_OTHER_PART = re.compile(r"\b(c|t)[-_ ]?(spine|sp)\b|cervic|thorac|\bneck\b|\bHWS\b|\bBWS\b", re.IGNORECASE)
+_LUMBAR = re.compile(r"\bl[-_ ]?(spine|sp)\b|lumb|\bLWS\b", re.IGNORECASE)
+_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
+
+
+@dataclass(frozen=True)
+class SeriesHeaders:
+    """What could be read of a series.
+
+    Attributes:
+        files: Its DICOM files, by number.
+        unreadable: Files that cannot be read, with the reason.
+        not_images: DICOM files without an image.
+    """
+
+    series_id: int
+    description: str
+    files: tuple[Path, ...]
+    slices: tuple[SliceHeader, ...]
+    unreadable: dict[str, str]
+    not_images: tuple[str, ...]
+
+    @property
+    def placed(self) -> tuple[SliceHeader, ...]:
+        """Slices of which it is known where they lie."""
+        return tuple(header for header in self.slices if header.plane_known)
+
+    @cached_property
+    def stacks(self) -> list[Stack]:
+        """The placed slices, parallel ones together, the largest stack first."""
+        return group_stacks(self.placed)
+
+
+@dataclass(frozen=True)
+class SeriesFacts:
+    """What the report's tables need to know of a series that has slices."""
+
+    description: str
+    files: int
+    slices: int
+    not_square: bool
+    orientation: str
+    direction: str
+    transfer_syntaxes: dict[str, int]
+    manufacturer: str
+
+
+def read_series_headers(folder: Path, series_id: int, description: str) -> SeriesHeaders:
+    """Reads the headers of a series; files that cannot be read are kept with their reasons."""
+    files = dicom_files(folder)
+    slices: list[SliceHeader] = []
+    unreadable: dict[str, str] = {}
+    not_images: list[str] = []
+    for path in files:
+        try:
+            slices += read_headers(path)
+        except NotAnImage:
+            not_images.append(path.name)
+        except (UnreadableFile, OSError) as error:
+            unreadable[path.name] = str(error)
+    return SeriesHeaders(series_id, description, tuple(files), tuple(slices), unreadable, tuple(not_images))
+
+
+def check_series(study_id: int, series: SeriesHeaders, needed: frozenset[str]) -> Iterator[Finding]:
+    """Yields what is wrong with a series that has files.
+
+    Args:
+        needed: Names of files on which points lie; those are told of by the check of points.
+    """
+    told = [*_files(series, needed), *_images(series), *_instances(series), *_geometry(series)]
+    for kind, message in told:
+        yield finding(kind, message, study_id, series.series_id)
+
+
+def series_facts(series: SeriesHeaders) -> SeriesFacts:
+    """Sums up a series that has slices."""
+    stack = series.stacks[0] if series.stacks else None
+    return SeriesFacts(
+        description=series.description,
+        files=len(series.files),
+        slices=len(series.slices),
+        not_square=any(header.plane.shape[0] != header.plane.shape[1] for header in series.slices),
+        orientation=stack.orientation if stack else "unknown",
+        direction=_direction(stack) if stack else "none",
+        transfer_syntaxes=dict(Counter(header.transfer_syntax for header in series.slices)),
+        manufacturer=series.slices[0].manufacturer.strip() or "unknown",
+    )
+
+
+def plane_orientation(plane: Plane) -> str:
+    """Returns sagittal, axial or coronal, whichever is nearest."""
+    nearest = int(np.argmax(np.abs(plane.normal)))
+    return next(name for name, axis in _AXIS.items() if axis == nearest)
+
+
+def _files(series: SeriesHeaders, needed: frozenset[str]) -> Iterator[tuple[str, str]]:
+    unreadable = {name: reason for name, reason in series.unreadable.items() if name not in needed}
+    if unreadable:
+        name, reason = next(iter(unreadable.items()))
+        yield "file_unreadable", f"{len(unreadable)} of {len(series.files)} files, the first is {name}: {reason}"
+    if series.not_images:
+        yield "file_not_image", f"{first_few(series.not_images)} of {len(series.files)} files"
+
+
+def _images(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
+    modalities = {header.modality for header in series.slices} - {"MR"}
+    if modalities:
+        yield "modality_unexpected", f"modality {first_few(sorted(modalities))}"
+    if any(
+        _OTHER_PART.search(name) and not _LUMBAR.search(name) for name in {h.series_description for h in series.slices}
+    ):
+        yield "series_elsewhere", "its files speak of the neck or the chest in their SeriesDescription"
+    shapes = Counter(header.plane.shape for header in series.slices)
+    if len(shapes) > 1:
+        each = (f"{count} of {rows} x {columns}" for (rows, columns), count in shapes.most_common())
+        yield "shapes_mixed", f"slices of different shape: {first_few(each)} (rows x columns)"
+    uids = {header.series_uid for header in series.slices}
+    if len(uids) > 1:
+        yield "series_uids_several", f"files of {len(uids)} DICOM series"
+    oblong = [header for header in series.slices if not np.isclose(*header.plane.spacing, rtol=_ALIKE, atol=0)]
+    if oblong:
+        rows, columns = oblong[0].plane.spacing
+        told = f"pixels of {rows:.3g} mm between rows and {columns:.3g} mm between columns"
+        yield "pixels_not_square", f"{told} in {len(oblong)} of {len(series.slices)} slices"
+
+
+def _instances(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
+    numbers = sorted({int(path.stem) for path in series.files if path.stem.isdecimal()})
+    if numbers:
+        lacking = numbers[-1] - numbers[0] + 1 - len(numbers)
+        if lacking or numbers[0] > 1:
+            told = f"{len(numbers)} files are numbered {numbers[0]} to {numbers[-1]}"
+            yield "instances_with_gaps", f"{told}, {lacking} numbers between are missing" if lacking else told
+    differing = [h for h in series.slices if h.frame is None and h.path.stem != str(h.instance_number)]
+    if differing:
+        yield (
+            "instances_differ",
+            f"{len(differing)} of {len(series.slices)} slices, the first is {differing[0].path.name}",
+        )
+
+
+def _geometry(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
+    unplaced = len(series.slices) - len(series.placed)
+    if unplaced:
+        yield "geometry_missing", f"{unplaced} of {len(series.slices)} slices"
+    thickless = sum(header.thickness is None for header in series.slices)
+    if thickless:
+        yield "thickness_missing", f"{thickless} of {len(series.slices)} slices"
+    repeated = len(series.placed) - sum(len(stack.slices) for stack in series.stacks)
+    if repeated:
+        yield "positions_repeated", f"{repeated} of {len(series.slices)} slices lie where another one lies"
+    normals = _distinct([stack.slices[0].plane.normal for stack in series.stacks])
+    if len(normals) > 1:
+        yield "orientations_several", f"slices of {len(normals)} orientations"
+    if not series.stacks:
+        return
+    stack = series.stacks[0]
+    expected = next((name for name in _ORIENTATIONS if name in series.description.lower()), stack.orientation)
+    if stack.orientation != expected:
+        yield "orientation_unexpected", f"described as {series.description}, but most slices are {stack.orientation}"
+    if _direction(stack) == "none" and len(stack.slices) > 1:
+        yield "instances_out_of_order", f"in a stack of {len(stack.slices)} slices they neither rise nor fall"
+
+
+def _direction(stack: Stack) -> str:
+    """Where the instance numbers of a stack lead in the patient; ``none`` if they neither rise nor fall with position."""
+    numbers = [header.instance_number if header.frame is None else header.frame for header in stack.slices]
+    known = np.array([number for number in numbers if number is not None])
+    steps = np.sign(np.diff(known))
+    if len(known) < len(numbers) or len(steps) == 0 or len(set(steps.tolist())) != 1 or steps[0] == 0:
+        return "none"
+    first, last = (stack.slices[place].plane.position for place in (0, -1))
+    along = (last - first)[_AXIS[stack.orientation]] * steps[0]
+    return _TOWARD[stack.orientation, 1 if along > 0 else -1]
+
+
+def _distinct(directions: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    kept: list[NDArray[np.float64]] = []
+    for direction in directions:
+        if all(abs(float(direction @ other)) < _SAME_DIRECTION for other in kept):
+            kept.append(direction)
+    return kept

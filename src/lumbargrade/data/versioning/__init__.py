@@ -1,0 +1,1 @@
+"""Versions a dataset with DVC."""

@@ -1,0 +1,266 @@
+"""Versions of the data, kept by DVC: which bytes a dataset was, and which crops and folds were made of it.
+
+DVC allows one writer at a time, so nothing here is called in parallel.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import SCMError
+from filelock import FileLock
+
+from lumbargrade.data.names import check_name, project_name
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.files import exchange_folder, new_folder, recover_folder, write_text
+from lumbargrade.tree import check_whole, file_sizes, has_linked_folders, link_tree, remove_tree
+
+DATASETS = Path("data/datasets.yaml")
+"""The list over which ``dvc.yaml`` repeats its stages."""
+
+POINTERS = ("*.dvc", "dvc.lock", "data/datasets.yaml", "data/.gitignore")
+"""What DVC has git keep (pathspecs): the data's pointers, as against code and parameters."""
+
+
+@dataclass(frozen=True)
+class DatasetVersion:
+    """What DVC calls a dataset.
+
+    Attributes:
+        name: Its folder in ``data/``.
+        md5: DVC's hash of all its files; ends in ``.dir``.
+        size: Bytes.
+        remote: The remote that holds it, if one is configured.
+    """
+
+    name: str
+    md5: str
+    size: int
+    files: int
+    remote: str | None
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies in the project."""
+        return DATASETS.parent / self.name
+
+
+def version_dataset(source: Path) -> DatasetVersion:
+    """Puts a dataset under DVC and pushes it to the default remote, if there is one.
+
+    A folder in ``data/`` is tracked where it is; one from elsewhere is brought to ``data/<its name>``, and brought again
+    when it has changed there. What was brought and then changed in ``data/`` is the project's own from then on. DVC sees no
+    file behind a linked folder: in ``data/`` such a folder becomes one of links to its files, elsewhere it is refused.
+
+    Raises:
+        InputError: The project is no DVC repository, another folder of the same name is tracked already, the name has letters
+            that a name in the project may not have, or the folder has links that DVC does not follow.
+        LumbargradeError: DVC failed.
+    """
+    folder = dataset_folder(source)
+    with _repository(f"version {source}") as repo:
+        if folder.resolve() == source.resolve():
+            _replace_linked_folders(folder)
+            repo.add([str(folder)])
+            _own_if_changed(folder)
+        elif has_linked_folders(source):
+            raise InputError(
+                f"{source} holds folders that are links, which DVC does not follow, so that their files would be missing; copy "
+                f"it with what they lead to (cp -rL) into {DATASETS.parent}/ and give that copy"
+            )
+        elif not pointer_of(folder).is_file():
+            repo.imp_url(str(source.resolve()), out=str(folder))
+        else:
+            _check_origin(folder, source)
+            repo.update([str(pointer_of(folder))])
+            repo.checkout([str(pointer_of(folder))])
+        remote = repo.config["core"].get("remote")
+        if remote:
+            repo.push([str(pointer_of(folder))])
+    _register(folder.name)
+    return read_version(folder, remote)
+
+
+def dataset_folder(source: Path) -> Path:
+    """Returns where a dataset lies, or will lie, in the project: ``data/<name>``.
+
+    Raises:
+        InputError: It lies in ``data/`` under a name that the project's datasets may not have.
+    """
+    given = Path(os.path.abspath(source))  # noqa: PTH100  # a link in data/ has its own name, not that of what it leads to
+    if given.parent.resolve() != DATASETS.parent.resolve():
+        return DATASETS.parent / project_name(source.resolve())
+    check_name(given.name)
+    return DATASETS.parent / given.name
+
+
+def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
+    """Returns the version that a tracked dataset's pointer records.
+
+    Raises:
+        InputError: The folder is not under DVC.
+    """
+    pointer = pointer_of(folder)
+    if not pointer.is_file():
+        raise InputError(f"{folder} is not under DVC; version it with `lumbargrade dataset version {folder}`")
+    out = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]
+    return DatasetVersion(name=folder.name, md5=out["md5"], size=out["size"], files=out["nfiles"], remote=remote)
+
+
+def versioned_bytes(folder: Path) -> int:
+    """Returns the size of the dataset that a pointer records, bytes; 0 if the folder is not under DVC."""
+    return read_version(folder).size if pointer_of(folder).is_file() else 0
+
+
+def cache_folder() -> Path:
+    """Returns where DVC keeps its objects, as it is configured, without opening the repository."""
+    return Path(".dvc") / _config().get("cache", "dir", fallback="cache")
+
+
+def default_remote() -> str | None:
+    """Returns the address of DVC's default remote as it is configured, without opening the repository."""
+    config = _config()
+    name = config.get("core", "remote", fallback=None)
+    return config.get(f"'remote \"{name}\"'", "url", fallback=None) if name else None
+
+
+def fetch_dataset(folder: Path) -> bool:
+    """Brings a tracked dataset that is not in the workspace out of DVC's cache or remote; tells whether it could."""
+    if folder.exists() or not pointer_of(folder).is_file():
+        return folder.exists()
+    with _repository(f"pull {folder}") as repo:
+        repo.pull([str(pointer_of(folder))])
+    return folder.exists()
+
+
+def reproduce(name: str, *stages: str) -> dict[str, str]:
+    """Runs stages of ``dvc.yaml`` for a dataset, if they are stale, and returns the hash of each output, by its file name.
+
+    Raises:
+        InputError: The name has letters that a name in the project may not have: ``dvc.yaml`` hands it to a shell.
+        LumbargradeError: A stage failed; its own message stands above.
+    """
+    check_name(name)
+    with _repository(f"prepare {name}") as repo, _own_commands():
+        repo.reproduce([f"{stage}@{name}" for stage in stages])
+    return output_hashes(name, *stages)
+
+
+def output_hashes(name: str, *stages: str) -> dict[str, str]:
+    """Returns the hashes that ``dvc.lock`` records for the outputs of stages: ``{"crops": …, "split.csv": …}``."""
+    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+    outs = [out for stage in stages for out in lock["stages"][f"{stage}@{name}"]["outs"]]
+    return {Path(out["path"]).name: out["md5"] for out in outs}
+
+
+def uncommitted_pointers() -> list[str]:
+    """Returns the pointers that git does not have as they are now."""
+    told = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *POINTERS)
+    return [entry[3:] for entry in told.split("\0") if entry]
+
+
+def commit_pointers(message: str) -> str | None:
+    """Commits the data's pointers, and nothing else; returns the commit, or nothing if they were committed already."""
+    changed = uncommitted_pointers()
+    if not changed:
+        return None
+    _git("--literal-pathspecs", "add", "--", *changed)
+    _git("--literal-pathspecs", "commit", "--quiet", "-m", message, "--", *changed)
+    return _git("rev-parse", "HEAD").strip()
+
+
+def pointer_of(folder: Path) -> Path:
+    """The file by which DVC records a dataset."""
+    return folder.with_name(f"{folder.name}.dvc")
+
+
+def _config() -> ConfigParser:
+    config = ConfigParser(interpolation=None)
+    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
+    return config
+
+
+def _check_origin(folder: Path, source: Path) -> None:
+    """Two datasets of one name must not take each other's place unseen."""
+    pointer = yaml.safe_load(pointer_of(folder).read_text(encoding="utf-8"))
+    origin = pointer.get("deps", [{}])[0].get("path")
+    known = (pointer_of(folder).parent / origin).resolve() if origin else folder.resolve()
+    if known != source.resolve():
+        raise InputError(f"{folder} already holds a dataset from elsewhere; rename {source.name} and run again")
+
+
+def _replace_linked_folders(folder: Path) -> None:
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        new = new_folder(folder)
+        recover_folder(new, folder)
+        remove_tree(new)
+        if not has_linked_folders(folder):
+            return
+        before = file_sizes(folder)
+        link_tree(folder, new)
+        check_whole(new, before)
+        exchange_folder(new, folder)
+        remove_tree(new)
+
+
+def _own_if_changed(folder: Path) -> None:
+    """Forgets where a dataset was brought from, or it would be brought again, without what has changed here since."""
+    recorded = yaml.safe_load(pointer_of(folder).read_text(encoding="utf-8"))
+    if "deps" in recorded and recorded["deps"][0]["md5"] != recorded["outs"][0]["md5"]:
+        write_text(pointer_of(folder), yaml.safe_dump({"outs": recorded["outs"]}, sort_keys=False))
+
+
+def _register(name: str) -> None:
+    listed: list[str] = yaml.safe_load(DATASETS.read_text(encoding="utf-8"))["datasets"]
+    if name not in listed:
+        comment = DATASETS.read_text(encoding="utf-8").split("datasets:")[0]
+        write_text(DATASETS, comment + yaml.safe_dump({"datasets": [*listed, name]}))
+
+
+@contextmanager
+def _repository(doing: str) -> Iterator[Any]:
+    if not Path("dvc.yaml").is_file():
+        raise InputError("there is no dvc.yaml here; run the command in the project's folder")
+    logging.getLogger("dvc").setLevel(logging.WARNING)
+    try:
+        with redirect_stdout(sys.stderr), Repo() as repo:
+            yield repo
+    except (DvcException, SCMError, OSError) as error:
+        raise LumbargradeError(f"DVC could not {doing}: {_last_cause(error)}") from error
+
+
+def _last_cause(error: BaseException) -> str:
+    """DVC wraps what happened; the innermost sentence says most."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+@contextmanager
+def _own_commands() -> Iterator[None]:
+    """Stages find this environment's `lumbargrade`, whether or not the environment is activated."""
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    if done.returncode != 0:
+        verb = next(word for word in arguments if not word.startswith("-"))
+        reason = (os.fsdecode(done.stderr).strip().splitlines() or ["it said nothing"])[-1]
+        raise LumbargradeError(f"git {verb} failed: {reason}")
+    return os.fsdecode(done.stdout)

@@ -1,5 +1,0 @@
-"""The phantom: synthetic lumbar spines in 3-D, scanned into a dataset in RSNA layout."""
-
-from lumbargrade.dataset.phantom.generate import Fault, PhantomSummary, generate
-
-__all__ = ["Fault", "PhantomSummary", "generate"]

@@ -1,0 +1,86 @@
+"""Where the graders looked in a study: a heat map a graded cell, beside the answer and never instead of it."""
+
+import base64
+import io
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from lumbargrade.models.explain import explain_crops
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.preprocessing.crop import NEIGHBOURS
+from lumbargrade.registry.names import ANSWER_HEAT
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.grade import CellKey, GradedStudy, grade_with_crops
+from lumbargrade.inference.study import Study
+from lumbargrade.config.task import Cell
+from lumbargrade.inference.predict import cell_codes
+
+
+class Look(NamedTuple):
+    """A graded cell's crop and what in it spoke for its grade, both the way the slice is displayed.
+
+    Attributes:
+        grey: The slice of the answer, 0 to 255, (crop_pixels, crop_pixels).
+        heat: 0 to 1, over the same pixels.
+    """
+
+    grey: NDArray[np.uint8]
+    heat: NDArray[np.float32]
+
+
+def explain_study(
+    model: LoadedModel, study: Study, abstain_above: int = 0, only: Cell | None = None
+) -> tuple[pd.DataFrame, dict[CellKey, Look]]:
+    """Grades a study and explains its grades.
+
+    Args:
+        only: The cell to explain; all if not given, which takes as many times as long.
+
+    Returns:
+        What :func:`lumbargrade.inference.grade.grade_study` returns, unchanged; and by condition and level, for each
+        explained cell that was graded, the crop at the answer's place and its heat map.
+    """
+    found = grade_with_crops(model, study, abstain_above)
+    return found.answer, explain_graded(model, found, only)
+
+
+def explain_graded(model: LoadedModel, found: GradedStudy, only: Cell | None = None) -> dict[CellKey, Look]:
+    """The crop at the answer's place and its heat map, of each graded cell, or of one."""
+    wanted = found.answer["grade"].notna()
+    if only is not None:
+        wanted &= (found.answer["condition"] == only.condition.name) & (found.answer["level"] == only.level)
+    graded = found.answer[wanted]
+    if not len(graded):
+        return {}
+    task = model.config.task
+    keys: list[CellKey] = list(zip(graded["condition"], graded["level"], strict=True))
+    crops = [found.points[key].crop for key in keys]
+    grades = np.array([task.grades.index(grade) for grade in graded["grade"]])
+    heats = explain_crops(
+        model.graders, np.stack([crop for crop in crops if crop is not None]), cell_codes(graded, task), grades
+    )
+    looks = {}
+    for key, crop, heat in zip(keys, crops, heats, strict=True):
+        assert crop is not None
+        columns = slice(None, None, -1 if found.points[key].reflected else 1)
+        looks[key] = Look(crop[NEIGHBOURS.index(0), :, columns], heat[:, columns])
+    return looks
+
+
+def with_heat_maps(answer: pd.DataFrame, looks: Mapping[CellKey, Look], params: PrepareParams) -> pd.DataFrame:
+    """Adds the columns of :data:`lumbargrade.registry.names.ANSWER_HEAT` to an answer; None where there is no grade."""
+    found = [looks.get(key) for key in zip(answer["condition"], answer["level"], strict=True)]
+    side = params.crop_pixels * params.pixel_mm
+    values = [(None, None) if look is None else (_png(look.heat), side) for look in found]
+    return answer.join(pd.DataFrame(values, columns=list(ANSWER_HEAT), index=answer.index, dtype=object))
+
+
+def _png(heat: NDArray[np.float32]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(np.round(heat * 255).astype(np.uint8)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

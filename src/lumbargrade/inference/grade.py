@@ -1,0 +1,230 @@
+"""Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lumbargrade.data.study_zip import POINTS
+from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.limits import check_time
+from lumbargrade.errors import InputError
+from lumbargrade.localization.localize import LocatedStudy, locate_study
+from lumbargrade.models.locator import Locator
+from lumbargrade.preprocessing.points import PointCrop, cut_points
+from lumbargrade.preprocessing.series import SeriesImages
+from lumbargrade.preprocessing.views import StackView, view_series
+from lumbargrade.registry.names import ANSWER_PLACE, is_uncertain
+from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.drift_features import Features, embed, study_features
+from lumbargrade.inference.points import split_conflicts
+from lumbargrade.inference.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
+from lumbargrade.inference.study import Study
+from lumbargrade.config.task import GradingTask
+from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
+
+CellKey = tuple[str, str]
+
+
+class _OpenStudy:
+    """A study's series, opened once for locating and for cropping."""
+
+    def __init__(self, study: Study, percentiles: tuple[float, float]) -> None:
+        self.study = study
+        self._percentiles = percentiles
+        self._images: dict[str, SeriesImages] = {}
+
+    def images(self, series: int | str) -> SeriesImages:
+        key = self.study.key(series)
+        if key is None:
+            raise InputError(f"the series that {POINTS} names is not among the study's images")
+        if key not in self._images:
+            self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
+        return self._images[key]
+
+    def described(self) -> Iterator[tuple[Sequence[SliceHeader], SeriesImages]]:
+        """Headers and images of each series."""
+        return ((headers, self.images(key)) for key, headers in self.study.series.items())
+
+    @cached_property
+    def series(self) -> dict[str, DescribedSeries]:
+        """Each series as its headers describe it."""
+        return {key: describe_series(self.images(key)) for key in self.study.series}
+
+    def stacks(self, locator: Locator) -> list[StackView]:
+        views = locator.config.views
+        return [
+            stack
+            for key, described in self.series.items()
+            if key not in self.study.torn
+            for stack in view_series(key, described.images, described.contrast, views)
+        ]
+
+
+@dataclass
+class _Found:
+    """Crops that could be cut, where, and why others could not."""
+
+    rows: list[dict[str, str]] = field(default_factory=list)
+    crops: list[NDArray[np.uint8]] = field(default_factory=list)
+    points: dict[CellKey, PointCrop] = field(default_factory=dict)
+    reasons: dict[CellKey, str] = field(default_factory=dict)
+    places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class GradedStudy:
+    """A study's answer, and what it was made from.
+
+    Attributes:
+        answer: What :func:`grade_study` returns.
+        points: The crop of each graded cell's place.
+    """
+
+    answer: pd.DataFrame
+    points: Mapping[CellKey, PointCrop]
+    _opened: _OpenStudy
+    _embedding: Mapping[str, tuple[float, ...]]
+    _notes: int
+
+    def features(self) -> Features:
+        """What is kept of the study to see drift by; to be asked as long as the study is open."""
+        return study_features(self._opened.described(), self._embedding, self._notes)
+
+
+def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.DataFrame:
+    """Grades every cell of the task, or says why a cell cannot be graded.
+
+    Args:
+        model: Its locators say where to look, unless the study carries its points.
+        abstain_above: A cell with more possible grades than this gets a reason in place of a grade; 0 is never.
+
+    Returns:
+        One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade,
+        possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
+        the columns of :data:`lumbargrade.registry.names.ANSWER_PLACE`; what does not apply is None.
+    """
+    return grade_with_crops(model, study, abstain_above).answer
+
+
+def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -> GradedStudy:
+    """Grades as :func:`grade_study` does, and keeps what the answer was made from."""
+    config, locators = model.config, model.locators
+    task = config.task
+    opened = _OpenStudy(study, config.prepare.percentiles)
+    located = LocatedStudy()
+    points = study.points
+    left_out = find_left_out(opened.series.values(), task)
+    if points is None and locators:
+        located = locate_study(locators, opened.stacks(locators[0]), left_out)
+        points = located.table(study.study_id)
+    found = _Found(reasons=dict(located.reasons))
+    if study.points is not None:
+        points, conflicts = split_conflicts(study.points)
+        found.reasons |= conflicts
+    if points is not None:
+        for point in cut_points(points, opened.images, task, config.prepare, quoted=False):
+            _keep(point, found, study, opened, located)
+    graded = pd.DataFrame(columns=["condition", "level", *task.grade_columns])
+    embedding: Mapping[str, tuple[float, ...]] = {}
+    if found.crops:
+        index = pd.DataFrame(found.rows)
+        seen: list[NDArray[np.float32]] = []
+        probabilities = grade_crops(model.graders, np.stack(found.crops), cell_codes(index, task), seen=seen)
+        check_time()
+        embedding = embed(index, seen, task)
+        graded = model.calibration.apply(task, pool_cells(index, probabilities, task))
+        graded["possible"] = [
+            [grade for grade, may_be in zip(task.grades, row, strict=True) if may_be]
+            for row in model.calibration.sets(task, graded)
+        ]
+    by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
+    notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
+    for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
+        del by_cell[key]
+        found.reasons[key] = "the model's answer for this cell is not a number"
+    records = []
+    for cell in task.cells:
+        key = (cell.condition.name, cell.level)
+        missing = found.reasons.get(key, _no_point(study))
+        record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
+        place = found.places.get(key, dict.fromkeys(ANSWER_PLACE))
+        records.append(
+            {name: _finite(value) for name, value in {**record, "notes": "; ".join(notes) or None, **place}.items()}
+        )
+    answer = pd.DataFrame(records, dtype=object)
+    return GradedStudy(answer, found.points, opened, embedding, len(notes))
+
+
+def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:
+    key = (point.condition.name, point.level)
+    if point.crop is None:
+        found.reasons[key] = point.reason or ""
+        return
+    found.rows.append({"study_id": study.study_id, "condition": key[0], "level": key[1]})
+    found.crops.append(point.crop)
+    found.points[key] = point
+    images = opened.images(point.series_id)
+    stack, index = images.find(point.instance_number)
+    header = stack.slices[index]
+    position = header.plane.to_patient(np.array([point.x, point.y]))
+    place = located.places.get(key)
+    found.places[key] = {
+        "series": study.key(point.series_id),
+        "instance_number": header.instance_number or point.instance_number,
+        "sop_instance_uid": header.sop_uid,
+        "x": point.x,
+        "y": point.y,
+        **dict(zip(("x_mm", "y_mm", "z_mm"), position.tolist(), strict=True)),
+        "confidence": place.confidence if place else None,
+        "place_uncertain": is_uncertain(place.confidence if place else None),
+    }
+
+
+def refuse_study(task: GradingTask, reason: str) -> pd.DataFrame:
+    """The answer for a study that cannot be opened: every cell with the reason."""
+    empty = {"notes": None, **dict.fromkeys(ANSWER_PLACE)}
+    records = [{**_record(task, None, (c.condition.name, c.level), None, reason), **empty} for c in task.cells]
+    return pd.DataFrame(records, dtype=object)
+
+
+def _finite(value: object) -> object:
+    """What JSON can carry: an infinite number becomes None."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _record(
+    task: GradingTask,
+    study_id: str | None,
+    key: CellKey,
+    graded: dict[str, Any] | None,
+    reason: str,
+    abstain_above: int = 0,
+) -> dict[str, object]:
+    record: dict[str, object] = {"study_id": study_id, "condition": key[0], "level": key[1]}
+    probabilities = [None if graded is None else graded[column] for column in task.grade_columns]
+    record |= dict(zip(task.grade_columns, probabilities, strict=True))
+    possible = [] if graded is None else graded["possible"]
+    unsure = 0 < abstain_above < len(possible)
+    likeliest = None if graded is None else task.grades[int(np.argmax(np.array(probabilities, dtype=float)))]
+    record["grade"] = None if unsure else likeliest
+    record["possible_grades"] = ";".join(possible) or None
+    record["reason"] = (
+        f"not sure enough: may be {' or '.join(possible)}" if unsure else reason if graded is None else None
+    )
+    return record
+
+
+def _no_point(study: Study) -> str:
+    if study.points is None:
+        return f"the model has no locator and the study carries no {POINTS}, so it is not known where to look"
+    return f"{POINTS} has no point for this cell"

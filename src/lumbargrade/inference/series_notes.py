@@ -1,0 +1,173 @@
+"""What whoever reads a study's grades should know of its series: what is not used, what is missing, what was chosen.
+
+Series are named by plane, weighting and count of slices, never by their descriptions, which may name somebody.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumbargrade.dicom.contrast import Contrast
+from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.stacks import SetAside, Stack
+from lumbargrade.dicom.variants import WORDS
+from lumbargrade.localization.left_out import LeftOut
+from lumbargrade.preprocessing.series import SeriesImages
+from lumbargrade.config.task import GradingTask, series_kind
+
+_MOST_DECODED = 500
+"""Series of more slices are not decoded as a whole only to count what cannot be."""
+_SAME_DIRECTION = float(np.cos(np.deg2rad(3.0)))
+_SAME_PLANE_MM = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class DescribedSeries:
+    """A series of a study.
+
+    Attributes:
+        contrast: The weighting that most of its headers show; None if none does.
+    """
+
+    images: SeriesImages
+    contrast: Contrast | None
+    reason: str | None
+
+    def name(self, stacks: Sequence[Stack]) -> str:
+        """How notes call some of its stacks, as "sagittal T1 series of 13 slices"."""
+        slices = sum(len(stack.slices) for stack in stacks)
+        contrast = self.contrast if self.contrast in ("T1", "T2") else None
+        words = [_plane(stacks[0]), contrast, f"series of {slices} slice{'s' if slices != 1 else ''}"]
+        return " ".join(word for word in words if word)
+
+
+def describe_series(images: SeriesImages) -> DescribedSeries:
+    """Describes a series by the headers of the slices that are used: those that gave way to others do not count."""
+    headers = [header for stack in images.stacks for header in stack.slices]
+    found = Counter(header.contrast for header in headers if header.contrast is not None)
+    contrast = found.most_common(1)[0][0] if found else None
+    reasons = [header.contrast_reason for header in headers if header.contrast == contrast and header.contrast_reason]
+    return DescribedSeries(images, contrast, reasons[0] if reasons else None)
+
+
+def find_left_out(series: Iterable[DescribedSeries], task: GradingTask) -> list[LeftOut]:
+    """The series, or stacks of them, that nothing is located on, in the planes that the task looks at."""
+    planes = {series_kind(condition.series).orientation for condition in task.conditions}
+    return [one for described in series for one in _left_out(described) if one.orientation in (*planes, None)]
+
+
+def _left_out(described: DescribedSeries) -> Iterator[LeftOut]:
+    images = described.images
+    if images.localizer:
+        slices = sum(len(stack.slices) for stack in images.stacks)
+        name = f"localizer of {slices} slice{'s' if slices != 1 else ''}"
+        yield LeftOut(None, "other", name, images.localizer, localizer=True)
+        return
+    by_plane: dict[tuple[str | None, str | None], list[Stack]] = {}
+    for stack in images.stacks:
+        by_plane.setdefault((_plane(stack), stack.size_fault), []).append(stack)
+    for (plane, fault), stacks in by_plane.items():
+        reason = fault
+        if described.contrast == "other":
+            reason = described.reason or "it is neither T1 nor T2"
+        elif fault is None and plane is None:
+            reason = stacks[0].placement_fault
+        if reason is not None:
+            orientation = stacks[0].orientation if plane else None
+            yield LeftOut(orientation, described.contrast, described.name(stacks), reason)
+
+
+def _plane(stack: Stack) -> str | None:
+    first = stack.slices[0]
+    return stack.orientation if first.orientation_known or first.plane_named else None
+
+
+def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], task: GradingTask) -> list[str]:
+    """Writes what is to be known of a study's series, one note a cause.
+
+    Args:
+        left_out: As :func:`find_left_out` gives it.
+    """
+    planes = {series_kind(condition.series).orientation for condition in task.conditions}
+    notes = [*_left_out_notes(left_out)]
+    for described in series:
+        if described.images.localizer or described.contrast == "other":
+            continue
+        for plane in sorted(planes):
+            stacks = [stack for stack in described.images.stacks if stack.orientation == plane and not stack.size_fault]
+            if stacks:
+                notes += _stack_notes(described, stacks)
+        notes += _decoding_notes(described)
+        notes += _copy_notes(described)
+    return notes
+
+
+def _left_out_notes(left_out: Sequence[LeftOut]) -> Iterator[str]:
+    by_reason: dict[str, list[str]] = {}
+    for one in left_out:
+        by_reason.setdefault(one.reason, []).append(f"a {one.name}")
+    for reason, names in by_reason.items():
+        several = len(names) > 1
+        yield f"{' and '.join(names)} {'are' if several else 'is'} not used: {reason}"
+
+
+def _stack_notes(described: DescribedSeries, stacks: Sequence[Stack]) -> Iterator[str]:
+    name = described.name(stacks)
+    if described.reason:
+        yield f"a {name} is taken for a {described.contrast}: {described.reason}"
+    faults = [stack.placement_fault for stack in stacks if stack.placement_fault]
+    if faults:
+        yield f"in a {name} {faults[0]}"
+        return
+    missing = _missing(stacks)
+    if missing:
+        yield f"about {missing} slice{'s' if missing > 1 else ''} seem to be missing among those of a {name}: it has gaps"
+
+
+def _missing(stacks: Sequence[Stack]) -> int:
+    """About how many slices are missing in the gaps of a series, whose slices may have several shapes."""
+    first = stacks[0].slices[0].plane
+    merged: list[SliceHeader] = []
+    count = 0
+    for stack in stacks:
+        if abs(float(stack.slices[0].plane.normal @ first.normal)) < _SAME_DIRECTION:
+            count += sum(stack.missing)
+        else:
+            merged += stack.slices
+    axis = first.rising_normal
+    merged.sort(key=lambda header: float(header.plane.position @ axis))
+    apart = [merged[0]]
+    for header in merged[1:]:
+        if abs(float((header.plane.position - apart[-1].plane.position) @ axis)) > _SAME_PLANE_MM:
+            apart.append(header)
+    return count + sum(Stack(tuple(apart)).missing)
+
+
+def _decoding_notes(described: DescribedSeries) -> Iterator[str]:
+    images = described.images
+    slices = sum(len(stack.slices) for stack in images.stacks)
+    lost = images.count_unreadable() if slices <= _MOST_DECODED or images.unreadable else 0
+    if lost:
+        yield f"{lost} of the slices of a {described.name(images.stacks)} cannot be decoded and are left out"
+
+
+def _copy_notes(described: DescribedSeries) -> Iterator[str]:
+    images = described.images
+    name = described.name(images.stacks)
+    if images.set_aside:
+        yield f"several images lie at one place in a {name}: {_taken(images.set_aside)}"
+    differing = images.count_differing_copies()
+    if differing:
+        yield (
+            f"{differing} images lie where another one of a {name} lies and show something else, though no tag says "
+            "what: those of the lowest instance number are used"
+        )
+
+
+def _taken(aside: Sequence[SetAside]) -> str:
+    count = sum(len(one.headers) for one in aside)
+    first = aside[0]
+    fields = " and ".join(WORDS[field] for field in first.fields)
+    return f"they differ in {fields}, those that are used are: {first.taken}, and {count} others are not used"

@@ -1,0 +1,225 @@
+"""The places of a condition at each level, once the levels are known: in the midline, beside it, and in axial slices."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lumbargrade.localization.vertebral_column import Column, offset_score
+from lumbargrade.localization.left_out import LeftOut, missing_reason
+from lumbargrade.localization.heatmaps import Place, SeenStack
+from lumbargrade.localization.shown import is_aside, is_beside_gap, is_cut_off, is_lost, is_shown, nearest_level
+from lumbargrade.models.locator import SpineShape, place_key
+from lumbargrade.preprocessing.views import StackView
+from lumbargrade.config.task import Condition, GradingTask, series_kind
+
+_AXIAL_REACH_MM = 9.0
+_AXIAL_GAP_MM = 14.0
+"""Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
+_FLOOR = 1e-4
+SAME_PLACE_MM = 12.0
+"""Columns of two series that are this near to each other are of one place: a third of a level."""
+_PLACE_UNKNOWN = "where its slices lie in the patient is not known"
+
+
+@dataclass(frozen=True, eq=False)
+class SagittalSeries:
+    """A sagittal series: what was seen of it, and its column."""
+
+    stacks: list[SeenStack]
+    column: Column
+
+    @property
+    def contrast(self) -> str:
+        """The weighting: as headers show it, else as it looks."""
+        return self.stacks[0].contrast
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known where in the patient the slices lie."""
+        return all(seen.stack.known for seen in self.stacks)
+
+    @property
+    def fault(self) -> str:
+        """Why the place of its slices in the patient is not known."""
+        faults = [seen.stack.fault for seen in self.stacks if not seen.stack.known]
+        return faults[0] if faults and faults[0] else _PLACE_UNKNOWN
+
+
+def locate_on_sagittal(
+    condition: Condition,
+    column: str,
+    task: GradingTask,
+    series: Sequence[SagittalSeries],
+    levels: Sequence[Place | None],
+    refused: Mapping[str, str],
+    left_out: Sequence[LeftOut],
+    shape: SpineShape,
+) -> dict[str, Place | str]:
+    """The place of a condition at each level on the sagittal series that shows it best, or why it has none.
+
+    Args:
+        column: The group of conditions whose places are the column.
+        levels: Where the study's levels lie in the patient, as far as that is known.
+        refused: Why series of a contrast were refused.
+    """
+    contrast = series_kind(condition.series).contrast
+    shown = [candidate for candidate in series if candidate.contrast == contrast]
+    if not shown:
+        not_used = f"the study's {condition.series} series is not used: {refused.get(contrast)}"
+        reason = not_used if contrast in refused else missing_reason(condition.series, left_out)
+        return dict.fromkeys(task.levels, reason)
+    placed = [candidate for candidate in shown if candidate.known]
+    if condition.side is not None and not placed:
+        reason = f"it has a side, but in the study's {condition.series} series {shown[0].fault}"
+        return dict.fromkeys(task.levels, reason)
+    best = max(shown if condition.side is None else placed, key=lambda candidate: candidate.column.confidence)
+    found: dict[str, Place | str] = {}
+    for number, level in enumerate(task.levels):
+        middle = best.column.places[number]
+        if middle is None:
+            found[level] = f"{level} is not seen in the study's {condition.series} series"
+        elif _disagrees(best, middle, number, levels):
+            found[level] = (
+                f"place uncertain: {level} lies elsewhere in the {condition.series} series than in the study's others"
+            )
+        elif condition.group == column:
+            found[level] = middle if _shows_middle(best, middle, levels[number]) else _not_shown(condition, level)
+        else:
+            found[level] = _on_side(best, condition, task.levels, number, middle, shape)
+    return found
+
+
+def _disagrees(series: SagittalSeries, middle: Place, number: int, levels: Sequence[Place | None]) -> bool:
+    """Whether a level lies elsewhere than in the series that the study goes by, which shows the same place otherwise."""
+    pairs = zip(series.column.places, levels, strict=True)
+    apart = [float(np.linalg.norm(one.position - other.position)) for one, other in pairs if one and other]
+    level = levels[number]
+    if not series.known or level is None or np.median(apart) > SAME_PLACE_MM:
+        return False
+    return float(np.linalg.norm(middle.position - level.position)) > SAME_PLACE_MM
+
+
+def _shows_middle(series: SagittalSeries, middle: Place, level: Place | None) -> bool:
+    """Whether a slice passes through the midline of a level, by where another series has it, else as there is no gap."""
+    if level is not None and series.known and level.series != middle.series:
+        return is_shown(series.stacks, level.position)
+    return not is_beside_gap(series.stacks, middle)
+
+
+def _on_side(
+    series: SagittalSeries, condition: Condition, levels: Sequence[str], number: int, middle: Place, shape: SpineShape
+) -> Place | str:
+    """The place of a condition beside the midline of a sagittal series, if a slice shows it."""
+    level = levels[number]
+    offsets = shape.places.get(place_key(condition.group, condition.side))
+    usual = {} if offsets is None else {
+        other: place.position + np.array(offsets.mean[other]) for other, place in series.column.known.items()
+    }  # fmt: skip
+    if condition.side is not None and usual and not is_shown(series.stacks, usual[number]):
+        return _not_shown(condition, level)
+    place = _beside(series.stacks, condition, level, number, middle, shape)
+    if place is None:
+        return f"{condition.label} {level}: its place is not seen in the {condition.series} series"
+    if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
+        return f"{condition.label} {level}: its place is not seen on its side in the {condition.series} series"
+    if condition.side is not None and is_cut_off(series.stacks, place, usual[number]):
+        return _not_shown(condition, level)
+    nearest = nearest_level(place, usual)
+    if nearest != number:
+        return f"place uncertain: {condition.label} {level} would lie at the height of {levels[nearest]}"
+    return place
+
+
+def _not_shown(condition: Condition, level: str) -> str:
+    return f"{condition.label} {level}: no slice of the study's {condition.series} series passes through its place"
+
+
+def _beside(
+    stacks: Sequence[SeenStack], condition: Condition, level: str | None, number: int, middle: Place, shape: SpineShape
+) -> Place | None:
+    """The place of a condition near a level's: what is seen, weighed by where it usually is."""
+    offsets = shape.places.get(place_key(condition.group, condition.side))
+    if offsets is None:
+        return None
+    best: tuple[float, Place] | None = None
+    for seen in stacks:
+        mark = _mark(seen, condition, level)
+        usual = offset_score(seen.positions - middle.position, offsets, number)
+        score = np.log(seen.masses[:, mark] + _FLOOR) + usual
+        index, row, column = (int(value) for value in np.unravel_index(int(score.argmax()), score.shape))
+        if best is None or score[index, row, column] > best[0]:
+            best = (float(score[index, row, column]), seen.place(mark, index, row, column))
+    return best[1] if best is not None else None
+
+
+def _mark(seen: SeenStack, condition: Condition, level: str | None) -> int:
+    side = condition.side if level is None else None
+    return seen.marks.index((condition.group, level, side))
+
+
+def axial_unused_reason(
+    condition: Condition, stacks: Sequence[StackView], reference: SagittalSeries | None, left_out: Sequence[LeftOut]
+) -> str | None:
+    """Why no slice of an axial series can be chosen, whatever the level."""
+    kind = series_kind(condition.series)
+    lying = [s for s in stacks if s.orientation == "axial" and (s.contrast or kind.contrast) == kind.contrast]
+    if not lying:
+        return missing_reason(condition.series, left_out)
+    if not any(stack.known for stack in lying):
+        return f"the study's {condition.series} series is not used: {lying[0].fault or _PLACE_UNKNOWN}"
+    if reference is not None and not reference.known:
+        return f"its {condition.series} slice is not known: in the study's sagittal series {reference.fault}"
+    return None
+
+
+def near_slices(stack: StackView, place: Place) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Slices that pass near a place and show it; the nearest one at least, if it is not too far."""
+    distances = stack.distances(place.position)
+    if not stack.slices[0].view.shows(place.position):
+        return np.zeros(0, dtype=np.int64)
+    limit = max(_AXIAL_REACH_MM, float(distances.min())) if distances.min() <= _AXIAL_GAP_MM else -1.0
+    return np.flatnonzero(distances <= limit)
+
+
+def locate_on_axial(
+    condition: Condition,
+    task: GradingTask,
+    axial: Sequence[SeenStack],
+    levels: Sequence[Place | None],
+    unused: str | None,
+    shape: SpineShape,
+) -> dict[str, Place | str]:
+    """The place of a condition at each level in the axial slices near it, or why it has none.
+
+    Args:
+        axial: What was seen near the levels.
+        levels: Where the study's levels lie in the patient.
+        unused: Why no axial slice can be chosen at all, if so.
+    """
+    if unused is not None:
+        return dict.fromkeys(task.levels, unused)
+    found: dict[str, Place | str] = {}
+    for number, level in enumerate(task.levels):
+        middle = levels[number]
+        if middle is None:
+            found[level] = (
+                f"{level} is not located on a sagittal series, so that its {condition.series} slice is not known"
+            )
+            continue
+        near = [part for seen in axial for part in _only(seen, near_slices(seen.stack, middle).tolist())]
+        if near and is_lost([seen.stack for seen in axial], near, middle.position):
+            found[level] = _not_shown(condition, level)
+            continue
+        place = _beside(near, condition, None, number, middle, shape) if near else None
+        missing = f"{condition.label} {level}: its place is not seen in the {condition.series} series"
+        found[level] = place or (missing if near else f"no {condition.series} slice passes through {level}")
+    return found
+
+
+def _only(seen: SeenStack, slices: Sequence[int]) -> Iterator[SeenStack]:
+    """What was seen, of some slices only."""
+    kept = [number for number, index in enumerate(seen.slices) if index in slices]
+    if kept:
+        chosen = tuple(seen.slices[number] for number in kept)
+        yield SeenStack(seen.stack, chosen, seen.marks, seen.maps[kept], seen.contrasts)

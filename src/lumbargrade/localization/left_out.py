@@ -1,0 +1,44 @@
+"""Series of a study that nothing is located on, and what cells say that would have needed them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lumbargrade.dicom.contrast import Contrast
+from lumbargrade.dicom.stacks import Orientation
+from lumbargrade.config.task import series_kind
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A series, or a stack of one, that is not used.
+
+    Attributes:
+        orientation: None if it is not known.
+        contrast: None if it is not known.
+        name: How notes call it, as "sagittal T1 series of 13 slices".
+        reason: Why it is not used.
+        localizer: Whether it is one: nobody misses it.
+    """
+
+    orientation: Orientation | None
+    contrast: Contrast | None
+    name: str
+    reason: str
+    localizer: bool = False
+
+
+def missing_reason(description: str, left_out: Sequence[LeftOut]) -> str:
+    """Says why a study has no series of a kind to use.
+
+    Args:
+        description: The kind, as the task calls it.
+    """
+    kind = series_kind(description)
+    lying = [one for one in left_out if one.orientation in (kind.orientation, None) and not one.localizer]
+    for one in lying:
+        if one.contrast == kind.contrast and one.orientation is not None:
+            return f"the study's {description} series is not used: {one.reason}"
+    for one in lying:
+        if one.contrast in (kind.contrast, None, "other"):
+            return f"the study has no {description} series; its {one.name} is not used: {one.reason}"
+    return f"the study has no {description} series"

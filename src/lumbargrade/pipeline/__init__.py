@@ -1,0 +1,1 @@
+"""The steps of a retraining, as plain functions."""

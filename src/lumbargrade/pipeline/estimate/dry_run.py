@@ -1,0 +1,194 @@
+"""A dry run: what would stop the main job, and what it will take. Nothing is trained to an end, and nothing is written."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from lumbargrade.data.validation.counts import DatasetCounts, check_counts, count_dataset
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.data.versioning.dvc import versioned_bytes
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.pipeline.estimate.disk import DiskNeed, disk_needs
+from lumbargrade.pipeline.estimate.resources import TrainingHours, time_words, too_slow, training_hours
+from lumbargrade.models.locator import column_group
+from lumbargrade.config.params import DatasetParams, Params
+from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
+from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.pipeline.estimate.throughput import TrainingCost, grader_cost, locator_cost
+from lumbargrade.training.grader.input_files import check_files
+from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri
+
+
+class DryRun(BaseModel):
+    """What a dry run found.
+
+    Attributes:
+        problems: What would stop the run, a sentence each.
+        notes: What it could not find out, or will do on its own.
+        dataset: What the dataset counts; nothing if it cannot be read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problems: list[str]
+    notes: list[str]
+    dataset: DatasetCounts | None
+    devices: list[str]
+    training: list[TrainingCost]
+    hours: list[TrainingHours]
+    disk: list[DiskNeed]
+    disk_needed: int
+    disk_free: int
+
+    def __rich__(self) -> RenderableType:
+        """Shows the result in a terminal."""
+        parts: list[RenderableType] = [Text(f"problem: {problem}", style="red") for problem in self.problems]
+        parts += [Text(f"note: {note}", style="dim") for note in self.notes]
+        if self.dataset is not None:
+            parts.append(_dataset_table(self.dataset))
+        parts += [self._training_table(), self._disk_table()]
+        return Group(*parts, "nothing stops the run" if not self.problems else f"{len(self.problems)} to mend first")
+
+    def _training_table(self) -> Table:
+        title = f"training on {', '.join(self.devices)}; pace from a few steps at the recipe's size"
+        table = Table("network", "weights", "batch", "memory", "images/s", "a fold", "folds", "all", title=title)
+        hours = {row.network: row for row in self.hours}
+        for cost in self.training:
+            batch = f"{cost.batch_size} x {cost.image_pixels}²"
+            pace = "does not fit" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
+            row = hours.get(cost.network)
+            times = ("", "", "") if row is None else (time_words(row.fold_hours), str(row.folds), time_words(row.hours))
+            table.add_row(cost.network, f"{cost.weights:,}", batch, _size(cost.memory_bytes), pace, *times)
+        if (student := hours.get("student")) is not None:
+            table.add_row("student", *[""] * 4, time_words(student.hours), "1", time_words(student.hours))
+        table.caption = (
+            "memory: 16 bytes a weight, and the tensors that batches of 2 and 4 keep for the backward pass, scaled; "
+            "libraries' workspaces come on top"
+        )
+        return table
+
+    def _disk_table(self) -> Table:
+        table = Table("on the disk", "size", "counted as", title="disk, as if the run's own files were not there yet")
+        for need in self.disk:
+            table.add_row(need.what, _size(need.bytes), need.why)
+        table.add_row("in all", _size(self.disk_needed), f"free: {_size(self.disk_free)}")
+        return table
+
+
+def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
+    """Checks all that can be checked before the run, and estimates what it will take.
+
+    Args:
+        allow_dirty: Whether the run would take a project whose files differ from the commit.
+    """
+    problems: list[str] = []
+    notes: list[str] = []
+    task = load_task(params.task)
+    if not Path("dvc.yaml").is_file():
+        problems.append("there is no dvc.yaml here; run the command in the project's folder")
+    for check in (
+        read_code_state if allow_dirty else refuse_changes,
+        lambda: check_reachable(tracking_uri()),
+        lambda: check_files(params, task),
+    ):
+        with _noted(problems):
+            check()
+    counts = _read_counts(params, task, problems, notes)
+    costs = [grader_cost(params, task)]
+    if column_group(task) is not None:
+        costs.insert(0, locator_cost(params, task))
+    expected = params.dataset.expected
+    studies = counts.studies if counts else _studies_to_come(params)
+    size = counts.bytes if counts else int((expected.gigabytes or 0) * 1e9) if expected else 0
+    files = counts.files if counts else (expected.files or 0) if expected else 0
+    if not size:
+        notes.append("the dataset's size is not known before it is there; the disk's need leaves it out")
+    cells = counts.points if counts else (studies or 0) * len(task.cells)
+    disk: list[DiskNeed] = []
+    with _noted(problems):
+        disk = disk_needs(params, size, files, cells, costs)
+    needed, free = sum(need.bytes for need in disk), shutil.disk_usage(Path()).free
+    if needed > free:
+        problems.append(
+            f"the run needs {_size(needed)} of disk and {_size(free)} are free in {Path().resolve()}; free some, or run "
+            "where there is more"
+        )
+    hours = training_hours(params, costs, cells)
+    problems += [*too_slow(params, hours), *_too_large(costs)]
+    return DryRun(
+        problems=problems,
+        notes=notes,
+        dataset=counts,
+        devices=[device.name for device in find_devices()],
+        training=costs,
+        hours=hours,
+        disk=disk,
+        disk_needed=needed,
+        disk_free=free,
+    )
+
+
+def _read_counts(params: Params, task: GradingTask, problems: list[str], notes: list[str]) -> DatasetCounts | None:
+    source = Path(params.dataset.path)
+    if not source.is_dir():
+        if versioned_bytes(source):
+            notes.append(f"{source} is not in the workspace; the run takes it out of DVC's cache or remote")
+        elif params.dataset.path == DatasetParams().path:
+            notes.append(f"{source} is not there; the run makes {params.dataset.phantom_studies} phantom studies")
+        else:
+            problems.append(f"dataset folder {source} does not exist; give a folder in RSNA layout with --data")
+        return None
+    counts = None
+    with _noted(problems):
+        counts = count_dataset(open_dataset(source, task))
+        if not counts.points:
+            problems.append(f"{source} has no points on series that show the conditions of task {task.name}")
+        if params.dataset.expected is not None:
+            check_counts(source, counts, params.dataset.expected)
+    return counts
+
+
+def _studies_to_come(params: Params) -> int | None:
+    """Studies of a dataset that is not there yet, as far as that is known."""
+    if params.dataset.expected is not None:
+        return params.dataset.expected.studies
+    return params.dataset.phantom_studies if params.dataset.path == DatasetParams().path else None
+
+
+def _too_large(costs: list[TrainingCost]) -> Iterator[str]:
+    sections = {"grader": "training", "locator": "locator"}
+    for cost in costs:
+        if cost.images_per_second is None:
+            yield (
+                f"a batch of the {cost.network} does not fit {cost.device} (about {_size(cost.memory_bytes)}); lower "
+                f"{sections[cost.network]}.batch_size (now {cost.batch_size})"
+            )
+
+
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Takes down what would have stopped the run."""
+    try:
+        yield
+    except LumbargradeError as error:
+        problems.append(str(error))
+
+
+def _dataset_table(counts: DatasetCounts) -> Table:
+    table = Table("dataset", "number")
+    rows = {"studies": counts.studies, **{f"series {name}": number for name, number in counts.series.items()}}
+    for name, number in {**rows, "files": counts.files, "points": counts.points}.items():
+        table.add_row(Text(name), f"{number:,}")
+    table.add_row("size", _size(counts.bytes))
+    return table
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

@@ -1,0 +1,1 @@
+"""Trains a registered version again and compares."""

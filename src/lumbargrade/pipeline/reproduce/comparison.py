@@ -1,0 +1,131 @@
+"""Compares a version that was made again with its record: the data, what was prepared of them, the weights, the scores."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.registry.lineage.environment import Package
+from lumbargrade.registry.lineage.record import NAMED_FILE, Json
+
+OWN = "lumbargrade"
+"""This package; its own files are compared with the commit, not with what is installed."""
+
+Verdict = Literal["identical", "within tolerance", "different"]
+
+_WEIGHTS = "artifacts/"
+_TRAINED_STAGE = "dvc stage located@"
+"""Its crops are cut where the locators look, so that they follow from trained weights."""
+
+
+class Compared(BaseModel):
+    """Something that was made again.
+
+    Attributes:
+        then: Its hash or value as it was recorded.
+        now: Nothing if it was not made again.
+        trained: Whether it follows from trained weights, whose bits differ between kinds of GPUs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: str
+    then: str
+    now: str | None
+    trained: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether it came out as it was."""
+        return self.then == self.now
+
+    @property
+    def words(self) -> str:
+        """How it came out."""
+        return "the same" if self.same else "not made" if self.now is None else "different"
+
+
+def verdict_of(compared: Sequence[Compared], score_difference: float | None, tolerance: float) -> Verdict:
+    """Says how well a version came out again.
+
+    Args:
+        score_difference: Nothing if there is no score to compare.
+
+    Returns:
+        ``identical`` if all is the same. ``within tolerance`` if all was made, what does not follow from trained weights is
+        the same, and the score differs by no more than the tolerance. Else ``different``.
+    """
+    if all(each.same for each in compared):
+        return "identical"
+    may_differ = all(each.same or (each.trained and each.now is not None) for each in compared)
+    close = score_difference is not None and abs(score_difference) <= tolerance
+    return "within tolerance" if may_differ and close else "different"
+
+
+def compare_records(then: Json, now: Json) -> list[Compared]:
+    """Compares everything that must come out the same."""
+    before, after = _results(then), _results(now)
+    return [
+        Compared(what=what, then=value, now=after[what][0] if what in after else None, trained=trained)
+        for what, (value, trained) in before.items()
+    ]
+
+
+def score_difference(then: Json, now: Json) -> float:
+    """How far the official score is off, cross-validated or on the holdout, whichever is farther."""
+
+    def scores(record: Json) -> list[float]:
+        told = record["lumbargrade"]["evaluation"], record["lumbargrade"]["gate"]["candidate"]
+        return [evaluation["score"] for evaluation in told if evaluation is not None]
+
+    return max((new - old for old, new in zip(scores(then), scores(now), strict=False)), key=abs)
+
+
+def environment_differences(record: Json, packages: Sequence[Package]) -> Iterator[str]:
+    """Packages that are not those with which a version was made: the hash is of all their files."""
+    now = {package.name: package for package in packages if package.name.lower() != OWN}
+    then = {name: part for name, part in parts_of(record).items() if "version" in part["annotations"]}
+    then = {name: part for name, part in then.items() if name.lower() != OWN}
+    for name in sorted({*now, *then}):
+        if name not in now:
+            yield f"{name} {then[name]['annotations']['version']} is not installed"
+        elif name not in then:
+            yield f"{name} {now[name].version} was not installed"
+        elif then[name]["annotations"]["version"] != now[name].version:
+            yield f"{name} is {now[name].version}; it was {then[name]['annotations']['version']}"
+        elif then[name]["digest"].get("sha256", "") != now[name].sha256:
+            yield f"{name} {now[name].version} has other files than it had"
+
+
+def parts_of(record: Json) -> Mapping[str, Json]:
+    """What a version was made of, by its name in the record."""
+    return {part["name"]: part for part in record["predicate"]["buildDefinition"]["resolvedDependencies"]}
+
+
+def stage_outputs(record: Json) -> dict[str, str]:
+    """MD5 of everything that a stage of DVC made, by its path."""
+    found: dict[str, str] = {}
+    for name, part in parts_of(record).items():
+        if name.startswith("dvc stage "):
+            found |= part["annotations"]["outputs"]
+    return found
+
+
+def _results(record: Json) -> dict[str, tuple[str, bool]]:
+    """Hashes and values of what was prepared, the weights, and how good they are; and whether each follows from weights."""
+    story = record["lumbargrade"]
+    found: dict[str, tuple[str, bool]] = {}
+    for name, part in parts_of(record).items():
+        if name.startswith("dvc stage "):
+            trained = name.startswith(_TRAINED_STAGE)
+            found |= {path: (md5, trained) for path, md5 in part["annotations"]["outputs"].items()}
+        elif name.startswith(("dataset ", NAMED_FILE)):
+            found[name] = part["digest"]["sha256"], False
+    for file in record["subject"]:
+        if file["name"].startswith(_WEIGHTS):
+            found[file["name"]] = file["digest"]["sha256"], True
+    found["cross-validated evaluation"] = json.dumps(story["evaluation"], sort_keys=True), True
+    if story["gate"]["candidate"] is not None:
+        found["evaluation on the holdout"] = json.dumps(story["gate"]["candidate"], sort_keys=True), True
+    return found

@@ -1,0 +1,1 @@
+"""Assigns studies to folds and holdout."""

@@ -1,0 +1,181 @@
+"""The evidence of a version: a signed folder beside its model, in MLflow's run of the search that gave it."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import yaml
+from mlflow.entities.model_registry import ModelVersion
+from pydantic import TypeAdapter
+
+from lumbargrade.audit.keys import SigningKey
+from lumbargrade.audit.signature import sign_folder
+from lumbargrade.errors import InputError
+from lumbargrade.files import file_sha256
+from lumbargrade.preprocessing.pack import SKIPPED
+from lumbargrade.registry.artifacts import fetch_artifact, read_artifact, temporary_folder
+from lumbargrade.registry.names import MODEL_META, version_uri
+from lumbargrade.registry.lineage.card import card_html
+from lumbargrade.registry.lineage.environment import installed_packages
+from lumbargrade.registry.lineage.page import record_html
+from lumbargrade.registry.lineage.record import (
+    Json,
+    Made,
+    file_digests,
+    make_record,
+    manifest,
+)
+from lumbargrade.registry.lineage.runs import RunFacts, read_runs
+from lumbargrade.registry.lineage.sbom import sbom_json
+from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
+
+RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"
+PARAMS, TASK, LOCK, SPLIT, PATCH = "params.yaml", "task.yaml", "dvc.lock", "split.csv", "code.patch"
+FILES, LEFT_OUT, REPORT = "dataset.sha256", "left_out.csv", "report.html"
+REFERENCE = "reference.jsonl"
+"""What the version answers to held-out studies; the watch compares what is served with it."""
+
+FOLDER, EVIDENCE_SIGNATURE, MODEL_SIGNATURE = "files", "evidence.sig", "model.sig"
+
+_RUNS = TypeAdapter(dict[str, RunFacts])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A version's evidence and model, brought here to be read.
+
+    Attributes:
+        folder: The signed files.
+        signature: Of these files.
+        model: The model's files, as MLflow has them now.
+        model_signature: Of the model's files, made when it was registered.
+    """
+
+    folder: Path
+    signature: Path
+    model: Path
+    model_signature: Path
+
+    @property
+    def record(self) -> Json:
+        """The lineage record."""
+        record: Json = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
+        return record
+
+    @property
+    def runs(self) -> dict[str, RunFacts]:
+        """MLflow's rows as they were."""
+        return _RUNS.validate_json((self.folder / RUNS).read_text(encoding="utf-8"))
+
+
+def write_evidence(tracker: Tracker, made: Made, key: SigningKey, tell: Callable[[str], None]) -> dict[str, str]:
+    """Writes down where a version came from, signs that and the model, and stores both signatures.
+
+    Returns:
+        SHA-256 of the signatures, for the audit log.
+    """
+    tell(f"writing the evidence of {made.name} version {made.version}")
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
+        place = Path(name)
+        model = _fetch_model(made.name, made.version, place / "fetched")
+        _write_files(place / FOLDER, tracker, made, model)
+        sign_folder(place / FOLDER, place / EVIDENCE_SIGNATURE, key)
+        sign_folder(model, place / MODEL_SIGNATURE, key, but=[MODEL_META])
+        shutil.rmtree(place / "fetched")
+        tracker.client.log_artifacts(made.outcome.run_id, str(place), _place(made.version))
+        return {file: file_sha256(place / file) for file in (EVIDENCE_SIGNATURE, MODEL_SIGNATURE)}
+
+
+@contextmanager
+def fetched_evidence(found: ModelVersion) -> Iterator[Evidence | None]:
+    """Brings a version's evidence here for a while; None if a store that could be read does not have it.
+
+    A model that such a store does not have is an empty folder.
+
+    Raises:
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    with temporary_folder() as here:
+        folder = fetch_artifact(f"runs:/{found.run_id}/{_place(str(found.version))}", here)
+        if folder is None:
+            yield None
+            return
+        (here / "fetched").mkdir()
+        model = fetch_artifact(version_uri(found.name, str(found.version)), here / "fetched") or here / "fetched"
+        yield Evidence(folder / FOLDER, folder / EVIDENCE_SIGNATURE, model, folder / MODEL_SIGNATURE)
+
+
+@contextmanager
+def required_evidence(found: ModelVersion) -> Iterator[Evidence]:
+    """Brings a version's evidence here for a while.
+
+    Raises:
+        InputError: It has none.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    with fetched_evidence(found) as evidence:
+        if evidence is None:
+            raise InputError(
+                f"version {found.version} has no evidence; versions that `lumbargrade run` registers have it"
+            )
+        yield evidence
+
+
+def read_evidence(found: ModelVersion, name: str) -> str | None:
+    """A text file of a version's evidence; None if it has none. Whether it was altered, `audit verify` tells.
+
+    Raises:
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    return read_artifact(f"runs:/{found.run_id}/{_place(str(found.version))}/{FOLDER}/{name}")
+
+
+def _fetch_model(name: str, version: str, folder: Path) -> Path:
+    """A copy of a registered model as MLflow has it now."""
+    mlflow.set_tracking_uri(tracking_uri())
+    folder.mkdir()
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=version_uri(name, version), dst_path=str(folder)))
+
+
+def _place(version: str) -> str:
+    return f"evidence/{version}"
+
+
+def _write_files(folder: Path, tracker: Tracker, made: Made, model: Path) -> None:
+    folder.mkdir()
+    plan, packages = made.plan, installed_packages()
+    listing = file_digests(made.dataset)
+    left_out = _left_out(made)
+    record = make_record(made, file_digests(model), listing, left_out)
+    texts = {
+        RECORD: json.dumps(record, indent=2),
+        PAGE: record_html(record, []),
+        CARD: card_html(record),
+        SBOM: sbom_json(made.name, made.version, packages),
+        RUNS: _RUNS.dump_json(read_runs(tracker, made.run_ids), indent=2).decode(),
+        REPORT: made.outcome.report,
+        PARAMS: yaml.safe_dump(plan.params.model_dump(mode="json"), sort_keys=False),
+        TASK: yaml.safe_dump(plan.task.model_dump(mode="json"), sort_keys=False),
+        FILES: manifest(listing),
+        LEFT_OUT: left_out.to_csv(index=False),
+        REFERENCE: made.reference,
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    shutil.copyfile(plan.split, folder / SPLIT)
+    shutil.copyfile(LOCK, folder / LOCK)
+    if made.code.diff:
+        (folder / PATCH).write_bytes(made.code.diff)
+
+
+def _left_out(made: Made) -> pd.DataFrame:
+    """The cells without a crop, at the labelled points and where the locator looked."""
+    folders = {"labelled": made.plan.crops, "located": made.plan.located}
+    parts = [pd.read_parquet(folder / SKIPPED).assign(points=points) for points, folder in folders.items() if folder]
+    return pd.concat(parts, ignore_index=True)

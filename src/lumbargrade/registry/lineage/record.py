@@ -1,0 +1,215 @@
+"""The lineage record of a version: everything it came from, in one document that can be signed.
+
+Its form is an in-toto statement about the files of the model, with SLSA's provenance as the predicate.
+Source: in-toto.io/Statement/v1, slsa.dev/provenance/v1.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from lumbargrade.data.versioning.dvc import read_version
+from lumbargrade.files import file_sha256
+from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.registry.names import MODEL_META
+from lumbargrade.registry.lineage.code import CodeState
+from lumbargrade.registry.lineage.environment import installed_packages, this_machine
+from lumbargrade.registry.promotion.decision import GateDecision
+from lumbargrade.evaluation.trained_on import ModelFacts
+from lumbargrade.training.grader.input_files import named_files
+from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.tree import files_below
+
+STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "lumbargrade/retrain/v1"
+NAMED_FILE = "training."
+"""Begins the name of a dependency that is a file which this parameter names."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a version was made of, as the flow knows it.
+
+    Attributes:
+        dataset: Folder of the dataset.
+        name: Registered name.
+        judged_against: Version that was champion before; nothing if there was none.
+        flow_run_id: Prefect's id; empty outside of a flow.
+        facts: What it was trained on and how well it did, on the holdout too.
+        reference: What it answers to held-out studies, as the serving log has answers; empty if nobody asked it.
+    """
+
+    plan: SearchPlan
+    outcome: SearchOutcome
+    dataset: Path
+    code: CodeState
+    name: str
+    version: str
+    gate: GateDecision
+    judged_against: str | None
+    flow_run_id: str
+    facts: ModelFacts
+    reference: str = ""
+
+    @property
+    def run_ids(self) -> list[str]:
+        """MLflow's runs of the search, of all that was tried, of the model's folds, their student and its locators."""
+        tried = [trial.run_id for trial in self.outcome.tried if trial.run_id]
+        student = [self.outcome.student.run_id] if self.outcome.student else []
+        return [self.outcome.run_id, *tried, *self.outcome.fold_run_ids, *student, *self.plan.locator_runs]
+
+
+def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str], left_out: pd.DataFrame) -> Json:
+    """Writes down where a model came from.
+
+    Args:
+        model: SHA-256 of the model's files, by their path.
+        dataset: The same of the dataset.
+        left_out: Cells that could not be used, with ``reason``.
+    """
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in model.items()],
+        "predicateType": PROVENANCE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {
+                    "params": made.plan.params.model_dump(mode="json"),
+                    "task": made.plan.task.model_dump(mode="json"),
+                },
+                "internalParameters": {"machine": this_machine().model_dump(mode="json")},
+                "resolvedDependencies": [_code(made.code), *_data(made, dataset), *_named_files(made), *_packages()],
+            },
+            "runDetails": {
+                "builder": {"id": "lumbargrade"},
+                "metadata": {
+                    "invocationId": made.flow_run_id,
+                    "finishedOn": datetime.now(UTC).isoformat(timespec="seconds"),
+                },
+                "byproducts": [
+                    *(_trained(fold.model, fold.model_dump(mode="json")) for fold in made.outcome.folds),
+                    *([_student(made.outcome.student)] if made.outcome.student else []),
+                    *(_trained(path, {}) for path in made.plan.locators),
+                ],
+            },
+        },
+        "lumbargrade": _story(made, left_out),
+    }
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a folder, by its path in it."""
+    files = [path for path in files_below(folder) if path.name != MODEL_META]
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+
+
+def manifest(digests: Mapping[str, str]) -> str:
+    """A list of files that ``sha256sum --check`` reads."""
+    return "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+
+
+def _story(made: Made, left_out: pd.DataFrame) -> Json:
+    """What SLSA has no place for: what was tried, how good it is, who was left out, what the gate said."""
+    outcome = made.outcome
+    split = pd.read_csv(made.plan.split)
+    held = sorted(split.loc[split["fold"] == HOLDOUT, "study_id"].tolist())
+    reasons = left_out.value_counts(["points", "reason"], sort=False).rename("cells").reset_index()
+    return {
+        "model": made.name,
+        "version": made.version,
+        "championBefore": made.judged_against,
+        "search": {
+            "name": outcome.name,
+            "runId": outcome.run_id,
+            "bestTrial": outcome.trial,
+            "trialRunId": outcome.trial_run_id,
+            "foldRunIds": outcome.fold_run_ids,
+            "training": outcome.training.model_dump(mode="json"),
+            "trials": [trial.model_dump(mode="json") for trial in outcome.tried],
+        },
+        "facts": made.facts.model_dump(mode="json"),
+        "packaged": {"graders": outcome.packaging, "words": outcome.packaged},
+        "evaluation": outcome.evaluation.model_dump(mode="json"),
+        "gate": made.gate.model_dump(mode="json"),
+        "split": {
+            "sha256": file_sha256(made.plan.split),
+            "studies": {str(fold): int(number) for fold, number in split.groupby("fold").size().items()},
+            "holdoutSha256": hashlib.sha256("\n".join(map(str, held)).encode()).hexdigest(),
+        },
+        "leftOut": reasons.to_dict("records"),
+    }
+
+
+def _code(code: CodeState) -> Json:
+    return {
+        "name": "code",
+        "digest": {"gitCommit": code.commit, "sha256": code.package_sha256},
+        "annotations": {"dirty": code.dirty, "diffSha256": code.diff_sha256},
+    }
+
+
+def _data(made: Made, listing: Mapping[str, str]) -> list[Json]:
+    """The dataset's version, a digest of its files, and every stage of dvc.lock that made something of it."""
+    version = read_version(made.dataset)
+    dataset = {
+        "name": f"dataset {version.name}",
+        "digest": {"md5": version.md5, "sha256": hashlib.sha256(manifest(listing).encode()).hexdigest()},
+        "annotations": {"files": version.files, "bytes": version.size},
+    }
+    stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+    ours = {name: stage for name, stage in stages.items() if name.endswith(f"@{version.name}")}
+    return [dataset, *(_stage(name, stage) for name, stage in sorted(ours.items()))]
+
+
+def _stage(name: str, stage: Mapping[str, Any]) -> Json:
+    def hashes(kind: str) -> dict[str, str]:
+        return {each["path"]: each["md5"] for each in stage.get(kind, [])}
+
+    return {
+        "name": f"dvc stage {name}",
+        "digest": {"md5": next(iter(hashes("outs").values()), "")},
+        "annotations": {"command": stage["cmd"], "inputs": hashes("deps"), "outputs": hashes("outs")},
+    }
+
+
+def _named_files(made: Made) -> Iterable[Json]:
+    """Files of the user's that the training began with or was told of."""
+    for field, name in named_files(made.outcome.training).items():
+        digest = {"sha256": made.plan.files[name]}
+        yield {"name": f"{NAMED_FILE}{field}", "digest": digest, "annotations": {"path": name}}
+
+
+def _packages() -> Iterable[Json]:
+    for package in installed_packages():
+        digest = {"sha256": package.sha256} if package.sha256 else {}
+        yield {"name": package.name, "digest": digest, "annotations": {"version": package.version}}
+
+
+def _student(student: Student) -> Json:
+    """It has no fold, but teachers: the folds with these hashes."""
+    facts = student.result.model_dump(mode="json", exclude={"fold", "validation_loss"})
+    told = {
+        "how": student.how,
+        "teachers": list(student.teachers),
+        "divergence": student.divergence,
+        "sameGrade": student.same_grade,
+    }
+    return _trained(student.result.model, facts | told)
+
+
+def _trained(path: Path, told: Json) -> Json:
+    facts = {key: value for key, value in told.items() if key != "folder"}
+    return {
+        "name": f"{path.parent.parent.name}/{path.parent.name}",
+        "digest": {"sha256": file_sha256(path)},
+        "annotations": facts,
+    }

@@ -1,0 +1,194 @@
+"""Lets the gate judge a version, and keeps what it decided: in the audit log, on the version, and in its search's run."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lumbargrade.audit.log import AuditLog
+from lumbargrade.data.layout import RsnaDataset, open_dataset
+from lumbargrade.data.subgroups import study_subgroups
+from lumbargrade.errors import InputError
+from lumbargrade.config.params import GateParams
+from lumbargrade.registry.champion import Champion, still
+from lumbargrade.registry.names import registered_name, version_uri
+from lumbargrade.registry.promotion.decision import PROMOTE, GateDecision, decide
+from lumbargrade.registry.promotion.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
+from lumbargrade.registry.promotion.report import gate_figure
+from lumbargrade.registry.resolve import LoadedModel, UnreadableModelError, load_model
+from lumbargrade.evaluation.trained_on import HOLDOUT_TAG, Performance
+from lumbargrade.registry.versions import get_version
+from lumbargrade.config.task import GradingTask
+from lumbargrade.search.plan import SearchPlan
+
+GATE = "gate"
+"""Kind of an entry in the audit log."""
+
+NOBODY = "none"
+"""What a version says of the champion that it was judged against if there was none."""
+
+_LONGEST = 5000
+"""Characters that MLflow keeps of a tag."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate decided about a version.
+
+    Attributes:
+        against: The champion that it was judged against; nothing if there was none.
+        tags: What the version says of it.
+    """
+
+    version: str
+    against: str | None
+    decision: GateDecision
+    tags: dict[str, str]
+
+
+def judge_new(champion: Champion, version: str, dataset: RsnaDataset, plan: SearchPlan) -> Judgement:
+    """Judges a version that was registered just now, and writes the decision on it; :func:`settle` does what it says."""
+    judged_against = champion.version
+    candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
+    grades = grade_planned(candidate, theirs, dataset, plan)
+    judgement = _decide(champion, version, judged_against, grades, plan.params.gate, unreadable)
+    _tag(champion, judgement)
+    return judgement
+
+
+def settle(champion: Champion, version: str) -> None:
+    """Makes a version champion if the gate promotes it, unless that was done."""
+    tags = get_version(champion.tracker, champion.task, version).tags
+    if tags["gate.decision"] == PROMOTE and not any(move.to_version == version for move in champion.moves()):
+        against = tags["gate.champion"]
+        champion.move(version, tags["gate.reason"], check=still(None if against == NOBODY else against, version))
+
+
+def judge_again(
+    champion: Champion, version: str, rules: GateParams, data: Path, prepared: Path, dry: bool
+) -> GateDecision:
+    """Judges a registered version again, from the dataset's files; each time is a look at the holdout.
+
+    No alias moves: what a run has not promoted, a person approves.
+
+    Args:
+        data: Folder of the datasets.
+        prepared: Folder where their splits are.
+        dry: Whether to leave the version as it is; the log has the decision in any case.
+
+    Raises:
+        InputError: There is no such version, it is champion, or its dataset or split is not here as it was.
+    """
+    tags = get_version(champion.tracker, champion.task, version).tags
+    judged_against = champion.version
+    if judged_against == version:
+        raise InputError(f"version {version} is champion; there is nothing to judge it against")
+    held = _held_as_then(version, tags, prepared)
+    dataset = open_dataset(data / tags["dataset.name"], champion.task)
+    candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
+    grades = grade_anew(candidate, theirs, dataset, held, study_subgroups(dataset, held))
+    judgement = _decide(champion, version, judged_against, grades, rules, unreadable, again=True, dry=dry)
+    if not dry:
+        _tag(champion, judgement)
+    return judgement.decision
+
+
+def looks_at(log: AuditLog, holdout_sha256: str) -> int:
+    """How often the gate has looked at a holdout."""
+    return sum(entry.details.get("holdout_sha256") == holdout_sha256 for entry in log.entries(GATE))
+
+
+def _decide(
+    champion: Champion,
+    version: str,
+    judged_against: str | None,
+    grades: HoldoutGrades | None,
+    rules: GateParams,
+    unreadable: str | None,
+    again: bool = False,
+    dry: bool = False,
+) -> Judgement:
+    """Decides, and counts the look by logging it before anybody is told."""
+    look = looks_at(champion.log, grades.sha256) + 1 if grades else 0
+    decision = decide(champion.task, grades, judged_against is not None, rules, look, unreadable)
+    tags = {} if dry else _tags(champion, version, judged_against, decision)
+    details = {
+        "decision": decision.decision,
+        "reasons": decision.reasons,
+        "champion": judged_against,
+        "again": again,
+        "dry_run": dry,
+        "holdout_sha256": decision.holdout_sha256,
+        "look": decision.look,
+        "rules": rules.model_dump(mode="json"),
+        "checks": [check.model_dump(mode="json") for check in decision.checks],
+        "tags": tags,
+    }
+    champion.log.append(GATE, version_uri(registered_name(champion.task), version), details)
+    return Judgement(version, judged_against, decision, tags)
+
+
+def _tags(champion: Champion, version: str, judged_against: str | None, decision: GateDecision) -> dict[str, str]:
+    """Keeps table and picture in the search's run, in a folder of the version, as a search may give several.
+
+    Returns:
+        Tags for the version.
+    """
+    found = get_version(champion.tracker, champion.task, version)
+    folder = f"gate/{version}"
+    text = decision.model_dump_json(indent=2)
+    tags = {"gate.reason": decision.reason, "gate.champion": judged_against or NOBODY}
+    if found.run_id:
+        champion.tracker.log_text(found.run_id, text, f"{folder}/gate.json")
+        champion.tracker.log_figure(found.run_id, gate_figure(decision), f"{folder}/gate.png")
+        tags |= {"gate.artifacts": folder, "gate.sha256": hashlib.sha256(text.encode()).hexdigest()}
+    if decision.holdout_sha256 is not None:
+        tags |= {"holdout.sha256": decision.holdout_sha256, "gate.look": str(decision.look)}
+    if decision.candidate is not None:
+        tags |= {
+            "holdout.score": str(decision.candidate.score),
+            "holdout.accuracy": str(decision.candidate.accuracy),
+            HOLDOUT_TAG: Performance.of(decision.candidate, champion.task).model_dump_json(),
+        }
+    if decision.on_labelled is not None:
+        tags["holdout.score_labelled_points"] = str(decision.on_labelled.score)
+    if decision.champion is not None:
+        tags["gate.champion_score"] = str(decision.champion.score)
+    tags["gate.decision"] = decision.decision
+    return {key: value[:_LONGEST] for key, value in tags.items()}
+
+
+def _tag(champion: Champion, judgement: Judgement) -> None:
+    name = registered_name(champion.task)
+    for key, value in judgement.tags.items():
+        champion.tracker.client.set_model_version_tag(name, judgement.version, key, value)
+
+
+def _held_as_then(version: str, tags: dict[str, str], prepared: Path) -> list[int]:
+    """The holdout, if it is the one that the version was not trained on."""
+    if "dataset.name" not in tags or "dataset.split_md5" not in tags:
+        raise InputError(
+            f"version {version} does not say what it was trained on; judge one that `lumbargrade run` made"
+        )
+    split = prepared / tags["dataset.name"] / "split.csv"
+    if not split.is_file():
+        raise InputError(f"{split} is not here; `dvc repro` makes it, or `lumbargrade run`")
+    if hashlib.md5(split.read_bytes(), usedforsecurity=False).hexdigest() != tags["dataset.split_md5"]:
+        raise InputError(
+            f"{split} is not the split of version {version} (its tag dataset.split_md5), which may have been trained on what "
+            "is held out now; check out its commit (tag git.commit) with `dvc checkout`, or train it anew"
+        )
+    return held_out(split)
+
+
+def _load(task: GradingTask, version: str) -> LoadedModel:
+    return load_model(version_uri(registered_name(task), version))
+
+
+def _load_champion(task: GradingTask, version: str | None) -> tuple[LoadedModel | None, str | None]:
+    """The champion, if there is one that can be read; if not, why not."""
+    if version is None:
+        return None, None
+    try:
+        return _load(task, version), None
+    except UnreadableModelError as error:
+        return None, str(error)

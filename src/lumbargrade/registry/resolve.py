@@ -1,0 +1,159 @@
+"""Registered models by their address, and their networks, loaded without any pickle."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import torch
+import yaml
+from mlflow.exceptions import MlflowException
+from pydantic import ValidationError
+
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.files import files_sha256
+from lumbargrade.models.calibration import Calibration
+from lumbargrade.models.grader import Grader, GraderConfig, load_grader
+from lumbargrade.models.locator import Locator, load_locator
+from lumbargrade.registry.artifacts import fetch_artifact
+from lumbargrade.registry.names import (
+    CALIBRATION_NAME,
+    FACTS_NAME,
+    GRADER,
+    LOCATOR,
+    MODEL_META,
+    registered_name,
+)
+from lumbargrade.evaluation.trained_on import ModelFacts
+from lumbargrade.config.task import GradingTask
+from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
+
+CHAMPION = "champion"
+
+
+class UnreadableModelError(InputError):
+    """A registered model has another form than this version of Lumbargrade reads."""
+
+
+_NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""What MLflow says where there is no such model, and where the model has no such alias."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A registered model: its networks, with one configuration, and how sure they may be.
+
+    Attributes:
+        locators: None if the task has none; then studies must carry their points.
+        facts: None if it was registered before they were kept.
+        name: Registered name and version; MLflow's id of a model that was not fetched by its name.
+    """
+
+    graders: list[Grader]
+    locators: list[Locator]
+    locators_sha256: str
+    calibration: Calibration
+    facts: ModelFacts | None = None
+    name: str = ""
+
+    def to(self, device: torch.device) -> Self:
+        """Moves the networks to a device."""
+        for network in (*self.graders, *self.locators):
+            network.to(device)
+        return self
+
+    @property
+    def config(self) -> GraderConfig:
+        """What the graders were built with."""
+        return self.graders[0].config
+
+
+def champion_uri(task: GradingTask) -> str:
+    """Address of a task's champion."""
+    return f"models:/{registered_name(task)}@{CHAMPION}"
+
+
+def champion_version(tracker: Tracker, task: GradingTask) -> str | None:
+    """Returns the version that is champion, if there is one.
+
+    Raises:
+        LumbargradeError: The store cannot tell; that is not the same as no champion.
+    """
+    try:
+        return str(tracker.client.get_model_version_by_alias(registered_name(task), CHAMPION).version)
+    except MlflowException as error:
+        if error.error_code in _NO_CHAMPION:
+            return None
+        reason = str(error).splitlines()[0][:200]
+        raise LumbargradeError(f"the store cannot say which version is champion ({reason}); run again") from error
+
+
+def load_model(uri: str) -> LoadedModel:
+    """Loads the networks of a model.
+
+    Args:
+        uri: ``models:/<name>@champion``, ``models:/<name>/<version>``, or a folder that MLflow wrote.
+
+    Raises:
+        InputError: There is no such model, or it is none of Lumbargrade's.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    folder = fetch_model(uri)
+    return replace(read_model((folder / "artifacts").glob("**/*.*"), uri), name=model_name(folder))
+
+
+def model_name(folder: Path) -> str:
+    """Registered name and version, which MLflow writes beside a model that it fetches; its own id where it did not."""
+    meta_file = folder / MODEL_META
+    if meta_file.is_file():
+        meta = yaml.safe_load(meta_file.read_text(encoding="utf-8"))
+        return f"{meta['model_name']}/{meta['model_version']}"
+    return str(yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8")).get("model_id", ""))
+
+
+def fetch_model(uri: str) -> Path:
+    """Brings a model's files here, or finds them where they lie.
+
+    Raises:
+        InputError: There is no such model.
+        CannotVerifyError: The store, or the folder for temporary files, was in the way.
+    """
+    folder = fetch_artifact(uri)
+    if folder is None:
+        raise InputError(
+            f"model {uri} is not there; give models:/<name>@champion or models:/<name>/<version>, and check that "
+            f"{tracking_uri()} is the store that holds it"
+        )
+    return folder
+
+
+def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
+    """Reads a model from its packaged files.
+
+    Raises:
+        UnreadableModelError: Some are missing, or are of another version of Lumbargrade.
+    """
+    by_name = {file.stem: file for file in sorted(files)}
+    graders, locators = (
+        [file for stem, file in by_name.items() if stem.startswith(kind)] for kind in (GRADER, LOCATOR)
+    )
+    if not graders or CALIBRATION_NAME not in by_name:
+        raise UnreadableModelError(_unreadable(name, "it holds no graders or no calibration"))
+    facts = by_name.get(FACTS_NAME)
+    try:
+        return LoadedModel(
+            graders=[load_grader(file) for file in graders],
+            locators=[load_locator(file) for file in locators],
+            locators_sha256=files_sha256(locators),
+            calibration=Calibration.model_validate_json(by_name[CALIBRATION_NAME].read_text(encoding="utf-8")),
+            facts=ModelFacts.model_validate_json(facts.read_text(encoding="utf-8")) if facts else None,
+        )
+    except (InputError, ValidationError) as error:
+        raise UnreadableModelError(_unreadable(name, "a file of it has another form")) from error
+
+
+def _unreadable(name: str, reason: str) -> str:
+    return (
+        f"{name} was made by another version of Lumbargrade ({reason}); use it with that version (tag git.commit), "
+        "or train a new one with `lumbargrade run`"
+    )

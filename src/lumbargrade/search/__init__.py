@@ -1,0 +1,1 @@
+"""The search for parameters: trials, folds, pruning, and what comes of them."""

@@ -1,0 +1,1 @@
+"""Grades many studies into one table."""

@@ -1,0 +1,117 @@
+"""What a batch has done so far: a line a study, so that a run that is killed loses the studies under way and no other."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lumbargrade.errors import InputError
+
+
+class BatchModel(BaseModel):
+    """The model that grades a batch; all of it, or the output would mix models.
+
+    Attributes:
+        name: Registered name and version, or the name of a folder.
+        sha256: Of its files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    task: str
+    sha256: str
+
+
+class GradedStudy(BaseModel):
+    """What came of a study.
+
+    Attributes:
+        study: Name of its folder or zip.
+        source: What was there: names, sizes and times of its files, hashed.
+        records: A record a cell, as :func:`lumbargrade.inference.grade.grade_study` returns them; empty for a fault.
+        fault: Why it could not be graded.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: str
+    source: str
+    records: tuple[dict[str, Any], ...] = ()
+    fault: str | None = None
+
+
+class Journal:
+    """The last word on each study; lines are only ever appended.
+
+    Args:
+        path: Made if it is not there.
+        model: What grades now.
+
+    Raises:
+        InputError: Another model began the file, or another run writes it.
+    """
+
+    def __init__(self, path: Path, model: BatchModel) -> None:
+        self._path = path
+        self.studies: dict[str, GradedStudy] = {}
+        lines = path.read_bytes().split(b"\n") if path.is_file() else []
+        whole, self._torn = lines[:-1], bool(lines and lines[-1])
+        if whole:
+            self._check_model(whole[0], model)
+        for line in whole[1:]:
+            self._note(line)
+        if not whole:
+            self._torn = False
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"")
+            self._append(model)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path, model: BatchModel) -> Iterator[Self]:
+        """Opens a journal for this run alone."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{path}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(f"another run writes {path}; wait for it, or give another --out") from None
+        try:
+            yield cls(path, model)
+        finally:
+            lock.release()
+
+    def add(self, graded: GradedStudy) -> None:
+        """Appends a study; once this returns, it is on the disk."""
+        self._append(graded)
+        self.studies[graded.study] = graded
+
+    def _check_model(self, line: bytes, model: BatchModel) -> None:
+        try:
+            begun = BatchModel.model_validate_json(line)
+        except ValidationError:
+            raise InputError(f"{self._path} is no journal of a batch; give another --out") from None
+        if begun != model:
+            raise InputError(
+                f"{self._path} was begun with {begun.name}, and {model.name} is another model: go on with --model "
+                "of the first, or give another --out, as an output never mixes two models"
+            )
+
+    def _note(self, line: bytes) -> None:
+        try:
+            graded = GradedStudy.model_validate_json(line)
+        except ValidationError:  # a line that a killed run had begun, and the next one ended
+            return
+        self.studies[graded.study] = graded
+
+    def _append(self, line: BaseModel) -> None:
+        with self._path.open("ab") as file:
+            file.write((b"\n" if self._torn else b"") + line.model_dump_json().encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._torn = False

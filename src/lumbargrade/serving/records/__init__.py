@@ -1,0 +1,1 @@
+"""What is kept of served answers: predictions, corrections, the reference."""

@@ -1,0 +1,98 @@
+"""What readers think instead of the model: appended, never changed, and exported as labels in RSNA's columns."""
+
+import csv
+import io
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lumbargrade.deidentify.study_hash import study_number
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.schemas import Correction, ServedVersion
+
+CORRECTIONS = "corrections.jsonl"
+
+CellKey = tuple[str, str]
+
+
+class KeptCorrection(BaseModel):
+    """A line of the file.
+
+    Attributes:
+        request_id: The answer that is corrected; its model version is in the serving log too.
+        study_hash: Salted; nothing else tells the study.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    request_id: str
+    study_hash: str
+    model: ServedVersion
+    correction: Correction
+
+
+class Corrections:
+    """The corrections of a data folder.
+
+    Args:
+        folder: The data folder.
+        task: Corrections of other tasks in the file are left alone.
+    """
+
+    def __init__(self, folder: Path, task: GradingTask) -> None:
+        self._path = folder / CORRECTIONS
+        self._task = task
+        self._lock = threading.Lock()
+        self._last: dict[str, dict[CellKey, Correction]] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._path.is_file():
+            for line in self._path.read_bytes().splitlines():
+                try:
+                    self._note(KeptCorrection.model_validate_json(line))
+                except ValidationError:  # a line that a killed server had begun
+                    continue
+
+    def add(self, kept: KeptCorrection) -> None:
+        """Appends a correction; once this returns, it is on the disk."""
+        with self._lock:
+            with FileLock(f"{self._path}.lock"), self._path.open("ab+") as file:
+                if file.tell() and not _ends_a_line(file):
+                    file.write(b"\n")
+                file.write(kept.model_dump_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            self._note(kept)
+
+    def of(self, study_hash: str) -> Mapping[CellKey, Correction]:
+        """The last correction of each cell of a study."""
+        with self._lock:
+            return dict(self._last.get(study_hash, {}))
+
+    def table(self) -> str:
+        """All corrected studies as CSV with the columns of ``train.csv``; cells that nobody corrected are empty."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["study_id", *self._task.columns])
+        with self._lock:
+            for study_hash, cells in sorted(self._last.items()):
+                grades = [
+                    cells[key].grade or "" if (key := (c.condition.name, c.level)) in cells else ""
+                    for c in self._task.cells
+                ]
+                writer.writerow([study_number(study_hash), *grades])
+        return text.getvalue()
+
+    def _note(self, kept: KeptCorrection) -> None:
+        if kept.task == self._task.name:
+            correction = kept.correction
+            self._last.setdefault(kept.study_hash, {})[correction.condition, correction.level] = correction
+
+
+def _ends_a_line(file: io.BufferedRandom) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"

@@ -1,0 +1,147 @@
+"""The serving log: a line for each answer, by which an answer is traced to the model that gave it.
+
+It holds no pixels, and no identifiers but a salted hash of the study: the same study has the same hash, and nobody who
+does not hold the salt can tell which study it is. What is kept of the images are the few numbers of
+:mod:`lumbargrade.inference.drift_features`, by which drift is seen.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lumbargrade.deidentify.study_hash import StudyHasher
+from lumbargrade.errors import InputError
+from lumbargrade.inference.drift_features import Features
+from lumbargrade.config.task import GradingTask
+
+SERVED = Path("served/answers.jsonl")
+SERVING_LOG = "LUMBARGRADE_SERVING_LOG"
+"""Environment variable with the path of the log; a model server without it writes none."""
+
+
+class AnsweredCell(BaseModel):
+    """What was said of a cell.
+
+    Attributes:
+        probabilities: Of the task's grades; empty if there is no grade.
+        confidence: The locator's; nothing if it was not asked.
+        reason: Why there is no grade.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    condition: str
+    level: str
+    grade: str | None
+    probabilities: tuple[float, ...]
+    confidence: float | None
+    reason: str | None
+
+
+class Answered(BaseModel):
+    """An answer.
+
+    Attributes:
+        time: UTC, ISO 8601.
+        model: Registered name and version; MLflow's id of a model that was served without them.
+        study: Salted hash of the study's UID; empty if it could not be opened.
+        input_sha256: Salted hash of the bytes that were sent.
+        features: Nothing if the study could not be opened, or was answered before features were kept.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time: str
+    request_id: str
+    model: str
+    study: str
+    input_sha256: str
+    cells: tuple[AnsweredCell, ...]
+    features: Features | None = None
+
+
+class ServingLog:
+    """The log of a model server.
+
+    Args:
+        path: Its file; the salt lies beside it, for its owner only.
+    """
+
+    def __init__(self, path: Path = SERVED) -> None:
+        self.path = path
+
+    def append(
+        self,
+        request_id: str,
+        model: str,
+        study: bytes,
+        answer: pd.DataFrame,
+        task: GradingTask,
+        features: Features | None = None,
+    ) -> None:
+        """Adds an answer; once this returns, it is on the disk.
+
+        Args:
+            study: The zip that was sent.
+            answer: As :func:`lumbargrade.inference.grade.grade_study` gives it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.path}.lock"):
+            hashed = StudyHasher(self.path.parent)
+            uid = answer["study_id"].iloc[0]
+            answered = Answered(
+                time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                request_id=request_id,
+                model=model,
+                study="" if uid is None else hashed(str(uid)),
+                input_sha256=hashed(study),
+                cells=answered_cells(answer, task),
+                features=features,
+            )
+            with self.path.open("a+b") as file:
+                begun = file.tell() and file.seek(-1, os.SEEK_END) is not None and file.read(1) != b"\n"
+                file.write((b"\n" if begun else b"") + answered.model_dump_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    def answers(self) -> Iterator[Answered]:
+        """The answers in their order; a line that a killed server had begun is left out."""
+        if not self.path.is_file():
+            return
+        with self.path.open("rb") as file:
+            for line in file:
+                try:
+                    yield Answered.model_validate_json(line)
+                except ValidationError:
+                    continue
+
+    def get(self, request_id: str) -> Answered:
+        """Returns an answer by its request id.
+
+        Raises:
+            InputError: The log does not have it.
+        """
+        for answered in self.answers():
+            if answered.request_id == request_id:
+                return answered
+        raise InputError(f"{self.path} has no answer {request_id}; name the log of the server that gave it with --log")
+
+
+def answered_cells(answer: pd.DataFrame, task: GradingTask) -> tuple[AnsweredCell, ...]:
+    """The cells of an answer as :func:`lumbargrade.inference.grade.grade_study` gives it."""
+    return tuple(_cell(row, task) for row in answer.to_dict("records"))
+
+
+def _cell(row: dict[object, object], task: GradingTask) -> AnsweredCell:
+    probabilities = tuple(row[column] for column in task.grade_columns if row[column] is not None)
+    return AnsweredCell.model_validate(
+        {
+            **{name: row[name] for name in ("condition", "level", "grade", "confidence", "reason")},
+            "probabilities": probabilities,
+        }
+    )

@@ -1,0 +1,47 @@
+"""Asks a served model for a study of the frozen holdout: the proof that a registered version can be used."""
+
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.errors import LumbargradeError
+from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.serving.mlflow_server import ask
+from lumbargrade.serving.verified_server import served_version
+from lumbargrade.config.task import GradingTask
+
+
+class Answer(BaseModel):
+    """What the server said of one study.
+
+    Attributes:
+        graded: Cells with a grade; the others have a reason.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study_id: str
+    cells: int
+    graded: int
+
+
+def answer_over_http(version: str, dataset: Path, task: GradingTask, split: Path) -> Answer:
+    """Serves a registered version on this machine and asks it for the first study of the holdout (or of all, if there is none).
+
+    Raises:
+        LumbargradeError: The server did not start or did not answer every cell.
+    """
+    folds = pd.read_csv(split).sort_values("study_id")
+    held = folds[folds["fold"] == HOLDOUT]
+    study_id = int((held if len(held) else folds)["study_id"].iloc[0])
+    with served_version(task, version) as server:
+        records = ask(server.address, zip_study(dataset, study_id, with_points=False))
+    if len(records) != len(task.cells):
+        raise LumbargradeError(
+            f"version {version} answered {len(records)} cells for study {study_id}; the task has {len(task.cells)}"
+        )
+    return Answer(
+        study_id=str(study_id), cells=len(records), graded=sum(record["grade"] is not None for record in records)
+    )

@@ -1,1 +1,0 @@
-"""Grading tasks as data: one YAML file a task, read by :mod:`lumbargrade.task`."""

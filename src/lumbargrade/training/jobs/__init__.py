@@ -1,0 +1,1 @@
+"""Runs trainings as processes, here or on a cluster."""

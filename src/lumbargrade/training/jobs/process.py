@@ -1,0 +1,149 @@
+"""One fold of a cross-validation: a process of its own, on a leased device."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError, StoppedError
+from lumbargrade.files import write_text
+from lumbargrade.training.jobs.devices import Device, lease
+from lumbargrade.training.jobs.spec import (
+    DEVICE,
+    ERROR,
+    HISTORY,
+    LOG,
+    RESULT,
+    SPEC,
+    AnySpec,
+    Epoch,
+    FoldResult,
+    read_history,
+    read_result,
+)
+
+_POLL_SECONDS = 0.2
+
+OnEpoch = Callable[[AnySpec, Epoch], None]
+
+
+def run_fold(
+    spec: AnySpec,
+    devices: Sequence[Device],
+    on_epoch: OnEpoch | None = None,
+    stop: threading.Event | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> FoldResult:
+    """Trains a fold in a process of its own; one that was finished is not trained again, one that was killed goes on.
+
+    Args:
+        devices: One of them is leased for the process.
+        on_epoch: Called for each epoch soon after it ends.
+        stop: Ends the process when it is set.
+        variables: Of the process's environment, beside those of this process.
+
+    Raises:
+        InputError: The process found the user's input wrong.
+        StoppedError: It was stopped.
+        LumbargradeError: It failed, died, or ran out of its time.
+    """
+    finished = begin_fold(spec)
+    if finished is not None:
+        report_epochs(spec, 0, on_epoch)
+        return finished
+    (spec.folder / ERROR).unlink(missing_ok=True)
+    with lease(devices, stop=stop, work=str(spec.folder)) as device:
+        _run_process(spec, {**(variables or {}), **_environment(device)}, on_epoch, stop or threading.Event())
+    result = read_result(spec.folder)
+    if result is None:
+        raise LumbargradeError(f"{spec.name} ended without a result; see {spec.folder / LOG}")
+    return result
+
+
+def begin_fold(spec: AnySpec) -> FoldResult | None:
+    """Writes what a fold's process is to be told; returns the result if the same has been trained before."""
+    text = spec.model_dump_json(indent=2)
+    path = spec.folder / SPEC
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return read_result(spec.folder)
+    (spec.folder / HISTORY).unlink(missing_ok=True)
+    (spec.folder / RESULT).unlink(missing_ok=True)
+    write_text(path, text)
+    return None
+
+
+def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int:
+    """Passes new epochs on and returns how many have been passed on so far."""
+    epochs = read_history(spec.folder)
+    if on_epoch is not None:
+        for epoch in epochs[reported:]:
+            on_epoch(spec, epoch)
+    return len(epochs)
+
+
+def error_of(code: int, message: str) -> LumbargradeError:
+    """The error that a training process has ended with, by its exit code."""
+    kinds = {kind.exit_code: kind for kind in (InputError, DivergedError)}
+    return kinds.get(code, LumbargradeError)(message)
+
+
+def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch | None, stop: threading.Event) -> None:
+    minutes = spec.training.time_limit_minutes
+    stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
+    reported = 0
+    with (spec.folder / LOG).open("w", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lumbargrade.training.worker", str(spec.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **variables},
+            start_new_session=True,
+        )
+        try:
+            while process.poll() is None:
+                reported = report_epochs(spec, reported, on_epoch)
+                if time.monotonic() > stop_at:
+                    raise LumbargradeError(
+                        f"{spec.name} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
+                    )
+                if stop.wait(_POLL_SECONDS):
+                    raise StoppedError(f"{spec.name} was stopped; run again: it goes on")
+        finally:
+            _kill_tree(process)
+    report_epochs(spec, reported, on_epoch)
+    if process.returncode != 0:
+        raise _failure(spec, process.returncode)
+
+
+def _environment(device: Device) -> dict[str, str]:
+    threads = str(device.threads)
+    return {
+        "CUDA_VISIBLE_DEVICES": device.visible,
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "LUMBARGRADE_PARENT": str(os.getpid()),
+        DEVICE: device.name,
+    }
+
+
+def _kill_tree(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _failure(spec: AnySpec, code: int) -> LumbargradeError:
+    told = spec.folder / ERROR
+    if told.is_file():
+        return error_of(code, told.read_text(encoding="utf-8"))
+    how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
+    lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
+    last = f" ({lines[-1][:200]})" if lines else ""
+    return LumbargradeError(
+        f"{spec.name}: its process {how}{last}; see {spec.folder / LOG}, then run again: it goes on"
+    )

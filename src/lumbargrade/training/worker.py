@@ -1,0 +1,55 @@
+"""The training process of one fold: ``python -m lumbargrade.training.worker FOLDER``, where FOLDER holds ``spec.json``.
+
+It needs no server and no parent; but if it has a parent that dies, it ends too.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from lumbargrade.errors import LumbargradeError, told_by_system
+from lumbargrade.files import write_text
+from lumbargrade.processes import end_with_parent
+from lumbargrade.training.grader.fit import train_fold
+from lumbargrade.training.locator.fit import train_locator
+from lumbargrade.training.grader.distill import train_student
+from lumbargrade.training.jobs.spec import ERROR, AnySpec, FoldSpec, LocatorSpec, StudentSpec, read_result, read_spec
+
+LOCK = "fold.lock"
+_PARENT = "LUMBARGRADE_PARENT"
+
+
+def main(folder: Path) -> int:
+    """Trains the fold described in a folder and returns the exit code of :mod:`lumbargrade.errors`."""
+    if parent := os.environ.get(_PARENT):  # a killed flow must not leave training behind on its devices
+        end_with_parent(int(parent))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
+    spec = read_spec(folder)
+    try:
+        with FileLock(folder / LOCK, is_singleton=False):  # a machine that was given up may still train it
+            if read_result(folder) is None:
+                _train(spec)
+    except LumbargradeError as error:
+        write_text(folder / ERROR, str(error))
+        return error.exit_code
+    except OSError as error:
+        write_text(folder / ERROR, f"{spec.name}: {told_by_system(error)}")
+        return LumbargradeError.exit_code
+    return 0
+
+
+def _train(spec: AnySpec) -> None:
+    match spec:
+        case FoldSpec():
+            train_fold(spec)
+        case StudentSpec():
+            train_student(spec)
+        case LocatorSpec():
+            train_locator(spec)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""An answer as PDF, DICOM SR or CSV."""

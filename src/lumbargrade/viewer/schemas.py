@@ -1,0 +1,290 @@
+"""The JSON of the HTTP API. The OpenAPI document is made from these models."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lumbargrade.evaluation.trained_on import TrainedOnStatement, state
+from lumbargrade.viewer.image_index import Identifiers, Plane, Vector3, Weighting
+from lumbargrade.viewer.errors import Problem
+
+Stage = Literal["received", "checking", "reading", "grading", "done", "failed"]
+
+
+class _Json(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ErrorAnswer(_Json):
+    """Any refusal."""
+
+    error: Problem
+
+
+class ServedVersion(_Json):
+    """Which model answers.
+
+    Attributes:
+        alias: The one that named the version when the reading room was started.
+    """
+
+    name: str
+    version: str
+    alias: str | None = None
+    run_id: str | None = None
+
+
+class ConditionInfo(_Json):
+    """A condition of the task; ``short`` is for the head of a column."""
+
+    name: str
+    title: str
+    short: str
+    side: Literal["left", "right"] | None
+
+
+class GradeInfo(_Json):
+    """A grade of the task."""
+
+    name: str
+    title: str
+
+
+class TaskInfo(_Json):
+    """What is graded."""
+
+    name: str
+    title: str
+    conditions: tuple[ConditionInfo, ...]
+    levels: tuple[str, ...]
+    level_titles: tuple[str, ...]
+    grades: tuple[GradeInfo, ...]
+
+
+class UploadLimits(_Json):
+    """Of one upload."""
+
+    max_bytes: int
+    max_files: int
+
+
+class Session(_Json):
+    """What the page needs first. ``csrf_token`` goes into the header X-CSRF-Token of what changes something."""
+
+    csrf_token: str
+    model: ServedVersion
+    task: TaskInfo
+    research_strip: str | None
+    limits: UploadLimits
+    ready: bool
+
+
+class Accepted(_Json):
+    """An upload that will be graded."""
+
+    id: str
+
+
+class Event(_Json):
+    """How far a study has come."""
+
+    stage: Stage
+    percent: int = Field(ge=0, le=100)
+    words: str
+    error: Problem | None = None
+
+
+class Sentence(_Json):
+    """What is found at a level, in plain words."""
+
+    level: str
+    text: str
+
+
+class Place(_Json):
+    """Where the model looked.
+
+    Attributes:
+        slice: Index among the series' slices.
+        x: Column, pixels; y the row.
+        mm: The same in the patient, DICOM's coordinates.
+        confidence: Of the place, 0 to 1; None if the place came with the study.
+    """
+
+    series_id: str
+    slice: int
+    x: float
+    y: float
+    mm: Vector3
+    confidence: float | None
+
+
+class Correction(_Json):
+    """What a reader thinks instead.
+
+    Attributes:
+        grade: None where the cell cannot be graded.
+        model_grade: What the model had said.
+        at: UTC, ISO 8601.
+        by: Who was let in: the proxy's user, or "reader".
+    """
+
+    condition: str
+    level: str
+    grade: str | None
+    model_grade: str | None
+    comment: str | None
+    at: str
+    by: str
+
+
+class CorrectionRequest(_Json):
+    """A correction that is sent."""
+
+    condition: str
+    level: str
+    grade: str | None
+    comment: str | None = Field(default=None, max_length=500)
+
+
+class Cell(_Json):
+    """A condition at a level.
+
+    Attributes:
+        possible_grades: The true one should be among them; ``trained_on`` says how often.
+        reason: Why there is no grade.
+        place_uncertain: Whether the model is too unsure where to look for its grade to be called sure.
+    """
+
+    condition: str
+    level: str
+    grade: str | None
+    probabilities: dict[str, float] | None
+    possible_grades: tuple[str, ...]
+    reason: str | None
+    correction: Correction | None
+    place: Place | None
+    place_uncertain: bool = False
+
+
+class Window(_Json):
+    """Grey scale, in the values of the slices as sent."""
+
+    center: float
+    width: float
+
+
+class SliceGeometry(_Json):
+    """Where a slice lies: column x, row y is origin + x * column spacing * row_dir + y * row spacing * column_dir."""
+
+    origin_mm: Vector3
+    row_dir: Vector3
+    column_dir: Vector3
+
+
+class Series(_Json):
+    """Slices that are scrolled through together; blocks angled to the discs are not parallel.
+
+    Attributes:
+        pixel_mm: Row spacing, column spacing.
+    """
+
+    id: str
+    title: str
+    plane: Plane
+    weighting: Weighting
+    rows: int
+    columns: int
+    slices: int
+    window: Window
+    pixel_mm: tuple[float, float]
+    geometry_known: bool
+    geometry: tuple[SliceGeometry, ...]
+
+
+class ReportLinks(_Json):
+    """Where the report is."""
+
+    pdf: str
+    sr: str
+    json_: str = Field(alias="json")
+    csv: str
+
+
+class StudyAnswer(_Json):
+    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``."""
+
+    id: str
+    request_id: str
+    model: ServedVersion
+    trained_on: TrainedOnStatement
+    graded_at: str
+    study_hash: str
+    flags: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
+    cells: tuple[Cell, ...]
+    series: tuple[Series, ...]
+    identifiers: Identifiers | None
+    report: ReportLinks
+
+
+class StudyReport(_Json):
+    """What can be kept of an answer: no images, no address in this server."""
+
+    research_strip: str | None
+    trained_on: TrainedOnStatement
+    request_id: str
+    model: ServedVersion
+    task: str
+    graded_at: str
+    study_hash: str
+    flags: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
+    cells: tuple[Cell, ...]
+    identifiers: Identifiers | None
+
+
+class Heat(_Json):
+    """What spoke for a grade; ``png`` is base64, grey, turned as the slice is; its centre lies at x, y."""
+
+    series_id: str
+    slice: int
+    x: float
+    y: float
+    side_mm: float
+    png: str
+    words: str
+
+
+class ModelPage(_Json):
+    """The model that serves, and how good it was found.
+
+    Attributes:
+        score: The official score, lower is better, on what ``score_on`` says.
+        score_interval: 95 %.
+        accuracy_majority: Of always answering the commonest grade; ``prior`` is its score where it is known.
+        holdout_score: On the frozen holdout, where only the gate looks.
+        card_html: Address of the model's card.
+        lineage_html: Address of its lineage.
+    """
+
+    name: str
+    version: str
+    alias: str | None = None
+    run_id: str | None = None
+    registered_at: str | None = None
+    trained_on: TrainedOnStatement = Field(default_factory=lambda: state(None))
+    score_on: Literal["cross-validation"] | None = None
+    score: float | None = None
+    score_interval: tuple[float, float] | None = None
+    prior: float | None = None
+    accuracy: float | None = None
+    accuracy_majority: float | None = None
+    severe_auc: float | None = None
+    calibration_error: float | None = None
+    studies: int | None = None
+    cells: int | None = None
+    holdout_score: float | None = None
+    holdout_accuracy: float | None = None
+    card_html: str | None = None
+    lineage_html: str | None = None

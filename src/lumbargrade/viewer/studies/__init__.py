@@ -1,0 +1,1 @@
+"""The studies that were uploaded to the viewer."""

@@ -1,0 +1,194 @@
+"""Decodes a study into raw slices and an index. Runs in a guarded process: the files come from anybody."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+
+from lumbargrade.dicom.headers import SliceHeader, UnreadableFile
+from lumbargrade.dicom.limits import LIMITS
+from lumbargrade.dicom.parse import bounded_file
+from lumbargrade.dicom.stacks import Orientation, Stack
+from lumbargrade.errors import InputError
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.preprocessing.series import SeriesImages
+from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive
+from lumbargrade.inference.study import open_study
+from lumbargrade.config.task import GradingTask
+from lumbargrade.viewer.image_index import Identifiers, SeriesIndex, SliceIndex, StudyIndex, Weighting
+
+UPLOAD = "upload.zip"
+"""Name in a study's spool folder of what was sent."""
+
+_HIGHEST = 65535
+_PLANES = ("sagittal", "axial", "coronal")
+_WEIGHTINGS = ("T1", "T2", "STIR", "other")
+_TITLES = {"T1": " T1", "T2": " T2", "STIR": " STIR", "other": ""}
+
+OnProgress = Callable[[int, int], None]
+
+
+def check_upload(folder: str, max_files: int, tell: OnProgress) -> None:
+    """Refuses an uploaded zip that can be refused without unpacking it.
+
+    Raises:
+        InputError: It is no zip, is encrypted or a bomb, has too many files, or none that begins as DICOM does.
+    """
+    with opened_archive(Path(folder) / UPLOAD) as archive:
+        if not holds_dicom(archive, check_archive(archive, replace(LIMITS, files=max_files))):
+            raise InputError("the upload holds no DICOM file; send the study's DICOM files, or a zip of them")
+
+
+def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) -> dict[str, Any]:
+    """Decodes the upload in a spool folder: writes ``<series>.u16`` for each stack of slices.
+
+    Args:
+        task: The grading task as JSON.
+        identifiers: Whether to return who the patient is.
+
+    Returns:
+        A :class:`StudyIndex` as JSON.
+
+    Raises:
+        InputError: It holds no MR image that can be decoded, or several studies or patients.
+    """
+    place = Path(folder)
+    with open_study(place / UPLOAD, GradingTask.model_validate_json(task), unpack_in=place) as study:
+        first = next(iter(study.series.values()))[0]
+        index = StudyIndex(
+            study_uid=first.study_uid,
+            series=tuple(_write_all(study.series, place, tell)),
+            identifiers=_identifiers(first.path) if identifiers else None,
+        )
+    if not index.series:
+        raise InputError("none of the study's images can be decoded; export the study again, uncompressed if possible")
+    return index.model_dump(mode="json")
+
+
+@dataclass(frozen=True, eq=False)
+class _Scroll:
+    """Slices of a series that are scrolled through together: one orientation, shape and spacing.
+
+    Blocks that are angled to the discs are one scroll, though their slices are not parallel.
+
+    Attributes:
+        pictures: Slices that can be decoded, by place: toward the patient's left, head or back.
+    """
+
+    orientation: Orientation
+    pictures: list[tuple[SliceHeader, NDArray[np.float32]]]
+    window: tuple[float, float]
+    unreadable: int
+
+
+def _write_all(series: dict[str, list[SliceHeader]], folder: Path, tell: OnProgress) -> list[SeriesIndex]:
+    total, done = sum(map(len, series.values())), 0
+    written: list[SeriesIndex] = []
+    for headers in series.values():
+        images = SeriesImages(headers, PrepareParams().percentiles)
+        for orientation, slices in _scrolls(images.stacks):
+            pictures = []
+            for header in slices:
+                done += 1
+                tell(done, total)
+                with suppress(UnreadableFile):
+                    pictures.append((header, images.pixels(header)))
+            if pictures:
+                scroll = _Scroll(orientation, pictures, images.window, len(slices) - len(pictures))
+                written.append(_write_scroll(scroll, f"s{len(written)}", folder))
+    return _titled(written)
+
+
+def _scrolls(stacks: Sequence[Stack]) -> Iterator[tuple[Orientation, list[SliceHeader]]]:
+    groups: dict[tuple[Orientation, *tuple[object, ...]], list[SliceHeader]] = {}
+    for stack in stacks:
+        plane = stack.slices[0].plane
+        spacing = tuple(f"{value:.3g}" for value in plane.spacing)
+        key = (stack.orientation, plane.shape, spacing, stack.slices[0].plane_known)
+        groups.setdefault(key, []).extend(stack.slices)
+    for (orientation, *_), slices in groups.items():
+        yield orientation, sorted(slices, key=_along)
+
+
+def _along(header: SliceHeader) -> float:
+    """Where a slice's middle lies on the axis of the patient that it is nearest to be across, mm."""
+    plane = header.plane
+    middle = plane.to_patient((np.array(plane.shape[::-1]) - 1) / 2)
+    return float(middle[int(np.abs(plane.normal).argmax())])
+
+
+def _write_scroll(scroll: _Scroll, name: str, folder: Path) -> SeriesIndex:
+    pictures = scroll.pictures
+    low = min(float(pixels.min()) for _, pixels in pictures)
+    high = max(float(pixels.max()) for _, pixels in pictures)
+    whole = all((pixels == np.round(pixels)).all() for _, pixels in pictures)
+    scale = 1.0 if whole and high - low <= _HIGHEST else (high - low) / _HIGHEST or 1.0
+    with (folder / f"{name}.u16").open("wb") as file:
+        for _, pixels in pictures:
+            file.write(np.round((pixels.astype(np.float64) - low) / scale).astype("<u2").tobytes())
+    black, white = ((value - low) / scale for value in scroll.window)
+    first = pictures[0][0]
+    rows, columns = first.plane.shape
+    return SeriesIndex(
+        id=name,
+        title="",
+        plane=scroll.orientation,
+        weighting=_weighting(first),
+        rows=rows,
+        columns=columns,
+        window=((black + white) / 2, max(white - black, 1.0)),
+        pixel_mm=first.plane.spacing,
+        offset=low,
+        scale=scale,
+        geometry_known=first.plane_known,
+        unreadable=scroll.unreadable,
+        slices=tuple(map(_slice, (header for header, _ in pictures))),
+    )
+
+
+def _slice(header: SliceHeader) -> SliceIndex:
+    plane = header.plane
+    origin, row, column = (tuple(map(float, v)) for v in (plane.position, plane.row_direction, plane.column_direction))
+    return SliceIndex.model_validate(
+        {
+            "sop_uid": header.sop_uid,
+            "frame": header.frame,
+            "origin_mm": origin,
+            "row_dir": row,
+            "column_dir": column,
+        }
+    )
+
+
+def _weighting(header: SliceHeader) -> Weighting:
+    if header.contrast == "T2":
+        return "STIR" if {"stir", "tirm"} & set(re.split("[^a-z]+", header.series_description.lower())) else "T2"
+    return "T1" if header.contrast == "T1" else "other"
+
+
+def _titled(series: list[SeriesIndex]) -> list[SeriesIndex]:
+    """In the order in which they are read; titled by what they show, as descriptions may name somebody."""
+    order = sorted(series, key=lambda s: (_PLANES.index(s.plane), _WEIGHTINGS.index(s.weighting), -len(s.slices)))
+    names = [f"{found.plane.capitalize()}{_TITLES[found.weighting]}" for found in order]
+    seen: Counter[str] = Counter()
+    titled = []
+    for found, name in zip(order, names, strict=True):
+        seen[name] += 1
+        title = name if names.count(name) == 1 else f"{name} ({seen[name]})"
+        titled.append(found.model_copy(update={"title": title}))
+    return titled
+
+
+def _identifiers(path: Path) -> Identifiers:
+    with bounded_file(path) as file:
+        dataset = dcmread(file, stop_before_pixels=True, force=True)
+    keywords = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber")
+    told = [str(dataset.get(keyword) or "")[:64] for keyword in keywords]
+    return Identifiers(**dict(zip(Identifiers.model_fields, told, strict=True)))
