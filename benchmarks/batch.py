@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from lumbargrade.registry.resolve import read_model
+from lumbargrade.models.bundle import read_model
 from lumbargrade.serving.batch.grade import find_studies, grade_batch, plan_batch
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.serving.batch.journal import BatchModel, Journal

@@ -33,7 +33,8 @@ from lumbargrade.phantom.writer import write_study
 from lumbargrade.monitoring.feature_groups import family_tables
 from lumbargrade.monitoring.mmd import Family, follow, measure_null
 from lumbargrade.config.params import WatchParams
-from lumbargrade.registry.resolve import LoadedModel, load_model
+from lumbargrade.registry.resolve import load_model
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.grade import grade_with_crops
 from lumbargrade.serving.records.prediction_log import Answered, answered_cells
 from lumbargrade.inference.study import open_study

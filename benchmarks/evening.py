@@ -49,7 +49,8 @@ from lumbargrade.monitoring.monitor import watch_version
 from lumbargrade.monitoring.drift import watch
 from lumbargrade.operations.addresses import prefect_api, read_addresses
 from lumbargrade.config.loading import load_params
-from lumbargrade.registry.names import STUDY_COLUMN, registered_name
+from lumbargrade.registry.names import registered_name
+from lumbargrade.inference.schema import STUDY_COLUMN
 from lumbargrade.registry.versions import VersionSummary, list_versions, open_registry
 from lumbargrade.serving.records.prediction_log import SERVED, ServingLog
 from lumbargrade.config.task import load_task

@@ -37,7 +37,7 @@ from lumbargrade.config.params import PrepareParams, TrainingParams, ViewParams
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
 from lumbargrade.evaluation.evaluate import grade_packed
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.evaluation.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
 from lumbargrade.training.jobs.process import run_fold
@@ -45,7 +45,8 @@ from lumbargrade.training.jobs.devices import Device, find_devices
 from lumbargrade.training.locator.evaluate import compare_points
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.training.grader.input_files import file_digests, named_files
-from lumbargrade.inference.predict import cell_codes, pool_cells, truth_table
+from lumbargrade.inference.predict import cell_codes, pool_cells
+from lumbargrade.evaluation.align import truth_table
 from lumbargrade.training.jobs.spec import FoldSpec
 from lumbargrade.evaluation.label_issues import label_suspects
 

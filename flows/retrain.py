@@ -39,7 +39,7 @@ from lumbargrade.data.versioning.dvc import (
 from lumbargrade.errors import DivergedError, InputError, StoppedError
 from flows.events import GATE, RETRAINED, emit, event_id
 from lumbargrade.pipeline.summary import RunSummary, summarise
-from flows.version_dataset import version_and_log
+from lumbargrade.pipeline.version_dataset import version_and_log
 from lumbargrade.console import bar, say
 from lumbargrade.models.locator import column_group
 from lumbargrade.config.params import DatasetParams, Params
@@ -66,7 +66,7 @@ from lumbargrade.search.run import run_search
 from lumbargrade.search.plots import PLOTS
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult
 from lumbargrade.search.single_grader import make_student
-from lumbargrade.evaluation.label_issues import count_suspects
+from lumbargrade.training.grader.label_weights import count_suspects
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 PREPARED = Path("prepared")

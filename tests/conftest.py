@@ -83,7 +83,7 @@ def model_folder(graders: list["Grader"], tmp_path_factory: pytest.TempPathFacto
 
     from lumbargrade.models.calibration import Calibration
     from lumbargrade.models.grader import save_grader
-    from lumbargrade.registry.names import CALIBRATION_NAME, GRADER
+    from lumbargrade.models.bundle import CALIBRATION_NAME, GRADER
     from lumbargrade.registry.package import signature
     from lumbargrade.search.plan import PACKAGE
 

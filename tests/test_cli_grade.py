@@ -8,7 +8,7 @@ import pytest
 from lumbargrade.cli.grade import print_grades
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.evaluation.trained_on import NOT_RECORDED, ModelFacts, Performance, TrainedOn, state
 from lumbargrade.config.task import GradingTask
 

@@ -20,7 +20,7 @@ from lumbargrade.errors import InputError, LumbargradeError
 from flows import retrain_if_new_data as new_data
 from flows.approve_version import approve_version
 from flows.resume_crashed import go_on
-from flows.retrain_if_new_data import NewData
+from lumbargrade.pipeline.new_data import NewData
 from flows.verify_registry import verify_registry
 from lumbargrade.notifications.message import make_notice
 from lumbargrade.config.params import DatasetParams, Params

@@ -23,7 +23,7 @@ from lumbargrade.models.locator import marks_of
 from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
 from lumbargrade.config.task import GradingTask

@@ -13,7 +13,7 @@ from .oracle import AnatomyOracle
 
 if TYPE_CHECKING:
     from lumbargrade.models.grader import Grader
-    from lumbargrade.registry.resolve import LoadedModel
+    from lumbargrade.models.bundle import LoadedModel
 
 SEED, STUDIES = 4711, 5
 
@@ -55,7 +55,7 @@ def oracle(shape_of_spines: Any) -> Iterator[AnatomyOracle]:
 @pytest.fixture(scope="module")
 def model(graders: list["Grader"], oracle: AnatomyOracle) -> "LoadedModel":
     from lumbargrade.models.calibration import Calibration
-    from lumbargrade.registry.resolve import LoadedModel
+    from lumbargrade.models.bundle import LoadedModel
 
     return LoadedModel(graders[:1], oracle.locators, "", Calibration.identity(load_task("rsna2024")))
 

@@ -23,7 +23,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from lumbargrade.cli.app import app as cli
 from lumbargrade.dicom.limits import LIMITS
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.evaluation.trained_on import state
 from lumbargrade.serving.batch.grade import grade as batch
 from lumbargrade.config.task import GradingTask

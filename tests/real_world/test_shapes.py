@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.config.task import GradingTask
 
 from .conftest import SEED, STUDIES

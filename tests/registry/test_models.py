@@ -6,7 +6,7 @@ import pytest
 
 from lumbargrade.config.params import GateParams
 from lumbargrade.registry.promotion.decision import decide
-from lumbargrade.registry.resolve import UnreadableModelError, read_model
+from lumbargrade.models.bundle import UnreadableModelError, read_model
 from lumbargrade.config.task import GradingTask
 
 from .said import both, cells, right

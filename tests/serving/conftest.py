@@ -6,7 +6,7 @@ import pytest
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.config.task import GradingTask
 
 

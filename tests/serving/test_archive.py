@@ -12,7 +12,7 @@ import pytest
 
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, StudyTimeoutError
 from lumbargrade.errors import InputError
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.scratch import ScratchError
 from lumbargrade.inference import archive
 from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive, unpack_study

@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
 from lumbargrade.cli.app import app as cli
-from lumbargrade.registry.names import STUDY_COLUMN
+from lumbargrade.inference.schema import STUDY_COLUMN
 from lumbargrade.serving.batch.run import run_batch
 
 Door = Callable[[bytes], tuple[set[str], set[str]]]

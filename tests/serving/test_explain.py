@@ -23,8 +23,8 @@ from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.crop import cut_crop
 from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.registry.names import ANSWER_HEAT, STUDY_COLUMN
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.schema import ANSWER_HEAT, STUDY_COLUMN
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference import explain
 from lumbargrade.inference.explain import Look, explain_study, with_heat_maps
 from lumbargrade.inference.grade import grade_study, refuse_study

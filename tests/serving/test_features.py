@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.registry.names import STUDY_COLUMN
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.schema import STUDY_COLUMN
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.drift_features import EMBEDDING, Features, embed
 from lumbargrade.inference.grade import grade_with_crops
 from lumbargrade.serving.records.prediction_log import SERVING_LOG, Answered, ServingLog, answered_cells

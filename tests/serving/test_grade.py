@@ -7,7 +7,7 @@ import pandas as pd
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.models.calibration import Calibration, GroupCalibration
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.grade import grade_study, refuse_study
 from lumbargrade.inference.study import open_study
 from lumbargrade.config.task import GradingTask

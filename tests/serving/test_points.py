@@ -10,7 +10,7 @@ import pytest
 from lumbargrade.data.tables import read_points
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference import grade
 from lumbargrade.inference.grade import grade_study, refuse_study
 from lumbargrade.serving.records.prediction_log import ServingLog

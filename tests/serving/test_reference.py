@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.data.layout import open_dataset
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.grade import grade_with_crops
 from lumbargrade.serving.records.reference import answer_reference, read_reference
 from lumbargrade.inference.study import open_study

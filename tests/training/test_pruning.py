@@ -11,7 +11,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import align
 from lumbargrade.evaluation.calibrate import fit_calibration
 from lumbargrade.evaluation.bootstrap_metrics import scores
-from lumbargrade.inference.predict import complete_cells
+from lumbargrade.evaluation.align import complete_cells
 from lumbargrade.search.pruning import (
     make_pruner,
     reason_to_prune,

@@ -11,7 +11,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import CELL
 from lumbargrade.evaluation.compare import compare_predictions
 from lumbargrade.evaluation.metrics import evaluate_predictions
-from lumbargrade.inference.predict import truth_table
+from lumbargrade.evaluation.align import truth_table
 from lumbargrade.evaluation.report import report_html, report_pictures
 from lumbargrade.evaluation.score import official_score
 from lumbargrade.evaluation.submission import submission_table

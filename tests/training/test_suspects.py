@@ -11,7 +11,7 @@ from lumbargrade.config.params import TrainingParams
 from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.config.task import GradingTask
 from lumbargrade.training.grader.fit import fold_rows
-from lumbargrade.evaluation.label_issues import count_suspects, label_trust, read_suspects
+from lumbargrade.training.grader.label_weights import count_suspects, label_trust, read_suspects
 
 WAYS_OUT = "give the suspects.csv of a search or of `lumbargrade evaluate --report`, or set training.suspects to null"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lumbargrade.registry.resolve import LoadedModel
+    from lumbargrade.models.bundle import LoadedModel
     from lumbargrade.config.task import GradingTask
 
 _WIDTH = 80

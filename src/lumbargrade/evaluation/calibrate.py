@@ -15,7 +15,7 @@ from lumbargrade.models.calibration import Calibration, GroupCalibration, logari
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import CELL, align
 from lumbargrade.evaluation.metrics import Evaluation, evaluate_predictions
-from lumbargrade.inference.predict import complete_cells
+from lumbargrade.evaluation.align import complete_cells
 from lumbargrade.evaluation.score import weigh_probabilities
 
 _SCALE_SPREAD, _BIAS_SPREAD = 1.0, 0.4

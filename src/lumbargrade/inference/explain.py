@@ -13,8 +13,8 @@ from PIL import Image
 from lumbargrade.models.explain import explain_crops
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.crop import NEIGHBOURS
-from lumbargrade.registry.names import ANSWER_HEAT
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.inference.schema import ANSWER_HEAT
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.grade import CellKey, GradedStudy, grade_with_crops
 from lumbargrade.inference.study import Study
 from lumbargrade.config.task import Cell

@@ -19,8 +19,9 @@ from lumbargrade.models.locator import Locator
 from lumbargrade.preprocessing.points import PointCrop, cut_points
 from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.preprocessing.views import StackView, view_series
-from lumbargrade.registry.names import ANSWER_PLACE, is_uncertain
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.registry.names import is_uncertain
+from lumbargrade.inference.schema import ANSWER_PLACE
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.drift_features import Features, embed, study_features
 from lumbargrade.inference.points import split_conflicts
 from lumbargrade.inference.series_notes import DescribedSeries, describe_series, find_left_out, write_notes

@@ -15,7 +15,8 @@ from lumbargrade.data.names import check_name
 from lumbargrade.data.versioning.dvc import DATASETS, fetch_dataset
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
-from flows.version_dataset import VersionSummary, version_dataset_flow
+from flows.version_dataset import version_dataset_flow
+from lumbargrade.pipeline.version_dataset import VersionSummary
 from lumbargrade.console import bars
 from lumbargrade.config.task import load_task
 

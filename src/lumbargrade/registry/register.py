@@ -22,9 +22,8 @@ from lumbargrade.evaluation.trained_on import FACTS_TAG, ModelFacts, Performance
 from lumbargrade.config.task import GradingTask
 from lumbargrade.search.plan import SearchOutcome, SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
 
-REGISTERED, SIGNED = "registered", "evidence signed"
-"""Kinds of entries in the audit log."""
 
 
 @dataclass(frozen=True)
@@ -125,15 +124,6 @@ def register_best(
     )
 
 
-def logged_versions(log: AuditLog, task: GradingTask, kind: str) -> set[str]:
-    """The versions of a task of which a log says this.
-
-    Args:
-        kind: ``registered``, or ``evidence signed`` if the registration is complete.
-    """
-    prefix = version_uri(registered_name(task), "")
-    told = [entry.subject for entry in log.entries(kind)]
-    return {subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)}
 
 
 def _tags(

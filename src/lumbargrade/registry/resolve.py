@@ -16,56 +16,22 @@ from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
 from lumbargrade.models.locator import Locator, load_locator
 from lumbargrade.registry.artifacts import fetch_artifact
-from lumbargrade.registry.names import (
-    CALIBRATION_NAME,
-    FACTS_NAME,
-    GRADER,
-    LOCATOR,
-    MODEL_META,
-    registered_name,
-)
+from lumbargrade.registry.names import MODEL_META, registered_name
+from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
 from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
+from lumbargrade.models.bundle import LoadedModel, read_model
 
 CHAMPION = "champion"
 
 
-class UnreadableModelError(InputError):
-    """A registered model has another form than this version of Lumbargrade reads."""
 
 
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow says where there is no such model, and where the model has no such alias."""
 
 
-@dataclass(frozen=True)
-class LoadedModel:
-    """A registered model: its networks, with one configuration, and how sure they may be.
-
-    Attributes:
-        locators: None if the task has none; then studies must carry their points.
-        facts: None if it was registered before they were kept.
-        name: Registered name and version; MLflow's id of a model that was not fetched by its name.
-    """
-
-    graders: list[Grader]
-    locators: list[Locator]
-    locators_sha256: str
-    calibration: Calibration
-    facts: ModelFacts | None = None
-    name: str = ""
-
-    def to(self, device: torch.device) -> Self:
-        """Moves the networks to a device."""
-        for network in (*self.graders, *self.locators):
-            network.to(device)
-        return self
-
-    @property
-    def config(self) -> GraderConfig:
-        """What the graders were built with."""
-        return self.graders[0].config
 
 
 def champion_uri(task: GradingTask) -> str:
@@ -127,33 +93,5 @@ def fetch_model(uri: str) -> Path:
     return folder
 
 
-def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
-    """Reads a model from its packaged files.
-
-    Raises:
-        UnreadableModelError: Some are missing, or are of another version of Lumbargrade.
-    """
-    by_name = {file.stem: file for file in sorted(files)}
-    graders, locators = (
-        [file for stem, file in by_name.items() if stem.startswith(kind)] for kind in (GRADER, LOCATOR)
-    )
-    if not graders or CALIBRATION_NAME not in by_name:
-        raise UnreadableModelError(_unreadable(name, "it holds no graders or no calibration"))
-    facts = by_name.get(FACTS_NAME)
-    try:
-        return LoadedModel(
-            graders=[load_grader(file) for file in graders],
-            locators=[load_locator(file) for file in locators],
-            locators_sha256=files_sha256(locators),
-            calibration=Calibration.model_validate_json(by_name[CALIBRATION_NAME].read_text(encoding="utf-8")),
-            facts=ModelFacts.model_validate_json(facts.read_text(encoding="utf-8")) if facts else None,
-        )
-    except (InputError, ValidationError) as error:
-        raise UnreadableModelError(_unreadable(name, "a file of it has another form")) from error
 
 
-def _unreadable(name: str, reason: str) -> str:
-    return (
-        f"{name} was made by another version of Lumbargrade ({reason}); use it with that version (tag git.commit), "
-        "or train a new one with `lumbargrade run`"
-    )

@@ -10,7 +10,7 @@ from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.evaluation.calibrate import calibrate_across, evaluate_calibrated
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.search.plan import SearchPlan
-from lumbargrade.inference.predict import truth_table
+from lumbargrade.evaluation.align import truth_table
 from lumbargrade.search.pruning import study_losses
 from lumbargrade.training.jobs.spec import FoldResult
 

@@ -21,8 +21,10 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.dicom.limits import LIMITS, StudyTimeoutError
 from lumbargrade.errors import InputError
-from lumbargrade.registry.names import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, STUDY_COLUMN, TRAINED_ON
-from lumbargrade.registry.resolve import model_name, read_model
+from lumbargrade.registry.names import TRAINED_ON
+from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, STUDY_COLUMN
+from lumbargrade.registry.resolve import model_name
+from lumbargrade.models.bundle import read_model
 from lumbargrade.evaluation.trained_on import state
 from lumbargrade.scratch import ScratchError, keep_sweeping
 from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps

@@ -8,11 +8,12 @@ from lumbargrade.evaluation.trained_on import TrainedOnStatement, state
 from lumbargrade.viewer.image_index import Identifiers, Plane, Vector3, Weighting
 from lumbargrade.viewer.errors import Problem
 
+from lumbargrade.config.task import GradingTask
+from lumbargrade.serving.records.corrections import Correction, ServedVersion, _Json
+
 Stage = Literal["received", "checking", "reading", "grading", "done", "failed"]
 
 
-class _Json(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ErrorAnswer(_Json):
@@ -21,17 +22,6 @@ class ErrorAnswer(_Json):
     error: Problem
 
 
-class ServedVersion(_Json):
-    """Which model answers.
-
-    Attributes:
-        alias: The one that named the version when the reading room was started.
-    """
-
-    name: str
-    version: str
-    alias: str | None = None
-    run_id: str | None = None
 
 
 class ConditionInfo(_Json):
@@ -119,23 +109,6 @@ class Place(_Json):
     confidence: float | None
 
 
-class Correction(_Json):
-    """What a reader thinks instead.
-
-    Attributes:
-        grade: None where the cell cannot be graded.
-        model_grade: What the model had said.
-        at: UTC, ISO 8601.
-        by: Who was let in: the proxy's user, or "reader".
-    """
-
-    condition: str
-    level: str
-    grade: str | None
-    model_grade: str | None
-    comment: str | None
-    at: str
-    by: str
 
 
 class CorrectionRequest(_Json):
@@ -288,3 +261,26 @@ class ModelPage(_Json):
     holdout_accuracy: float | None = None
     card_html: str | None = None
     lineage_html: str | None = None
+
+
+def task_info(task: GradingTask) -> TaskInfo:
+    """The task as the page needs it."""
+    conditions = tuple(
+        ConditionInfo(
+            name=condition.name,
+            title=condition.label,
+            short=f"{condition.side or ''} {condition.group}".strip().capitalize(),
+            side=condition.side,
+        )
+        for condition in task.conditions
+    )
+    return TaskInfo(
+        name=task.name,
+        title=task.title,
+        conditions=conditions,
+        levels=task.levels,
+        level_titles=task.levels,
+        grades=tuple(GradeInfo(name=grade, title=grade) for grade in task.grades),
+    )
+
+

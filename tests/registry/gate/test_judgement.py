@@ -25,7 +25,7 @@ from lumbargrade.registry.promotion import gate as judgement
 from lumbargrade.registry.promotion.decision import GateDecision
 from lumbargrade.registry.promotion.holdout import grade_planned, held_out
 from lumbargrade.registry.promotion.gate import judge_again, judge_new, settle
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.search.plan import SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker

@@ -29,7 +29,7 @@ from lumbargrade.registry.lineage.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNAT
 from lumbargrade.registry.lineage.record import file_digests
 from lumbargrade.registry.lineage.runs import differences, run_problems
 from lumbargrade.registry.resolve import champion_version
-from lumbargrade.registry.register import REGISTERED, SIGNED, logged_versions
+from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
 from lumbargrade.registry.versions import all_versions
 from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker

@@ -21,7 +21,7 @@ from lumbargrade.registry.promotion.holdout import HoldoutGrades
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import GradedCells, align
 from lumbargrade.evaluation.metrics import Evaluation
-from lumbargrade.inference.predict import complete_cells
+from lumbargrade.evaluation.align import complete_cells
 
 Decision = Literal["promote", "keep", "needs approval"]
 PROMOTE: Literal["promote"] = "promote"

@@ -14,7 +14,8 @@ from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.promotion.decision import PROMOTE, GateDecision, decide
 from lumbargrade.registry.promotion.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
 from lumbargrade.registry.promotion.report import gate_figure
-from lumbargrade.registry.resolve import LoadedModel, UnreadableModelError, load_model
+from lumbargrade.registry.resolve import load_model
+from lumbargrade.models.bundle import LoadedModel, UnreadableModelError
 from lumbargrade.evaluation.trained_on import HOLDOUT_TAG, Performance
 from lumbargrade.registry.versions import get_version
 from lumbargrade.config.task import GradingTask

@@ -13,7 +13,7 @@ import pandas as pd
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed, holdout_truth
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.evaluation.align import CELL
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.search.plan import SearchPlan

@@ -20,7 +20,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.processes import end_with_parent
-from lumbargrade.registry.resolve import LoadedModel, read_model
+from lumbargrade.models.bundle import LoadedModel, read_model
 from lumbargrade.scratch import ScratchError, sweep
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.serving.batch.journal import GradedStudy, Journal

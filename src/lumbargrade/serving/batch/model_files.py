@@ -9,7 +9,8 @@ import yaml
 from lumbargrade.errors import InputError
 from lumbargrade.files import files_sha256
 from lumbargrade.registry.names import version_uri
-from lumbargrade.registry.resolve import CHAMPION, fetch_model, read_model
+from lumbargrade.registry.resolve import CHAMPION, fetch_model
+from lumbargrade.models.bundle import read_model
 from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.serving.verified_server import champion_to_serve, check_version
 from lumbargrade.config.task import GradingTask

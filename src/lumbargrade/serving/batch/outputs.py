@@ -8,7 +8,8 @@ import pandas as pd
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import replaced_file, write_text
-from lumbargrade.registry.names import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS, TRAINED_ON
+from lumbargrade.registry.names import TRAINED_ON
+from lumbargrade.inference.schema import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS
 from lumbargrade.evaluation.trained_on import TrainedOnStatement
 from lumbargrade.serving.batch.journal import GradedStudy
 from lumbargrade.config.task import GradingTask

@@ -12,7 +12,48 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lumbargrade.deidentify.study_hash import study_number
 from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.schemas import Correction, ServedVersion
+
+
+from pydantic import BaseModel
+from pydantic import ConfigDict
+
+
+class _Json(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServedVersion(_Json):
+    """Which model answers.
+
+    Attributes:
+        alias: The one that named the version when the reading room was started.
+    """
+
+    name: str
+    version: str
+    alias: str | None = None
+    run_id: str | None = None
+
+
+class Correction(_Json):
+    """What a reader thinks instead.
+
+    Attributes:
+        grade: None where the cell cannot be graded.
+        model_grade: What the model had said.
+        at: UTC, ISO 8601.
+        by: Who was let in: the proxy's user, or "reader".
+    """
+
+    condition: str
+    level: str
+    grade: str | None
+    model_grade: str | None
+    comment: str | None
+    at: str
+    by: str
+
+
 
 CORRECTIONS = "corrections.jsonl"
 

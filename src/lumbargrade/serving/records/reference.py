@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.errors import InputError
-from lumbargrade.registry.resolve import LoadedModel
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.grade import grade_with_crops
 from lumbargrade.serving.records.prediction_log import Answered, answered_cells
 from lumbargrade.inference.study import open_study

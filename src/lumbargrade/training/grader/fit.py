@@ -37,7 +37,7 @@ from lumbargrade.inference.predict import cell_codes, predict_studies
 from lumbargrade.training.grader.sampling import Rows, crops_per_epoch, fold_rows
 from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.jobs.spec import MODEL, Epoch, FoldResult, FoldSpec, GraderSpec
-from lumbargrade.evaluation.label_issues import label_trust
+from lumbargrade.training.grader.label_weights import label_trust
 
 
 def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None) -> FoldResult:

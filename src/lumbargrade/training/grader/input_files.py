@@ -9,7 +9,7 @@ from lumbargrade.files import file_sha256
 from lumbargrade.models.weights import check_weights
 from lumbargrade.config.params import Choices, Params, TrainingParams
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.label_issues import read_suspects
+from lumbargrade.training.grader.label_weights import read_suspects
 
 _FIELDS = ("weights", "suspects")
 _NO_FILE = (None, "none", "imagenet")

@@ -11,7 +11,8 @@ from flask_limiter import Limiter
 from werkzeug.exceptions import HTTPException
 
 from lumbargrade.viewer.http.auth import client_key, guard_app
-from lumbargrade.viewer.schemas import ErrorAnswer, ModelPage, ServedVersion
+from lumbargrade.viewer.schemas import ErrorAnswer, ModelPage
+from lumbargrade.serving.records.corrections import ServedVersion
 from lumbargrade.viewer.metrics import Metrics
 from lumbargrade.viewer.http.pages import PAGE, pages
 from lumbargrade.viewer.errors import Problem, Refusal

@@ -8,17 +8,10 @@ from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ValidationError
 
 from lumbargrade.viewer.http.auth import CSRF_COOKIE, csrf_token, set_cookie
-from lumbargrade.viewer.studies.present import report_of, task_info
-from lumbargrade.viewer.schemas import (
-    Accepted,
-    CorrectionRequest,
-    ErrorAnswer,
-    ModelPage,
-    ServedVersion,
-    Session,
-    StudyReport,
-    UploadLimits,
-)
+from lumbargrade.viewer.studies.present import report_of
+from lumbargrade.viewer.schemas import task_info
+from lumbargrade.viewer.schemas import Accepted, CorrectionRequest, ErrorAnswer, ModelPage, Session, StudyReport, UploadLimits
+from lumbargrade.serving.records.corrections import ServedVersion
 from lumbargrade.viewer.errors import Refusal
 from lumbargrade.viewer.http.upload import receive, too_large
 from lumbargrade.viewer.reports.csv_report import csv_report

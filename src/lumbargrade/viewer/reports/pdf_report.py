@@ -20,7 +20,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 
 from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
 from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.studies.present import task_info
+from lumbargrade.viewer.schemas import task_info
 from lumbargrade.viewer.schemas import Cell, StudyReport
 
 _FONT, _BOLD = "LumbargradeSans", "LumbargradeSans-Bold"

@@ -13,22 +13,8 @@ from PIL import Image
 from lumbargrade.registry.names import is_uncertain
 from lumbargrade.evaluation.trained_on import statement_of
 from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.schemas import (
-    Cell,
-    ConditionInfo,
-    Correction,
-    GradeInfo,
-    Heat,
-    Place,
-    ReportLinks,
-    Series,
-    ServedVersion,
-    SliceGeometry,
-    StudyAnswer,
-    StudyReport,
-    TaskInfo,
-    Window,
-)
+from lumbargrade.viewer.schemas import Cell, ConditionInfo, GradeInfo, Heat, Place, ReportLinks, Series, SliceGeometry, StudyAnswer, StudyReport, TaskInfo, Window
+from lumbargrade.serving.records.corrections import Correction, ServedVersion
 from lumbargrade.viewer.image_index import SeriesIndex, SliceIndex, StudyIndex
 from lumbargrade.viewer.studies.narrative import flags, level_sentences
 
@@ -38,25 +24,6 @@ CellKey = tuple[str, str]
 _LEFT, _BACK, _HEAD = np.eye(3)
 
 
-def task_info(task: GradingTask) -> TaskInfo:
-    """The task as the page needs it."""
-    conditions = tuple(
-        ConditionInfo(
-            name=condition.name,
-            title=condition.label,
-            short=f"{condition.side or ''} {condition.group}".strip().capitalize(),
-            side=condition.side,
-        )
-        for condition in task.conditions
-    )
-    return TaskInfo(
-        name=task.name,
-        title=task.title,
-        conditions=conditions,
-        levels=task.levels,
-        level_titles=task.levels,
-        grades=tuple(GradeInfo(name=grade, title=grade) for grade in task.grades),
-    )
 
 
 def version_of(records: Records, served: ServedVersion) -> ServedVersion:

@@ -14,7 +14,8 @@ from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving.mlflow_server import ask, is_ready
 from lumbargrade.viewer.studies.present import build_answer, build_heat, report_of, version_of
-from lumbargrade.viewer.schemas import Correction, CorrectionRequest, Heat, ServedVersion, StudyAnswer
+from lumbargrade.viewer.schemas import CorrectionRequest, Heat, StudyAnswer
+from lumbargrade.serving.records.corrections import Correction, ServedVersion
 from lumbargrade.serving.records.corrections import Corrections, KeptCorrection
 from lumbargrade.viewer.studies.decode import UPLOAD, check_upload, decode_study
 from lumbargrade.viewer.studies.sandbox import GuardError, Limits, run_guarded, start_guard

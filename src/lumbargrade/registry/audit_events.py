@@ -1,0 +1,25 @@
+"""What the audit log says of versions: registered, signed."""
+
+from lumbargrade.audit.log import AuditLog
+from lumbargrade.registry.names import registered_name
+from lumbargrade.registry.names import version_uri
+from lumbargrade.config.task import GradingTask
+
+
+REGISTERED, SIGNED = "registered", "evidence signed"
+
+
+"""Kinds of entries in the audit log."""
+
+
+def logged_versions(log: AuditLog, task: GradingTask, kind: str) -> set[str]:
+    """The versions of a task of which a log says this.
+
+    Args:
+        kind: ``registered``, or ``evidence signed`` if the registration is complete.
+    """
+    prefix = version_uri(registered_name(task), "")
+    told = [entry.subject for entry in log.entries(kind)]
+    return {subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)}
+
+
