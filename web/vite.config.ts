@@ -7,7 +7,7 @@ import { standIn } from './dev/standIn.ts';
 export default defineConfig(({ mode }) => ({
   plugins: [react(), mode === 'mock' ? standIn() : null],
   build: {
-    outDir: '../src/lumbargrade/web/page',
+    outDir: '../src/lumbargrade/viewer/page',
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,

@@ -24,7 +24,7 @@ from lumbargrade.config.params import Params
 from lumbargrade.config.loading import save_params
 from lumbargrade.config.task import load_task, save_task
 
-from ..dataset.intake.conftest import Export, secrets_in
+from ..data.intake.conftest import Export, secrets_in
 
 PROJECT = Path(__file__).parents[2]
 

@@ -25,8 +25,8 @@ from flows.verify_registry import verify_registry
 from lumbargrade.notifications.message import make_notice
 from lumbargrade.config.params import DatasetParams, Params
 
-from ..registry.evidence.conftest import Project, project, whole
-from ..registry.evidence.test_unchecked import artifacts_that_are_not_mounted
+from ..registry.lineage.conftest import Project, project, whole
+from ..registry.lineage.test_unchecked import artifacts_that_are_not_mounted
 
 __all__ = ["project", "whole"]
 

@@ -15,7 +15,7 @@ import requests
 from lumbargrade.serving.kept_server import kept_server
 from lumbargrade.serving.mlflow_server import free_port, running_champion
 
-from ..registry.evidence.conftest import Project, project, whole
+from ..registry.lineage.conftest import Project, project, whole
 from .scoring import wait_until
 
 __all__ = ["project", "whole"]

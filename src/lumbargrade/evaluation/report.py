@@ -37,7 +37,7 @@ def report_html(
         against: Differences from another model, which is called ``against_name``.
     """
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    template = environment.from_string((files("lumbargrade.training") / "report.html.j2").read_text(encoding="utf-8"))
+    template = environment.from_string((files("lumbargrade.evaluation") / "report.html.j2").read_text(encoding="utf-8"))
     return template.render(
         title=title,
         evaluation=evaluation,

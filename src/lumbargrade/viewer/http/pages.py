@@ -12,7 +12,7 @@ from lumbargrade.viewer.http.openapi import openapi_document
 from lumbargrade.viewer.errors import Refusal
 from lumbargrade.viewer.studies.service import ReadingRoom
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).parents[1] / "page"
 """Where the built page lies: ``index.html`` and ``assets``."""
 
 _YEAR = 365 * 24 * 3600
