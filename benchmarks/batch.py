@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 from statistics import median
 
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.inference.study import open_study
 from lumbargrade.models.bundle import read_model
 from lumbargrade.serving.batch.grade import find_studies, grade_batch, plan_batch
-from lumbargrade.inference.grade import grade_study
 from lumbargrade.serving.batch.journal import BatchModel, Journal
 from lumbargrade.serving.batch.model_files import open_packaged
-from lumbargrade.inference.study import open_study
 
 
 def main() -> None:

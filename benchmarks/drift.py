@@ -23,22 +23,22 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lumbargrade.config.params import WatchParams
+from lumbargrade.config.task import load_task
 from lumbargrade.data.layout import IMAGES
+from lumbargrade.inference.grade import grade_with_crops
+from lumbargrade.inference.study import open_study
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.monitoring.feature_groups import family_tables
+from lumbargrade.monitoring.mmd import Family, follow, measure_null
 from lumbargrade.phantom import generate
 from lumbargrade.phantom import study as scanning
 from lumbargrade.phantom.protocol import Protocol, Station, draw_protocol
 from lumbargrade.phantom.scanner import Coil, draw_coil
 from lumbargrade.phantom.tissues import Contrast, varied
 from lumbargrade.phantom.writer import write_study
-from lumbargrade.monitoring.feature_groups import family_tables
-from lumbargrade.monitoring.mmd import Family, follow, measure_null
-from lumbargrade.config.params import WatchParams
 from lumbargrade.registry.resolve import load_model
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.inference.grade import grade_with_crops
 from lumbargrade.serving.records.prediction_log import Answered, answered_cells
-from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import load_task
 
 USUAL = "usual"
 SEED, CHANGED_SEED = 3_000, 4_000

@@ -42,18 +42,18 @@ from prefect.client.schemas.schedules import IntervalSchedule
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.loading import load_params
+from lumbargrade.config.task import load_task
 from lumbargrade.data.study_zip import zip_study
+from lumbargrade.inference.schema import STUDY_COLUMN
+from lumbargrade.monitoring.drift import watch
+from lumbargrade.monitoring.monitor import watch_version
+from lumbargrade.operations.addresses import prefect_api, read_addresses
 from lumbargrade.phantom import generate
 from lumbargrade.phantom import study as scanning
-from lumbargrade.monitoring.monitor import watch_version
-from lumbargrade.monitoring.drift import watch
-from lumbargrade.operations.addresses import prefect_api, read_addresses
-from lumbargrade.config.loading import load_params
 from lumbargrade.registry.names import registered_name
-from lumbargrade.inference.schema import STUDY_COLUMN
 from lumbargrade.registry.versions import VersionSummary, list_versions, open_registry
 from lumbargrade.serving.records.prediction_log import SERVED, ServingLog
-from lumbargrade.config.task import load_task
 
 T = TypeVar("T")
 TASK = "rsna2024"

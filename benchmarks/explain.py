@@ -20,20 +20,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import Cell, GradingTask
 from lumbargrade.data.layout import RsnaDataset, open_dataset
+from lumbargrade.dicom.geometry import Plane
+from lumbargrade.errors import InputError
+from lumbargrade.inference.predict import grade_crops
+from lumbargrade.models.explain import explain_crops
+from lumbargrade.models.grader import Grader, load_grader
 from lumbargrade.phantom.anatomy import Spine
 from lumbargrade.phantom.generate import MARKER
 from lumbargrade.phantom.study import draw_study, study_number, study_rng, true_point
-from lumbargrade.dicom.geometry import Plane
-from lumbargrade.errors import InputError
-from lumbargrade.models.explain import explain_crops
-from lumbargrade.models.grader import Grader, load_grader
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.crop import cut_crop, display_axes, reflects, window_around
 from lumbargrade.preprocessing.series import SeriesImages, open_series
 from lumbargrade.registry.resolve import load_model
-from lumbargrade.config.task import Cell, GradingTask
-from lumbargrade.inference.predict import grade_crops
 
 RADII_MM = (10.0, 5.0)
 """Half a disc's height and width; and as near as a reader would point."""

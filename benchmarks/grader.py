@@ -28,27 +28,27 @@ from scipy import stats
 from skimage.feature import graycomatrix, graycoprops, hog, local_binary_pattern
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from lumbargrade.config.params import PrepareParams, TrainingParams, ViewParams
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset, open_dataset
-from lumbargrade.phantom import generate
+from lumbargrade.evaluation.align import truth_table
+from lumbargrade.evaluation.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
+from lumbargrade.evaluation.evaluate import grade_packed
+from lumbargrade.evaluation.label_issues import label_suspects
+from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.inference.predict import cell_codes, pool_cells
 from lumbargrade.localization.localize import locate_views
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.grader import load_grader
 from lumbargrade.models.locator import Locator, load_locator
-from lumbargrade.config.params import PrepareParams, TrainingParams, ViewParams
+from lumbargrade.phantom import generate
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
-from lumbargrade.evaluation.evaluate import grade_packed
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.config.task import GradingTask, load_task
-from lumbargrade.evaluation.calibrate import calibrate_across, evaluate_calibrated, fit_calibration
-from lumbargrade.training.jobs.process import run_fold
-from lumbargrade.training.jobs.devices import Device, find_devices
-from lumbargrade.training.locator.evaluate import compare_points
-from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.training.grader.input_files import file_digests, named_files
-from lumbargrade.inference.predict import cell_codes, pool_cells
-from lumbargrade.evaluation.align import truth_table
+from lumbargrade.training.jobs.devices import Device, find_devices
+from lumbargrade.training.jobs.process import run_fold
 from lumbargrade.training.jobs.spec import FoldSpec
-from lumbargrade.evaluation.label_issues import label_suspects
+from lumbargrade.training.locator.evaluate import compare_points
 
 Measured = TypeVar("Measured")
 TRAIN_SEED, TEST_SEED = 3000, 4000

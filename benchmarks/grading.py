@@ -17,10 +17,10 @@ from unittest.mock import patch
 
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.pixels import read_pixels
-from lumbargrade.preprocessing import series
-from lumbargrade.registry.resolve import load_model
 from lumbargrade.inference import grade
 from lumbargrade.inference.study import open_study
+from lumbargrade.preprocessing import series
+from lumbargrade.registry.resolve import load_model
 
 
 def main() -> None:

@@ -26,16 +26,16 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from lumbargrade.files import files_sha256
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import load_task
-from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.files import files_sha256
 from lumbargrade.search.plan import CALIBRATION, SearchPlan
-from lumbargrade.training.jobs.executor import local_pool
 from lumbargrade.search.run import run_search
-from lumbargrade.training.jobs.spec import HISTORY, MODEL, read_history
-from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.search.trials import place
+from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.training.jobs.executor import local_pool
+from lumbargrade.training.jobs.spec import HISTORY, MODEL, read_history
 
 STUDIES = 24
 CLOCK = {"seconds", "images_per_second"}

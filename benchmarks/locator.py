@@ -22,24 +22,24 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from lumbargrade.config.params import LocatorParams, PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import open_dataset
+from lumbargrade.inference.study import open_study
+from lumbargrade.localization.localize import LocatedStudy, locate_study, located_table
+from lumbargrade.localization.numbering_check import cord_note
+from lumbargrade.models.locator import Locator, load_locator
 from lumbargrade.phantom import generate
 from lumbargrade.phantom.faults import PAIRS, SPOILS, apply_faults
 from lumbargrade.phantom.study import Study as PhantomStudy
 from lumbargrade.phantom.study import build_study, true_point
 from lumbargrade.phantom.writer import write_study
-from lumbargrade.localization.numbering_check import cord_note
-from lumbargrade.localization.localize import LocatedStudy, locate_study, located_table
-from lumbargrade.models.locator import Locator, load_locator
-from lumbargrade.config.params import LocatorParams, PrepareParams, ViewParams
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
 from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.preprocessing.views import StackView, view_series
-from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask, load_task
-from lumbargrade.training.locator.fit import train_locator
-from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
 from lumbargrade.training.jobs.spec import LocatorSpec, read_result
+from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
+from lumbargrade.training.locator.fit import train_locator
 
 TRAIN_SEED, TEST_SEED, COUNT_SEED = 1000, 2000, 5000
 NO_TRUTH = {"cervical series", "no orientation", "no spacing"}

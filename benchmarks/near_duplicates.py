@@ -16,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from lumbargrade.preprocessing.shards import Shards
 from lumbargrade.preprocessing.split.duplicates import LIMIT, find_duplicates, middle_slices
 from lumbargrade.preprocessing.split.fingerprint import BITS, fingerprint
-from lumbargrade.preprocessing.shards import Shards
 
 
 def main() -> None:

@@ -23,12 +23,12 @@ import pandas as pd
 
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import load_task
-from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.search.plan import SearchPlan
-from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
 from lumbargrade.search.run import run_search
-from lumbargrade.training.jobs.spec import PREDICTIONS, RESULT, AnySpec, FoldResult, FoldSpec
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.training.jobs.spec import PREDICTIONS, RESULT, AnySpec, FoldResult, FoldSpec
 
 STUDIES = 100
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -22,8 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
-from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.evaluation.align import truth_table
+from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.search.pruning import study_losses
 from lumbargrade.training.jobs.spec import FoldSpec, read_result, read_spec
 

@@ -25,21 +25,21 @@ import torch
 import yaml
 from pydantic import ValidationError
 
+from lumbargrade.config.params import Params, PrepareParams, SplitParams
+from lumbargrade.config.task import load_task, save_task
 from lumbargrade.data.layout import open_dataset
-from lumbargrade.phantom import generate
 from lumbargrade.errors import StoppedError
 from lumbargrade.files import write_text
-from lumbargrade.config.params import Params, PrepareParams, SplitParams
+from lumbargrade.phantom import generate
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
 from lumbargrade.preprocessing.split.split import split_studies
-from lumbargrade.config.task import load_task, save_task
-from lumbargrade.training.jobs.process import OnEpoch, begin_fold
-from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.search.plan import SearchPlan
-from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
 from lumbargrade.search.run import run_search
-from lumbargrade.training.jobs.spec import RESULT, SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_history, read_result
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.grader.fit import train_fold
+from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
+from lumbargrade.training.jobs.process import OnEpoch, begin_fold
+from lumbargrade.training.jobs.spec import RESULT, SPEC, AnySpec, Epoch, FoldResult, FoldSpec, read_history, read_result
 
 KINDS: dict[str, dict[str, Any]] = {
     "none": {"pruning": "none"},

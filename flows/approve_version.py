@@ -6,10 +6,10 @@ from prefect import flow, get_run_logger
 from pydantic import Field
 
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.task import load_task
 from lumbargrade.registry.approval import approve
 from lumbargrade.registry.champion import Champion, Move
 from lumbargrade.registry.versions import open_registry
-from lumbargrade.config.task import load_task
 
 NotBlank = Annotated[str, Field(pattern=r"\S")]
 """Asked for when the run is made; without them nobody would have approved."""

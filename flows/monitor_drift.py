@@ -10,14 +10,14 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from flows.events import DRIFT, emit, event_id
-from lumbargrade.monitoring.report import course_figure, watch_html, watch_markdown
-from lumbargrade.monitoring.monitor import STATE, watch_key, watch_version
-from lumbargrade.monitoring.drift import Watched, WatchReport
-from lumbargrade.config.params import WatchParams
 from lumbargrade.config.loading import load_params
+from lumbargrade.config.params import WatchParams
+from lumbargrade.config.task import load_task
+from lumbargrade.monitoring.drift import Watched, WatchReport
+from lumbargrade.monitoring.monitor import STATE, watch_key, watch_version
+from lumbargrade.monitoring.report import course_figure, watch_html, watch_markdown
 from lumbargrade.registry.versions import open_registry
 from lumbargrade.serving.records.prediction_log import SERVED
-from lumbargrade.config.task import load_task
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 _TOLD = "drift.told"

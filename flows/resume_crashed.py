@@ -6,8 +6,8 @@ from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 
-from lumbargrade.pipeline.attempts import crashes_up_to, key_after
 from flows.events import emit_given_up
+from lumbargrade.pipeline.attempts import crashes_up_to, key_after
 
 MOST = 3
 """Crashes of the same work, one after another; after so many a person has to look."""

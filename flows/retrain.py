@@ -22,13 +22,17 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.events import GATE, RETRAINED, emit, event_id
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.data.validation.validate import check_dataset
+from lumbargrade.config.loading import load_params, save_params
+from lumbargrade.config.params import DatasetParams, Params
+from lumbargrade.config.task import GradingTask, load_task, save_task
+from lumbargrade.console import bar, say
+from lumbargrade.data.layout import RsnaDataset, open_dataset
+from lumbargrade.data.subgroups import study_subgroups
 from lumbargrade.data.validation.counts import check_counts, count_dataset
 from lumbargrade.data.validation.report import CheckReport
-from lumbargrade.data.layout import RsnaDataset, open_dataset
-from lumbargrade.phantom import generate
-from lumbargrade.data.subgroups import study_subgroups
+from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.data.versioning.dvc import (
     DatasetVersion,
     commit_pointers,
@@ -37,37 +41,33 @@ from lumbargrade.data.versioning.dvc import (
     reproduce,
 )
 from lumbargrade.errors import DivergedError, InputError, StoppedError
-from flows.events import GATE, RETRAINED, emit, event_id
+from lumbargrade.models.locator import column_group
+from lumbargrade.phantom import generate
 from lumbargrade.pipeline.summary import RunSummary, summarise
 from lumbargrade.pipeline.version_dataset import version_and_log
-from lumbargrade.console import bar, say
-from lumbargrade.models.locator import column_group
-from lumbargrade.config.params import DatasetParams, Params
-from lumbargrade.config.loading import load_params, save_params
 from lumbargrade.preprocessing.split.duplicates import DUPLICATES
 from lumbargrade.preprocessing.split.groups import PATIENTS, study_groups
 from lumbargrade.preprocessing.split.split import check_split
 from lumbargrade.registry.lineage.code import refuse_changes
 from lumbargrade.registry.promotion.holdout import held_out
 from lumbargrade.registry.promotion.report import gate_table, gate_text
-from lumbargrade.registry.resolve import load_model
 from lumbargrade.registry.register import Registration, register_best
-from lumbargrade.serving.smoke_test import Answer, answer_over_http
-from lumbargrade.serving.records.reference import answer_reference
-from lumbargrade.config.task import GradingTask, load_task, save_task
-from lumbargrade.training.jobs.ray_cluster import ADDRESS, join_cluster, run_on_cluster
-from lumbargrade.training.jobs.process import OnEpoch, run_fold
-from lumbargrade.training.jobs.devices import find_devices
-from lumbargrade.training.locator.cross_validate import LocatorPlan, save_located, train_locators
-from lumbargrade.training.grader.input_files import check_files
+from lumbargrade.registry.resolve import load_model
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, SearchProgress
-from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
-from lumbargrade.search.run import run_search
 from lumbargrade.search.plots import PLOTS
-from lumbargrade.training.jobs.spec import AnySpec, FoldResult
+from lumbargrade.search.run import run_search
 from lumbargrade.search.single_grader import make_student
-from lumbargrade.training.grader.label_weights import count_suspects
+from lumbargrade.serving.records.reference import answer_reference
+from lumbargrade.serving.smoke_test import Answer, answer_over_http
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.grader.input_files import check_files
+from lumbargrade.training.grader.label_weights import count_suspects
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
+from lumbargrade.training.jobs.process import OnEpoch, run_fold
+from lumbargrade.training.jobs.ray_cluster import ADDRESS, join_cluster, run_on_cluster
+from lumbargrade.training.jobs.spec import AnySpec, FoldResult
+from lumbargrade.training.locator.cross_validate import LocatorPlan, save_located, train_locators
 
 PREPARED = Path("prepared")
 _ANNOUNCED = {

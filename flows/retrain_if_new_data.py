@@ -3,38 +3,26 @@
 A retraining that has failed is tried again at the next occasion, a few times for each version of the data.
 """
 
-import io
 import logging
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
 
-import pandas as pd
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from pydantic import BaseModel, Field
 
+from flows.events import emit_given_up
+from lumbargrade.config.loading import load_params
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import load_task
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.versioning.dvc import dataset_folder, pointer_of, read_version
-from lumbargrade.errors import InputError, StoreError
 from lumbargrade.pipeline.attempts import find_run, last_run
-from flows.events import emit_given_up
-from lumbargrade.config.params import Params
-from lumbargrade.config.loading import load_params
-from lumbargrade.registry.lineage.bundle import SPLIT, read_evidence
-from lumbargrade.registry.versions import all_versions, open_registry
-from lumbargrade.config.task import GradingTask, load_task
-from lumbargrade.pipeline.new_data import NewData, seen_studies
+from lumbargrade.pipeline.new_data import AtLeast, NewData, Outcome, seen_studies
 
 RETRAIN = "retrain/retrain"
 MOST_TRIES = 5
 """Retrainings of one version of the data that may fail; after so many a person has to look."""
-
-Outcome = Literal["not needed", "started", "running", "trained", "tried again", "given up"]
-AtLeast = Annotated[int, Field(ge=1)]
-
-
 
 
 @flow(name="retrain-if-new-data", retries=2, retry_delay_seconds=60)
@@ -118,5 +106,3 @@ def _since(run: FlowRun) -> str:
 
 def _time(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M} UTC"
-
-

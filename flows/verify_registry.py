@@ -8,13 +8,13 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from lumbargrade.audit.log import AuditLog
-from lumbargrade.errors import CannotVerifyError, InputError, StoreError
 from flows.events import VERIFICATION, emit, event_id
-from lumbargrade.registry.names import registered_name
-from lumbargrade.registry.lineage.verify import Verification, verify
-from lumbargrade.registry.versions import open_registry
+from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.task import load_task
+from lumbargrade.errors import CannotVerifyError, InputError, StoreError
+from lumbargrade.registry.lineage.verify import Verification, verify
+from lumbargrade.registry.names import registered_name
+from lumbargrade.registry.versions import open_registry
 
 ALTERED, UNVERIFIED = "Altered", "Unverified"
 """Names of the states of a run that found something, or could not look."""

@@ -3,17 +3,9 @@
 from pathlib import Path
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
-from pydantic import BaseModel
 
-from lumbargrade.audit.log import AuditLog
-from lumbargrade.data.versioning.dvc import DatasetVersion, commit_pointers, uncommitted_pointers, version_dataset
+from lumbargrade.data.versioning.dvc import commit_pointers, uncommitted_pointers
 from lumbargrade.pipeline.version_dataset import VersionSummary, version_and_log
-
-
-
-
-
 
 
 @flow(name="version-dataset")

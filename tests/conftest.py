@@ -9,8 +9,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from lumbargrade.phantom import generate
 from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.phantom import generate
 
 if TYPE_CHECKING:  # torch takes seconds, and most tests need none
     from lumbargrade.models.grader import Grader
@@ -63,8 +63,8 @@ def graders() -> list["Grader"]:
     """Two untrained graders whose weights are far from each other."""
     import torch
 
-    from lumbargrade.models.grader import Grader, GraderConfig
     from lumbargrade.config.params import PrepareParams
+    from lumbargrade.models.grader import Grader, GraderConfig
 
     config = GraderConfig(task=load_task("rsna2024"), prepare=PrepareParams(), crop_mm=44, image_pixels=32)
     made = []
@@ -81,9 +81,9 @@ def model_folder(graders: list["Grader"], tmp_path_factory: pytest.TempPathFacto
     """The graders as a model that MLflow wrote."""
     import mlflow
 
+    from lumbargrade.models.bundle import CALIBRATION_NAME, GRADER
     from lumbargrade.models.calibration import Calibration
     from lumbargrade.models.grader import save_grader
-    from lumbargrade.models.bundle import CALIBRATION_NAME, GRADER
     from lumbargrade.registry.package import signature
     from lumbargrade.search.plan import PACKAGE
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lumbargrade.errors import InputError
-from lumbargrade.config.params import Params
 from lumbargrade.config.loading import load_params, save_params
+from lumbargrade.config.params import Params
+from lumbargrade.errors import InputError
 
 PROJECT = Path(__file__).parents[1]
 AVERAGED = (

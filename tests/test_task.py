@@ -1,7 +1,7 @@
 import pytest
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.task import GradingTask, load_task, save_task, task_names
+from lumbargrade.errors import InputError
 
 
 def test_rsna_has_25_cells_spelled_as_its_tables_spell_them(rsna: GradingTask) -> None:

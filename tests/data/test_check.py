@@ -17,11 +17,11 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 from rich.console import Console
 
-from lumbargrade.data.validation.validate import check_dataset
+from lumbargrade.config.task import load_task
 from lumbargrade.data.validation.report import CheckReport
 from lumbargrade.data.validation.rules import KINDS
+from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import load_task
 
 RSNA = load_task("rsna2024")
 DISC = load_task("disc_degeneration")

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset, dicom_files, open_dataset, read_points
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask, load_task
 
 TASK = load_task("disc_degeneration")
 RSNA = load_task("rsna2024")

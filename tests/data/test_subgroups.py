@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pydicom
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.subgroups import study_subgroups
-from lumbargrade.config.task import GradingTask
 
 
 def test_studies_are_told_apart_by_what_headers_have(phantom: Path, rsna: GradingTask, tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ import pytest
 from pydicom import dcmread
 
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.loading import save_params
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import load_task, save_task
 from lumbargrade.data.intake.add_studies import add_studies
 from lumbargrade.data.versioning.dvc import read_version, reproduce, version_dataset
 from lumbargrade.errors import InputError
 from lumbargrade.pipeline.add_studies import add_and_version
-from lumbargrade.config.params import Params
-from lumbargrade.config.loading import save_params
-from lumbargrade.config.task import load_task, save_task
 
 from ..data.intake.conftest import Export, secrets_in
 

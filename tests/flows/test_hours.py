@@ -2,8 +2,8 @@
 
 import pytest
 
-from lumbargrade.pipeline.estimate.resources import TrainingHours, too_slow, training_hours
 from lumbargrade.config.params import Params
+from lumbargrade.pipeline.estimate.resources import TrainingHours, too_slow, training_hours
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
 
 

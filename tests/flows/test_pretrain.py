@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from lumbargrade.config.params import Params, PrepareParams, TrainingParams
+from lumbargrade.config.task import load_task
 from lumbargrade.errors import InputError
-from lumbargrade.pipeline.pretrain import pretrain
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
 from lumbargrade.models.weights import load_weights
-from lumbargrade.config.params import Params, PrepareParams, TrainingParams
-from lumbargrade.config.task import load_task
+from lumbargrade.pipeline.pretrain import pretrain
 
 
 @pytest.fixture

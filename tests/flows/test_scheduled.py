@@ -16,14 +16,14 @@ from prefect.exceptions import ParameterTypeError, PrefectHTTPStatusError
 from prefect.states import Cancelled, Completed, Crashed, Failed
 from prefect.testing.utilities import prefect_test_harness
 
-from lumbargrade.errors import InputError, LumbargradeError
 from flows import retrain_if_new_data as new_data
 from flows.approve_version import approve_version
 from flows.resume_crashed import go_on
-from lumbargrade.pipeline.new_data import NewData
 from flows.verify_registry import verify_registry
-from lumbargrade.notifications.message import make_notice
 from lumbargrade.config.params import DatasetParams, Params
+from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.notifications.message import make_notice
+from lumbargrade.pipeline.new_data import NewData
 
 from ..registry.lineage.conftest import Project, project, whole
 from ..registry.lineage.test_unchecked import artifacts_that_are_not_mounted

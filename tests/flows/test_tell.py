@@ -10,9 +10,9 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.states import Failed
 from prefect.testing.utilities import prefect_test_harness
 
-from lumbargrade.errors import LumbargradeError
 from flows import notify as telling
 from flows.notify import tell
+from lumbargrade.errors import LumbargradeError
 from lumbargrade.notifications.message import Notice
 from lumbargrade.notifications.settings import MAIL_FROM, MAIL_TO, SECRET, SMTP, WEBHOOK
 

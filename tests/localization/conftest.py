@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.localization.heatmaps import SeenStack
 from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import CONTRASTS, marks_of
-from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.training.locator.targets import learn_shape, slice_targets
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from torch import Tensor
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.geometry import Plane
-from lumbargrade.localization.numbering_check import canal_slices, canal_tensors, cord_offset, usual_offsets
 from lumbargrade.localization.localize import locate_study
+from lumbargrade.localization.numbering_check import canal_slices, canal_tensors, cord_offset, usual_offsets
 from lumbargrade.models.conus_net import PLACES, CordNet, canal_strips
 from lumbargrade.preprocessing.pack_views import PackedViews
-from lumbargrade.config.task import GradingTask
 from lumbargrade.training.locator.fit import random_changes
 from lumbargrade.training.locator.targets import labelled_canal
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.localization.doubt import LEAST_CONFIDENCE, implausible_reasons, unsure_reasons
 from lumbargrade.localization.heatmaps import Place
-from lumbargrade.config.task import GradingTask
 
 CANAL, LEFT, RIGHT = "spinal_canal_stenosis", "left_neural_foraminal_narrowing", "right_neural_foraminal_narrowing"
 STEP = 35.0

@@ -13,20 +13,20 @@ from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
 from pydicom.uid import generate_uid
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.inference.study import open_study
 from lumbargrade.localization.heatmaps import SeenStack
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.grader import Grader
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import marks_of
-from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.inference.grade import grade_study
-from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
 from lumbargrade.training.locator.targets import learn_shape, slice_targets
 
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import lumbargrade.localization.localize as module
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.geometry import Plane
-from lumbargrade.localization.vertebral_column import Column
 from lumbargrade.localization.heatmaps import SeenStack
 from lumbargrade.localization.localize import LocatedStudy, locate_study
+from lumbargrade.localization.vertebral_column import Column
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.views import StackView, ViewSlice
-from lumbargrade.config.task import GradingTask
 
 
 def errors(located: LocatedStudy, packed: PackedViews, study: int, task: GradingTask) -> dict[tuple[str, str], float]:

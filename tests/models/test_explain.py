@@ -4,10 +4,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lumbargrade.models.explain import explain_crops
-from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.models.explain import explain_crops
+from lumbargrade.models.grader import Grader, GraderConfig
 
 PREPARE = PrepareParams(crop_mm=40.0, pixel_mm=0.5)
 

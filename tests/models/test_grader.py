@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lumbargrade.errors import InputError
-from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
+from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
 
 PREPARE = PrepareParams(crop_mm=40.0, pixel_mm=0.5)
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import (
@@ -18,8 +20,6 @@ from lumbargrade.models.locator import (
     save_locator,
     see_slices,
 )
-from lumbargrade.config.params import PrepareParams, ViewParams
-from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

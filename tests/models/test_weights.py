@@ -8,11 +8,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import DenseNet121_Weights, densenet121
 
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.models.grader import Grader, GraderConfig, save_grader
 from lumbargrade.models.weights import check_weights, load_weights
-from lumbargrade.config.params import PrepareParams
-from lumbargrade.config.task import GradingTask
 
 WAYS_OUT = (
     "set training.weights to the path of a torchvision densenet121 file (.pth or .safetensors), to imagenet on a machine "

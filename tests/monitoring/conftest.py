@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.inference.drift_features import Features, Intensities, SeriesFacts
 from lumbargrade.serving.records.prediction_log import Answered, AnsweredCell
-from lumbargrade.config.task import GradingTask, series_kind
 
 MODEL = "lumbargrade-rsna2024/1"
 Answer = Callable[..., list[Answered]]

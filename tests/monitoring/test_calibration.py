@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.monitoring.calibration import calibration_drift
 from lumbargrade.serving.records.prediction_log import Answered
-from lumbargrade.config.task import GradingTask
 
 from .conftest import Answer
 

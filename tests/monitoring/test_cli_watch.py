@@ -10,12 +10,12 @@ import pytest
 from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
-from lumbargrade.cli.app import app
-from lumbargrade.errors import InputError
 from flows import monitor_drift as flow
+from lumbargrade.cli.app import app
+from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
 from lumbargrade.monitoring.drift import watch
 from lumbargrade.serving.records.prediction_log import Answered
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 from .conftest import MODEL, Answer

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from lumbargrade.monitoring.mmd import Family, follow, measure_null
 from lumbargrade.config.params import WatchParams
+from lumbargrade.monitoring.mmd import Family, follow, measure_null
 
 
 def table(rng: np.random.Generator, rows: int, shift: float = 0.0) -> pd.DataFrame:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from lumbargrade.monitoring.report import watch_html, watch_lines
-from lumbargrade.monitoring.drift import watch
 from lumbargrade.config.params import WatchParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.monitoring.drift import watch
+from lumbargrade.monitoring.report import watch_html, watch_lines
 
 from .conftest import MODEL, Answer
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from lumbargrade.config.task import load_task
 from lumbargrade.errors import InputError
 from lumbargrade.operations.addresses import LOCK, Addresses, read_addresses, write_addresses
 from lumbargrade.operations.services import ServerSettings, plan_parts, run_server
 from lumbargrade.operations.status import read_status
-from lumbargrade.config.task import load_task
 
 
 @pytest.fixture(autouse=True)

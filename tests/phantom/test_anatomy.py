@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from lumbargrade.config.task import load_task
 from lumbargrade.phantom.anatomy import FIRST_GRADED, FIRST_SACRAL, PLANES, build_spine
 from lumbargrade.phantom.severity import draw_severity
-from lumbargrade.config.task import load_task
 
 SEEDS = range(40)
 SPINES = [(seed, 5) for seed in SEEDS] + [(seed, lumbar) for seed in range(10) for lumbar in (4, 6)]

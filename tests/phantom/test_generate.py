@@ -8,15 +8,15 @@ import numpy as np
 import pydicom
 import pytest
 
+from lumbargrade.config.task import load_task
 from lumbargrade.data.layout import open_dataset
-from lumbargrade.phantom import generate
-from lumbargrade.phantom.protocol import draw_protocol
-from lumbargrade.phantom.study import draw_study, study_number, study_rng, true_point
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.dicom.stacks import group_stacks
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.config.task import load_task
+from lumbargrade.phantom import generate
+from lumbargrade.phantom.protocol import draw_protocol
+from lumbargrade.phantom.study import draw_study, study_number, study_rng, true_point
 
 TASK = load_task("rsna2024")
 SEED = 11

@@ -4,12 +4,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from lumbargrade.config.task import load_task
+from lumbargrade.dicom.geometry import Plane
 from lumbargrade.phantom.anatomy import FIRST_GRADED, FIRST_SACRAL, build_spine
 from lumbargrade.phantom.scanner import Coil, expose, scan
 from lumbargrade.phantom.severity import draw_severity
 from lumbargrade.phantom.tissues import T1, T2
-from lumbargrade.dicom.geometry import Plane
-from lumbargrade.config.task import load_task
 
 MILD, MODERATE, SEVERE = -1.5, 0.5, 2.0
 CANAL, LEFT_FORAMEN, RIGHT_FORAMEN, LEFT_RECESS, RIGHT_RECESS = range(5)

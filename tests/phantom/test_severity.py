@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from lumbargrade.config.task import load_task
 from lumbargrade.phantom.severity import (
     EMPTY_RATES,
     MODERATE_RATES,
@@ -9,7 +10,6 @@ from lumbargrade.phantom.severity import (
     draw_severity,
     narrowing,
 )
-from lumbargrade.config.task import load_task
 
 TASK = load_task("rsna2024")
 STUDIES = 3000

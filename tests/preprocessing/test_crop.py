@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
+from lumbargrade.config.params import PrepareParams
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.crop import cut_crop
 from lumbargrade.preprocessing.series import SeriesImages
 

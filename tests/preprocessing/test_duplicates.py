@@ -8,13 +8,13 @@ import pandas as pd
 import pydicom
 import pytest
 
-from lumbargrade.data.layout import open_dataset
 from lumbargrade.config.params import PrepareParams, SplitParams, ViewParams
+from lumbargrade.config.task import GradingTask
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.preprocessing.pack_views import pack_views
 from lumbargrade.preprocessing.split.duplicates import COLUMNS, find_duplicates
 from lumbargrade.preprocessing.split.groups import study_groups
-from lumbargrade.preprocessing.pack_views import pack_views
 from lumbargrade.preprocessing.split.split import HOLDOUT, check_split, in_holdout, split_studies
-from lumbargrade.config.task import GradingTask
 
 COPY = 999_000_001
 NOBODY = pd.DataFrame(columns=["study_id", "patient_id"])

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 from pydicom import dcmread
 
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
-from lumbargrade.config.task import GradingTask
 
 PARAMS = PrepareParams(crop_mm=40.0, pixel_mm=2.0)
 

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from pydicom import Dataset, dcmread
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.dicom.errors import UnreadableFile
-from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.preprocessing.crop import cut_crop
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
 from lumbargrade.preprocessing.series import SeriesImages, open_series
 from lumbargrade.preprocessing.views import view_series
-from lumbargrade.config.task import GradingTask
 
 PARAMS = PrepareParams()
 VIEWS = ViewParams(pixels=64)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.params import SplitParams
+from lumbargrade.errors import InputError
 from lumbargrade.preprocessing.split.groups import study_groups
 from lumbargrade.preprocessing.split.split import HOLDOUT, check_split, in_holdout, split_studies
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.errors import InputError
-from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
 from lumbargrade.preprocessing.series import open_series
 from lumbargrade.preprocessing.views import view_series
-from lumbargrade.config.task import GradingTask
 
 VIEWS = ViewParams(pixels=64)
 

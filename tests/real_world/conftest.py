@@ -12,8 +12,8 @@ from .exports import make_dataset
 from .oracle import AnatomyOracle
 
 if TYPE_CHECKING:
-    from lumbargrade.models.grader import Grader
     from lumbargrade.models.bundle import LoadedModel
+    from lumbargrade.models.grader import Grader
 
 SEED, STUDIES = 4711, 5
 
@@ -31,8 +31,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shape_of_spines(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from lumbargrade.data.layout import open_dataset
     from lumbargrade.config.params import PrepareParams, ViewParams
+    from lumbargrade.data.layout import open_dataset
     from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
     from lumbargrade.training.locator.targets import learn_shape
 
@@ -54,8 +54,8 @@ def oracle(shape_of_spines: Any) -> Iterator[AnatomyOracle]:
 
 @pytest.fixture(scope="module")
 def model(graders: list["Grader"], oracle: AnatomyOracle) -> "LoadedModel":
-    from lumbargrade.models.calibration import Calibration
     from lumbargrade.models.bundle import LoadedModel
+    from lumbargrade.models.calibration import Calibration
 
     return LoadedModel(graders[:1], oracle.locators, "", Calibration.identity(load_task("rsna2024")))
 

@@ -22,13 +22,13 @@ from typer.testing import CliRunner
 from urllib3.filepost import encode_multipart_formdata
 
 from lumbargrade.cli.app import app as cli
-from lumbargrade.dicom.limits import LIMITS
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.evaluation.trained_on import state
-from lumbargrade.serving.batch.grade import grade as batch
 from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.http.app import create_app
+from lumbargrade.dicom.limits import LIMITS
+from lumbargrade.evaluation.trained_on import state
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.serving.batch.grade import grade as batch
 from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node
+from lumbargrade.viewer.http.app import create_app
 from lumbargrade.viewer.settings import WebSettings
 
 from .exports import Export

@@ -11,11 +11,11 @@ import numpy as np
 import pydicom
 from pydicom import Dataset
 
+from lumbargrade.config.task import GradingTask
+from lumbargrade.dicom.geometry import Plane
 from lumbargrade.phantom.anatomy import Vector
 from lumbargrade.phantom.generate import generate
 from lumbargrade.phantom.study import draw_study, study_number, study_rng, true_point
-from lumbargrade.dicom.geometry import Plane
-from lumbargrade.config.task import GradingTask
 
 CellKey = tuple[str, str]
 KINDS = ("Sagittal T1", "Sagittal T2/STIR", "Axial T2")

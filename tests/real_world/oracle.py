@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.localization.heatmaps import SeenStack
 from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import CONTRASTS, SpineShape, marks_of
-from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.config.task import GradingTask
 
 from .exports import CellKey, Export
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.config.task import GradingTask
+from lumbargrade.models.bundle import LoadedModel
 
 from .conftest import SEED, STUDIES
 from .doors import DOORS, Door, Invocations, Record, RefusalError

@@ -8,8 +8,8 @@ import pytest
 from mlflow import MlflowClient
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.registry.champion import Champion
 from lumbargrade.config.task import GradingTask
+from lumbargrade.registry.champion import Champion
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 NAME = "lumbargrade-rsna2024"

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lumbargrade.evaluation.evaluate import GradedStudies
-from lumbargrade.registry.promotion.holdout import HoldoutGrades
-from lumbargrade.evaluation.trained_on import ModelFacts, Performance, TrainedOn
 from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.evaluate import GradedStudies
 from lumbargrade.evaluation.metrics import evaluate_predictions
+from lumbargrade.evaluation.trained_on import ModelFacts, Performance, TrainedOn
+from lumbargrade.registry.promotion.holdout import HoldoutGrades
 
 FACTS = ModelFacts(
     trained_on=TrainedOn(datasets=("phantom",), task="rsna2024", studies=48, synthetic_studies=48),

@@ -7,10 +7,10 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from lumbargrade.audit.log import BEGUN, AuditLog
+from lumbargrade.config.task import load_task
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion, Move, still
-from lumbargrade.config.task import load_task
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 from .conftest import NAME, Register

@@ -9,13 +9,13 @@ import pydicom
 import pytest
 from safetensors.numpy import save_file
 
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.synthetic import count_origins
+from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.models.grader import Grader, save_grader
 from lumbargrade.models.storage import PRETRAINED_ON, mark_network
-from lumbargrade.config.params import Params
 from lumbargrade.registry.describe import describe_model
-from lumbargrade.evaluation.trained_on import ModelFacts
-from lumbargrade.config.task import GradingTask
 from lumbargrade.search.plan import SearchPlan
 
 from .test_register import made_search

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from lumbargrade.config.params import GateParams
-from lumbargrade.registry.promotion.decision import decide
-from lumbargrade.models.bundle import UnreadableModelError, read_model
 from lumbargrade.config.task import GradingTask
+from lumbargrade.models.bundle import UnreadableModelError, read_model
+from lumbargrade.registry.promotion.decision import decide
 
 from .said import both, cells, right
 

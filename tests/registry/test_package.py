@@ -10,20 +10,20 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from lumbargrade.data.study_zip import zip_study
-from lumbargrade.models.calibration import Calibration
-from lumbargrade.models.grader import Grader, save_grader
 from lumbargrade.config.params import Params
-from lumbargrade.registry.example import example_study
-from lumbargrade.registry.resolve import load_model
-from lumbargrade.registry.package import register_model
+from lumbargrade.config.task import GradingTask
+from lumbargrade.data.study_zip import zip_study
 from lumbargrade.evaluation.trained_on import TrainedOnStatement, state
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
+from lumbargrade.models.calibration import Calibration
+from lumbargrade.models.grader import Grader, save_grader
+from lumbargrade.registry.example import example_study
+from lumbargrade.registry.package import register_model
+from lumbargrade.registry.resolve import load_model
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
-from lumbargrade.training.jobs.spec import FoldResult
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.spec import FoldResult
 
 from .conftest import NAME
 from .said import FACTS

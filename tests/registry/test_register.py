@@ -6,23 +6,23 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from flows import retrain
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.params import GateParams, Params
+from lumbargrade.config.task import load_task
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.data.versioning.dvc import DatasetVersion
-from flows import retrain
-from lumbargrade.config.params import GateParams, Params
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.approval import approve
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.promotion.decision import GateDecision, decide
 from lumbargrade.registry.promotion.gate import Judgement
-from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.register import Registration, register_best
-from lumbargrade.config.task import load_task
+from lumbargrade.registry.resolve import champion_version
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
-from lumbargrade.training.jobs.spec import Epoch, FoldResult
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.spec import Epoch, FoldResult
 
 from .conftest import NAME, Register
 from .said import FACTS, both, cells, right, says

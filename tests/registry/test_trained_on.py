@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.trained_on import (
     FACTS_TAG,
     HOLDOUT_TAG,
@@ -15,7 +16,6 @@ from lumbargrade.evaluation.trained_on import (
     state,
     statement_of,
 )
-from lumbargrade.config.task import GradingTask
 
 from .said import FACTS, cells, right, says
 

@@ -3,11 +3,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, StudyTimeoutError
 from lumbargrade.errors import InputError
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.scratch import ScratchError
 from lumbargrade.inference import archive
 from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive, unpack_study
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.scratch import ScratchError
 
 from .test_study import rezip
 

@@ -15,10 +15,10 @@ from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.uid import CTImageStorage, generate_uid
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import InputError
 from lumbargrade.inference.study import Study, open_study
-from lumbargrade.config.task import GradingTask
 
 Change = Callable[[Dataset], None]
 

@@ -17,21 +17,21 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from lumbargrade.cli.app import app as cli
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
+from lumbargrade.inference import explain
+from lumbargrade.inference.explain import Look, explain_study, with_heat_maps
+from lumbargrade.inference.figures import CAUTION, look_figure
+from lumbargrade.inference.grade import grade_study, refuse_study
+from lumbargrade.inference.schema import ANSWER_HEAT, STUDY_COLUMN
+from lumbargrade.inference.study import open_study
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.explain import explain_crops
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.crop import cut_crop
 from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.inference.schema import ANSWER_HEAT, STUDY_COLUMN
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.inference import explain
-from lumbargrade.inference.explain import Look, explain_study, with_heat_maps
-from lumbargrade.inference.grade import grade_study, refuse_study
-from lumbargrade.inference.figures import CAUTION, look_figure
 from lumbargrade.serving.mlflow_server import ask, served_model
-from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
 
 
 class LeftEdge(Grader):

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.inference.schema import STUDY_COLUMN
-from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.config.task import GradingTask
 from lumbargrade.inference.drift_features import EMBEDDING, Features, embed
 from lumbargrade.inference.grade import grade_with_crops
-from lumbargrade.serving.records.prediction_log import SERVING_LOG, Answered, ServingLog, answered_cells
+from lumbargrade.inference.schema import STUDY_COLUMN
 from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.serving.records.prediction_log import SERVING_LOG, Answered, ServingLog, answered_cells
 
 
 @pytest.fixture

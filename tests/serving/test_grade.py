@@ -4,14 +4,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import open_dataset
+from lumbargrade.inference.grade import grade_study, refuse_study
+from lumbargrade.inference.predict import predict_studies
+from lumbargrade.inference.study import open_study
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration, GroupCalibration
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.inference.grade import grade_study, refuse_study
-from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
-from lumbargrade.inference.predict import predict_studies
 
 
 def test_serving_sees_what_training_saw(

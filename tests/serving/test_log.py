@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.inference.grade import refuse_study
 from lumbargrade.serving.records.prediction_log import ServingLog
-from lumbargrade.config.task import GradingTask
 
 
 @pytest.fixture

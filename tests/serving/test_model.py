@@ -18,8 +18,8 @@ import requests
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.scratch import scratch_root
-from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
 from lumbargrade.serving.mlflow_server import ask, is_ready, served_model
+from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
 
 from .test_archive import damaged, far_file, huge_offset, images, not_utf8, other_local_name, wrong_crc
 from .test_study import rezip

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.tables import read_points
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
-from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference import grade
 from lumbargrade.inference.grade import grade_study, refuse_study
-from lumbargrade.serving.records.prediction_log import ServingLog
 from lumbargrade.inference.points import read_study_points, split_conflicts
 from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.serving.records.prediction_log import ServingLog
 
 from .test_study import rezip
 

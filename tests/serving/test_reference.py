@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from lumbargrade.data.study_zip import zip_study
-from lumbargrade.data.layout import open_dataset
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.inference.grade import grade_with_crops
-from lumbargrade.serving.records.reference import answer_reference, read_reference
-from lumbargrade.inference.study import open_study
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.data.study_zip import zip_study
+from lumbargrade.inference.grade import grade_with_crops
+from lumbargrade.inference.study import open_study
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.serving.records.reference import answer_reference, read_reference
 
 
 def test_it_is_graded_as_a_server_grades(model: LoadedModel, phantom: Path, study_id: int, rsna: GradingTask) -> None:

@@ -8,11 +8,11 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from lumbargrade.dicom.headers import SliceHeader, read_headers
 from lumbargrade.config.params import PrepareParams
-from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.inference.series_notes import describe_series, find_left_out, write_notes
 from lumbargrade.config.task import GradingTask
+from lumbargrade.dicom.headers import SliceHeader, read_headers
+from lumbargrade.inference.series_notes import describe_series, find_left_out, write_notes
+from lumbargrade.preprocessing.series import SeriesImages
 
 
 @pytest.fixture

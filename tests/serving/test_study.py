@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import StudyLimits
 from lumbargrade.errors import InputError
-from lumbargrade.scratch import ScratchError
 from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
+from lumbargrade.scratch import ScratchError
 
 
 def rezip(zipped: bytes, rename=lambda name: name, extra: dict[str, bytes] | None = None) -> bytes:

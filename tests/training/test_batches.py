@@ -3,8 +3,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumbargrade.training.loop.augment import mix_partners
 from lumbargrade.training.grader.batches import shuffled_batches, whole_batches
+from lumbargrade.training.loop.augment import mix_partners
 
 
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(1, 20), st.integers(0, 99))

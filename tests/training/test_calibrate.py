@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from lumbargrade.models.calibration import Calibration
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.calibrate import calibrate_across, calibrated_loss, evaluate_calibrated, fit_calibration
 from lumbargrade.evaluation.metrics import evaluate_predictions
+from lumbargrade.models.calibration import Calibration
 
 
 def drawn(task: GradingTask, studies: int, seed: int, sharpness: float) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -15,8 +15,8 @@ import pytest
 
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.files import write_text
-from lumbargrade.training.jobs.process import _environment, run_fold
 from lumbargrade.training.jobs.devices import Device
+from lumbargrade.training.jobs.process import _environment, run_fold
 from lumbargrade.training.jobs.spec import FoldSpec, read_history
 
 CPU = (Device("cpu", "", 1),)

@@ -12,17 +12,17 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lumbargrade.config.params import TrainingParams
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.models.grader import load_grader
-from lumbargrade.config.params import TrainingParams
 from lumbargrade.preprocessing.pack import PackedCrops
-from lumbargrade.training.grader import fit
 from lumbargrade.training import worker as fold
+from lumbargrade.training.grader import fit
 from lumbargrade.training.grader.fit import train_fold, weighted_cross_entropy
-from lumbargrade.training.loop.precision import choose_precision
 from lumbargrade.training.grader.sampling import fold_rows
-from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
 from lumbargrade.training.jobs.spec import ERROR, SPEC, Epoch, FoldSpec, read_history, read_result
+from lumbargrade.training.loop.precision import choose_precision
+from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
 
 
 def changed(spec: FoldSpec, folder: str | None = None, **training: Any) -> FoldSpec:

@@ -9,17 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lumbargrade.config.params import LocatorParams, PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.errors import InputError
 from lumbargrade.models.locator import load_locator
-from lumbargrade.config.params import LocatorParams, PrepareParams, ViewParams
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
-from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.training.jobs.spec import Epoch, LocatorSpec, read_history, read_result, read_spec
+from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
+from lumbargrade.training.locator.fit import cut_off, fold_studies, moved_places, target_maps, train_locator, turned
 from lumbargrade.training.loop.augment import random_transforms
 from lumbargrade.training.loop.checkpoint import Checkpoint
-from lumbargrade.training.locator.fit import cut_off, fold_studies, moved_places, target_maps, train_locator, turned
-from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
-from lumbargrade.training.jobs.spec import Epoch, LocatorSpec, read_history, read_result, read_spec
 
 VIEWS = ViewParams(pixels=64)
 

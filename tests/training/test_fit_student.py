@@ -15,8 +15,8 @@ from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
 from lumbargrade.preprocessing.pack import PackedCrops
-from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.training.grader.distill import _Run, train_student
+from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.training.grader.sampling import student_rows
 from lumbargrade.training.jobs.spec import Epoch, FoldSpec, StudentSpec, Teacher, read_history
 

@@ -9,21 +9,21 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.training.test_fit_locator import labelled_points
 
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.models.locator import Locator
-from lumbargrade.config.params import Params
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
 from lumbargrade.preprocessing.split.split import HOLDOUT
-from lumbargrade.config.task import GradingTask
-from lumbargrade.training.locator import cross_validate as locating
-from lumbargrade.training.jobs.process import OnEpoch, begin_fold
-from lumbargrade.training.locator.fit import train_locator
-from lumbargrade.training.locator.cross_validate import LocatorPlan, train_locators
-from lumbargrade.training.jobs.executor import FoldPool
-from lumbargrade.training.jobs.spec import MODEL, PREDICTIONS, AnySpec, FoldResult, LocatorSpec, read_result
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.executor import FoldPool
+from lumbargrade.training.jobs.process import OnEpoch, begin_fold
+from lumbargrade.training.jobs.spec import MODEL, PREDICTIONS, AnySpec, FoldResult, LocatorSpec, read_result
+from lumbargrade.training.locator import cross_validate as locating
+from lumbargrade.training.locator.cross_validate import LocatorPlan, train_locators
+from lumbargrade.training.locator.fit import train_locator
+from tests.training.test_fit_locator import labelled_points
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.data.layout import open_dataset
 from lumbargrade.config.params import PrepareParams, ViewParams
-from lumbargrade.preprocessing.pack_views import POINTS, PackedViews, pack_views
 from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.data.layout import open_dataset
+from lumbargrade.preprocessing.pack_views import POINTS, PackedViews, pack_views
 from lumbargrade.training.locator.targets import learn_shape, slice_targets
 
 

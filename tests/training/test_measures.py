@@ -6,7 +6,6 @@ import pytest
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import GradedCells, align
-from lumbargrade.evaluation.compare import compare_cells
 from lumbargrade.evaluation.bootstrap_metrics import (
     Measure,
     accuracies,
@@ -15,6 +14,7 @@ from lumbargrade.evaluation.bootstrap_metrics import (
     scores,
     severe_recalls,
 )
+from lumbargrade.evaluation.compare import compare_cells
 from lumbargrade.evaluation.metrics import evaluate_predictions
 
 ALL: list[Measure] = [accuracies, calibration_errors, losses, scores, severe_recalls]

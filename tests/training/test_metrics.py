@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.task import load_task
+from lumbargrade.errors import InputError
 from lumbargrade.evaluation.agreement import agree
 from lumbargrade.evaluation.metrics import Evaluation, evaluate_predictions
 from lumbargrade.evaluation.score import official_score

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
-from lumbargrade.training.jobs.process import begin_fold
+from lumbargrade.errors import InputError
+from lumbargrade.search.plan import SearchPlan
 from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.training.grader.input_files import check_files
-from lumbargrade.search.plan import SearchPlan
+from lumbargrade.training.jobs.process import begin_fold
 from lumbargrade.training.jobs.spec import RESULT, FoldSpec
 
 TABLE = "study_id,condition,level\n1,disc_degeneration,L1/L2\n"

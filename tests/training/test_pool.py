@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from lumbargrade.errors import InputError, LumbargradeError, StoppedError
-from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.devices import Device
 from lumbargrade.training.jobs.executor import FoldFuture, FoldPool, local_pool
+from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, FoldSpec
 
 SHARED = (Device("cpu", "", 1), Device("cpu/2", "", 1))

@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
-from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
 from lumbargrade.evaluation.align import truth_table
+from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
+from lumbargrade.models.grader import Grader, GraderConfig
 
 
 def test_several_crops_of_a_cell_are_averaged(rsna: GradingTask) -> None:

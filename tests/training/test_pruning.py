@@ -8,10 +8,9 @@ from optuna.trial import Trial, TrialState
 
 from lumbargrade.config.params import SearchParams
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.align import align
-from lumbargrade.evaluation.calibrate import fit_calibration
+from lumbargrade.evaluation.align import align, complete_cells
 from lumbargrade.evaluation.bootstrap_metrics import scores
-from lumbargrade.evaluation.align import complete_cells
+from lumbargrade.evaluation.calibrate import fit_calibration
 from lumbargrade.search.pruning import (
     make_pruner,
     reason_to_prune,

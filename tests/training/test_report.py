@@ -6,16 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.align import CELL
+from lumbargrade.evaluation.align import CELL, truth_table
 from lumbargrade.evaluation.compare import compare_predictions
+from lumbargrade.evaluation.label_issues import label_suspects
 from lumbargrade.evaluation.metrics import evaluate_predictions
-from lumbargrade.evaluation.align import truth_table
 from lumbargrade.evaluation.report import report_html, report_pictures
 from lumbargrade.evaluation.score import official_score
 from lumbargrade.evaluation.submission import submission_table
-from lumbargrade.evaluation.label_issues import label_suspects
+from lumbargrade.preprocessing.pack import PackedCrops
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from threading import Event
 
 import pandas as pd
 import pytest
-from benchmarks.occupancy import SimulatedPool, make_plan, simulate
 
+from benchmarks.occupancy import SimulatedPool, make_plan, simulate
 from lumbargrade.errors import DivergedError, LumbargradeError
-from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.search.out_of_fold import OutOfFold
 from lumbargrade.search.plan import SearchProgress
-from lumbargrade.training.jobs.executor import FoldFuture
 from lumbargrade.search.run import run_search
-from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.executor import FoldFuture
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult
 
 
 @pytest.fixture(autouse=True)

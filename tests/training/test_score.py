@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.errors import InputError
 from lumbargrade.evaluation.score import CLIP, official_score
 
 RSNA = load_task("rsna2024")

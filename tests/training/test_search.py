@@ -18,15 +18,15 @@ import pytest
 from matplotlib import pyplot
 
 import lumbargrade
-from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
-from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError
 from lumbargrade.search.plan import SearchPlan
-from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.search.run import run_search
-from lumbargrade.training.jobs.spec import Epoch, FoldResult, FoldSpec
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.executor import FoldPool
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.training.jobs.spec import Epoch, FoldResult, FoldSpec
 
 
 class Trainer:

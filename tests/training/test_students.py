@@ -7,19 +7,19 @@ from threading import Event
 
 import pytest
 
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import file_sha256
 from lumbargrade.models.grader import Grader, GraderConfig, save_grader
-from lumbargrade.config.params import Params
-from lumbargrade.config.task import GradingTask
-from lumbargrade.training.jobs.process import OnEpoch
-from lumbargrade.training.jobs.devices import Device
-from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
-from lumbargrade.training.jobs.executor import FoldPool, local_pool
-from lumbargrade.training.jobs.spec import AnySpec, FoldResult, FoldSpec
 from lumbargrade.search.single_grader import make_student
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.grader.fit import train_fold
+from lumbargrade.training.jobs.devices import Device
+from lumbargrade.training.jobs.executor import FoldPool, local_pool
+from lumbargrade.training.jobs.process import OnEpoch
+from lumbargrade.training.jobs.spec import AnySpec, FoldResult, FoldSpec
 
 from .conftest import PREPARE
 

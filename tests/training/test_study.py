@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks.occupancy import make_plan
 from optuna.trial import TrialState
 
-from lumbargrade.errors import InputError, LumbargradeError
+from benchmarks.occupancy import make_plan
 from lumbargrade.config.params import Params
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.search.optuna_study import STORAGE, next_trial, open_study, signs_of_life
 from lumbargrade.search.trials import place
 

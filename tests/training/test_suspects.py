@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.params import TrainingParams
-from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
+from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.training.grader.fit import fold_rows
 from lumbargrade.training.grader.label_weights import count_suspects, label_trust, read_suspects
 

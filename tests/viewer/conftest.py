@@ -13,8 +13,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
-from lumbargrade.data.study_zip import zip_study
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.study_zip import zip_study
 from lumbargrade.viewer.http.app import create_app
 from lumbargrade.viewer.settings import WebSettings
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.tables import read_labels
 from lumbargrade.deidentify.study_hash import StudyHasher, study_number
-from lumbargrade.config.task import GradingTask
 from lumbargrade.serving.records.corrections import Corrections
 
 from .reading import MakeApp, Reader

@@ -13,8 +13,8 @@ from flask import Flask
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import ComprehensiveSRStorage, MRImageStorage, Verification
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
 from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node, read_node
 
 from .reading import edited, expected_grade

@@ -9,13 +9,13 @@ import pydicom
 import pytest
 from pydicom.config import disable_value_validation
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.evaluation.trained_on import ModelFacts, state
-from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.schemas import Cell, StudyReport
 from lumbargrade.serving.records.corrections import ServedVersion
-from lumbargrade.viewer.reports.evidence import read_evidence
 from lumbargrade.viewer.reports.dicom_sr import build_report
+from lumbargrade.viewer.reports.evidence import read_evidence
+from lumbargrade.viewer.schemas import Cell, StudyReport
 
 from .reading import FACTS
 

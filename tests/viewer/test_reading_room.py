@@ -14,9 +14,9 @@ import pydicom
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.serving.mlflow_server import served_model
-from lumbargrade.config.task import GradingTask
 from lumbargrade.viewer.http.server import listening, running
 from lumbargrade.viewer.settings import Access
 

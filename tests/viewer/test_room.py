@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
 from lumbargrade.viewer.studies.spool import Spool
 
 from .reading import MakeApp, ModelServer, Reader, expected_grade, study_uid

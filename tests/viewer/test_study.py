@@ -12,12 +12,12 @@ import pydicom
 import pytest
 from PIL import Image
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.dicom.pixels import read_pixels
-from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.studies.present import build_heat, find_slice
-from lumbargrade.viewer.schemas import Cell, Place
 from lumbargrade.viewer.image_index import SeriesIndex, SliceIndex, StudyIndex
+from lumbargrade.viewer.schemas import Cell, Place
+from lumbargrade.viewer.studies.present import build_heat, find_slice
 
 from .reading import HEAT, MakeApp, ModelServer, Reader, edited
 

@@ -16,10 +16,10 @@ from lumbargrade.cli.dataset import dataset_app
 from lumbargrade.cli.devices import devices_app
 from lumbargrade.cli.grade import print_grades
 from lumbargrade.cli.models import models_app
-from lumbargrade.cli.services import deploy, server, status
-from lumbargrade.cli.output import Json, Workers, print_result
-from lumbargrade.cli.viewer import serve
 from lumbargrade.cli.monitor import watch
+from lumbargrade.cli.output import Json, Workers, print_result
+from lumbargrade.cli.services import deploy, server, status
+from lumbargrade.cli.viewer import serve
 from lumbargrade.errors import InputError, LumbargradeError, told_by_system
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -117,12 +117,12 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a registered model on the labelled studies of a dataset."""
+    from lumbargrade.console import bar
     from lumbargrade.data.layout import open_dataset
     from lumbargrade.data.subgroups import study_subgroups
-    from lumbargrade.console import bar
     from lumbargrade.evaluation.evaluate import cut_for, grade_packed
-    from lumbargrade.registry.resolve import load_model
     from lumbargrade.evaluation.export import compare_model, write_report
+    from lumbargrade.registry.resolve import load_model
 
     loaded = load_model(model)
     other = load_model(against) if against else None
@@ -179,9 +179,9 @@ def grade(
             summary = run_batch(study, out, model, processes, on_progress)
         print_result(summary.model_dump(), as_json, summary.lines())
         return
-    from lumbargrade.registry.resolve import load_model
     from lumbargrade.inference.grade import grade_study
     from lumbargrade.inference.study import open_study
+    from lumbargrade.registry.resolve import load_model
 
     loaded = load_model(model)
     with open_study(study, loaded.config.task) as opened:
@@ -213,9 +213,9 @@ def phantom(
     """Make a dataset of synthetic lumbar spines in RSNA layout."""
     from dataclasses import asdict
 
+    from lumbargrade.console import bar
     from lumbargrade.phantom import generate
     from lumbargrade.phantom.montage import save_montage
-    from lumbargrade.console import bar
 
     with bar("studies") as progress:
         summary = asdict(generate(directory, studies, seed, faults, workers, progress, task))
@@ -234,8 +234,8 @@ def pretrain(
     as_json: Json = False,
 ) -> None:
     """Train a grader on phantoms, for machines without ImageNet's weights; `training.weights` takes the file."""
-    from lumbargrade.pipeline.pretrain import pretrain as pretrain_backbone
     from lumbargrade.config.loading import load_params
+    from lumbargrade.pipeline.pretrain import pretrain as pretrain_backbone
 
     params = load_params(params_file, None, overrides or [], {"task": task} if task else {})
     summary = pretrain_backbone(weights, params, studies)
@@ -245,14 +245,14 @@ def pretrain(
 @stage_app.command("prepare")
 def prepare_stage(source: Path, folder: Path) -> None:
     """Pack the crops of a dataset, and take over which studies are of one patient."""
+    from lumbargrade.config.loading import load_params
+    from lumbargrade.config.task import load_task
+    from lumbargrade.console import bar, say
     from lumbargrade.data.layout import open_dataset
     from lumbargrade.data.patients import read_patients
     from lumbargrade.files import write_text
-    from lumbargrade.console import bar, say
-    from lumbargrade.config.loading import load_params
-    from lumbargrade.preprocessing.split.groups import PATIENTS
     from lumbargrade.preprocessing.pack import pack_crops
-    from lumbargrade.config.task import load_task
+    from lumbargrade.preprocessing.split.groups import PATIENTS
 
     params = load_params(folder / "params.yaml")
     with bar("studies prepared") as progress:
@@ -266,11 +266,11 @@ def prepare_stage(source: Path, folder: Path) -> None:
 @stage_app.command("views")
 def views_stage(source: Path, folder: Path) -> None:
     """Pack what the locator is shown."""
-    from lumbargrade.data.layout import open_dataset
-    from lumbargrade.console import bar, say
     from lumbargrade.config.loading import load_params
-    from lumbargrade.preprocessing.pack_views import pack_views
     from lumbargrade.config.task import load_task
+    from lumbargrade.console import bar, say
+    from lumbargrade.data.layout import open_dataset
+    from lumbargrade.preprocessing.pack_views import pack_views
 
     params = load_params(folder / "params.yaml")
     with bar("studies viewed") as progress:
@@ -286,11 +286,11 @@ def located_stage(source: Path, folder: Path) -> None:
 
     import pandas as pd
 
-    from lumbargrade.data.layout import open_dataset
-    from lumbargrade.console import bar, say
     from lumbargrade.config.loading import load_params
-    from lumbargrade.preprocessing.pack import pack_crops
     from lumbargrade.config.task import load_task
+    from lumbargrade.console import bar, say
+    from lumbargrade.data.layout import open_dataset
+    from lumbargrade.preprocessing.pack import pack_crops
 
     params = load_params(folder / "params.yaml")
     with bar("studies cut where located") as progress:
@@ -314,11 +314,11 @@ def split_stage(folder: Path) -> None:
     """Assign studies to folds and holdout."""
     import pandas as pd
 
-    from lumbargrade.files import write_text
     from lumbargrade.config.loading import load_params
+    from lumbargrade.files import write_text
+    from lumbargrade.preprocessing.pack import INDEX
     from lumbargrade.preprocessing.split.duplicates import DUPLICATES
     from lumbargrade.preprocessing.split.groups import PATIENTS, study_groups
-    from lumbargrade.preprocessing.pack import INDEX
     from lumbargrade.preprocessing.split.split import split_studies
 
     params = load_params(folder / "params.yaml")

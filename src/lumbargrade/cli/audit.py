@@ -24,8 +24,8 @@ def verify_command(
 
     Exits with 1 if anything was altered, or could not be checked.
     """
-    from lumbargrade.errors import CannotVerifyError, StoreError
     from lumbargrade.console import bars
+    from lumbargrade.errors import CannotVerifyError, StoreError
     from lumbargrade.registry.lineage.verify import verify
 
     try:
@@ -101,8 +101,8 @@ def reproduce_command(
     as_json: Json = False,
 ) -> None:
     """Make a version again from its commit, data and parameters, and compare; exit with 1 if it comes out different."""
-    from lumbargrade.files import write_text
     from lumbargrade.console import say
+    from lumbargrade.files import write_text
     from lumbargrade.pipeline.reproduce.reproduce import reproduce
 
     found = reproduce(*open_project(task), version, folds, tolerance, say)
@@ -156,8 +156,8 @@ def log_command(
 ) -> None:
     """Print the audit log: what was done to models and data, when, by whom and why."""
     from lumbargrade.audit.log import AuditLog
-    from lumbargrade.registry.names import registered_name, version_uri
     from lumbargrade.config.task import load_task
+    from lumbargrade.registry.names import registered_name, version_uri
 
     subject = None if version is None else version_uri(registered_name(load_task(task)), version)
     entries = [entry for entry in AuditLog().entries(kind) if subject in (None, entry.subject)]

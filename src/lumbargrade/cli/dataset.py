@@ -19,9 +19,9 @@ def check_command(
     as_json: Json = False,
 ) -> None:
     """Report what is wrong with a dataset; exit with 1 if there are errors. Reads headers only."""
-    from lumbargrade.data.validation.validate import check_dataset
-    from lumbargrade.console import bar
     from lumbargrade.config.task import load_task
+    from lumbargrade.console import bar
+    from lumbargrade.data.validation.validate import check_dataset
 
     with bar("studies checked") as progress:
         report = check_dataset(directory, load_task(task), workers, progress)
@@ -39,8 +39,8 @@ def version_command(
     as_json: Json = False,
 ) -> None:
     """Put a dataset under DVC and push it to the default remote."""
-    from lumbargrade.operations.temporary_server import end_server_with_this_process
     from flows.version_dataset import version_dataset_flow
+    from lumbargrade.operations.temporary_server import end_server_with_this_process
 
     end_server_with_this_process()
     summary = version_dataset_flow(directory, commit)
@@ -73,8 +73,8 @@ def add_command(
 ) -> None:
     """Bring new studies into a dataset, de-identified and checked, as a new version; the old one stays in DVC."""
     from lumbargrade.data.intake.add_studies import Given
-    from lumbargrade.pipeline.add_studies import add_and_version
     from lumbargrade.operations.temporary_server import end_server_with_this_process
+    from lumbargrade.pipeline.add_studies import add_and_version
 
     end_server_with_this_process()
     summary = add_and_version(source, to, task, Given(labels, points, salt), table, commit, workers)

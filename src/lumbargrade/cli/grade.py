@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lumbargrade.models.bundle import LoadedModel
     from lumbargrade.config.task import GradingTask
+    from lumbargrade.models.bundle import LoadedModel
 
 _WIDTH = 80
 Records = Sequence[Mapping[Any, Any]]
@@ -15,8 +15,8 @@ Records = Sequence[Mapping[Any, Any]]
 
 def print_grades(records: Records, model: "LoadedModel", as_json: bool) -> None:
     """Prints a study's answer, as JSON with what a model server adds to it, or for people."""
-    from lumbargrade.registry.names import TRAINED_ON
     from lumbargrade.evaluation.trained_on import state
+    from lumbargrade.registry.names import TRAINED_ON
 
     statement = state(model.facts)
     if as_json:

@@ -47,10 +47,10 @@ def gate_command(
     as_json: Json = False,
 ) -> None:
     """Judge a version against the champion again. Moves nothing, but counts as a look at the holdout."""
-    from lumbargrade.data.versioning.dvc import DATASETS
     from flows.retrain import PREPARED
-    from lumbargrade.pipeline.summary import approve_command
     from lumbargrade.config.loading import load_params
+    from lumbargrade.data.versioning.dvc import DATASETS
+    from lumbargrade.pipeline.summary import approve_command
     from lumbargrade.registry.promotion.decision import KEEP
     from lumbargrade.registry.promotion.gate import judge_again
 
@@ -107,11 +107,11 @@ def serve_command(
     task: TaskName = "rsna2024",
 ) -> None:
     """Serve the champion over HTTP, once its signatures are verified; a new champion takes over without a request lost."""
-    from lumbargrade.console import say
-    from lumbargrade.serving.proxy import Front, serve_front
-    from lumbargrade.serving.kept_server import kept_server
-    from lumbargrade.serving.verified_server import champion_to_serve, served_version
     from lumbargrade.config.task import load_task
+    from lumbargrade.console import say
+    from lumbargrade.serving.kept_server import kept_server
+    from lumbargrade.serving.proxy import Front, serve_front
+    from lumbargrade.serving.verified_server import champion_to_serve, served_version
 
     grading_task = load_task(task)
     say(f"http://{host}:{port}/invocations answers as soon as the model is verified and loaded")

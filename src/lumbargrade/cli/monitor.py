@@ -19,11 +19,11 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Say what drifted since when in what a version answered; exit with 1 if something has, with 3 if it is too early."""
-    from lumbargrade.files import write_text
-    from lumbargrade.monitoring.report import watch_html, watch_lines
-    from lumbargrade.monitoring.monitor import watch_version
     from lumbargrade.config.loading import load_params
     from lumbargrade.config.task import load_task
+    from lumbargrade.files import write_text
+    from lumbargrade.monitoring.monitor import watch_version
+    from lumbargrade.monitoring.report import watch_html, watch_lines
 
     watched = watch_version(load_task(task), load_params(params_file).watch, log, version)
     lines = watch_lines(watched.report)

@@ -28,8 +28,8 @@ def open_project(task: str) -> "tuple[Tracker, GradingTask, AuditLog]":
         InputError: There is no such task, or no version of its model.
     """
     from lumbargrade.audit.log import AuditLog
-    from lumbargrade.registry.versions import open_registry
     from lumbargrade.config.task import load_task
+    from lumbargrade.registry.versions import open_registry
 
     grading_task = load_task(task)
     return open_registry(grading_task), grading_task, AuditLog()

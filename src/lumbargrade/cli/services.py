@@ -19,9 +19,9 @@ def server(
     task: TaskName = "rsna2024",
 ) -> None:
     """Keep Prefect's server and worker, MLflow's server and the model server running, until Ctrl-C."""
+    from lumbargrade.config.task import load_task
     from lumbargrade.console import say
     from lumbargrade.operations.services import ServerSettings, run_server
-    from lumbargrade.config.task import load_task
     from lumbargrade.viewer.http.server import until_stopped
 
     load_task(task)
@@ -36,8 +36,8 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Make the deployments, schedules and automations of prefect.yaml on the project's Prefect server."""
-    from lumbargrade.operations.deployments import deploy
     from lumbargrade.operations.addresses import prefect_api
+    from lumbargrade.operations.deployments import deploy
 
     names = deploy(prefect_api(), if_missing)
     print_result(names, as_json, [("deployed", name) for name in names])
@@ -45,8 +45,8 @@ def deploy(
 
 def status(task: TaskName = "rsna2024", as_json: Json = False) -> None:
     """Show the server's parts, last runs, next schedules, champion and watch; exit with 1 if a part is down."""
-    from lumbargrade.operations.status import read_status
     from lumbargrade.config.task import load_task
+    from lumbargrade.operations.status import read_status
 
     found = read_status(load_task(task))
     if as_json:

@@ -76,16 +76,16 @@ def serve(
     if (dicom_port is None) != (report_to is None):
         raise InputError("--dicom-port and --report-to belong together; give both or neither")
 
+    from lumbargrade.config.task import load_task
     from lumbargrade.console import say
     from lumbargrade.scratch import keep_sweeping, scratch_folder
     from lumbargrade.serving.kept_server import kept_server
     from lumbargrade.serving.mlflow_server import free_port, running_champion
-    from lumbargrade.config.task import load_task
-    from lumbargrade.viewer.schemas import ModelPage
-    from lumbargrade.viewer.http.app import create_app
     from lumbargrade.viewer.dicom_node import DimseSettings, dicom_node, read_node
+    from lumbargrade.viewer.http.app import create_app
     from lumbargrade.viewer.http.server import listening, running, until_stopped, wait_until_ready
     from lumbargrade.viewer.model_info import RegisteredModel, champion_of, find_model
+    from lumbargrade.viewer.schemas import ModelPage
 
     with until_stopped(), ExitStack() as stack:
         listener = stack.enter_context(listening(host, port))

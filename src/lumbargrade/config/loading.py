@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from lumbargrade.config.params import Params, did_you_mean
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_text
-from lumbargrade.config.params import Params, did_you_mean
 
 
 def load_params(

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.tables import LABELS, POINTS, SERIES, read_labels, read_points, read_series
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
 
 IMAGES = "train_images"
 

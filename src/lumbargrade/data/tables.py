@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.task import GradingTask, load_task, task_names
+from lumbargrade.errors import InputError
 
 LABELS = "train.csv"
 SERIES = "train_series_descriptions.csv"

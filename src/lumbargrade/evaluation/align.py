@@ -6,11 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
-
-import pandas as pd
-from lumbargrade.config.task import GradingTask
 
 CELL = ["study_id", "condition", "level"]
 _SUM_TOLERANCE = 1e-3
@@ -117,5 +114,3 @@ def complete_cells(truth: pd.DataFrame, predictions: pd.DataFrame, task: Grading
     missing = missing.loc[missing["_merge"] == "left_only", keys]
     unknown = missing.assign(**dict.fromkeys(task.grade_columns, 1 / len(task.grades)))
     return pd.concat([predictions, unknown], ignore_index=True) if len(unknown) else predictions
-
-

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from lumbargrade.models.calibration import Calibration, GroupCalibration, logarithms, scaled
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.align import CELL, align
+from lumbargrade.evaluation.align import CELL, align, complete_cells
 from lumbargrade.evaluation.metrics import Evaluation, evaluate_predictions
-from lumbargrade.evaluation.align import complete_cells
 from lumbargrade.evaluation.score import weigh_probabilities
+from lumbargrade.models.calibration import Calibration, GroupCalibration, logarithms, scaled
 
 _SCALE_SPREAD, _BIAS_SPREAD = 1.0, 0.4
 """How far scale (its logarithm) and biases may be expected from 1 and 0: they keep few labels from deciding all.

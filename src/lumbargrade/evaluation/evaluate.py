@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lumbargrade.config.task import series_kind
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.errors import InputError
+from lumbargrade.evaluation.align import truth_table
+from lumbargrade.evaluation.calibrate import evaluate_calibrated
+from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.inference.predict import predict_studies
 from lumbargrade.localization.localize import locate_views
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.locator import Locator
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
 from lumbargrade.preprocessing.series import open_series
 from lumbargrade.preprocessing.views import StackView, view_series
-from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.scratch import scratch_folder
-from lumbargrade.config.task import series_kind
-from lumbargrade.evaluation.calibrate import evaluate_calibrated
-from lumbargrade.evaluation.metrics import Evaluation
-from lumbargrade.inference.predict import predict_studies
-from lumbargrade.evaluation.align import truth_table
 
 
 def evaluate_model(model: LoadedModel, dataset: RsnaDataset, studies: Collection[int] | None = None) -> Evaluation:

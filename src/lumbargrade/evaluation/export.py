@@ -5,15 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 from lumbargrade.data.layout import RsnaDataset
-from lumbargrade.files import replaced_file, write_text
-from lumbargrade.preprocessing.pack import PackedCrops
-from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.evaluation.compare import Difference, compare_predictions
 from lumbargrade.evaluation.align import complete_cells
+from lumbargrade.evaluation.compare import Difference, compare_predictions
+from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed
+from lumbargrade.evaluation.label_issues import label_suspects
 from lumbargrade.evaluation.report import report_html, report_pictures
 from lumbargrade.evaluation.submission import submission_table
-from lumbargrade.evaluation.label_issues import label_suspects
+from lumbargrade.files import replaced_file, write_text
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.preprocessing.pack import PackedCrops
 
 REPORT, EVALUATION, PREDICTIONS = "report.html", "evaluation.json", "predictions.parquet"
 SUBMISSION, SUSPECTS = "submission.csv", "suspects.csv"

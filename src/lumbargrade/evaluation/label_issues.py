@@ -1,20 +1,13 @@
 """Labels that a model which had not seen them holds very unlikely: listed for a reader, and made to count less if wanted."""
 
-from collections.abc import Collection
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from lumbargrade.errors import InputError
-from lumbargrade.config.params import TrainingParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import CELL
 
 UNLIKELY = 0.05
 """A label to which a calibrated model gives no more is right once in twenty times, or less."""
-
 
 
 def label_suspects(task: GradingTask, truth: pd.DataFrame, calibrated: pd.DataFrame) -> pd.DataFrame:
@@ -39,9 +32,3 @@ def label_suspects(task: GradingTask, truth: pd.DataFrame, calibrated: pd.DataFr
         probability=probabilities[np.arange(len(cells)), grade].round(4),
     )
     return listed[listed["probability"] <= UNLIKELY].sort_values(["probability", *CELL], ignore_index=True)
-
-
-
-
-
-

@@ -10,13 +10,13 @@ from jinja2 import Environment, select_autoescape
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.agreement import RESAMPLES, Agreement, Interval
 from lumbargrade.evaluation.align import CELL
 from lumbargrade.evaluation.compare import Difference
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.evaluation.plots import confusion_figure, reliability_figure, worst_cells_figure
+from lumbargrade.preprocessing.pack import PackedCrops
 
 _DOTS = 110
 _WORST = 20

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lumbargrade.registry.names import TRAINED_ON
 from lumbargrade.config.task import GradingTask
+from lumbargrade.registry.names import TRAINED_ON
 
 if TYPE_CHECKING:  # neither the page nor a model server has what evaluations are made with
     from lumbargrade.evaluation.metrics import Evaluation

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.stacks import Orientation
 from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.config.task import GradingTask
 
 EMBEDDING = 16
 """Numbers that the graders' features of a group of conditions become."""

@@ -10,15 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from lumbargrade.models.explain import explain_crops
 from lumbargrade.config.params import PrepareParams
-from lumbargrade.preprocessing.crop import NEIGHBOURS
-from lumbargrade.inference.schema import ANSWER_HEAT
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.inference.grade import CellKey, GradedStudy, grade_with_crops
-from lumbargrade.inference.study import Study
 from lumbargrade.config.task import Cell
+from lumbargrade.inference.grade import CellKey, GradedStudy, grade_with_crops
 from lumbargrade.inference.predict import cell_codes
+from lumbargrade.inference.schema import ANSWER_HEAT
+from lumbargrade.inference.study import Study
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.models.explain import explain_crops
+from lumbargrade.preprocessing.crop import NEIGHBOURS
 
 
 class Look(NamedTuple):

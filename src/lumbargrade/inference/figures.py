@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.files import replaced_file
 from lumbargrade.inference.explain import Look
 from lumbargrade.inference.grade import CellKey
-from lumbargrade.config.task import GradingTask
 
 CAUTION = "explanation, not evidence"
 _MOST_OPAQUE = 0.6

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import POINTS
 from lumbargrade.data.tables import read_points
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
 
 _CELL = ["condition", "level"]
 

@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.models.grader import Grader
 from lumbargrade.preprocessing.pack import PackedCrops
-from lumbargrade.config.task import GradingTask
 
 _BATCH = 64
 
@@ -107,7 +107,3 @@ def _whole_studies(studies: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         if following - start > _BATCH:
             yield order[start:end]
             start = end
-
-
-
-

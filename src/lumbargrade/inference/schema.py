@@ -1,8 +1,5 @@
 """The model's request and response: parameters and columns."""
 
-
-
-
 STUDY_COLUMN = "study"
 
 
@@ -38,5 +35,3 @@ ANSWER_HEAT = {"heat_map": "string", "heat_map_mm": "double"}
 
 
 """Columns of an answer if :data:`EXPLAIN` is asked for; absent if not."""
-
-

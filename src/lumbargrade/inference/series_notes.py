@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.stacks import SetAside, Stack
 from lumbargrade.dicom.variants import WORDS
 from lumbargrade.localization.left_out import LeftOut
 from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.config.task import GradingTask, series_kind
 
 _MOST_DECODED = 500
 """Series of more slices are not decoded as a whole only to count what cannot be."""

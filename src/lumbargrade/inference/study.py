@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import POINTS
 from lumbargrade.dicom.grouping import group_series
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, within_limits
 from lumbargrade.errors import InputError
-from lumbargrade.scratch import scratch_error, scratch_folder
 from lumbargrade.inference.archive import unpack_study
 from lumbargrade.inference.contents import describe_losses, describe_torn, read_contents, select_study
 from lumbargrade.inference.points import read_study_points
 from lumbargrade.inference.series_keys import key_series
-from lumbargrade.config.task import GradingTask
+from lumbargrade.scratch import scratch_error, scratch_folder
 from lumbargrade.tree import files_below
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lumbargrade.localization.vertebral_column import Column, offset_score
-from lumbargrade.localization.left_out import LeftOut, missing_reason
+from lumbargrade.config.task import Condition, GradingTask, series_kind
 from lumbargrade.localization.heatmaps import Place, SeenStack
+from lumbargrade.localization.left_out import LeftOut, missing_reason
 from lumbargrade.localization.shown import is_aside, is_beside_gap, is_cut_off, is_lost, is_shown, nearest_level
+from lumbargrade.localization.vertebral_column import Column, offset_score
 from lumbargrade.models.locator import SpineShape, place_key
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.config.task import Condition, GradingTask, series_kind
 
 _AXIAL_REACH_MM = 9.0
 _AXIAL_GAP_MM = 14.0

@@ -5,8 +5,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from lumbargrade.localization.heatmaps import Place
 from lumbargrade.config.task import GradingTask
+from lumbargrade.localization.heatmaps import Place
 
 LEAST_CONFIDENCE = 0.05
 """A place that is found with less confidence than this is no place, whatever it is of: nothing is graded there. Measured on

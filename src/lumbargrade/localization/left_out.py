@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lumbargrade.config.task import series_kind
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.stacks import Orientation
-from lumbargrade.config.task import series_kind
 
 
 @dataclass(frozen=True)

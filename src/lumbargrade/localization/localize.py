@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.errors import InputError
 from lumbargrade.localization.cells import (
     SAME_PLACE_MM,
@@ -16,14 +17,13 @@ from lumbargrade.localization.cells import (
     locate_on_sagittal,
     near_slices,
 )
-from lumbargrade.localization.vertebral_column import Column, find_column, refuse_smaller
-from lumbargrade.localization.numbering_check import CanalSlice, canal_slices, cord_note
 from lumbargrade.localization.doubt import CellKey, implausible_reasons, unsure_reasons
-from lumbargrade.localization.left_out import LeftOut
 from lumbargrade.localization.heatmaps import Place, SeenStack, look_at
+from lumbargrade.localization.left_out import LeftOut
+from lumbargrade.localization.numbering_check import CanalSlice, canal_slices, cord_note
+from lumbargrade.localization.vertebral_column import Column, find_column, refuse_smaller
 from lumbargrade.models.locator import Locator, SpineShape, column_group
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.config.task import GradingTask, series_kind
 
 POINT_COLUMNS = (
     "study_id",

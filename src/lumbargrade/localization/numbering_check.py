@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 from torch import Tensor
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.models.conus_net import CordNet, canal_strips
 from lumbargrade.models.locator import CONTRASTS, Locator
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.config.task import GradingTask
 
 _REACH_MM = 7.0
 """Slices whose distance from the upper levels is more than this show too little of the canal."""

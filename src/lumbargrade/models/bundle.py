@@ -4,20 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
 import torch
 from pydantic import ValidationError
+
 from lumbargrade.errors import InputError
+from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.files import files_sha256
 from lumbargrade.models.calibration import Calibration
-from lumbargrade.models.grader import Grader
-from lumbargrade.models.grader import GraderConfig
-from lumbargrade.models.grader import load_grader
-from lumbargrade.models.locator import Locator
-from lumbargrade.models.locator import load_locator
-from lumbargrade.evaluation.trained_on import ModelFacts
-
-
-
+from lumbargrade.models.grader import Grader, GraderConfig, load_grader
+from lumbargrade.models.locator import Locator, load_locator
 
 GRADER, LOCATOR, CALIBRATION_NAME, FACTS_NAME = "grader-", "locator-", "calibration", "facts"
 
@@ -88,5 +84,3 @@ def _unreadable(name: str, reason: str) -> str:
         f"{name} was made by another version of Lumbargrade ({reason}); use it with that version (tag git.commit), "
         "or train a new one with `lumbargrade run`"
     )
-
-

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torchvision.models import densenet121
 
-from lumbargrade.models.context import StudyContext
-from lumbargrade.models.storage import load_network, save_network
 from lumbargrade.config.params import PrepareParams, TrainingParams
 from lumbargrade.config.task import Condition, GradingTask
+from lumbargrade.models.context import StudyContext
+from lumbargrade.models.storage import load_network, save_network
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

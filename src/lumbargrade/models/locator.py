@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE, HeatmapNet, turned
 from lumbargrade.models.storage import load_network, save_network
-from lumbargrade.config.params import PrepareParams, ViewParams
-from lumbargrade.config.task import GradingTask
 
 CONTRASTS = ("T1", "T2")
 _MEAN, _STD = 0.25, 0.25

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torchvision.models import DenseNet121_Weights
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.config.task import GradingTask
 
 _OLD_NAME = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\..*)")
 """torchvision's published DenseNet weights name layers ``norm.1`` where the module says ``norm1``."""

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import ttest_1samp
 
-from lumbargrade.serving.records.prediction_log import Answered
 from lumbargrade.config.task import GradingTask
+from lumbargrade.serving.records.prediction_log import Answered
 
 FIRST_LOOK = 20
 """Corrected studies at the first look; each further look waits for twice as many."""

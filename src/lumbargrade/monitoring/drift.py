@@ -10,13 +10,13 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy.stats import ks_2samp
 
+from lumbargrade.config.params import WatchParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.monitoring.calibration import CalibrationDrift, Corrected, calibration_drift
 from lumbargrade.monitoring.feature_groups import FAMILIES, family_tables
 from lumbargrade.monitoring.mmd import Course, Family, follow, measure_null
-from lumbargrade.config.params import WatchParams
-from lumbargrade.serving.records.prediction_log import Answered
-from lumbargrade.config.task import GradingTask
 from lumbargrade.serving.records.corrections import CORRECTIONS, KeptCorrection
+from lumbargrade.serving.records.prediction_log import Answered
 
 _TOLD = 3
 """Numbers of a family that are named, those that moved most."""

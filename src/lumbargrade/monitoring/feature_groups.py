@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.inference.drift_features import MAKERS, OTHER, Features, SeriesFacts
 from lumbargrade.serving.records.prediction_log import Answered, AnsweredCell
-from lumbargrade.config.task import GradingTask, series_kind
 
 FAMILIES: Mapping[str, str] = {
     "scanner": "maker, field strength and timings",

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from lumbargrade.config.params import WatchParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.monitoring.drift import Watched, read_corrected, watch
-from lumbargrade.config.params import WatchParams
-from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.lineage.bundle import REFERENCE, read_evidence
+from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.versions import get_version, open_registry
 from lumbargrade.serving.records.prediction_log import SERVED, ServingLog
 from lumbargrade.serving.records.reference import read_reference
-from lumbargrade.config.task import GradingTask
 
 STATE = "drift.state"
 """Tag of a version's watch run in MLflow: what the last look saw."""

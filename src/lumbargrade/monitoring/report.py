@@ -8,8 +8,8 @@ import numpy as np
 from jinja2 import Environment, select_autoescape
 from matplotlib.figure import Figure
 
-from lumbargrade.monitoring.feature_groups import FAMILIES
 from lumbargrade.monitoring.drift import Drift, Watched, WatchReport
+from lumbargrade.monitoring.feature_groups import FAMILIES
 
 _DOTS = 110
 

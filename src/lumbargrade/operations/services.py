@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from filelock import FileLock, Timeout
 
 from lumbargrade.errors import InputError
-from lumbargrade.operations.supervisor import Children, Part, end_leftovers
-from lumbargrade.operations.deployments import POOL
 from lumbargrade.operations.addresses import LOCK, LOGS, OPERATIONS, Addresses, prefect_environment, write_addresses
+from lumbargrade.operations.deployments import POOL
+from lumbargrade.operations.supervisor import Children, Part, end_leftovers
 from lumbargrade.tracking.mlflow_tracker import DEFAULT_STORE, make_database, tracking_uri
 
 _LOOK_SECONDS = 0.5

@@ -22,15 +22,15 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import BaseModel
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.monitoring.monitor import STATE, watch_key
-from lumbargrade.operations.supervisor import answers
-from lumbargrade.operations.deployments import POOL
 from lumbargrade.operations.addresses import LOCK, prefect_api, read_addresses
+from lumbargrade.operations.deployments import POOL
+from lumbargrade.operations.supervisor import answers
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.versions import open_registry
-from lumbargrade.config.task import GradingTask
 
 _BEGUN = [state for state in StateType if state != StateType.SCHEDULED]
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from lumbargrade.config.task import GradingTask
+from lumbargrade.dicom.geometry import Plane
 from lumbargrade.phantom.anatomy import build_spine
 from lumbargrade.phantom.protocol import AXIAL_T2, SAGITTAL_T1, SAGITTAL_T2, axial_planes, draw_protocol
 from lumbargrade.phantom.scanner import draw_coil
@@ -23,8 +25,6 @@ from lumbargrade.phantom.study import (
     true_point,
 )
 from lumbargrade.phantom.tissues import T1, T2, varied
-from lumbargrade.dicom.geometry import Plane
-from lumbargrade.config.task import GradingTask
 
 _CERVICAL_SCALE = 0.62
 

@@ -11,15 +11,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import IMAGES
-from lumbargrade.phantom.faults import apply_faults
-from lumbargrade.phantom.study import STENOSES, build_study
-from lumbargrade.phantom.writer import label_row, point_rows, series_rows, write_study
 from lumbargrade.data.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
+from lumbargrade.phantom.faults import apply_faults
+from lumbargrade.phantom.study import STENOSES, build_study
+from lumbargrade.phantom.writer import label_row, point_rows, series_rows, write_study
 from lumbargrade.processes import process_pool
-from lumbargrade.config.task import GradingTask, load_task
 
 MARKER = "phantom.json"
 TASKS = (STENOSES, "disc_degeneration")

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lumbargrade.config.task import load_task
+from lumbargrade.dicom.geometry import Plane
+from lumbargrade.files import replaced_file
 from lumbargrade.phantom.anatomy import FIRST_GRADED, Spine, build_spine
 from lumbargrade.phantom.scanner import Coil, expose, scan
 from lumbargrade.phantom.severity import Severity, draw_severity
 from lumbargrade.phantom.tissues import T1, T2, Contrast
-from lumbargrade.dicom.geometry import Plane
-from lumbargrade.files import replaced_file
-from lumbargrade.config.task import load_task
 
 PANEL = 320
 _GAP = 4

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbargrade.phantom.anatomy import FIRST_GRADED, Spine
 from lumbargrade.dicom.geometry import Plane
+from lumbargrade.phantom.anatomy import FIRST_GRADED, Spine
 
 SAGITTAL_T1 = "Sagittal T1"
 SAGITTAL_T2 = "Sagittal T2/STIR"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from lumbargrade.dicom.geometry import Plane
 from lumbargrade.phantom.anatomy import FIRST_SACRAL, PLANES, Spine
 from lumbargrade.phantom.arch import arch_distances, interspinous, paint_arch, paint_flavum
 from lumbargrade.phantom.canal import (
@@ -20,7 +21,6 @@ from lumbargrade.phantom.segment import Segment
 from lumbargrade.phantom.tissues import Contrast, sample_texture
 from lumbargrade.phantom.torso import Torso, paint_torso
 from lumbargrade.phantom.vertebra import disc_distance, paint_column
-from lumbargrade.dicom.geometry import Plane
 
 SUBPLANES = 3
 _WARP = 0.65

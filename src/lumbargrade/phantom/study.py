@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.dicom.geometry import Plane
 from lumbargrade.phantom.anatomy import FIRST_GRADED, Spine, Vector, build_spine
 from lumbargrade.phantom.protocol import (
     AXIAL_T2,
@@ -21,8 +23,6 @@ from lumbargrade.phantom.protocol import (
 from lumbargrade.phantom.scanner import Coil, draw_coil, expose, scan
 from lumbargrade.phantom.severity import DISC, Severity, draw_labels, draw_severity
 from lumbargrade.phantom.tissues import STIR, T1, T2, Contrast, varied
-from lumbargrade.dicom.geometry import Plane
-from lumbargrade.config.task import GradingTask, load_task
 
 KINDS = (SAGITTAL_T1, SAGITTAL_T2, AXIAL_T2)
 """What a study is scanned in, unless less is asked for."""

@@ -16,10 +16,10 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from lumbargrade.data.layout import IMAGES
-from lumbargrade.phantom.study import Image, Series, Study
-from lumbargrade.dicom.synthetic import SYNTHETIC
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.layout import IMAGES
+from lumbargrade.dicom.synthetic import SYNTHETIC
+from lumbargrade.phantom.study import Image, Series, Study
 
 TRANSFER_SYNTAXES = {
     "explicit": ExplicitVRLittleEndian,

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lumbargrade.deidentify.key import open_pseudonym_key
+from flows.version_dataset import version_dataset_flow
+from lumbargrade.config.task import load_task
+from lumbargrade.console import bars
 from lumbargrade.data.intake.add_studies import Given, add_studies
 from lumbargrade.data.intake.report import AddSummary, Line, as_csv
 from lumbargrade.data.names import check_name
 from lumbargrade.data.versioning.dvc import DATASETS, fetch_dataset
+from lumbargrade.deidentify.key import open_pseudonym_key
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
-from flows.version_dataset import version_dataset_flow
 from lumbargrade.pipeline.version_dataset import VersionSummary
-from lumbargrade.console import bars
-from lumbargrade.config.task import load_task
 
 TABLES = Path("audit/added")
 """Where the tables lie that say what became of each study: beside the key, as they name files, which may name patients."""

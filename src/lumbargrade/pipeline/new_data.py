@@ -1,16 +1,18 @@
 """How many studies a dataset has that the newest version has not seen."""
 
 import io
+from typing import Annotated, Literal
+
 import pandas as pd
-from pydantic import BaseModel
-from lumbargrade.errors import InputError
-from lumbargrade.errors import StoreError
-from lumbargrade.registry.lineage.bundle import SPLIT
-from lumbargrade.registry.lineage.bundle import read_evidence
-from lumbargrade.registry.versions import all_versions
-from lumbargrade.registry.versions import open_registry
+from pydantic import BaseModel, Field
+
 from lumbargrade.config.task import GradingTask
-from flows.retrain_if_new_data import AtLeast, Outcome
+from lumbargrade.errors import InputError, StoreError
+from lumbargrade.registry.lineage.bundle import SPLIT, read_evidence
+from lumbargrade.registry.versions import all_versions, open_registry
+
+Outcome = Literal["not needed", "started", "running", "trained", "tried again", "given up"]
+AtLeast = Annotated[int, Field(ge=1)]
 
 
 class NewData(BaseModel):
@@ -48,5 +50,3 @@ def seen_studies(task: GradingTask) -> set[int]:
         if split is not None:
             return set(pd.read_csv(io.StringIO(split))["study_id"].tolist())
     return set()
-
-

@@ -8,18 +8,18 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import load_task
+from lumbargrade.console import Show, bars, say
 from lumbargrade.data.layout import open_dataset
-from lumbargrade.phantom import generate
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256, folder_sha256, replaced_file
-from lumbargrade.console import Show, bars, say
 from lumbargrade.models.storage import PRETRAINED_ON, mark_network
-from lumbargrade.config.params import Params
+from lumbargrade.phantom import generate
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
-from lumbargrade.config.task import load_task
-from lumbargrade.training.jobs.process import run_fold
-from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.training.jobs.process import run_fold
 from lumbargrade.training.jobs.spec import MODEL, AnySpec, Epoch, FoldSpec
 
 _DRAWING_CODE = "dataset/phantom"

@@ -4,12 +4,12 @@ import shlex
 
 from pydantic import BaseModel
 
+from lumbargrade.config.params import Params
 from lumbargrade.data.validation.report import CheckReport
 from lumbargrade.data.versioning.dvc import DatasetVersion, uncommitted_pointers
-from lumbargrade.config.params import Params
 from lumbargrade.registry.register import Registration
-from lumbargrade.serving.smoke_test import Answer
 from lumbargrade.search.plan import SearchOutcome
+from lumbargrade.serving.smoke_test import Answer
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
 
 

@@ -1,12 +1,12 @@
 """Versions a dataset and writes it to the audit log."""
 
 from pathlib import Path
+
 from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
-from lumbargrade.audit.log import AuditLog
-from lumbargrade.data.versioning.dvc import DatasetVersion
-from lumbargrade.data.versioning.dvc import version_dataset
 
+from lumbargrade.audit.log import AuditLog
+from lumbargrade.data.versioning.dvc import DatasetVersion, version_dataset
 
 VERSIONED = "dataset version"
 
@@ -56,5 +56,3 @@ def version_and_log(directory: Path) -> DatasetVersion:
         markdown=f"**{version.name}** `{version.md5}`: {version.files} files, {version.size / 1e6:,.1f} MB",
     )
     return version
-
-

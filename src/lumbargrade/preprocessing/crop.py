@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lumbargrade.config.params import PrepareParams
 from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.stacks import Stack
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.series import SeriesImages
 
 NEIGHBOURS = (-1, 0, 1)

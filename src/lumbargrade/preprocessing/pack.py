@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import IMAGES, RsnaDataset
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.points import cut_points
 from lumbargrade.preprocessing.series import SeriesImages, open_series
 from lumbargrade.preprocessing.shards import Shards, ShardWriter, in_processes
-from lumbargrade.config.task import GradingTask
 
 INDEX = "index.parquet"
 SKIPPED = "skipped.parquet"

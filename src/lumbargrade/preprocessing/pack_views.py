@@ -15,15 +15,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lumbargrade.config.params import PrepareParams, ViewParams
+from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.data.layout import IMAGES, RsnaDataset
 from lumbargrade.dicom.geometry import Plane
 from lumbargrade.errors import InputError
 from lumbargrade.files import replaced_folder
-from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.preprocessing.series import SeriesImages, open_series
 from lumbargrade.preprocessing.shards import Shards, ShardWriter, in_processes
 from lumbargrade.preprocessing.views import StackView, ViewSlice, view_series
-from lumbargrade.config.task import GradingTask, series_kind
 
 SLICES = "slices.parquet"
 POINTS = "points.parquet"

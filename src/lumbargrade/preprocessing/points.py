@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import Condition, GradingTask
 from lumbargrade.dicom.limits import check_time
 from lumbargrade.dicom.stacks import Stack
 from lumbargrade.errors import InputError, QuotingError
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.preprocessing.crop import cut_crop, reflects, shown_share
 from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.config.task import Condition, GradingTask
 
 _LEAST_SHOWN = 0.5
 """A crop less of which than this lies within its image is not graded."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbargrade.config.params import ViewParams
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.stacks import Orientation, Stack
-from lumbargrade.config.params import ViewParams
 from lumbargrade.preprocessing.crop import display_axes, resample, window_around
 from lumbargrade.preprocessing.series import SeriesImages
 

@@ -1,10 +1,8 @@
 """What the audit log says of versions: registered, signed."""
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.registry.names import registered_name
-from lumbargrade.registry.names import version_uri
 from lumbargrade.config.task import GradingTask
-
+from lumbargrade.registry.names import registered_name, version_uri
 
 REGISTERED, SIGNED = "registered", "evidence signed"
 
@@ -21,5 +19,3 @@ def logged_versions(log: AuditLog, task: GradingTask, kind: str) -> set[str]:
     prefix = version_uri(registered_name(task), "")
     told = [entry.subject for entry in log.entries(kind)]
     return {subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)}
-
-

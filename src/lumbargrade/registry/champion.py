@@ -13,10 +13,10 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog, Entry
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import CHAMPION, champion_uri, champion_version
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 MOVED, ROLLED_BACK, FOUND_MOVED = "alias moved", "rolled back", "alias found moved"

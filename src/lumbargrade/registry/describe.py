@@ -6,9 +6,9 @@ import pandas as pd
 
 from lumbargrade.data.patients import read_patients
 from lumbargrade.data.synthetic import count_origins
+from lumbargrade.evaluation.trained_on import ModelFacts, Performance, Pretraining, TrainedOn
 from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
 from lumbargrade.preprocessing.split.split import HOLDOUT
-from lumbargrade.evaluation.trained_on import ModelFacts, Performance, Pretraining, TrainedOn
 from lumbargrade.search.plan import SearchOutcome, SearchPlan
 
 

@@ -2,8 +2,6 @@
 
 from lumbargrade.config.task import GradingTask
 
-
-
 TRAINED_ON = "trained_on"
 """Column of an answer, the same in each record: :class:`lumbargrade.evaluation.trained_on.TrainedOnStatement` as JSON."""
 MIN_PLACE_CONFIDENCE = 0.30

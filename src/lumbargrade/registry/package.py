@@ -14,13 +14,19 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.utils.logging_utils import disable_logging, enable_logging
 
-from lumbargrade.registry.names import TRAINED_ON, registered_name
-
-from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
-
-from lumbargrade.inference.schema import ANSWER_HEAT, ANSWER_ORIGIN, ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS, EXPLAIN, STUDY_COLUMN
-from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.trained_on import ModelFacts
+from lumbargrade.inference.schema import (
+    ANSWER_HEAT,
+    ANSWER_ORIGIN,
+    ANSWER_PLACE,
+    ANSWER_TEXTS,
+    ANSWER_WORDS,
+    EXPLAIN,
+    STUDY_COLUMN,
+)
+from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
+from lumbargrade.registry.names import TRAINED_ON, registered_name
 from lumbargrade.search.plan import PACKAGE, SearchOutcome, SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 

@@ -7,23 +7,21 @@ from typing import Any
 from lumbargrade.audit.keys import open_signing_key
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.data.layout import RsnaDataset
+from lumbargrade.evaluation.trained_on import FACTS_TAG, ModelFacts, Performance
 from lumbargrade.files import files_sha256
+from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.describe import describe_model
+from lumbargrade.registry.example import example_study
 from lumbargrade.registry.lineage.bundle import write_evidence
 from lumbargrade.registry.lineage.code import CodeState, read_code_state
 from lumbargrade.registry.lineage.record import Made
-from lumbargrade.registry.example import example_study
+from lumbargrade.registry.names import registered_name, version_uri
+from lumbargrade.registry.package import STUDENT_RUN, find_version, register_model
 from lumbargrade.registry.promotion.decision import NEEDS_APPROVAL, GateDecision
 from lumbargrade.registry.promotion.gate import NOBODY, judge_new, settle
-from lumbargrade.registry.package import STUDENT_RUN, find_version, register_model
-from lumbargrade.evaluation.trained_on import FACTS_TAG, ModelFacts, Performance
-from lumbargrade.config.task import GradingTask
 from lumbargrade.search.plan import SearchOutcome, SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker
-from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
-
 
 
 @dataclass(frozen=True)
@@ -122,8 +120,6 @@ def register_best(
         holdout_score=gate.candidate.score if gate.candidate else None,
         gate=gate,
     )
-
-
 
 
 def _tags(

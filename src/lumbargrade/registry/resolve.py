@@ -1,37 +1,23 @@
 """Registered models by their address, and their networks, loaded without any pickle."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
-import torch
 import yaml
 from mlflow.exceptions import MlflowException
-from pydantic import ValidationError
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.files import files_sha256
-from lumbargrade.models.calibration import Calibration
-from lumbargrade.models.grader import Grader, GraderConfig, load_grader
-from lumbargrade.models.locator import Locator, load_locator
+from lumbargrade.models.bundle import LoadedModel, read_model
 from lumbargrade.registry.artifacts import fetch_artifact
 from lumbargrade.registry.names import MODEL_META, registered_name
-from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
-from lumbargrade.evaluation.trained_on import ModelFacts
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
-from lumbargrade.models.bundle import LoadedModel, read_model
 
 CHAMPION = "champion"
 
 
-
-
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow says where there is no such model, and where the model has no such alias."""
-
-
 
 
 def champion_uri(task: GradingTask) -> str:
@@ -91,7 +77,3 @@ def fetch_model(uri: str) -> Path:
             f"{tracking_uri()} is the store that holds it"
         )
     return folder
-
-
-
-

@@ -6,11 +6,11 @@ from typing import Any
 from mlflow.entities.model_registry import ModelVersion
 from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.registry.artifacts import reading
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import champion_version
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker, has_store, tracking_uri
 
 

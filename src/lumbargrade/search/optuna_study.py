@@ -24,8 +24,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.config.params import Choices, FloatRange, Params, TrainingParams, override_training
+from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.search.plan import SearchPlan
 from lumbargrade.search.pruning import make_pruner
 from lumbargrade.search.trials import PLACE, ended_trials

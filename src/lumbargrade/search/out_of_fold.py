@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lumbargrade.preprocessing.pack import PackedCrops
-from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.evaluation.align import truth_table
 from lumbargrade.evaluation.calibrate import calibrate_across, evaluate_calibrated
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.preprocessing.pack import PackedCrops
+from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.search.plan import SearchPlan
-from lumbargrade.evaluation.align import truth_table
 from lumbargrade.search.pruning import study_losses
 from lumbargrade.training.jobs.spec import FoldResult
 

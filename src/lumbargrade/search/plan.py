@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 import lumbargrade
-from lumbargrade.files import file_sha256, folder_sha256
 from lumbargrade.config.params import Packaging, Params, SinglePackaging, TrainingParams, override_training
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.files import file_sha256, folder_sha256
 from lumbargrade.training.grader.input_files import file_digests, named_files, searched_files
 from lumbargrade.training.jobs.spec import FoldResult, FoldSpec, StudentSpec, Teacher
 

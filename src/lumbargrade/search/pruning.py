@@ -13,9 +13,8 @@ from optuna.trial import FrozenTrial, Trial
 
 from lumbargrade.config.params import SearchParams
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.align import CELL, GradedCells, align
+from lumbargrade.evaluation.align import CELL, GradedCells, align, complete_cells
 from lumbargrade.evaluation.calibrate import fit_calibration
-from lumbargrade.evaluation.align import complete_cells
 from lumbargrade.evaluation.score import score_sums, weigh_probabilities
 from lumbargrade.search.trials import best_trial, mean_report, place
 

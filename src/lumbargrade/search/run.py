@@ -14,22 +14,22 @@ from collections.abc import Callable
 from optuna.exceptions import StorageInternalError
 
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.evaluation.calibrate import fit_calibration
+from lumbargrade.evaluation.label_issues import label_suspects
+from lumbargrade.evaluation.plots import confusion_figure
+from lumbargrade.evaluation.report import report_html, report_pictures
 from lumbargrade.files import write_text
 from lumbargrade.preprocessing.pack import PackedCrops
-from lumbargrade.evaluation.calibrate import fit_calibration
-from lumbargrade.training.grader.input_files import check_files
-from lumbargrade.tracking.run_lock import owned_runs
-from lumbargrade.search.plan import CALIBRATION, SearchOutcome, SearchPlan, SearchProgress
-from lumbargrade.evaluation.plots import confusion_figure
-from lumbargrade.training.jobs.executor import FoldPool
-from lumbargrade.evaluation.report import report_html, report_pictures
-from lumbargrade.search.scheduler import TrialRunner
-from lumbargrade.search.plots import PLOTS, Lane, lanes_figure, study_figures
-from lumbargrade.training.jobs.spec import read_result
 from lumbargrade.search.optuna_study import open_study, signs_of_life
-from lumbargrade.evaluation.label_issues import label_suspects
-from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.search.plan import CALIBRATION, SearchOutcome, SearchPlan, SearchProgress
+from lumbargrade.search.plots import PLOTS, Lane, lanes_figure, study_figures
+from lumbargrade.search.scheduler import TrialRunner
 from lumbargrade.search.trials import best_trial, ended_trials, place, training_of, tried_trial
+from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.tracking.run_lock import owned_runs
+from lumbargrade.training.grader.input_files import check_files
+from lumbargrade.training.jobs.executor import FoldPool
+from lumbargrade.training.jobs.spec import read_result
 
 
 def run_search(

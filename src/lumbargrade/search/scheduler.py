@@ -9,18 +9,18 @@ import numpy as np
 import optuna
 from optuna.trial import Trial, TrialState
 
-from lumbargrade.errors import DivergedError
 from lumbargrade.config.params import TrainingParams
-from lumbargrade.training.loop.checkpoint import remove_checkpoint
+from lumbargrade.errors import DivergedError
+from lumbargrade.evaluation.plots import confusion_figure
+from lumbargrade.search.optuna_study import RANDOM_TRIALS, next_trial
 from lumbargrade.search.out_of_fold import OutOfFold
 from lumbargrade.search.plan import SearchPlan, SearchProgress
-from lumbargrade.evaluation.plots import confusion_figure
-from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.search.pruning import reason_to_prune, reason_to_stop_epochs, report_fold
-from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, FoldSpec, read_history
-from lumbargrade.search.optuna_study import RANDOM_TRIALS, next_trial
-from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.search.trials import best_trial, ended_trials, place, training_of
+from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.executor import FoldPool
+from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, FoldSpec, read_history
+from lumbargrade.training.loop.checkpoint import remove_checkpoint
 
 
 @dataclass

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from lumbargrade.tracking.run_lock import owned_runs
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.tracking.run_lock import owned_runs
 from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.training.jobs.spec import AnySpec, Epoch
-from lumbargrade.tracking.mlflow_tracker import Tracker
 
 
 def make_student(

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import requests
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.processes import end_group, ended_words, guarded_group, listens_at
 from lumbargrade.inference.schema import EXPLAIN, STUDY_COLUMN
+from lumbargrade.processes import end_group, ended_words, guarded_group, listens_at
 from lumbargrade.serving.records.prediction_log import SERVED, SERVING_LOG
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
 

@@ -19,20 +19,20 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from lumbargrade.config.task import Cell, GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyTimeoutError
 from lumbargrade.errors import InputError
-from lumbargrade.registry.names import TRAINED_ON
-from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, STUDY_COLUMN
-from lumbargrade.registry.resolve import model_name
-from lumbargrade.models.bundle import read_model
 from lumbargrade.evaluation.trained_on import state
-from lumbargrade.scratch import ScratchError, keep_sweeping
-from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps
 from lumbargrade.inference.drift_features import Features
+from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps
 from lumbargrade.inference.grade import CellKey, grade_with_crops, refuse_study
-from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
+from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, STUDY_COLUMN
 from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import Cell, GradingTask
+from lumbargrade.models.bundle import read_model
+from lumbargrade.registry.names import TRAINED_ON
+from lumbargrade.registry.resolve import model_name
+from lumbargrade.scratch import ScratchError, keep_sweeping
+from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
 
 _SHARE_OF_WAIT = 0.9
 _BUSY = "the model server was busy with other studies"

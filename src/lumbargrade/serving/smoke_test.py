@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.serving.mlflow_server import ask
 from lumbargrade.serving.verified_server import served_version
-from lumbargrade.config.task import GradingTask
 
 
 class Answer(BaseModel):

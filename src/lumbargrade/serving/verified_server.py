@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import CannotVerifyError, InputError
-from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.lineage.verify import LOG_PART, Problem, version_problems
+from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.versions import get_version, open_registry
 from lumbargrade.serving.mlflow_server import ScoringServer, running_model
-from lumbargrade.config.task import GradingTask
 
 SERVE_START = "serve start"
 """Kind of an entry in the audit log."""

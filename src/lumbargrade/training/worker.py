@@ -13,10 +13,10 @@ from filelock import FileLock
 from lumbargrade.errors import LumbargradeError, told_by_system
 from lumbargrade.files import write_text
 from lumbargrade.processes import end_with_parent
-from lumbargrade.training.grader.fit import train_fold
-from lumbargrade.training.locator.fit import train_locator
 from lumbargrade.training.grader.distill import train_student
+from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.training.jobs.spec import ERROR, AnySpec, FoldSpec, LocatorSpec, StudentSpec, read_result, read_spec
+from lumbargrade.training.locator.fit import train_locator
 
 LOCK = "fold.lock"
 _PARENT = "LUMBARGRADE_PARENT"

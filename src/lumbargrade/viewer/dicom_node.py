@@ -27,11 +27,11 @@ from pynetdicom.presentation import build_context
 
 from lumbargrade.dicom.parse import bound_reads
 from lumbargrade.errors import InputError
-from lumbargrade.viewer.studies.decode import UPLOAD
 from lumbargrade.viewer.errors import Refusal
-from lumbargrade.viewer.studies.service import ReadingRoom
 from lumbargrade.viewer.settings import is_loopback
+from lumbargrade.viewer.studies.decode import UPLOAD
 from lumbargrade.viewer.studies.job import StudyWork
+from lumbargrade.viewer.studies.service import ReadingRoom
 
 _VERIFICATION = UID("1.2.840.10008.1.1")
 _TAKEN = (MRImageStorage, EnhancedMRImageStorage, SecondaryCaptureImageStorage, _VERIFICATION)

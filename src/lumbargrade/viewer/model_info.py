@@ -16,12 +16,12 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from safetensors import SafetensorError, safe_open
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
+from lumbargrade.evaluation.trained_on import facts_of_tags, state
+from lumbargrade.models.bundle import GRADER
 from lumbargrade.registry.artifacts import ABSENT, fetch_artifact, reading
 from lumbargrade.registry.names import registered_name
-from lumbargrade.models.bundle import GRADER
-from lumbargrade.evaluation.trained_on import facts_of_tags, state
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri
 from lumbargrade.viewer.schemas import ModelPage
 

@@ -2,26 +2,21 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from lumbargrade.evaluation.trained_on import TrainedOnStatement, state
-from lumbargrade.viewer.image_index import Identifiers, Plane, Vector3, Weighting
-from lumbargrade.viewer.errors import Problem
+from pydantic import Field
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.trained_on import TrainedOnStatement, state
 from lumbargrade.serving.records.corrections import Correction, ServedVersion, _Json
+from lumbargrade.viewer.errors import Problem
+from lumbargrade.viewer.image_index import Identifiers, Plane, Vector3, Weighting
 
 Stage = Literal["received", "checking", "reading", "grading", "done", "failed"]
-
-
 
 
 class ErrorAnswer(_Json):
     """Any refusal."""
 
     error: Problem
-
-
 
 
 class ConditionInfo(_Json):
@@ -107,8 +102,6 @@ class Place(_Json):
     y: float
     mm: Vector3
     confidence: float | None
-
-
 
 
 class CorrectionRequest(_Json):
@@ -282,5 +275,3 @@ def task_info(task: GradingTask) -> TaskInfo:
         level_titles=task.levels,
         grades=tuple(GradeInfo(name=grade, title=grade) for grade in task.grades),
     )
-
-

@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
 
 RESEARCH_STRIP = "Not for clinical use"
 _SHORTEST_TOKEN = 16

@@ -18,15 +18,15 @@ from pydicom import Dataset, dcmread
 from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
-from lumbargrade.data.validation.validate import check_dataset
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.add_studies import Given, add_studies
 from lumbargrade.data.intake.report import AddSummary, as_csv
 from lumbargrade.data.layout import open_dataset
+from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.deidentify.profile import KEPT
 from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
 
 from .conftest import ROOT, Export, secrets_in
 

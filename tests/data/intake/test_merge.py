@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake import merge as merging
 from lumbargrade.data.intake.add_studies import Given, add_studies
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tree import file_sizes
 
 from .conftest import Export

@@ -15,21 +15,21 @@ from dvc.repo import Repo
 
 from lumbargrade.audit.keys import SIGNING_KEY
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.params import Params, TrainingParams
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.data.versioning.dvc import reproduce, version_dataset
-from lumbargrade.config.params import Params, TrainingParams
+from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.lineage.verify import Verification, verify
+from lumbargrade.registry.package import signature
 from lumbargrade.registry.promotion import gate as judgement
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
-from lumbargrade.registry.package import signature
 from lumbargrade.registry.register import Registration, register_best
-from lumbargrade.evaluation.trained_on import ModelFacts
-from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, TriedTrial
-from lumbargrade.training.jobs.spec import FoldResult
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.jobs.spec import FoldResult
 
 from ..conftest import NAME
 from ..said import both, cells, right

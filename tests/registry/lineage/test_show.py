@@ -10,10 +10,10 @@ from lumbargrade.audit.keys import open_public_key
 from lumbargrade.audit.signature import signature_problem
 from lumbargrade.cli.app import app
 from lumbargrade.errors import InputError
+from lumbargrade.inference.grade import refuse_study
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.lineage.record import file_digests, file_sha256
 from lumbargrade.registry.lineage.show import show_evidence
-from lumbargrade.inference.grade import refuse_study
 from lumbargrade.serving.records.prediction_log import ServingLog
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
 

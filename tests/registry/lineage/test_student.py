@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lumbargrade.files import file_sha256
+from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, recorded_student
 from lumbargrade.registry.lineage.bundle import read_evidence
 from lumbargrade.registry.lineage.show import show_evidence, summarise_record
-from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, recorded_student
 from lumbargrade.registry.versions import get_version
 from lumbargrade.search.plan import Student
 from lumbargrade.training.jobs.spec import Epoch

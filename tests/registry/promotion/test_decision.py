@@ -6,11 +6,11 @@ import pytest
 from numpy.typing import NDArray
 
 from lumbargrade.config.params import GateParams
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.registry.promotion.checks import Check
 from lumbargrade.registry.promotion.decision import GateDecision, decide
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
 from lumbargrade.registry.promotion.report import gate_figure, gate_table, gate_text
-from lumbargrade.config.task import GradingTask, load_task
 
 from ..said import both, cells, right, says
 

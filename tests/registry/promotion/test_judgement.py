@@ -12,21 +12,21 @@ import pytest
 import torch
 
 from lumbargrade.audit.log import BEGUN, AuditLog
+from lumbargrade.config.params import GateParams, Params, PrepareParams, SplitParams
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.evaluation.evaluate import evaluate_model
+from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig
-from lumbargrade.config.params import GateParams, Params, PrepareParams, SplitParams
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
 from lumbargrade.preprocessing.split.split import split_studies
 from lumbargrade.registry.champion import Champion
-from lumbargrade.evaluation.evaluate import evaluate_model
 from lumbargrade.registry.promotion import gate as judgement
 from lumbargrade.registry.promotion.decision import GateDecision
-from lumbargrade.registry.promotion.holdout import grade_planned, held_out
 from lumbargrade.registry.promotion.gate import judge_again, judge_new, settle
-from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.config.task import GradingTask, load_task
+from lumbargrade.registry.promotion.holdout import grade_planned, held_out
 from lumbargrade.search.plan import SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 import pandas as pd
 from filelock import FileLock
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.labels import Grades, LabelTable, read_label_table, read_sop_points
 from lumbargrade.data.intake.merge import merge
 from lumbargrade.data.intake.plan import PlannedStudy, plan_intake
@@ -31,7 +32,6 @@ from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.files import new_folder, recover_folder
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tree import read_tree, remove_tree
 
 Told = TypeVar("Told")

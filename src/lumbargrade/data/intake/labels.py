@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.source import SourceStudy
 from lumbargrade.data.tables import SOP_POINT_COLUMNS, read_header, read_labels, read_points
 from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
 
 KEYS = ("study_id", "StudyInstanceUID", "AccessionNumber")
 """Columns by which a label table may name its studies."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.tables import TABLES, Rows, count_rows, write_tables
 from lumbargrade.data.layout import IMAGES
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import exchange_folder, new_folder
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tree import check_whole, file_sizes, link_tree, remove_tree
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.report import Line
 from lumbargrade.data.intake.source import Source, SourceFile, SourceStudy
 from lumbargrade.data.intake.study import FileJob, SeriesJob, StudyJob
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.deidentify.vocabulary import DESCRIPTION_WORDS, known_words
-from lumbargrade.config.task import GradingTask
 
 
 @dataclass(frozen=True, eq=False)

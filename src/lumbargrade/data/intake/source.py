@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 from pydicom import Dataset
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.report import Line, Progress
 from lumbargrade.data.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.data.tables import LABELS
@@ -19,7 +20,6 @@ from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.identity import read_identity
 from lumbargrade.dicom.parse import parse_header, parsing
 from lumbargrade.errors import InputError
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tree import walk_tree
 
 MAX_RATIO = 200

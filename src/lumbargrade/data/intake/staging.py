@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lumbargrade.data.validation.validate import check_dataset
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.labels import Grades
 from lumbargrade.data.intake.plan import PlannedStudy
 from lumbargrade.data.intake.processes import each_result
@@ -15,10 +15,10 @@ from lumbargrade.data.intake.report import Line, Progress
 from lumbargrade.data.intake.source import Source, points_of
 from lumbargrade.data.intake.study import StagedStudy, stage_study
 from lumbargrade.data.intake.tables import Rows, write_tables
-from lumbargrade.data.validation.rules import KINDS
 from lumbargrade.data.layout import IMAGES
+from lumbargrade.data.validation.rules import KINDS
+from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
-from lumbargrade.config.task import GradingTask
 
 
 def stage(

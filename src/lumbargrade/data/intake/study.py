@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 
+from lumbargrade.config.task import series_kind
 from lumbargrade.data.intake.source import without_name
 from lumbargrade.data.layout import IMAGES, dicom_files
 from lumbargrade.deidentify.burned_in import looks_lettered
@@ -22,7 +23,6 @@ from lumbargrade.dicom.parse import parsing
 from lumbargrade.dicom.pixels import read_stored
 from lumbargrade.dicom.stacks import group_stacks
 from lumbargrade.files import replaced_folder, write_text
-from lumbargrade.config.task import series_kind
 
 RECORDS = "records"
 _DIGITS = 16

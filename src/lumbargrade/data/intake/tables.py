@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.patients import COLUMNS, PATIENTS
 from lumbargrade.data.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.files import write_text
-from lumbargrade.config.task import GradingTask
 
 Row = Mapping[str, object]
 

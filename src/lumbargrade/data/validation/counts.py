@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.config.params import ExpectedDataset
 from lumbargrade.data.layout import IMAGES, RsnaDataset
 from lumbargrade.errors import InputError
-from lumbargrade.config.params import ExpectedDataset
 from lumbargrade.tree import files_below
 
 

@@ -12,9 +12,9 @@ from itertools import combinations, pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbargrade.data.validation.series import SeriesHeaders
-from lumbargrade.data.validation.report import Finding, finding, first_few
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.validation.report import Finding, finding, first_few
+from lumbargrade.data.validation.series import SeriesHeaders
 
 
 @dataclass(frozen=True)

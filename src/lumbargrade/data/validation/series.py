@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lumbargrade.data.validation.report import Finding, finding, first_few
 from lumbargrade.data.layout import dicom_files
+from lumbargrade.data.validation.report import Finding, finding, first_few
 from lumbargrade.dicom.geometry import Plane
 from lumbargrade.dicom.headers import NotAnImage, SliceHeader, UnreadableFile, read_headers
 from lumbargrade.dicom.stacks import Stack, group_stacks

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lumbargrade.config.task import GradingTask
+from lumbargrade.data.layout import IMAGES, dicom_files
 from lumbargrade.data.validation.points import PlacedPoint, Point, check_placed, check_points, needed_file
+from lumbargrade.data.validation.report import Finding, finding
 from lumbargrade.data.validation.series import (
     SeriesFacts,
     SeriesHeaders,
@@ -15,10 +18,7 @@ from lumbargrade.data.validation.series import (
     read_series_headers,
     series_facts,
 )
-from lumbargrade.data.validation.report import Finding, finding
-from lumbargrade.data.layout import IMAGES, dicom_files
 from lumbargrade.dicom.headers import SliceHeader
-from lumbargrade.config.task import GradingTask
 
 _SHARED_HEIGHT = 0.3
 

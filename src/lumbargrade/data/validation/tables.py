@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from lumbargrade.data.validation.report import Finding, finding, first_few
 from lumbargrade.data.layout import RsnaDataset
+from lumbargrade.data.validation.report import Finding, finding, first_few
 
 _CELL = ["study_id", "condition", "level"]
 

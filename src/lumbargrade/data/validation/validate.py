@@ -11,14 +11,14 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from statistics import median
 
+from lumbargrade.config.task import GradingTask
+from lumbargrade.data.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.data.validation.points import Point
+from lumbargrade.data.validation.report import CheckReport, Finding, SeriesSummary, count_kinds, finding, ordered
 from lumbargrade.data.validation.series import SeriesFacts
 from lumbargrade.data.validation.study import StudyJob, StudyOutcome, check_studies, not_checked
 from lumbargrade.data.validation.tables import check_tables
-from lumbargrade.data.validation.report import CheckReport, Finding, SeriesSummary, count_kinds, finding, ordered
-from lumbargrade.data.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.processes import process_pool
-from lumbargrade.config.task import GradingTask
 
 _FEW_SERIES = 200
 _BATCH = 8

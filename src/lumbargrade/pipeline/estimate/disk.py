@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from lumbargrade.data.versioning.dvc import DATASETS, dataset_folder, default_remote, versioned_bytes
 from lumbargrade.config.params import Params
-from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.data.versioning.dvc import DATASETS, dataset_folder, default_remote, versioned_bytes
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
+from lumbargrade.training.jobs.devices import find_devices
 
 _CHANNELS = 3
 

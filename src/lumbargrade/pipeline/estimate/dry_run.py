@@ -10,20 +10,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lumbargrade.data.validation.counts import DatasetCounts, check_counts, count_dataset
+from lumbargrade.config.params import DatasetParams, Params
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import open_dataset
+from lumbargrade.data.validation.counts import DatasetCounts, check_counts, count_dataset
 from lumbargrade.data.versioning.dvc import versioned_bytes
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.models.locator import column_group
 from lumbargrade.pipeline.estimate.disk import DiskNeed, disk_needs
 from lumbargrade.pipeline.estimate.resources import TrainingHours, time_words, too_slow, training_hours
-from lumbargrade.models.locator import column_group
-from lumbargrade.config.params import DatasetParams, Params
-from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
-from lumbargrade.config.task import GradingTask, load_task
-from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.pipeline.estimate.throughput import TrainingCost, grader_cost, locator_cost
-from lumbargrade.training.grader.input_files import check_files
+from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
 from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri
+from lumbargrade.training.grader.input_files import check_files
+from lumbargrade.training.jobs.devices import find_devices
 
 
 class DryRun(BaseModel):

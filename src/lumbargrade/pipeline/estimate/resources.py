@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import Params
-from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
+from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.loop.schedule import steps_per_epoch
 
 _FORWARD_SHARE = 1 / 3

@@ -10,14 +10,14 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from lumbargrade.config.params import LocatorParams, Params, TrainingParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.models.heatmap import turned
 from lumbargrade.models.locator import Locator, LocatorConfig, Offsets, SpineShape, normalise
-from lumbargrade.config.params import LocatorParams, Params, TrainingParams
-from lumbargrade.config.task import GradingTask
-from lumbargrade.training.loop.augment import random_intensity, random_transforms
-from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.grader.fit import weighted_cross_entropy
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.training.loop.augment import random_intensity, random_transforms
 from lumbargrade.training.loop.precision import choose_precision
 
 _WEIGHT_BYTES = 16

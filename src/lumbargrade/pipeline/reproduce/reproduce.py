@@ -19,12 +19,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.config.params import Params
-from lumbargrade.registry.names import registered_name, version_uri
-from lumbargrade.registry.lineage.bundle import PATCH, Evidence, required_evidence
-from lumbargrade.registry.lineage.code import source_sha256
 from lumbargrade.pipeline.reproduce.comparison import (
     OWN,
     Compared,
@@ -35,12 +33,14 @@ from lumbargrade.pipeline.reproduce.comparison import (
     score_difference,
     verdict_of,
 )
+from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, spot_check
+from lumbargrade.registry.lineage.bundle import PATCH, Evidence, required_evidence
+from lumbargrade.registry.lineage.code import source_sha256
 from lumbargrade.registry.lineage.environment import installed_packages
 from lumbargrade.registry.lineage.record import Json
-from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, spot_check
 from lumbargrade.registry.lineage.verify import version_problems
+from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.versions import get_version
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 REPRODUCED = "reproduced"

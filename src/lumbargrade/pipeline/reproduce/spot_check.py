@@ -6,16 +6,16 @@ A student depends on all of its teachers: it is trained again, from those that w
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
 from lumbargrade.files import file_sha256
-from lumbargrade.config.params import Params
 from lumbargrade.pipeline.reproduce.comparison import Compared, parts_of, stage_outputs
 from lumbargrade.registry.lineage.record import NAMED_FILE, Json
-from lumbargrade.config.task import GradingTask
-from lumbargrade.training.jobs.process import run_fold
-from lumbargrade.training.jobs.devices import find_devices
-from lumbargrade.training.grader.input_files import check_unchanged
 from lumbargrade.search.plan import SearchPlan
+from lumbargrade.training.grader.input_files import check_unchanged
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.training.jobs.process import run_fold
 from lumbargrade.training.jobs.spec import FoldResult, GraderSpec
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lumbargrade.preprocessing.split.fingerprint import fingerprint, near_pairs, shows_something
 from lumbargrade.preprocessing.shards import Shards
+from lumbargrade.preprocessing.split.fingerprint import fingerprint, near_pairs, shows_something
 
 DUPLICATES = "duplicates.csv"
 LIMIT = 224

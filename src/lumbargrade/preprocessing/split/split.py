@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from lumbargrade.errors import InputError
 from lumbargrade.config.params import SplitParams
+from lumbargrade.errors import InputError
 
 HOLDOUT = -1
 """Fold number of the studies in the frozen holdout."""

@@ -20,7 +20,6 @@ from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256
 from lumbargrade.preprocessing.pack import SKIPPED
 from lumbargrade.registry.artifacts import fetch_artifact, read_artifact, temporary_folder
-from lumbargrade.registry.names import MODEL_META, version_uri
 from lumbargrade.registry.lineage.card import card_html
 from lumbargrade.registry.lineage.environment import installed_packages
 from lumbargrade.registry.lineage.page import record_html
@@ -33,6 +32,7 @@ from lumbargrade.registry.lineage.record import (
 )
 from lumbargrade.registry.lineage.runs import RunFacts, read_runs
 from lumbargrade.registry.lineage.sbom import sbom_json
+from lumbargrade.registry.names import MODEL_META, version_uri
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 
 RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"

@@ -1,10 +1,10 @@
 """The model card of a version: what it is for, what it learned from, how good it is and on whom it is worse."""
 
-from lumbargrade.registry.lineage.page import render
-from lumbargrade.registry.lineage.record import Json
-from lumbargrade.evaluation.trained_on import Performance, facts_of_story, state
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.evaluation.trained_on import Performance, facts_of_story, state
+from lumbargrade.registry.lineage.page import render
+from lumbargrade.registry.lineage.record import Json
 
 _WORSE = 0.05
 

@@ -7,8 +7,8 @@ import yaml
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from lumbargrade.audit.log import Entry
-from lumbargrade.registry.lineage.record import Json
 from lumbargrade.evaluation.trained_on import facts_of_story, state
+from lumbargrade.registry.lineage.record import Json
 
 
 def record_html(record: Json, history: Sequence[Entry]) -> str:

@@ -15,15 +15,15 @@ import pandas as pd
 import yaml
 
 from lumbargrade.data.versioning.dvc import read_version
+from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.files import file_sha256
 from lumbargrade.preprocessing.split.split import HOLDOUT
-from lumbargrade.registry.names import MODEL_META
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.lineage.environment import installed_packages, this_machine
+from lumbargrade.registry.names import MODEL_META
 from lumbargrade.registry.promotion.decision import GateDecision
-from lumbargrade.evaluation.trained_on import ModelFacts
-from lumbargrade.training.grader.input_files import named_files
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.training.grader.input_files import named_files
 from lumbargrade.tree import files_below
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"

@@ -4,16 +4,16 @@ import shutil
 from pathlib import Path
 
 from lumbargrade.audit.log import AuditLog, Entry
+from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.trained_on import facts_of_story, state
 from lumbargrade.files import replaced_folder, write_text
 from lumbargrade.registry.approval import APPROVED
-from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.lineage.bundle import required_evidence
 from lumbargrade.registry.lineage.page import record_html
 from lumbargrade.registry.lineage.record import Json
+from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.resolve import champion_uri
-from lumbargrade.evaluation.trained_on import facts_of_story, state
 from lumbargrade.registry.versions import get_version
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 HISTORY = "history.html"

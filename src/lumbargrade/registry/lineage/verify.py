@@ -18,20 +18,20 @@ from pydantic import BaseModel, ConfigDict
 from lumbargrade.audit.keys import PublicKey, open_public_key
 from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.audit.signature import signature_problem
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import object_problems, workspace_problems
 from lumbargrade.errors import CannotVerifyError, InputError, LumbargradeError
 from lumbargrade.files import file_sha256
 from lumbargrade.registry.approval import APPROVED, approval_tags
 from lumbargrade.registry.artifacts import read_artifact, reading
+from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
 from lumbargrade.registry.champion import FOUND_MOVED, logged_moves, version_words
-from lumbargrade.registry.names import MODEL_META, registered_name, version_uri
 from lumbargrade.registry.lineage.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
 from lumbargrade.registry.lineage.record import file_digests
 from lumbargrade.registry.lineage.runs import differences, run_problems
+from lumbargrade.registry.names import MODEL_META, registered_name, version_uri
 from lumbargrade.registry.resolve import champion_version
-from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
 from lumbargrade.registry.versions import all_versions
-from lumbargrade.config.task import GradingTask
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 Watch = Callable[[str], Callable[[int, int], None]]

@@ -12,8 +12,8 @@ from lumbargrade.config.params import GateParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.agreement import Interval
 from lumbargrade.evaluation.align import GradedCells
-from lumbargrade.evaluation.compare import compare_cells
 from lumbargrade.evaluation.bootstrap_metrics import Measure, calibration_errors, losses, scores, severe_recalls
+from lumbargrade.evaluation.compare import compare_cells
 
 SCORE, SEVERE_RECALL = "score", "severe recall"
 

@@ -15,13 +15,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import GateParams
+from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.align import GradedCells, align, complete_cells
 from lumbargrade.evaluation.evaluate import GradedStudies
+from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.registry.promotion.checks import SEVERE_RECALL, Check, compare_on_holdout
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
-from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.align import GradedCells, align
-from lumbargrade.evaluation.metrics import Evaluation
-from lumbargrade.evaluation.align import complete_cells
 
 Decision = Literal["promote", "keep", "needs approval"]
 PROMOTE: Literal["promote"] = "promote"

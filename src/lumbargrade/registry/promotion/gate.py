@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.params import GateParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import RsnaDataset, open_dataset
 from lumbargrade.data.subgroups import study_subgroups
 from lumbargrade.errors import InputError
-from lumbargrade.config.params import GateParams
+from lumbargrade.evaluation.trained_on import HOLDOUT_TAG, Performance
+from lumbargrade.models.bundle import LoadedModel, UnreadableModelError
 from lumbargrade.registry.champion import Champion, still
 from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.promotion.decision import PROMOTE, GateDecision, decide
 from lumbargrade.registry.promotion.holdout import HoldoutGrades, grade_anew, grade_planned, held_out
 from lumbargrade.registry.promotion.report import gate_figure
 from lumbargrade.registry.resolve import load_model
-from lumbargrade.models.bundle import LoadedModel, UnreadableModelError
-from lumbargrade.evaluation.trained_on import HOLDOUT_TAG, Performance
 from lumbargrade.registry.versions import get_version
-from lumbargrade.config.task import GradingTask
 from lumbargrade.search.plan import SearchPlan
 
 GATE = "gate"

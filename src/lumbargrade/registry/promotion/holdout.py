@@ -11,11 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from lumbargrade.data.layout import RsnaDataset
-from lumbargrade.preprocessing.split.split import HOLDOUT
-from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed, holdout_truth
-from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.evaluation.align import CELL
+from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed, holdout_truth
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.search.plan import SearchPlan
 
 

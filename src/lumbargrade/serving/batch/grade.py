@@ -19,12 +19,12 @@ import torch
 from pebble import ProcessExpired, ProcessPool
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.processes import end_with_parent
-from lumbargrade.models.bundle import LoadedModel, read_model
-from lumbargrade.scratch import ScratchError, sweep
 from lumbargrade.inference.grade import grade_study
-from lumbargrade.serving.batch.journal import GradedStudy, Journal
 from lumbargrade.inference.study import open_study
+from lumbargrade.models.bundle import LoadedModel, read_model
+from lumbargrade.processes import end_with_parent
+from lumbargrade.scratch import ScratchError, sweep
+from lumbargrade.serving.batch.journal import GradedStudy, Journal
 from lumbargrade.tree import files_below
 
 _IMAGES = ("train_images", "test_images")

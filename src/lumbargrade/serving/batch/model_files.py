@@ -6,14 +6,14 @@ from pathlib import Path
 
 import yaml
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
+from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.files import files_sha256
+from lumbargrade.models.bundle import read_model
 from lumbargrade.registry.names import version_uri
 from lumbargrade.registry.resolve import CHAMPION, fetch_model
-from lumbargrade.models.bundle import read_model
-from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.serving.verified_server import champion_to_serve, check_version
-from lumbargrade.config.task import GradingTask
 
 _REGISTERED = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from lumbargrade.errors import InputError
-from lumbargrade.files import replaced_file, write_text
-from lumbargrade.registry.names import TRAINED_ON
-from lumbargrade.inference.schema import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS
-from lumbargrade.evaluation.trained_on import TrainedOnStatement
-from lumbargrade.serving.batch.journal import GradedStudy
 from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
 from lumbargrade.evaluation.submission import submission_table
+from lumbargrade.evaluation.trained_on import TrainedOnStatement
+from lumbargrade.files import replaced_file, write_text
+from lumbargrade.inference.schema import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS
+from lumbargrade.registry.names import TRAINED_ON
+from lumbargrade.serving.batch.journal import GradedStudy
 
 TABLE, SUBMISSION = ".parquet", ".csv"
 _TYPES = {"string": "string", "double": "float64", "long": "Int64", "boolean": "boolean"}

@@ -10,12 +10,8 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lumbargrade.deidentify.study_hash import study_number
 from lumbargrade.config.task import GradingTask
-
-
-from pydantic import BaseModel
-from pydantic import ConfigDict
+from lumbargrade.deidentify.study_hash import study_number
 
 
 class _Json(BaseModel):
@@ -52,7 +48,6 @@ class Correction(_Json):
     comment: str | None
     at: str
     by: str
-
 
 
 CORRECTIONS = "corrections.jsonl"

@@ -14,10 +14,10 @@ import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError
 from lumbargrade.inference.drift_features import Features
-from lumbargrade.config.task import GradingTask
 
 SERVED = Path("served/answers.jsonl")
 SERVING_LOG = "LUMBARGRADE_SERVING_LOG"

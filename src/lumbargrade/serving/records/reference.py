@@ -6,13 +6,13 @@ They are kept with the version's evidence, signed, and the watch compares what i
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from lumbargrade.data.study_zip import zip_study
 from lumbargrade.data.layout import RsnaDataset
+from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import InputError
-from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.inference.grade import grade_with_crops
-from lumbargrade.serving.records.prediction_log import Answered, answered_cells
 from lumbargrade.inference.study import open_study
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.serving.records.prediction_log import Answered, answered_cells
 
 
 def answer_reference(

@@ -21,13 +21,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256, write_text
+from lumbargrade.inference.predict import predict_studies
 from lumbargrade.models.calibration import logarithms
 from lumbargrade.models.grader import Grader, load_grader
-from lumbargrade.training.loop.loop import Course, finish_fold, train_epochs
 from lumbargrade.training.grader.fit import GraderRun
-from lumbargrade.inference.predict import predict_studies
 from lumbargrade.training.grader.sampling import Rows, student_rows
 from lumbargrade.training.jobs.spec import HISTORY, Epoch, FoldResult, StudentSpec, Teacher
+from lumbargrade.training.loop.loop import Course, finish_fold, train_epochs
 
 _AGREES = 0.8
 """An average that gives fewer of the sample's cells the grade of its teachers answers for something else than they do."""

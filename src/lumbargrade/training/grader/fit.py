@@ -15,9 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from lumbargrade.evaluation.calibrate import calibrated_loss
+from lumbargrade.inference.predict import cell_codes, predict_studies
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader, save_grader
 from lumbargrade.models.weights import load_weights
 from lumbargrade.preprocessing.pack import PackedCrops
+from lumbargrade.training.grader.batches import shuffled_batches, whole_batches
+from lumbargrade.training.grader.input_files import check_unchanged
+from lumbargrade.training.grader.label_weights import label_trust
+from lumbargrade.training.grader.sampling import Rows, crops_per_epoch, fold_rows
+from lumbargrade.training.jobs.spec import MODEL, Epoch, FoldResult, FoldSpec, GraderSpec
 from lumbargrade.training.loop.augment import (
     mix_partners,
     random_aspects,
@@ -27,17 +34,10 @@ from lumbargrade.training.loop.augment import (
     random_intensity,
     random_transforms,
 )
-from lumbargrade.training.grader.batches import shuffled_batches, whole_batches
-from lumbargrade.evaluation.calibrate import calibrated_loss
 from lumbargrade.training.loop.checkpoint import Learner
 from lumbargrade.training.loop.loop import finish_fold, train_epochs
-from lumbargrade.training.grader.input_files import check_unchanged
 from lumbargrade.training.loop.precision import begin_training, choose_precision
-from lumbargrade.inference.predict import cell_codes, predict_studies
-from lumbargrade.training.grader.sampling import Rows, crops_per_epoch, fold_rows
 from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
-from lumbargrade.training.jobs.spec import MODEL, Epoch, FoldResult, FoldSpec, GraderSpec
-from lumbargrade.training.grader.label_weights import label_trust
 
 
 def train_fold(spec: FoldSpec, each_epoch: Callable[[Epoch], None] | None = None) -> FoldResult:

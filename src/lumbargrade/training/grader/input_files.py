@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lumbargrade.config.params import Choices, Params, TrainingParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256
 from lumbargrade.models.weights import check_weights
-from lumbargrade.config.params import Choices, Params, TrainingParams
-from lumbargrade.config.task import GradingTask
 from lumbargrade.training.grader.label_weights import read_suspects
 
 _FIELDS = ("weights", "suspects")

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from lumbargrade.errors import InputError
+
 from lumbargrade.config.params import TrainingParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
 from lumbargrade.evaluation.align import CELL
-
 
 _WAYS_OUT = "give the suspects.csv of a search or of `lumbargrade evaluate --report`, or set training.suspects to null"
 
@@ -63,5 +64,3 @@ def label_trust(params: TrainingParams, index: pd.DataFrame, task: GradingTask) 
     doubted = pd.MultiIndex.from_frame(read_suspects(params.suspects, task))
     listed = pd.MultiIndex.from_frame(index[CELL]).isin(doubted)
     return np.where(listed, params.suspect_weight, 1.0).astype(np.float32)
-
-

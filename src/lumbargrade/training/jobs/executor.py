@@ -9,8 +9,8 @@ from threading import Event
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from lumbargrade.training.jobs.process import OnEpoch, run_fold
 from lumbargrade.training.jobs.devices import Device
+from lumbargrade.training.jobs.process import OnEpoch, run_fold
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult
 
 

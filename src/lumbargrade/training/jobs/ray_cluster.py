@@ -18,9 +18,9 @@ from typing import Any
 
 from lumbargrade.errors import InputError, LumbargradeError, StoppedError
 from lumbargrade.files import folder_sha256
-from lumbargrade.training.jobs.process import OnEpoch, begin_fold, error_of, report_epochs, run_fold
-from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
+from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.training.jobs.process import OnEpoch, begin_fold, error_of, report_epochs, run_fold
 from lumbargrade.training.jobs.spec import HOST, AnySpec, FoldResult, read_result, read_spec
 
 ADDRESS = "RAY_ADDRESS"

@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lumbargrade.config.params import Params
+from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import files_sha256, folder_sha256, replaced_file
 from lumbargrade.localization.localize import locate_views
 from lumbargrade.models.locator import Locator, load_locator
-from lumbargrade.config.params import Params
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.split.split import HOLDOUT
-from lumbargrade.config.task import GradingTask
-from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
-from lumbargrade.tracking.run_lock import owned_runs
 from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
+from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.tracking.run_lock import owned_runs
 from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, LocatorSpec
-from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
 
 _CODE = (*TRAINING_CODE, "locate")
 

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lumbargrade.config.task import GradingTask
 from lumbargrade.models.locator import column_group
 from lumbargrade.preprocessing.pack_views import PackedViews
-from lumbargrade.config.task import GradingTask
 
 _RIGHT_LEVEL_MM = 15.0
 """Half the distance of two levels: what is farther away is nearer to another level."""

@@ -10,15 +10,17 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lumbargrade.config.params import LocatorParams
 from lumbargrade.errors import InputError
-from lumbargrade.localization.numbering_check import CanalSlice, canal_tensors, cord_offset, usual_offsets
 from lumbargrade.localization.localize import locate_study, located_table
+from lumbargrade.localization.numbering_check import CanalSlice, canal_tensors, cord_offset, usual_offsets
 from lumbargrade.models.conus_net import PLACES, StripChanges, canal_strips
 from lumbargrade.models.heatmap import STRIDE, turned
 from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, normalise, save_locator
-from lumbargrade.config.params import LocatorParams
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.training.jobs.spec import MODEL, FoldResult, LocatorSpec
+from lumbargrade.training.locator.targets import SliceTargets, labelled_canal, learn_shape, slice_targets
 from lumbargrade.training.loop.augment import (
     random_aspects,
     random_bias,
@@ -29,10 +31,8 @@ from lumbargrade.training.loop.augment import (
 )
 from lumbargrade.training.loop.checkpoint import Learner
 from lumbargrade.training.loop.loop import finish_fold, train_epochs
-from lumbargrade.training.locator.targets import SliceTargets, labelled_canal, learn_shape, slice_targets
 from lumbargrade.training.loop.precision import begin_training, choose_precision
 from lumbargrade.training.loop.schedule import parameter_groups, warmup_cosine
-from lumbargrade.training.jobs.spec import MODEL, FoldResult, LocatorSpec
 
 _SPREAD = 1.0
 _NEAR = 3.0

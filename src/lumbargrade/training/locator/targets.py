@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.errors import InputError
 from lumbargrade.localization.numbering_check import CanalSlice, canal_slices
 from lumbargrade.models.locator import CONTRASTS, Mark, Offsets, SpineShape, column_group, marks_of, place_key
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.views import StackView
-from lumbargrade.config.task import GradingTask, series_kind
 
 _SLICE_SIGMA_MM = 3.0
 _SAME_PLACE_MM = 12.0

@@ -15,8 +15,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from lumbargrade.files import folder_sha256, remove_cut_off, write_bytes
 from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
-from lumbargrade.training.loop.precision import Precision
 from lumbargrade.training.jobs.spec import CHECKPOINT, AnySpec, Epoch
+from lumbargrade.training.loop.precision import Precision
 
 _BROKEN = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
 """What torch raises for a file that is cut off or is none of its own."""

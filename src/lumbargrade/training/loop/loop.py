@@ -14,7 +14,6 @@ import torch
 
 from lumbargrade.errors import DivergedError
 from lumbargrade.files import replaced_file, write_text
-from lumbargrade.training.loop.checkpoint import Checkpoint, Learner, remove_checkpoint
 from lumbargrade.training.jobs.spec import (
     DEVICE,
     HISTORY,
@@ -26,6 +25,7 @@ from lumbargrade.training.jobs.spec import (
     FoldResult,
     LocatorSpec,
 )
+from lumbargrade.training.loop.checkpoint import Checkpoint, Learner, remove_checkpoint
 
 
 class Run(Protocol):

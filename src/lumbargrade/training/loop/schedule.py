@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from torch import nn
 
-from lumbargrade.models.grader import Grader
 from lumbargrade.config.params import LocatorParams, TrainingParams
+from lumbargrade.models.grader import Grader
 
 
 def steps_per_epoch(crops: int, params: TrainingParams) -> int:

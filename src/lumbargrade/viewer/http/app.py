@@ -10,15 +10,15 @@ from flask import Flask, Response, request
 from flask_limiter import Limiter
 from werkzeug.exceptions import HTTPException
 
-from lumbargrade.viewer.http.auth import client_key, guard_app
-from lumbargrade.viewer.schemas import ErrorAnswer, ModelPage
 from lumbargrade.serving.records.corrections import ServedVersion
-from lumbargrade.viewer.metrics import Metrics
-from lumbargrade.viewer.http.pages import PAGE, pages
 from lumbargrade.viewer.errors import Problem, Refusal
-from lumbargrade.viewer.studies.service import ReadingRoom
+from lumbargrade.viewer.http.auth import client_key, guard_app
+from lumbargrade.viewer.http.pages import PAGE, pages
 from lumbargrade.viewer.http.routes import MULTIPART_OVERHEAD, api
+from lumbargrade.viewer.metrics import Metrics
+from lumbargrade.viewer.schemas import ErrorAnswer, ModelPage
 from lumbargrade.viewer.settings import WebSettings
+from lumbargrade.viewer.studies.service import ReadingRoom
 
 _LOGINS = "10 per minute"
 _WORDS = {

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 import lumbargrade
+from lumbargrade.serving.records.corrections import Correction
 from lumbargrade.viewer import schemas as api
 
 _REF = "#/components/schemas/{model}"
@@ -66,7 +67,7 @@ OPERATIONS = (
     ),
     Operation(
         "put", f"{_STUDY}/corrections", "Keep what a reader thinks instead; the model's answer stays.",
-        {200: api.Correction, 404: api.ErrorAnswer, 422: api.ErrorAnswer}, takes=api.CorrectionRequest,
+        {200: Correction, 404: api.ErrorAnswer, 422: api.ErrorAnswer}, takes=api.CorrectionRequest,
     ),
     Operation("get", "/api/corrections.csv", "All corrections, with the columns of RSNA's train.csv.", {200: "text/csv"}),
     Operation("get", f"{_STUDY}/report.pdf", "The report as PDF.", {200: "application/pdf", 404: api.ErrorAnswer}),

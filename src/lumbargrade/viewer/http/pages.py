@@ -7,9 +7,9 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, request, 
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
+from lumbargrade.viewer.errors import Refusal
 from lumbargrade.viewer.http.auth import SESSION_COOKIE, Sessions, check_token, set_cookie
 from lumbargrade.viewer.http.openapi import openapi_document
-from lumbargrade.viewer.errors import Refusal
 from lumbargrade.viewer.studies.service import ReadingRoom
 
 PAGE = Path(__file__).parents[1] / "page"

@@ -7,17 +7,25 @@ from threading import BoundedSemaphore
 from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ValidationError
 
-from lumbargrade.viewer.http.auth import CSRF_COOKIE, csrf_token, set_cookie
-from lumbargrade.viewer.studies.present import report_of
-from lumbargrade.viewer.schemas import task_info
-from lumbargrade.viewer.schemas import Accepted, CorrectionRequest, ErrorAnswer, ModelPage, Session, StudyReport, UploadLimits
 from lumbargrade.serving.records.corrections import ServedVersion
 from lumbargrade.viewer.errors import Refusal
+from lumbargrade.viewer.http.auth import CSRF_COOKIE, csrf_token, set_cookie
 from lumbargrade.viewer.http.upload import receive, too_large
 from lumbargrade.viewer.reports.csv_report import csv_report
 from lumbargrade.viewer.reports.pdf_report import pdf_report
-from lumbargrade.viewer.studies.service import ReadingRoom
+from lumbargrade.viewer.schemas import (
+    Accepted,
+    CorrectionRequest,
+    ErrorAnswer,
+    ModelPage,
+    Session,
+    StudyReport,
+    UploadLimits,
+    task_info,
+)
 from lumbargrade.viewer.studies.job import StudyWork
+from lumbargrade.viewer.studies.present import report_of
+from lumbargrade.viewer.studies.service import ReadingRoom
 
 MULTIPART_OVERHEAD = 4 << 20
 """Bytes that the parts' heads of an upload may take, beside the files."""

@@ -14,9 +14,9 @@ from flask import Flask
 from waitress import wasyncore
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.viewer.studies.service import ReadingRoom
 from lumbargrade.viewer.http.routes import MOST_STREAMS, MULTIPART_OVERHEAD
 from lumbargrade.viewer.settings import Access
+from lumbargrade.viewer.studies.service import ReadingRoom
 
 _THREADS = MOST_STREAMS + 16
 _CONNECTIONS = 500

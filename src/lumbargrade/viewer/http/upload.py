@@ -10,8 +10,8 @@ from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder, Ne
 
 from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
 from lumbargrade.scratch import is_full
-from lumbargrade.viewer.studies.decode import UPLOAD
 from lumbargrade.viewer.errors import Refusal
+from lumbargrade.viewer.studies.decode import UPLOAD
 
 _CHUNK = 1 << 20
 _PART = "part"

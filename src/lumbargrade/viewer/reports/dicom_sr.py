@@ -22,11 +22,11 @@ from pydicom.uid import generate_uid
 from pydicom.valuerep import DA, TM
 
 import lumbargrade
-from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
-from lumbargrade.inference.study import open_study
 from lumbargrade.config.task import Condition, GradingTask
-from lumbargrade.viewer.schemas import Cell, StudyReport
+from lumbargrade.inference.study import open_study
+from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
 from lumbargrade.viewer.reports.evidence import read_evidence
+from lumbargrade.viewer.schemas import Cell, StudyReport
 
 SCHEME = "99LUMBARGRADE"
 TITLE = "Lumbargrade"

@@ -18,10 +18,9 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
 from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.schemas import task_info
-from lumbargrade.viewer.schemas import Cell, StudyReport
+from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
+from lumbargrade.viewer.schemas import Cell, StudyReport, task_info
 
 _FONT, _BOLD = "LumbargradeSans", "LumbargradeSans-Bold"
 _INK, _SOFT, _LINE, _STRIP = HexColor("#1b1f24"), HexColor("#5b6470"), HexColor("#c9d0d8"), HexColor("#7a1f2b")

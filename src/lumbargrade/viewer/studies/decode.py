@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
+from lumbargrade.config.params import PrepareParams
+from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.dicom.parse import bounded_file
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.errors import InputError
-from lumbargrade.config.params import PrepareParams
-from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive
 from lumbargrade.inference.study import open_study
-from lumbargrade.config.task import GradingTask
+from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.viewer.image_index import Identifiers, SeriesIndex, SliceIndex, StudyIndex, Weighting
 
 UPLOAD = "upload.zip"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lumbargrade.viewer.schemas import Event, Heat, StudyAnswer
 from lumbargrade.viewer.image_index import StudyIndex
+from lumbargrade.viewer.schemas import Event, Heat, StudyAnswer
 
 CellKey = tuple[str, str]
 _ENDS = ("done", "failed")

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from lumbargrade.config.task import Condition, GradingTask
-from lumbargrade.viewer.schemas import Cell, Sentence
-from lumbargrade.viewer.image_index import SeriesIndex
 from lumbargrade.viewer.errors import sentence
+from lumbargrade.viewer.image_index import SeriesIndex
+from lumbargrade.viewer.schemas import Cell, Sentence
 
 _SIDES = ("left", "right")
 

@@ -10,20 +10,28 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from lumbargrade.registry.names import is_uncertain
-from lumbargrade.evaluation.trained_on import statement_of
 from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.schemas import Cell, ConditionInfo, GradeInfo, Heat, Place, ReportLinks, Series, SliceGeometry, StudyAnswer, StudyReport, TaskInfo, Window
+from lumbargrade.evaluation.trained_on import statement_of
+from lumbargrade.registry.names import is_uncertain
 from lumbargrade.serving.records.corrections import Correction, ServedVersion
 from lumbargrade.viewer.image_index import SeriesIndex, SliceIndex, StudyIndex
+from lumbargrade.viewer.schemas import (
+    Cell,
+    Heat,
+    Place,
+    ReportLinks,
+    Series,
+    SliceGeometry,
+    StudyAnswer,
+    StudyReport,
+    Window,
+)
 from lumbargrade.viewer.studies.narrative import flags, level_sentences
 
 Records = Sequence[Mapping[str, Any]]
 CellKey = tuple[str, str]
 
 _LEFT, _BACK, _HEAD = np.eye(3)
-
-
 
 
 def version_of(records: Records, served: ServedVersion) -> ServedVersion:

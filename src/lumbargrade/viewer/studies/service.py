@@ -13,20 +13,19 @@ from typing import Any
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving.mlflow_server import ask, is_ready
-from lumbargrade.viewer.studies.present import build_answer, build_heat, report_of, version_of
-from lumbargrade.viewer.schemas import CorrectionRequest, Heat, StudyAnswer
-from lumbargrade.serving.records.corrections import Correction, ServedVersion
-from lumbargrade.serving.records.corrections import Corrections, KeptCorrection
-from lumbargrade.viewer.studies.decode import UPLOAD, check_upload, decode_study
-from lumbargrade.viewer.studies.sandbox import GuardError, Limits, run_guarded, start_guard
-from lumbargrade.viewer.image_index import StudyIndex
-from lumbargrade.viewer.metrics import Metrics
+from lumbargrade.serving.records.corrections import Correction, Corrections, KeptCorrection, ServedVersion
 from lumbargrade.viewer.errors import Problem, Refusal, problem_of, sentence
 from lumbargrade.viewer.http.upload import disk_full
+from lumbargrade.viewer.image_index import StudyIndex
+from lumbargrade.viewer.metrics import Metrics
 from lumbargrade.viewer.reports.dicom_sr import structured_report
+from lumbargrade.viewer.schemas import CorrectionRequest, Heat, StudyAnswer
 from lumbargrade.viewer.settings import WebSettings
-from lumbargrade.viewer.studies.spool import Spool, Sweeper, remove
+from lumbargrade.viewer.studies.decode import UPLOAD, check_upload, decode_study
 from lumbargrade.viewer.studies.job import CellKey, StudyWork
+from lumbargrade.viewer.studies.present import build_answer, build_heat, report_of, version_of
+from lumbargrade.viewer.studies.sandbox import GuardError, Limits, run_guarded, start_guard
+from lumbargrade.viewer.studies.spool import Spool, Sweeper, remove
 
 _CHECK_SECONDS = 60
 _REPORT_SECONDS = 120
