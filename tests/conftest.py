@@ -81,11 +81,11 @@ def model_folder(graders: list["Grader"], tmp_path_factory: pytest.TempPathFacto
     """The graders as a model that MLflow wrote."""
     import mlflow
 
+    from lumbargrade.config.code_digest import PACKAGE
     from lumbargrade.models.bundle import CALIBRATION_NAME, GRADER
     from lumbargrade.models.calibration import Calibration
     from lumbargrade.models.grader import save_grader
     from lumbargrade.registry.package import signature
-    from lumbargrade.search.plan import PACKAGE
 
     folder = tmp_path_factory.mktemp("saved")
     paths = {f"{GRADER}{number:02d}": folder / f"{GRADER}{number:02d}.safetensors" for number in range(len(graders))}
@@ -97,7 +97,7 @@ def model_folder(graders: list["Grader"], tmp_path_factory: pytest.TempPathFacto
         warnings.simplefilter("ignore", UserWarning)  # MLflow warns of type hints of its own
         mlflow.pyfunc.save_model(
             folder / "model",
-            python_model=str(PACKAGE / "serving" / "model.py"),
+            python_model=str(PACKAGE / "serving" / "pyfunc.py"),
             artifacts={name: str(path) for name, path in paths.items()},
             model_config={"threads": 1},
             signature=signature(graders[0].config.task),

@@ -8,21 +8,20 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
+from lumbargrade.config.code_digest import PHANTOM, TRAINING, code_digest
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import load_task
 from lumbargrade.console import Show, bars, say
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.errors import InputError
-from lumbargrade.files import file_sha256, folder_sha256, replaced_file
+from lumbargrade.files import file_sha256, replaced_file
 from lumbargrade.models.storage import PRETRAINED_ON, mark_network
 from lumbargrade.phantom import generate
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
-from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.jobs.process import run_fold
 from lumbargrade.training.jobs.spec import MODEL, AnySpec, Epoch, FoldSpec
 
-_DRAWING_CODE = "dataset/phantom"
 _VALIDATED = 8
 """One study of so many is not trained on, so that people see whether anything general is learned."""
 
@@ -73,7 +72,7 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
         raise InputError(f"{studies} phantoms are too few to learn from; ask for at least {_VALIDATED}")
     task = load_task(params.task)
     training = params.training.model_copy(update={"weights": "none", "suspects": None})
-    code = [folder_sha256(PACKAGE / room) for room in (_DRAWING_CODE, *TRAINING_CODE)]
+    code = code_digest(PHANTOM, TRAINING)
     told = [params.prepare.model_dump(mode="json"), params.task, studies, params.seed, code]
     place = folder / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     with bars() as add:

@@ -14,6 +14,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.utils.logging_utils import disable_logging, enable_logging
 
+from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.inference.schema import (
@@ -27,7 +28,7 @@ from lumbargrade.inference.schema import (
 )
 from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
 from lumbargrade.registry.names import TRAINED_ON, registered_name
-from lumbargrade.search.plan import PACKAGE, SearchOutcome, SearchPlan
+from lumbargrade.search.plan import SearchOutcome, SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 
 STUDENT_RUN = "student.run_id"
@@ -83,7 +84,7 @@ def register_model(
     with _in_run(outcome.run_id), _named(files, texts) as artifacts:
         info = mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(PACKAGE / "serving" / "model.py"),
+            python_model=str(PACKAGE / "serving" / "pyfunc.py"),
             artifacts=artifacts,
             code_paths=[str(PACKAGE)],
             model_config=plan.params.serving.model_dump(),

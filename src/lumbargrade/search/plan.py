@@ -10,18 +10,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-import lumbargrade
+from lumbargrade.config.code_digest import TRAINING, code_digest
 from lumbargrade.config.params import Packaging, Params, SinglePackaging, TrainingParams, override_training
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
-from lumbargrade.files import file_sha256, folder_sha256
+from lumbargrade.files import file_sha256
 from lumbargrade.training.grader.input_files import file_digests, named_files, searched_files
 from lumbargrade.training.jobs.spec import FoldResult, FoldSpec, StudentSpec, Teacher
 
-PACKAGE = Path(lumbargrade.__file__).parent
 CALIBRATION = "calibration.json"
-TRAINING_CODE = ("models", "training")
-"""Folders whose code decides what a fold's weights become; that of the crops is in their hash."""
 _STUDENTS = {"distilled": "student", "averaged": "average"}
 """What the folders of a trial's students begin with."""
 
@@ -59,7 +56,7 @@ class SearchPlan:
         It follows from data, parameters, the files that these name, and the code that trains: what was trained by other
         code is never taken for this code's.
         """
-        code = [folder_sha256(PACKAGE / folder) for folder in TRAINING_CODE]
+        code = code_digest(TRAINING)
         told = json.dumps(
             [self.settings, self.task.model_dump(mode="json"), self.data, self.files, code], sort_keys=True
         )

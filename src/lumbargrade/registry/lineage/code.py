@@ -7,10 +7,10 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.data.versioning.dvc import POINTERS
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
-from lumbargrade.search.plan import PACKAGE
 
 
 @dataclass(frozen=True)

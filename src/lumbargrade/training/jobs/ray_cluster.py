@@ -16,9 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lumbargrade.config.code_digest import TRAINING, code_digest
 from lumbargrade.errors import InputError, LumbargradeError, StoppedError
-from lumbargrade.files import folder_sha256
-from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.jobs.process import OnEpoch, begin_fold, error_of, report_epochs, run_fold
 from lumbargrade.training.jobs.spec import HOST, AnySpec, FoldResult, read_result, read_spec
@@ -174,7 +173,7 @@ def _machine() -> str:
 
 
 def _code() -> str:
-    return " ".join(folder_sha256(PACKAGE / folder) for folder in TRAINING_CODE)
+    return code_digest(TRAINING)
 
 
 def _check_reachable(address: str) -> None:

@@ -14,22 +14,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lumbargrade.config.code_digest import LOCALIZATION, TRAINING, code_digest
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.files import files_sha256, folder_sha256, replaced_file
+from lumbargrade.files import files_sha256, replaced_file
 from lumbargrade.localization.localize import locate_views
 from lumbargrade.models.locator import Locator, load_locator
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.split.split import HOLDOUT
-from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.tracking.run_lock import owned_runs
 from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, LocatorSpec
 from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
-
-_CODE = (*TRAINING_CODE, "locate")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class LocatorPlan:
     def name(self) -> str:
         """Name of the training; it follows from data, parameters and code."""
         settings = self.params.model_dump(mode="json", include={"seed", "prepare", "views", "split", "locator"})
-        code = [folder_sha256(PACKAGE / folder) for folder in _CODE]
+        code = code_digest(TRAINING, LOCALIZATION)
         told = json.dumps([settings, self.task.model_dump(mode="json"), self.data, code], sort_keys=True)
         return f"{self.task.name}-locator-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from lumbargrade.files import folder_sha256, remove_cut_off, write_bytes
-from lumbargrade.search.plan import PACKAGE, TRAINING_CODE
+from lumbargrade.config.code_digest import TRAINING, code_digest
+from lumbargrade.files import remove_cut_off, write_bytes
 from lumbargrade.training.jobs.spec import CHECKPOINT, AnySpec, Epoch
 from lumbargrade.training.loop.precision import Precision
 
@@ -80,8 +80,7 @@ class Checkpoint:
         """Removes what a write that was cut off has left."""
         self.path = spec.folder / CHECKPOINT
         self.learner = learner
-        code = [folder_sha256(PACKAGE / folder) for folder in TRAINING_CODE]
-        told = [spec.model_dump_json(), *code, torch.__version__, device.type, learner.precision.name]
+        told = [spec.model_dump_json(), code_digest(TRAINING), torch.__version__, device.type, learner.precision.name]
         self.digest = hashlib.sha256("\n".join(told).encode()).hexdigest()
         remove_cut_off(self.path)
 
