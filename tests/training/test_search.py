@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-import lumbargrade
+from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError
@@ -348,15 +348,14 @@ def test_a_table_of_doubted_labels_is_checked_before_and_trains_anew_when_it_cha
 def test_other_training_code_is_another_search(
     packed: Path, disc: GradingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = tmp_path / "package"
-    for folder in ("models", "training"):
-        shutil.copytree(Path(lumbargrade.__file__).parent / folder, copy / folder)
     before = make_plan(packed, disc, 3).name
-    monkeypatch.setattr("lumbargrade.search.plan.PACKAGE", copy)
-    assert make_plan(packed, disc, 3).name == before
-    with (copy / "training/fit.py").open("a") as file:
-        file.write("# changed\n")
-    assert make_plan(packed, disc, 3).name != before
+    for number, change in enumerate(("# only said\n", "CHANGED = True\n")):
+        copy = tmp_path / str(number) / PACKAGE.name
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("page", "__pycache__"))
+        with (copy / "training/grader/fit.py").open("a") as file:
+            file.write(change)
+        monkeypatch.setattr("lumbargrade.config.code_digest.PACKAGE", copy)
+        assert (make_plan(packed, disc, 3).name == before) == change.startswith("#")
 
 
 def test_two_processes_do_not_run_one_search(

@@ -21,7 +21,6 @@ PACKAGE = Path(lumbargrade.__file__).parent
 
 TRAINING = "lumbargrade.training.worker"
 """The process that trains a fold; what it imports decides what the weights become."""
-LOCALIZATION = "lumbargrade.localization.localize"
 PHANTOM = "lumbargrade.phantom.generate"
 
 _LOG_METHODS = {"debug", "info", "warning", "error", "exception", "warn"}
@@ -46,12 +45,11 @@ def import_closure(package: Path, modules: tuple[str, ...]) -> dict[str, Path]:
     while waiting:
         name = waiting.pop()
         path = _module_path(package, name)
-        if path is None or name in found:
+        if path is None or name in found or name == package.name:  # the root holds the version alone
             continue
         found[name] = path
         waiting += _imports(ast.parse(path.read_text(encoding="utf-8")), package.name)
-        if name.count(".") > 1:  # a package runs before its modules; the root holds the version alone
-            waiting.append(name.rpartition(".")[0])
+        waiting.append(name.rpartition(".")[0])  # a package runs before its modules
     return found
 
 
@@ -87,12 +85,10 @@ def _imports(tree: ast.AST, root: str) -> Iterator[str]:
 class _WithoutTexts(ast.NodeTransformer):
     """Empties what is only there to be read: docstrings, and the texts of errors, assertions and log lines."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            return ast.copy_location(ast.Pass(), node)
-        if isinstance(node.value, ast.Call) and _is_log(node.value.func):
-            return ast.copy_location(ast.Pass(), node)
-        return self.generic_visit(node)
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        logged = isinstance(node.value, ast.Call) and _is_log(node.value.func)
+        return None if text or logged else self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         return _without_strings(node)

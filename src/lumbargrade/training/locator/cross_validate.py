@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lumbargrade.config.code_digest import LOCALIZATION, TRAINING, code_digest
+from lumbargrade.config.code_digest import TRAINING, code_digest
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import LumbargradeError
@@ -52,7 +52,7 @@ class LocatorPlan:
     def name(self) -> str:
         """Name of the training; it follows from data, parameters and code."""
         settings = self.params.model_dump(mode="json", include={"seed", "prepare", "views", "split", "locator"})
-        code = code_digest(TRAINING, LOCALIZATION)
+        code = code_digest(TRAINING)
         told = json.dumps([settings, self.task.model_dump(mode="json"), self.data, code], sort_keys=True)
         return f"{self.task.name}-locator-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
