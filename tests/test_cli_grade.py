@@ -7,10 +7,10 @@ import pytest
 
 from lumbargrade.cli.grade import print_grades
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.trained_on import NOT_RECORDED, ModelFacts, Performance, TrainedOn, state
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
+from lumbargrade.models.trained_on import NOT_RECORDED, ModelFacts, Performance, TrainedOn, state
 
 FACTS = ModelFacts(
     trained_on=TrainedOn(datasets=("phantom",), task="rsna2024", studies=38, synthetic_studies=38),

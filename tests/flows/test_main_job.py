@@ -21,11 +21,11 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
 from lumbargrade.data.study_zip import zip_study
-from lumbargrade.evaluation.trained_on import facts_of_tags, statement_of
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
 from lumbargrade.models.grader import load_grader
 from lumbargrade.models.locator import load_locator
+from lumbargrade.models.trained_on import facts_of_tags, statement_of
 from lumbargrade.phantom import generate
 from lumbargrade.preprocessing.split.split import HOLDOUT, in_holdout
 from lumbargrade.registry.resolve import load_model

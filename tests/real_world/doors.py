@@ -24,8 +24,8 @@ from urllib3.filepost import encode_multipart_formdata
 from lumbargrade.cli.app import app as cli
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
-from lumbargrade.evaluation.trained_on import state
 from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.models.trained_on import state
 from lumbargrade.serving.batch.grade import grade as batch
 from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node
 from lumbargrade.viewer.http.app import create_app

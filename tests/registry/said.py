@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.evaluate import GradedStudies
 from lumbargrade.evaluation.metrics import evaluate_predictions
-from lumbargrade.evaluation.trained_on import ModelFacts, Performance, TrainedOn
+from lumbargrade.models.trained_on import ModelFacts, Performance, TrainedOn
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
 
 FACTS = ModelFacts(

@@ -12,9 +12,9 @@ from safetensors.numpy import save_file
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.synthetic import count_origins
-from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.models.grader import Grader, save_grader
 from lumbargrade.models.storage import PRETRAINED_ON, mark_network
+from lumbargrade.models.trained_on import ModelFacts
 from lumbargrade.registry.describe import describe_model
 from lumbargrade.search.plan import SearchPlan
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
-from lumbargrade.evaluation.trained_on import TrainedOnStatement, state
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, save_grader
+from lumbargrade.models.trained_on import TrainedOnStatement, state
 from lumbargrade.registry.example import example_study
 from lumbargrade.registry.package import register_model
 from lumbargrade.registry.resolve import load_model

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.trained_on import (
+from lumbargrade.evaluation.performance import summarize_performance
+from lumbargrade.models.trained_on import (
     FACTS_TAG,
     HOLDOUT_TAG,
     NOT_RECORDED,
@@ -93,7 +94,7 @@ def test_the_figures_are_those_of_the_evaluation(rsna: GradingTask) -> None:
     told = right(truth, 0.8)
     severe = truth.index[truth["grade"] == 2]
     told[severe[:5]] = [0.8, 0.1, 0.1]
-    performance = Performance.of(says(rsna, truth, told).evaluation, rsna)
+    performance = summarize_performance(says(rsna, truth, told).evaluation, rsna)
     assert (performance.studies, performance.cells) == (4, 100)
     assert (performance.worst, performance.worst_cells) == ("Severe", len(severe))
     assert performance.worst_found == len(severe) - 5

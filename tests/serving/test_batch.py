@@ -21,9 +21,9 @@ from lumbargrade.cli.app import app as cli
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import CannotVerifyError, InputError
-from lumbargrade.evaluation.trained_on import NOT_RECORDED, TrainedOnStatement
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
+from lumbargrade.models.trained_on import NOT_RECORDED, TrainedOnStatement
 from lumbargrade.registry.resolve import load_model
 from lumbargrade.scratch import ScratchError
 from lumbargrade.serving.batch.grade import _describe_death, _fingerprint, find_studies

@@ -19,7 +19,7 @@ from PIL import Image
 from urllib3.filepost import encode_multipart_formdata
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.trained_on import ModelFacts, Performance, TrainedOn
+from lumbargrade.models.trained_on import ModelFacts, Performance, TrainedOn
 from lumbargrade.viewer.schemas import ModelPage
 
 UNSEEN = ("right_subarticular_stenosis", "L1/L2")

@@ -11,7 +11,7 @@ from pydicom.config import disable_value_validation
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
-from lumbargrade.evaluation.trained_on import ModelFacts, state
+from lumbargrade.models.trained_on import ModelFacts, state
 from lumbargrade.serving.records.corrections import ServedVersion
 from lumbargrade.viewer.reports.dicom_sr import build_report
 from lumbargrade.viewer.reports.evidence import read_evidence

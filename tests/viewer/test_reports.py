@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from pydicom.sr.codedict import codes
 
-from lumbargrade.evaluation.trained_on import ModelFacts, state
+from lumbargrade.models.trained_on import ModelFacts, state
 from lumbargrade.viewer.reports.dicom_sr import SCHEME
 
 from .reading import FACTS, MakeApp, ModelServer, Reader, edited

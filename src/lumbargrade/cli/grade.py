@@ -15,8 +15,7 @@ Records = Sequence[Mapping[Any, Any]]
 
 def print_grades(records: Records, model: "LoadedModel", as_json: bool) -> None:
     """Prints a study's answer, as JSON with what a model server adds to it, or for people."""
-    from lumbargrade.evaluation.trained_on import state
-    from lumbargrade.registry.names import TRAINED_ON
+    from lumbargrade.models.trained_on import TRAINED_ON, state
 
     statement = state(model.facts)
     if as_json:
@@ -52,7 +51,7 @@ def _table(records: Records, task: "GradingTask", reasons: Sequence[str]) -> str
 
 
 def _legend(records: Records, reasons: Sequence[str], possible_grades: str) -> Iterable[str]:
-    from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
+    from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
 
     places = [record for record in records if record["confidence"] is not None]
     uncertain = sum(bool(record["place_uncertain"]) for record in places)

@@ -18,7 +18,7 @@ from lumbargrade.errors import InputError
 from lumbargrade.inference.drift_features import Features, embed, study_features
 from lumbargrade.inference.points import split_conflicts
 from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
-from lumbargrade.inference.schema import ANSWER_PLACE
+from lumbargrade.inference.schema import ANSWER_PLACE, is_uncertain
 from lumbargrade.inference.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
 from lumbargrade.inference.study import Study
 from lumbargrade.localization.localize import LocatedStudy, locate_study
@@ -27,7 +27,6 @@ from lumbargrade.models.locator import Locator
 from lumbargrade.preprocessing.points import PointCrop, cut_points
 from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.preprocessing.views import StackView, view_series
-from lumbargrade.registry.names import is_uncertain
 
 CellKey = tuple[str, str]
 

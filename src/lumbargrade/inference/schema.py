@@ -20,18 +20,21 @@ ANSWER_PLACE = {
 
 
 ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes")
-
-
 """Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""
 
 
 ANSWER_ORIGIN = ("request_id", "model")
-
-
 """Columns of an answer by which it is traced: a number of its own, and the registered name and version."""
 
 
 ANSWER_HEAT = {"heat_map": "string", "heat_map_mm": "double"}
-
-
 """Columns of an answer if :data:`EXPLAIN` is asked for; absent if not."""
+
+
+MIN_PLACE_CONFIDENCE = 0.30
+"""A place that the model found with less confidence is uncertain: a grade that was given there is never called sure."""
+
+
+def is_uncertain(confidence: float | None) -> bool:
+    """Whether a place is uncertain; one that came with the study, without a confidence, is not."""
+    return confidence is not None and not confidence >= MIN_PLACE_CONFIDENCE

@@ -9,11 +9,11 @@ import torch
 from pydantic import ValidationError
 
 from lumbargrade.errors import InputError
-from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.files import files_sha256
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig, load_grader
 from lumbargrade.models.locator import Locator, load_locator
+from lumbargrade.models.trained_on import ModelFacts
 
 GRADER, LOCATOR, CALIBRATION_NAME, FACTS_NAME = "grader-", "locator-", "calibration", "facts"
 

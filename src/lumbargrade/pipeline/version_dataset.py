@@ -9,8 +9,6 @@ from lumbargrade.audit.log import AuditLog
 from lumbargrade.data.versioning.dvc import DatasetVersion, version_dataset
 
 VERSIONED = "dataset version"
-
-
 """Kind of an entry in the audit log."""
 
 

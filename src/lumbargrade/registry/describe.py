@@ -6,8 +6,9 @@ import pandas as pd
 
 from lumbargrade.data.patients import read_patients
 from lumbargrade.data.synthetic import count_origins
-from lumbargrade.evaluation.trained_on import ModelFacts, Performance, Pretraining, TrainedOn
+from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
+from lumbargrade.models.trained_on import ModelFacts, Pretraining, TrainedOn
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.search.plan import SearchOutcome, SearchPlan
 
@@ -31,7 +32,7 @@ def describe_model(plan: SearchPlan, outcome: SearchOutcome, dataset: Path) -> M
             patients=_count_patients(dataset, studies),
             pretraining=_pretraining(outcome.training.weights),
         ),
-        cross_validation=Performance.of(outcome.evaluation, plan.task),
+        cross_validation=summarize_performance(outcome.evaluation, plan.task),
         coverage=plan.params.calibration.coverage,
     )
 

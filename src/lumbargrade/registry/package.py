@@ -16,7 +16,6 @@ from mlflow.utils.logging_utils import disable_logging, enable_logging
 
 from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.inference.schema import (
     ANSWER_HEAT,
     ANSWER_ORIGIN,
@@ -27,7 +26,8 @@ from lumbargrade.inference.schema import (
     STUDY_COLUMN,
 )
 from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
-from lumbargrade.registry.names import TRAINED_ON, registered_name
+from lumbargrade.models.trained_on import TRAINED_ON, ModelFacts
+from lumbargrade.registry.names import registered_name
 from lumbargrade.search.plan import SearchOutcome, SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 

@@ -7,8 +7,9 @@ from typing import Any
 from lumbargrade.audit.keys import open_signing_key
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.data.layout import RsnaDataset
-from lumbargrade.evaluation.trained_on import FACTS_TAG, ModelFacts, Performance
+from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.files import files_sha256
+from lumbargrade.models.trained_on import FACTS_TAG, ModelFacts
 from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.describe import describe_model
@@ -103,7 +104,7 @@ def register_best(
     gate = judgement.decision
     reference = answer_reference(f"models:/{name}/{version}")
     if gate.candidate is not None:
-        facts = facts.model_copy(update={"holdout": Performance.of(gate.candidate, plan.task)})
+        facts = facts.model_copy(update={"holdout": summarize_performance(gate.candidate, plan.task)})
     made = Made(
         plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id, facts, reference
     )

@@ -22,14 +22,13 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from lumbargrade.config.task import Cell, GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyTimeoutError
 from lumbargrade.errors import InputError
-from lumbargrade.evaluation.trained_on import state
 from lumbargrade.inference.drift_features import Features
 from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps
 from lumbargrade.inference.grade import CellKey, grade_with_crops, refuse_study
 from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, STUDY_COLUMN
 from lumbargrade.inference.study import open_study
 from lumbargrade.models.bundle import read_model
-from lumbargrade.registry.names import TRAINED_ON
+from lumbargrade.models.trained_on import TRAINED_ON, state
 from lumbargrade.registry.resolve import model_name
 from lumbargrade.scratch import ScratchError, keep_sweeping
 from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog

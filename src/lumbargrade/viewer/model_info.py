@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
-from lumbargrade.evaluation.trained_on import facts_of_tags, state
 from lumbargrade.models.bundle import GRADER
+from lumbargrade.models.trained_on import facts_of_tags, state
 from lumbargrade.registry.artifacts import ABSENT, fetch_artifact, reading
 from lumbargrade.registry.names import registered_name
 from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.trained_on import TrainedOnStatement, state
+from lumbargrade.models.trained_on import TrainedOnStatement, state
 from lumbargrade.serving.records.corrections import Correction, ServedVersion, _Json
 from lumbargrade.viewer.errors import Problem
 from lumbargrade.viewer.image_index import Identifiers, Plane, Vector3, Weighting

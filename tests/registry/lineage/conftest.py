@@ -19,7 +19,7 @@ from lumbargrade.config.params import Params, TrainingParams
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.data.versioning.dvc import reproduce, version_dataset
-from lumbargrade.evaluation.trained_on import ModelFacts
+from lumbargrade.models.trained_on import ModelFacts
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.lineage.verify import Verification, verify

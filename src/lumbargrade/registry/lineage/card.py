@@ -2,7 +2,8 @@
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
-from lumbargrade.evaluation.trained_on import Performance, facts_of_story, state
+from lumbargrade.evaluation.performance import summarize_performance
+from lumbargrade.models.trained_on import facts_of_story, state
 from lumbargrade.registry.lineage.page import render
 from lumbargrade.registry.lineage.record import Json
 
@@ -28,7 +29,7 @@ def card_html(record: Json) -> str:
         scored=scored,
         weak=_weak(evaluation),
         trained_on=state(facts_of_story(story)),
-        worst_found=[Performance.of(told, task) for _, told in scored],
+        worst_found=[summarize_performance(told, task) for _, told in scored],
         made=record["predicate"]["runDetails"]["metadata"]["finishedOn"],
     )
 

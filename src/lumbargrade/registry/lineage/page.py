@@ -7,7 +7,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from lumbargrade.audit.log import Entry
-from lumbargrade.evaluation.trained_on import facts_of_story, state
+from lumbargrade.models.trained_on import facts_of_story, state
 from lumbargrade.registry.lineage.record import Json
 
 

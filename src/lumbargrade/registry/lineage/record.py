@@ -15,8 +15,8 @@ import pandas as pd
 import yaml
 
 from lumbargrade.data.versioning.dvc import read_version
-from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.files import file_sha256
+from lumbargrade.models.trained_on import ModelFacts
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.lineage.environment import installed_packages, this_machine

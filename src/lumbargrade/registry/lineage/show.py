@@ -5,8 +5,8 @@ from pathlib import Path
 
 from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.trained_on import facts_of_story, state
 from lumbargrade.files import replaced_folder, write_text
+from lumbargrade.models.trained_on import facts_of_story, state
 from lumbargrade.registry.approval import APPROVED
 from lumbargrade.registry.lineage.bundle import required_evidence
 from lumbargrade.registry.lineage.page import record_html

@@ -10,8 +10,9 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import RsnaDataset, open_dataset
 from lumbargrade.data.subgroups import study_subgroups
 from lumbargrade.errors import InputError
-from lumbargrade.evaluation.trained_on import HOLDOUT_TAG, Performance
+from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.bundle import LoadedModel, UnreadableModelError
+from lumbargrade.models.trained_on import HOLDOUT_TAG
 from lumbargrade.registry.champion import Champion, still
 from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.promotion.decision import PROMOTE, GateDecision, decide
@@ -148,7 +149,7 @@ def _tags(champion: Champion, version: str, judged_against: str | None, decision
         tags |= {
             "holdout.score": str(decision.candidate.score),
             "holdout.accuracy": str(decision.candidate.accuracy),
-            HOLDOUT_TAG: Performance.of(decision.candidate, champion.task).model_dump_json(),
+            HOLDOUT_TAG: summarize_performance(decision.candidate, champion.task).model_dump_json(),
         }
     if decision.on_labelled is not None:
         tags["holdout.score_labelled_points"] = str(decision.on_labelled.score)

@@ -8,9 +8,9 @@ import yaml
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
-from lumbargrade.evaluation.trained_on import ModelFacts
 from lumbargrade.files import files_sha256
 from lumbargrade.models.bundle import read_model
+from lumbargrade.models.trained_on import ModelFacts
 from lumbargrade.registry.names import version_uri
 from lumbargrade.registry.resolve import CHAMPION, fetch_model
 from lumbargrade.serving.verified_server import champion_to_serve, check_version

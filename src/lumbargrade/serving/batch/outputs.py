@@ -9,10 +9,9 @@ import pandas as pd
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.evaluation.submission import submission_table
-from lumbargrade.evaluation.trained_on import TrainedOnStatement
 from lumbargrade.files import replaced_file, write_text
 from lumbargrade.inference.schema import ANSWER_PLACE, ANSWER_TEXTS, ANSWER_WORDS
-from lumbargrade.registry.names import TRAINED_ON
+from lumbargrade.models.trained_on import TRAINED_ON, TrainedOnStatement
 from lumbargrade.serving.batch.journal import GradedStudy
 
 TABLE, SUBMISSION = ".parquet", ".csv"

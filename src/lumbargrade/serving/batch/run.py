@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from lumbargrade.evaluation.trained_on import state
+from lumbargrade.models.trained_on import state
 from lumbargrade.serving.batch.grade import find_studies, grade_batch, plan_batch
 from lumbargrade.serving.batch.journal import BatchModel, Journal
 from lumbargrade.serving.batch.model_files import open_packaged

@@ -23,8 +23,8 @@ from pydicom.valuerep import DA, TM
 
 import lumbargrade
 from lumbargrade.config.task import Condition, GradingTask
+from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
 from lumbargrade.inference.study import open_study
-from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
 from lumbargrade.viewer.reports.evidence import read_evidence
 from lumbargrade.viewer.schemas import Cell, StudyReport
 

@@ -19,7 +19,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.registry.names import MIN_PLACE_CONFIDENCE
+from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
 from lumbargrade.viewer.schemas import Cell, StudyReport, task_info
 
 _FONT, _BOLD = "LumbargradeSans", "LumbargradeSans-Bold"

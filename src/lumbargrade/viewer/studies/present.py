@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.trained_on import statement_of
-from lumbargrade.registry.names import is_uncertain
+from lumbargrade.inference.schema import is_uncertain
+from lumbargrade.models.trained_on import statement_of
 from lumbargrade.serving.records.corrections import Correction, ServedVersion
 from lumbargrade.viewer.image_index import SeriesIndex, SliceIndex, StudyIndex
 from lumbargrade.viewer.schemas import (

@@ -4,15 +4,12 @@ Whatever shows a grade shows these sentences too, and makes none of its own.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lumbargrade.config.task import GradingTask
-from lumbargrade.registry.names import TRAINED_ON
-
-if TYPE_CHECKING:  # neither the page nor a model server has what evaluations are made with
-    from lumbargrade.evaluation.metrics import Evaluation
+TRAINED_ON = "trained_on"
+"""Column of an answer, the same in each record: :class:`lumbargrade.models.trained_on.TrainedOnStatement` as JSON."""
 
 Pretraining = Literal["none", "imagenet", "synthetic", "unknown"]
 """What the first weights were trained on: nothing, photographs, phantoms, or it is not recorded."""
@@ -106,22 +103,6 @@ class Performance(BaseModel):
     worst: str
     worst_found: int
     worst_cells: int
-
-    @classmethod
-    def of(cls, evaluation: "Evaluation", task: GradingTask) -> Self:
-        """The figures of an evaluation."""
-        confusion = evaluation.likeliest.confusion
-        by_grade = [sum(row) for row in confusion]
-        return cls(
-            studies=evaluation.studies,
-            cells=evaluation.cells,
-            accuracy=evaluation.accuracy,
-            accuracy_majority=evaluation.accuracy_majority,
-            majority=task.grades[by_grade.index(max(by_grade))],
-            worst=task.grades[-1],
-            worst_found=confusion[-1][-1],
-            worst_cells=by_grade[-1],
-        )
 
     @property
     def beats_baseline(self) -> bool:
