@@ -26,6 +26,7 @@ from flows.events import GATE, RETRAINED, emit, event_id
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.loading import load_params, save_params
 from lumbargrade.config.params import DatasetParams, Params
+from lumbargrade.config.project import PREPARED
 from lumbargrade.config.task import GradingTask, load_task, save_task
 from lumbargrade.console import bar, say
 from lumbargrade.data.layout import RsnaDataset, open_dataset
@@ -69,7 +70,6 @@ from lumbargrade.training.jobs.ray_cluster import ADDRESS, join_cluster, run_on_
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult
 from lumbargrade.training.locator.cross_validate import LocatorPlan, save_located, train_locators
 
-PREPARED = Path("prepared")
 _ANNOUNCED = {
     *("model", "version", "decision", "reason", "champion", "approve"),
     *("dataset_md5", "studies", "score", "holdout_score"),

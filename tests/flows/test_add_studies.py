@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from pydicom import dcmread
 
+from flows.version_dataset import version_dataset_flow
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.loading import save_params
 from lumbargrade.config.params import Params
@@ -151,7 +152,7 @@ def test_it_says_where_a_dataset_must_lie(project: Path, clinic: Path) -> None:
 def test_a_name_that_a_shell_reads_is_refused_before_anything_is_made(project: Path, clinic: Path, name: str) -> None:
     before = sorted(project.rglob("*"))
     with pytest.raises(InputError, match="cannot be a dataset's name in a project: a name has up to 64 letters"):
-        add_and_version(clinic, Path("data") / name)
+        add_and_version(clinic, Path("data") / name, version_dataset_flow)
     assert sorted(project.rglob("*")) == before
 
 

@@ -92,11 +92,9 @@ def run(
         else:
             Console().print(report)
         raise typer.Exit(1 if report.problems else 0)
-    from flows.retrain import retrain
-    from lumbargrade.operations.temporary_server import end_server_with_this_process
+    from lumbargrade.operations.local_flow import load_flow
 
-    end_server_with_this_process()
-    summary = retrain(params, commit, allow_dirty)
+    summary = load_flow("flows/retrain.py:retrain")(params, commit, allow_dirty)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
 

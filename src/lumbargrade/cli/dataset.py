@@ -8,6 +8,8 @@ from rich.console import Console
 
 from lumbargrade.cli.output import Json, TaskName, Workers, print_result
 
+VERSION_FLOW = "flows/version_dataset.py:version_dataset_flow"
+
 dataset_app = typer.Typer(no_args_is_help=True, help="Check datasets, add studies to them, version them.")
 
 
@@ -39,11 +41,9 @@ def version_command(
     as_json: Json = False,
 ) -> None:
     """Put a dataset under DVC and push it to the default remote."""
-    from flows.version_dataset import version_dataset_flow
-    from lumbargrade.operations.temporary_server import end_server_with_this_process
+    from lumbargrade.operations.local_flow import load_flow
 
-    end_server_with_this_process()
-    summary = version_dataset_flow(directory, commit)
+    summary = load_flow(VERSION_FLOW)(directory, commit)
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())
 
 
@@ -73,9 +73,10 @@ def add_command(
 ) -> None:
     """Bring new studies into a dataset, de-identified and checked, as a new version; the old one stays in DVC."""
     from lumbargrade.data.intake.add_studies import Given
-    from lumbargrade.operations.temporary_server import end_server_with_this_process
+    from lumbargrade.operations.local_flow import load_flow
     from lumbargrade.pipeline.add_studies import add_and_version
 
-    end_server_with_this_process()
-    summary = add_and_version(source, to, task, Given(labels, points, salt), table, commit, workers)
+    summary = add_and_version(
+        source, to, load_flow(VERSION_FLOW), task, Given(labels, points, salt), table, commit, workers
+    )
     print_result(summary.model_dump(mode="json"), as_json, summary.lines())

@@ -47,8 +47,8 @@ def gate_command(
     as_json: Json = False,
 ) -> None:
     """Judge a version against the champion again. Moves nothing, but counts as a look at the holdout."""
-    from flows.retrain import PREPARED
     from lumbargrade.config.loading import load_params
+    from lumbargrade.config.project import PREPARED
     from lumbargrade.data.versioning.dvc import DATASETS
     from lumbargrade.pipeline.summary import approve_command
     from lumbargrade.registry.promotion.decision import KEEP

@@ -1,14 +1,14 @@
 """Brings new studies into a dataset of the project: de-identified, checked, and as a new version.
 
-Only versioning is a flow. Prefect keeps the parameters and the errors of a flow, and a source's path may name a patient.
+Only versioning may be a flow. Prefect keeps the parameters and the errors of a flow, and a source's path may name a patient.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from flows.version_dataset import version_dataset_flow
 from lumbargrade.config.task import load_task
 from lumbargrade.console import bars
 from lumbargrade.data.intake.add_studies import Given, add_studies
@@ -55,6 +55,7 @@ class AdditionSummary(BaseModel):
 def add_and_version(
     source: Path,
     to: Path,
+    version_dataset: Callable[[Path, bool], VersionSummary],
     task: str = "rsna2024",
     given: Given | None = None,
     table: Path | None = None,
@@ -66,6 +67,8 @@ def add_and_version(
     Args:
         source: A dataset in RSNA layout, a folder or a zip of loose DICOM files, or a CSV table of grades.
         to: The dataset, ``data/NAME``.
+        version_dataset: Versions a folder, and commits its pointers to git if that is asked for; best as a flow, which Prefect
+            records.
         table: Where to write what became of each study and file.
         commit: Whether to commit the data's pointers to git.
         workers: Processes; 0 is one for each core.
@@ -81,12 +84,12 @@ def add_and_version(
     grading_task = load_task(task)
     before = None
     if folder.exists() or fetch_dataset(folder):
-        before = version_dataset_flow(folder, commit).md5  # or the state that is about to change could not be had again
+        before = version_dataset(folder, commit).md5  # or the state that is about to change could not be had again
     key = open_pseudonym_key()
     with bars() as show:
         addition, lines = add_studies(source, folder, grading_task, key, given, workers, show)
     written = _write_table(table or TABLES / f"{folder.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv", lines)
-    version = version_dataset_flow(folder, commit) if folder.exists() else None
+    version = version_dataset(folder, commit) if folder.exists() else None
     return AdditionSummary(addition=addition, task=task, before=before, version=version, table=str(written))
 
 
