@@ -170,7 +170,7 @@ def live(evening: Evening, load: Load, client: SyncPrefectClient, changed: Path)
     due = f"{retraining.expected_start_time:%H:%M:%S} UTC"
     evening.tell(f"drift was raised after {sent} studies of B or less: a retraining is due at {due}")
     added = ["dataset", "add", str(changed), "--to", str(DATASET), "--commit"]
-    subprocess.run([sys.executable, "-c", "from lumbargrade.cli.app import main; main()", *added], check=True)
+    subprocess.run([sys.executable, "-c", "from lumbargrade.cli import main; main()", *added], check=True)
     evening.tell(f"{len(ids(changed))} labelled studies of scanner B were added to {DATASET}")
     until(lambda: client.read_flow_run(retraining.id).state_name == "Running")
     evening.tell("the retraining has begun")

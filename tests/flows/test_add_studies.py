@@ -63,7 +63,7 @@ def clinic(phantom: Path, tmp_path: Path) -> Path:
 
 def lumbargrade(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", "dataset", "add", *arguments],
+        [sys.executable, "-c", "from lumbargrade.cli import main; main()", "dataset", "add", *arguments],
         env={**os.environ, "PREFECT_HOME": str(Path.cwd().parent / "prefect")},
         capture_output=True,
         text=True,

@@ -122,7 +122,7 @@ def test_a_killed_batch_goes_on(
         (folder / f"{study_id}.zip").write_bytes(zip_study(phantom, study_id))
     out = tmp_path / "out.parquet"
     command = ["grade", str(folder), "--model", str(model_folder), "--out", str(out), "--processes", "1", "--json"]
-    start = [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", *command]
+    start = [sys.executable, "-c", "from lumbargrade.cli import main; main()", *command]
     process = subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
     journal = tmp_path / "out.parquet.journal"
     end = time.monotonic() + 300
@@ -161,7 +161,7 @@ def test_a_killed_command_leaves_nothing_behind_its_next_start(
     study = tmp_path / "study.zip"
     study.write_bytes(zip_study(phantom, _ids(phantom)[0]))
     command = ["grade", str(study), "--model", str(model_folder), "--json"]
-    start = [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", *command]
+    start = [sys.executable, "-c", "from lumbargrade.cli import main; main()", *command]
     with subprocess.Popen(start, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:
         while not list(temporary.rglob("*.dcm")):
             assert process.poll() is None

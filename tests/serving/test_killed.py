@@ -48,7 +48,7 @@ class Served:
 @contextmanager
 def served(tmp_path: Path, *arguments: str) -> Iterator[Served]:
     port, log = free_port(), tmp_path / "said"
-    main = "from lumbargrade.cli.app import main; main()"
+    main = "from lumbargrade.cli import main; main()"
     with log.open("w") as file:
         command = psutil.Popen(
             [sys.executable, "-c", main, "models", "serve", *arguments, "--port", str(port)],

@@ -74,7 +74,7 @@ def test_a_port_in_use_is_told(model_server: ModelServer) -> None:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from lumbargrade.cli.app import main; main()", "serve", *arguments]
+    return [sys.executable, "-c", "from lumbargrade.cli import main; main()", "serve", *arguments]
 
 
 @pytest.fixture

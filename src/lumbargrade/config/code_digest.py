@@ -99,7 +99,13 @@ class _WithoutTexts(ast.NodeTransformer):
 
 
 def _is_log(function: ast.expr) -> bool:
-    return isinstance(function, ast.Attribute) and function.attr in _LOG_METHODS
+    """Whether a function is a method of a logger, which is called ``log`` or the like everywhere in this package."""
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr in _LOG_METHODS
+        and isinstance(function.value, ast.Name)
+        and "log" in function.value.id.lower()
+    )
 
 
 def _without_strings(tree: ast.AST) -> ast.AST:

@@ -16,7 +16,7 @@ from lumbargrade.operations.supervisor import Children, Part, end_leftovers
 from lumbargrade.tracking.mlflow_tracker import DEFAULT_STORE, make_database, tracking_uri
 
 _LOOK_SECONDS = 0.5
-_OURS = (sys.executable, "-c", "from lumbargrade.cli.app import main; main()")
+_OURS = (sys.executable, "-c", "from lumbargrade.cli import main; main()")
 
 
 @dataclass(frozen=True)

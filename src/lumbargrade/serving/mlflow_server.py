@@ -113,7 +113,7 @@ def running_champion(task: str, version: str | None, port: int) -> Iterator[Scor
         InputError: The port is taken.
         LumbargradeError: It did not start; the sentence ends with its last words.
     """
-    start = ["-c", "from lumbargrade.cli.app import main; main()", "models", "serve", *([version] if version else [])]
+    start = ["-c", "from lumbargrade.cli import main; main()", "models", "serve", *([version] if version else [])]
     what = f"version {version}" if version else "the champion"
     with running_server([*start, "--port", str(port), "--task", task], port, what) as server:
         yield server

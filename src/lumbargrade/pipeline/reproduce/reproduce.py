@@ -46,7 +46,7 @@ from lumbargrade.tracking.mlflow_tracker import Tracker
 REPRODUCED = "reproduced"
 """Kind of an entry in the audit log."""
 
-_COMMAND = "from lumbargrade.cli.app import main; main()"
+_COMMAND = "from lumbargrade.cli import main; main()"
 
 
 class Reproduction(BaseModel):
