@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Connect, Plugin } from 'vite';
 
-import type { Correction, CorrectionRequest, ModelFacts, Problem, Stage } from '../src/api.ts';
+import type { Correction, CorrectionRequest, ModelFacts, Problem, Stage } from '../src/api/types.ts';
 import { blobPng } from './images.ts';
 import { SESSION, TRAINED_ON, makeStudy, type StandInStudy } from './study.ts';
 

@@ -1,6 +1,6 @@
 /** A small study for tests: a sagittal T2 and T1 series at right angles to an axial series in two blocks. */
 
-import type { Cell, Series, Study, Task } from '../api.ts';
+import type { Cell, Series, Study, Task } from '../api/types.ts';
 
 export const TASK: Task = {
   name: 'test',
