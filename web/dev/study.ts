@@ -39,8 +39,7 @@ const TASK: Task = {
   title: 'Lumbar spine stenosis (RSNA 2024)',
   conditions: CONDITIONS,
   levels: LEVELS,
-  level_titles: LEVELS,
-  grades: GRADES.map((name) => ({ name, title: name })),
+  grades: GRADES,
 };
 
 export const SESSION: Session = {
@@ -122,7 +121,7 @@ function cells(series: readonly Series[]): Cell[] {
       const grade = GRADES[rank];
       if (grade === undefined) {
         const reason = 'the level is not in the axial images';
-        return { ...base, grade: null, probabilities: null, possible_grades: [], reason, place: null };
+        return { ...base, grade: null, probabilities: null, possible_grades: [], reason, place: null, place_uncertain: false };
       }
       const sure = 0.62 + (((row * 7 + column * 11) % 10) / 10) * 0.34;
       const rest = GRADES.map((other, at) => (other === grade ? 0 : 1 / (1 + Math.abs(at - rank) ** 3)));

@@ -5,6 +5,7 @@ import { screen, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 
+import type { Study } from '../api/types.ts';
 import { SAGITTAL, STUDY } from '../test/study.ts';
 
 describe('what must not be overlooked', () => {
@@ -18,7 +19,7 @@ describe('what must not be overlooked', () => {
   });
 
   it('is that nothing is recorded of it, where that is so', () => {
-    show({ trained_on: null });
+    show({ trained_on: undefined } as unknown as Partial<Study>);
     expect(limits().getByText('It is not recorded what this model was trained on.')).toBeTruthy();
   });
 
@@ -48,7 +49,7 @@ describe('what must not be overlooked', () => {
 });
 
 describe('the choice of a series', () => {
-  const other = (id: string, title: string) => ({ ...SAGITTAL, id, title, plane: 'other', weighting: 'other' }) as const;
+  const other = (id: string, title: string) => ({ ...SAGITTAL, id, title, plane: 'coronal', weighting: 'other' }) as const;
   const choice = (view: string) => screen.getByRole<HTMLSelectElement>('combobox', { name: `Series in the view for ${view}` });
 
   it('is there also where a study has three series', async () => {

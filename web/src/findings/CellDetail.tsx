@@ -1,6 +1,6 @@
 import type { Cell, Correction, CorrectionRequest, Problem, Task } from '../api/types.ts';
 import { ErrorCard } from '../shared/ErrorCard.tsx';
-import { conditionTitle, gradeTitle, levelTitle, percent, severityClass, severityOf } from '../shared/grades.ts';
+import { conditionTitle, gradeTitle, percent, severityClass, severityOf } from '../shared/grades.ts';
 import { CorrectionForm, type Draft } from './CorrectionForm.tsx';
 import { GradeMark } from './GradeMark.tsx';
 import type { HeatState } from './heatMap.ts';
@@ -23,10 +23,10 @@ export function CellDetail({ cell, task, heat, onHeat, draft, onDraft, onCorrect
     <section className="detail" aria-label="The chosen cell">
       <header>
         <h2>
-          {levelTitle(task, cell.level)} <span>{conditionTitle(task, cell.condition)}</span>
+          {cell.level} <span>{conditionTitle(task, cell.condition)}</span>
         </h2>
         <p className={`verdict ${severityClass(severity)}`}>
-          <GradeMark severity={severity} /> {gradeTitle(task, cell.grade)}
+          <GradeMark severity={severity} /> {gradeTitle(cell.grade)}
         </p>
       </header>
       {cell.grade === null ? (
@@ -48,7 +48,7 @@ export function CellDetail({ cell, task, heat, onHeat, draft, onDraft, onCorrect
           {heat.problem !== null && <ErrorCard problem={heat.problem} />}
         </>
       )}
-      {cell.correction !== null && <Corrected correction={cell.correction} task={task} />}
+      {cell.correction !== null && <Corrected correction={cell.correction} />}
       <CorrectionForm cell={cell} task={task} draft={draft} onDraft={onDraft} onCorrect={onCorrect} />
     </section>
   );
@@ -57,11 +57,11 @@ export function CellDetail({ cell, task, heat, onHeat, draft, onDraft, onCorrect
 function Probabilities({ cell, task }: { cell: Cell; task: Task }) {
   return (
     <dl className="chances">
-      {task.grades.map(({ name, title }) => {
-        const chance = cell.probabilities?.[name] ?? 0;
+      {task.grades.map((grade) => {
+        const chance = cell.probabilities?.[grade] ?? 0;
         return (
-          <div key={name} className={severityClass(severityOf(task, name))}>
-            <dt>{title}</dt>
+          <div key={grade} className={severityClass(severityOf(task, grade))}>
+            <dt>{grade}</dt>
             <dd>
               <span className="track" aria-hidden="true">
                 <span style={{ width: `${chance * 100}%` }} />
@@ -95,12 +95,12 @@ function Sureness({ cell, task }: { cell: Cell; task: Task }) {
   );
 }
 
-function Corrected({ correction, task }: { correction: Correction; task: Task }) {
+function Corrected({ correction }: { correction: Correction }) {
   const at = new Date(correction.at);
   return (
     <p className="reader">
       Reader{correction.by === 'reader' ? '' : ` ${correction.by}`}:{' '}
-      <strong>{correction.grade === null ? 'Not gradable' : gradeTitle(task, correction.grade)}</strong>
+      <strong>{correction.grade ?? 'Not gradable'}</strong>
       {correction.comment ? ` – ${correction.comment}` : ''}
       <time dateTime={correction.at}>
         {' '}

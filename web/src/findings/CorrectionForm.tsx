@@ -26,7 +26,7 @@ export function CorrectionForm({ cell, task, draft, onDraft, onCorrect }: Props)
   const id = useId();
   const [saving, setSaving] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
-  const choices = [...task.grades, { name: null, title: 'Not gradable' }];
+  const choices = [...task.grades, null];
 
   const save = async (): Promise<void> => {
     if (draft === null) return;
@@ -49,19 +49,19 @@ export function CorrectionForm({ cell, task, draft, onDraft, onCorrect }: Props)
       <div className="yours" role="group" aria-labelledby={`${id}-title`}>
         <span id={`${id}-title`}>Your grade</span>
         <div className="choices">
-          {choices.map(({ name, title }) => {
-            const severity = severityOf(task, name);
+          {choices.map((grade) => {
+            const severity = severityOf(task, grade);
             return (
-              <label key={title} className={severityClass(severity)}>
+              <label key={grade} className={severityClass(severity)}>
                 <input
                   type="radio"
                   name={id}
-                  checked={draft !== null && draft.grade === name}
-                  onChange={() => onDraft({ grade: name, comment: draft?.comment ?? '' })}
+                  checked={draft !== null && draft.grade === grade}
+                  onChange={() => onDraft({ grade, comment: draft?.comment ?? '' })}
                 />
                 <span>
                   <GradeMark severity={severity} />
-                  {title}
+                  {grade ?? 'Not gradable'}
                 </span>
               </label>
             );

@@ -1,7 +1,8 @@
 import { memo } from 'react';
 
 import type { Study, Task } from '../api/types.ts';
-import { severityClass, severityOf, type CellKey } from '../shared/grades.ts';
+import { gradeTitle, severityClass, severityOf, type CellKey } from '../shared/grades.ts';
+import { trainingOf } from '../shared/training.ts';
 import { GradeGrid } from './GradeGrid.tsx';
 import { GradeMark } from './GradeMark.tsx';
 import { Narrative } from './Narrative.tsx';
@@ -15,6 +16,7 @@ interface Props {
 
 /** What the model found: in words first, then in the grid. It stays as it is while images are scrolled. */
 export const Findings = memo(function Findings({ study, task, chosen, onChoose }: Props) {
+  const { possibleGrades } = trainingOf(study.trained_on);
   return (
     <>
       <section className="findings" aria-label="Findings in words">
@@ -23,23 +25,23 @@ export const Findings = memo(function Findings({ study, task, chosen, onChoose }
         <Reasons study={study} />
       </section>
       <GradeGrid study={study} task={task} chosen={chosen} onChoose={onChoose} />
-      {study.trained_on?.possible_grades && <p className="legend">{study.trained_on.possible_grades}</p>}
+      {possibleGrades !== null && <p className="legend">{possibleGrades}</p>}
     </>
   );
 });
 
 /** How many cells of each grade; the marks' legend at the same time. */
 function Counts({ study, task }: { study: Study; task: Task }) {
-  const kinds = [...[...task.grades].reverse().map(({ name, title }) => ({ name, title })), { name: null, title: 'Not graded' }];
+  const kinds = [...[...task.grades].reverse(), null];
   return (
     <ul className="counts">
-      {kinds.map(({ name, title }) => {
-        const severity = severityOf(task, name);
-        const count = study.cells.filter(({ grade }) => grade === name).length;
-        if (name === null && count === 0) return null;
+      {kinds.map((kind) => {
+        const severity = severityOf(task, kind);
+        const count = study.cells.filter(({ grade }) => grade === kind).length;
+        if (kind === null && count === 0) return null;
         return (
-          <li key={title} className={severityClass(severity)}>
-            <GradeMark severity={severity} /> <b>{count}</b> {title}
+          <li key={kind} className={severityClass(severity)}>
+            <GradeMark severity={severity} /> <b>{count}</b> {gradeTitle(kind)}
           </li>
         );
       })}

@@ -42,7 +42,7 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
       <span className="unseen">{spoken(cell, task)}</span>
       <div className="grade" aria-hidden="true">
         <GradeMark severity={severity} />
-        <span>{cell.grade === null ? 'No grade' : shortTitle(gradeTitle(task, cell.grade))}</span>
+        <span>{cell.grade === null ? 'No grade' : shortTitle(cell.grade)}</span>
       </div>
       {cell.probabilities !== null && <ProbabilityBar cell={cell} task={task} />}
       {cell.grade !== null && (
@@ -57,7 +57,7 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
       )}
       {cell.correction !== null && (
         <div className="corrected" aria-hidden="true">
-          → {cell.correction.grade === null ? 'No grade' : shortTitle(gradeTitle(task, cell.correction.grade))}
+          → {cell.correction.grade === null ? 'No grade' : shortTitle(cell.correction.grade)}
         </div>
       )}
     </td>
@@ -68,9 +68,9 @@ export function GradeCell({ cell, task, chosen, reachable, onChoose }: Props) {
 function Possible({ cell, task }: { cell: Cell; task: Task }) {
   return (
     <span className="possible">
-      {task.grades.map(({ name, title }, rank) => (
-        <span key={name} className={cell.possible_grades.includes(name) ? 'lit' : undefined}>
-          {task.grades.length === LETTERS.length ? LETTERS[rank] : title.charAt(0)}
+      {task.grades.map((grade, rank) => (
+        <span key={grade} className={cell.possible_grades.includes(grade) ? 'lit' : undefined}>
+          {task.grades.length === LETTERS.length ? LETTERS[rank] : grade.charAt(0)}
         </span>
       ))}
     </span>
@@ -80,11 +80,11 @@ function Possible({ cell, task }: { cell: Cell; task: Task }) {
 function spoken(cell: Cell, task: Task): string {
   const place = `${cell.level} ${conditionTitle(task, cell.condition)}`;
   const reader =
-    cell.correction === null ? '' : `. Reader says ${gradeTitle(task, cell.correction.grade).toLowerCase()}`;
+    cell.correction === null ? '' : `. Reader says ${gradeTitle(cell.correction.grade).toLowerCase()}`;
   if (cell.grade === null) return `${place}: not graded, ${cell.reason ?? 'no reason given'}${reader}`;
   const probability = cell.probabilities?.[cell.grade];
   const chance = probability === undefined ? '' : `, ${percent(probability)}`;
-  const possible = orList(cell.possible_grades.map((grade) => gradeTitle(task, grade)));
+  const possible = orList(cell.possible_grades);
   const doubt = cell.place_uncertain ? '; place uncertain, check the marked place' : '';
-  return `${place}: ${gradeTitle(task, cell.grade)}${chance}${doubt}${possible ? `; possible: ${possible}` : ''}${reader}`;
+  return `${place}: ${cell.grade}${chance}${doubt}${possible ? `; possible: ${possible}` : ''}${reader}`;
 }

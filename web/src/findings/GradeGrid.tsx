@@ -2,7 +2,7 @@ import { useRef, type KeyboardEvent } from 'react';
 
 import type { Study, Task } from '../api/types.ts';
 import { clamp } from '../shared/clamp.ts';
-import { findCell, levelTitle, sameCell, type CellKey } from '../shared/grades.ts';
+import { findCell, sameCell, type CellKey } from '../shared/grades.ts';
 import { GradeCell } from './GradeCell.tsx';
 
 interface Props {
@@ -52,7 +52,7 @@ export function GradeGrid({ study, task, chosen, onChoose }: Props) {
       <tbody>
         {levels.map((level, row) => (
           <tr key={level}>
-            <th scope="row">{levelTitle(task, level)}</th>
+            <th scope="row">{level}</th>
             {conditions.map(({ name }, column) => {
               const cell = findCell(study, { level, condition: name });
               const isChosen = sameCell({ level, condition: name }, chosen);

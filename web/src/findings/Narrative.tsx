@@ -1,7 +1,7 @@
 import { Fragment } from 'react';
 
 import type { Study, Task } from '../api/types.ts';
-import { levelTitle, severityClass, severityOf, worstCell, worstSeverity, type CellKey } from '../shared/grades.ts';
+import { severityClass, severityOf, worstCell, worstSeverity, type CellKey } from '../shared/grades.ts';
 import { GradeMark } from './GradeMark.tsx';
 
 interface Props {
@@ -30,7 +30,7 @@ export function Narrative({ study, task, chosen, onChoose }: Props) {
               }}
             >
               <GradeMark severity={severity} />
-              <span className="level">{levelTitle(task, level)}</span>{' '}
+              <span className="level">{level}</span>{' '}
               <span className="text">
                 <Emphasised text={first} task={task} />
                 {rest !== '' && <small> {rest}</small>}
@@ -53,7 +53,7 @@ function statement(level: string, text: string): [string, string] {
 
 /** Names of grades above the best one in bold. */
 function Emphasised({ text, task }: { text: string; task: Task }) {
-  const grades = new Map(task.grades.slice(1).map(({ name, title }) => [title.toLowerCase(), name]));
+  const grades = new Map(task.grades.slice(1).map((grade) => [grade.toLowerCase(), grade]));
   if (grades.size === 0) return text;
   const escaped = [...grades.keys()].map((word) => word.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'));
   const parts = text.split(new RegExp(`\\b(${escaped.join('|')})\\b`, 'i'));

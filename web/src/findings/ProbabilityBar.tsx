@@ -5,11 +5,11 @@ import { severityClass, severityOf } from '../shared/grades.ts';
 export function ProbabilityBar({ cell, task }: { cell: Cell; task: Task }) {
   return (
     <div className="bar" aria-hidden="true">
-      {task.grades.map(({ name }) => (
+      {task.grades.map((grade) => (
         <span
-          key={name}
-          className={severityClass(severityOf(task, name))}
-          style={{ flexGrow: cell.probabilities?.[name] ?? 0 }}
+          key={grade}
+          className={severityClass(severityOf(task, grade))}
+          style={{ flexGrow: cell.probabilities?.[grade] ?? 0 }}
         />
       ))}
     </div>

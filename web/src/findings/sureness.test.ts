@@ -6,7 +6,6 @@ import { STUDY, TASK } from '../test/study.ts';
 import { surenessOf } from './sureness.ts';
 
 const [base] = STUDY.cells as [Cell];
-const GRADES = TASK.grades.map(({ name }) => name);
 const words = (cell: Cell): string => {
   const { lead, possible, rest, caveats } = surenessOf(TASK, cell);
   return [...caveats, lead + possible + rest].join(' ');
@@ -20,7 +19,7 @@ describe('how sure a grade is', () => {
   it('is never sure where the place is uncertain, whatever is possible', () => {
     const confidence = fc.option(fc.double({ min: 0, max: 1, noNaN: true }));
     fc.assert(
-      fc.property(fc.subarray(GRADES), confidence, fc.boolean(), (possible, found, placed) => {
+      fc.property(fc.subarray([...TASK.grades]), confidence, fc.boolean(), (possible, found, placed) => {
         const place = placed && base.place ? { ...base.place, confidence: found } : null;
         const said = words({ ...base, possible_grades: possible, place, place_uncertain: true });
         expect(said).toMatch(/^Place uncertain/);

@@ -1,7 +1,7 @@
 /** What is said of how sure a grade is; a cell whose place is uncertain is never called sure. */
 
 import type { Cell, Task } from '../api/types.ts';
-import { gradeTitle, orList, percent } from '../shared/grades.ts';
+import { orList, percent } from '../shared/grades.ts';
 
 export interface Sureness {
   /** Before the grades that are possible. */
@@ -14,10 +14,10 @@ export interface Sureness {
 }
 
 export function surenessOf(task: Task, cell: Cell): Sureness {
-  const possible = orList(cell.possible_grades.map((grade) => gradeTitle(task, grade)));
+  const possible = orList(cell.possible_grades);
   const confidence = cell.place?.confidence ?? null;
   const outside = outsideWords(task, cell);
-  if (cell.place_uncertain === true) {
+  if (cell.place_uncertain) {
     const found = confidence === null ? '' : ` (confidence ${percent(confidence)})`;
     const place = `Place uncertain${found}: the model may have graded another site. Check the marked place.`;
     return {
@@ -41,10 +41,10 @@ function outsideWords(task: Task, { possible_grades: possible, probabilities }: 
   const [least] = [...possible].sort((a, b) => chance(a) - chance(b));
   if (least === undefined) return [];
   return task.grades
-    .filter(({ name }) => !possible.includes(name) && chance(name) > chance(least))
+    .filter((grade) => !possible.includes(grade) && chance(grade) > chance(least))
     .map(
-      ({ name, title }) =>
-        `${title} (${percent(chance(name))}) is not excluded: it is more probable than ${gradeTitle(task, least)} ` +
+      (grade) =>
+        `${grade} (${percent(chance(grade))}) is not excluded: it is more probable than ${least} ` +
         `(${percent(chance(least))}), but the list is calibrated for each grade by itself.`,
     );
 }

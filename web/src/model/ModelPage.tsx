@@ -115,13 +115,11 @@ function Fact({ title, value }: { title: string; value: string | null }) {
 }
 
 function trainingSet(trainedOn: ModelFacts['trained_on']): string | null {
-  const { dataset, studies } = trainedOn ?? {};
-  if (dataset == null) return null;
-  return studies == null ? dataset : `${dataset}, ${studies} studies`;
+  const { dataset, studies } = trainedOn;
+  return dataset === null || studies === null ? dataset : `${dataset}, ${studies} studies`;
 }
 
 function measuredOn({ score_on, studies, cells }: ModelFacts): string | null {
-  if (score_on == null) return null;
-  const where = score_on === 'holdout' ? 'the frozen holdout, which training never saw' : 'cross-validation';
-  return studies == null ? where : `${where}: ${studies} studies${cells == null ? '' : `, ${cells} cells`}`;
+  if (score_on === null || studies === null) return score_on;
+  return `${score_on}: ${studies} studies${cells === null ? '' : `, ${cells} cells`}`;
 }

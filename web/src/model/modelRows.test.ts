@@ -7,18 +7,25 @@ import { modelRows, performanceWords } from './modelRows.ts';
 const FACTS: ModelFacts = {
   ...STUDY.model,
   registered_at: null,
+  trained_on: { ...STUDY.trained_on, performance: null },
+  score_on: null,
   score: null,
   score_interval: null,
-  prior: null,
   accuracy: 0.778,
   accuracy_majority: 0.7784,
+  severe_auc: null,
+  calibration_error: null,
+  studies: null,
+  cells: null,
+  holdout_score: null,
+  holdout_accuracy: null,
   card_html: null,
   lineage_html: null,
 };
 
 describe('how well a model does', () => {
   it('is said in the server’s words where it has some', () => {
-    const words = performanceWords({ ...FACTS, trained_on: STUDY.trained_on ?? null });
+    const words = performanceWords({ ...FACTS, trained_on: STUDY.trained_on });
     expect(words).toEqual(['It found 3 of 24 Severe cells (recall 12 %).']);
   });
 

@@ -1,6 +1,7 @@
 /** The table of the model page: each measure beside what it must beat. */
 
 import type { ModelFacts } from '../api/types.ts';
+import { trainingOf } from '../shared/training.ts';
 
 export interface ModelRow {
   measure: string;
@@ -20,7 +21,7 @@ export function modelRows(facts: ModelFacts): ModelRow[] {
 
 /** How well the model does, recall of Severe first: in the server's words, or in what its figures say where it has none. */
 export function performanceWords(facts: ModelFacts): string[] {
-  const performance = facts.trained_on?.performance ?? null;
+  const { performance } = trainingOf(facts.trained_on);
   if (performance !== null) return [performance];
   const comparison = comparisonWords(facts);
   return ['Recall of Severe is not recorded.', ...(comparison === null ? [] : [comparison])];
@@ -48,8 +49,6 @@ function measured(facts: ModelFacts): ModelRow[] {
     {
       ...row('Score', 'weighted log loss; lower is better', number(facts.score)),
       interval: interval === null ? '' : `95 %: ${interval.map(number).join(' – ')}`,
-      baseline: number(facts.prior),
-      what: 'always giving each grade the probability of its frequency',
     },
     row('Score on the holdout', `weighted log loss ${UNSEEN}; lower is better`, number(facts.holdout_score)),
     {

@@ -6,8 +6,8 @@ import { findings, nextFinding, orList, percent, severityOf, shortTitle, worstSe
 describe('severity', () => {
   it('is the best, the worst, or between, however many grades there are', () => {
     expect(['Normal/Mild', 'Moderate', 'Severe', null].map((grade) => severityOf(TASK, grade))).toEqual([0, 1, 2, null]);
-    const five = { ...TASK, grades: ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, title: name })) };
-    expect(five.grades.map(({ name }) => severityOf(five, name))).toEqual([0, 1, 1, 1, 2]);
+    const five = { ...TASK, grades: ['a', 'b', 'c', 'd', 'e'] };
+    expect(five.grades.map((grade) => severityOf(five, grade))).toEqual([0, 1, 1, 1, 2]);
   });
 
   it('of a level is that of its worst cell; null if none is graded', () => {

@@ -18,15 +18,13 @@ export const sameCell = (a: CellKey, b: CellKey | null): boolean =>
   b !== null && a.condition === b.condition && a.level === b.level;
 
 export function severityOf(task: Task, grade: string | null): Severity {
-  const rank = task.grades.findIndex(({ name }) => name === grade);
+  const rank = grade === null ? -1 : task.grades.indexOf(grade);
   if (rank < 0) return null;
   if (rank === 0) return 0;
   return rank === task.grades.length - 1 ? 2 : 1;
 }
 
-export function gradeTitle(task: Task, grade: string | null): string {
-  return task.grades.find(({ name }) => name === grade)?.title ?? 'Not graded';
-}
+export const gradeTitle = (grade: string | null): string => grade ?? 'Not graded';
 
 /** A title that fits into a cell: `N/mild` of `Normal/Mild`, since mild is not normal. */
 export function shortTitle(title: string): string {
@@ -38,17 +36,13 @@ export function conditionTitle(task: Task, condition: string): string {
   return task.conditions.find(({ name }) => name === condition)?.title ?? condition;
 }
 
-export function levelTitle(task: Task, level: string): string {
-  return task.level_titles[task.levels.indexOf(level)] ?? level;
-}
-
 export function findCell(study: Study, key: CellKey): Cell | undefined {
   return study.cells.find((cell) => sameCell(cell, key));
 }
 
 /** Cells above the best grade, the worst first; among equals the likelier worst grade first. */
 export function findings(task: Task, cells: readonly Cell[]): Cell[] {
-  const worst = task.grades.at(-1)?.name ?? '';
+  const worst = task.grades.at(-1) ?? '';
   const weight = (cell: Cell): number =>
     (severityOf(task, cell.grade) ?? 0) * 10 + (cell.probabilities?.[worst] ?? 0);
   return cells

@@ -13,6 +13,7 @@ describe('what a model was trained on', () => {
     expect(trainingOf(missing)).toEqual({
       sentence: 'It is not recorded what this model was trained on.',
       performance: null,
+      possibleGrades: null,
     });
   });
 });

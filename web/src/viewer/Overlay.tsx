@@ -46,7 +46,7 @@ export function Overlay({ series, slice, box, size, data }: Props) {
       })}
       <Focus series={series} slice={slice} box={box} data={data} />
       <Marks series={series} slice={slice} box={box} data={data} />
-      {series.geometry_known !== false && <Letters series={series} slice={slice} size={size} />}
+      {series.geometry_known && <Letters series={series} slice={slice} size={size} />}
       <ScaleBar series={series} box={box} size={size} />
     </svg>
   );
@@ -85,7 +85,7 @@ function Marks({ series, slice, box, data }: Placed) {
 
 /** A cross at the chosen place in the views that do not hold it themselves. */
 function Focus({ series, slice, box, data }: Placed) {
-  if (data.focus === null || series.geometry_known === false) return null;
+  if (data.focus === null || !series.geometry_known) return null;
   const point = toPixel(series, slice, data.focus);
   const marked = data.marks.some((cell) => sameCell(cell, data.chosen) && cell.place?.slice === slice);
   if (marked || !isInside(series, point) || Math.abs(point.offPlane) > OFF_PLANE_MM) return null;

@@ -163,10 +163,10 @@ function SlotView({ slot, main, ...props }: Props & { slot: Slot; main: boolean 
 /** Where the other views' slices cut this one. */
 function linesOn(slot: Slot, stacks: readonly SeriesStack[], views: Views): ReferenceLine[] {
   const on = frameOf(stacks, views[slot]);
-  if (on === undefined || on.series.geometry_known === false) return [];
+  if (!on?.series.geometry_known) return [];
   return SLOTS.flatMap((other) => {
     const of = other === slot ? undefined : frameOf(stacks, views[other]);
-    if (of === undefined || of.series.geometry_known === false) return [];
+    if (!of?.series.geometry_known) return [];
     const segment = referenceLine(of.series, of.slice, on.series, on.slice);
     return segment === null ? [] : [{ id: other, segment }];
   });

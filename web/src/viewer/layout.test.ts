@@ -30,7 +30,7 @@ describe('series of other kinds', () => {
   };
 
   it('are shown where there are no others', () => {
-    expect(shown([other('a', 'coronal'), other('b', 'other'), other('c', 'axial')])).toEqual(['a', 'b', 'c']);
+    expect(shown([other('a', 'coronal'), other('b', 'coronal'), other('c', 'axial')])).toEqual(['a', 'b', 'c']);
   });
 
   it('fill the view of their plane first', () => {

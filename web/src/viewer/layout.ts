@@ -138,6 +138,6 @@ function jump(stacks: readonly SeriesStack[], slot: Slot, view: View, place: Pla
   const home = stacks.find((stack) => stack.slot === slot && stack.frames.some(holds));
   if (home !== undefined) return { stack: home.id, frame: home.frames.findIndex(holds) };
   const stack = stackOf(stacks, view);
-  if (stack?.frames[0]?.series.geometry_known === false || stack === undefined) return view;
+  if (stack === undefined || stack.frames[0]?.series.geometry_known === false) return view;
   return { stack: stack.id, frame: nearestFrame(stack, place.mm) };
 }
