@@ -71,7 +71,7 @@ def explain_graded(model: LoadedModel, graded: GradedCrops, only: Cell | None = 
 
 
 def with_heat_maps(answer: pd.DataFrame, looks: Mapping[CellKey, Look], params: PrepareParams) -> pd.DataFrame:
-    """Adds the columns of :data:`lumbargrade.registry.names.ANSWER_HEAT` to an answer; None where there is no grade."""
+    """Adds the columns of :data:`lumbargrade.inference.schema.ANSWER_HEAT` to an answer; None where there is no grade."""
     found = [looks.get(key) for key in zip(answer["condition"], answer["level"], strict=True)]
     side = params.crop_pixels * params.pixel_mm
     values = [(None, None) if look is None else (_png(look.heat), side) for look in found]

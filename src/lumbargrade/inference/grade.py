@@ -140,7 +140,7 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
     Returns:
         One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade,
         possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
-        the columns of :data:`lumbargrade.registry.names.ANSWER_PLACE`; what does not apply is None.
+        the columns of :data:`lumbargrade.inference.schema.ANSWER_PLACE`; what does not apply is None.
     """
     return grade_with_crops(model, study, abstain_above).answer
 
