@@ -6,7 +6,8 @@ BIN := .venv/bin
 
 # The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/viewer/page/index.html
-PAGE_SOURCES := web/index.html web/package-lock.json web/vite.config.ts $(shell find web/src web/dev -type f 2>/dev/null)
+PAGE_SOURCES := web/index.html web/openapi.json web/package-lock.json web/vite.config.ts \
+	$(shell find web/src web/dev -type f ! -name openapi.d.ts 2>/dev/null)
 NEW_ENOUGH := const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)
 NPM := $(shell node -e '$(NEW_ENOUGH)' 2>/dev/null && command -v npm)
 

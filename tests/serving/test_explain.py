@@ -31,7 +31,8 @@ from lumbargrade.models.explain import explain_crops
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.preprocessing.crop import cut_crop
 from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.serving.mlflow_server import ask, served_model
+from lumbargrade.serving.mlflow_server import ask, ask_kept, served_model
+from lumbargrade.serving.records.prediction_log import SERVING_LOG
 
 
 class LeftEdge(Grader):
@@ -142,11 +143,52 @@ def test_the_server_explains_on_request_only(
     monkeypatch.chdir(model_folder.parent)
     with served_model(str(model_folder)) as address:
         plain, told = ask(address, zipped), ask(address, zipped, explain="all")
+        assert ask_kept(address, "another", "all") == []
+        kept = ask_kept(address, plain[0]["request_id"], "all")
+    assert kept == [{**record, "request_id": plain[0]["request_id"]} for record in told]
     others = dict.fromkeys((*ANSWER_HEAT, "request_id"))
     assert [{**record, **others} for record in plain] == [{**record, **others} for record in told]
     assert not set(ANSWER_HEAT) & set(plain[0])
     assert {decoded(record["heat_map"]).shape for record in told} == {(128, 128)}
     assert {record["heat_map_mm"] for record in told} == {64.0}
+
+
+def test_an_answer_is_explained_from_what_was_kept_of_it(
+    model_folder: Path, zipped: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SERVING_LOG, str(tmp_path / "answers.jsonl"))
+    model = mlflow.pyfunc.load_model(str(model_folder))
+    studies, nothing = pd.DataFrame({STUDY_COLUMN: [zipped]}), pd.DataFrame({STUDY_COLUMN: []}, dtype=object)
+    told = model.predict(studies, params={"explain": "all"})
+    request_id = told["request_id"][0]
+    graded = model.predict(studies)["request_id"][0]
+    logged = (tmp_path / "answers.jsonl").read_bytes()
+    kept = model.predict(nothing, params={"explain": "all", "request_id": graded})
+    pd.testing.assert_frame_equal(kept.drop(columns="request_id"), told.drop(columns="request_id"))
+    assert set(kept["request_id"]) == {graded}
+    one = "left_neural_foraminal_narrowing_l4_l5"
+    first = model.predict(studies, params={"explain": one})
+    second = model.predict(nothing, params={"explain": one, "request_id": request_id})
+    pd.testing.assert_frame_equal(first.drop(columns="request_id"), second.drop(columns="request_id"))
+    assert second["heat_map"].notna().sum() == 1
+    assert len(model.predict(nothing, params={"explain": one, "request_id": "another"})) == 0
+    assert len(model.predict(nothing)) == 0
+    another = mlflow.pyfunc.load_model(str(model_folder))
+    assert len(another.predict(nothing, params={"explain": one, "request_id": request_id})) == 0
+    assert (tmp_path / "answers.jsonl").read_bytes().count(b"\n") == logged.count(b"\n") + 1  # of `first` alone
+
+
+def test_what_was_kept_is_explained_in_its_turn(model_folder: Path, zipped: bytes) -> None:
+    served = mlflow.pyfunc.load_model(str(model_folder))
+    request_id = served.predict(pd.DataFrame({STUDY_COLUMN: [zipped]}))["request_id"][0]
+    model = served.unwrap_python_model()
+    model.seconds = 0.01
+    asked = {"explain": "all", "request_id": request_id}
+    with model.turn:
+        refused = served.predict(pd.DataFrame({STUDY_COLUMN: []}, dtype=object), params=asked)
+    assert refused["reason"].str.startswith("the model server was busy with other studies").all()
+    assert refused["heat_map"].isna().all()
+    assert set(refused["request_id"]) == {request_id}
 
 
 def test_the_command_writes_a_picture_a_graded_cell(

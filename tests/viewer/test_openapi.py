@@ -1,12 +1,16 @@
 """The OpenAPI document is valid, names what there is, and real answers are as it says."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from flask import Flask
 from openapi_spec_validator import validate
+
+from lumbargrade.viewer.http.openapi import openapi_text
 
 from .reading import Reader
 
@@ -25,6 +29,12 @@ def check(document: dict[str, Any], name: str, answer: Any) -> None:
 def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
     validate(document)
     assert document["openapi"].startswith("3.1")
+
+
+def test_the_page_is_built_from_what_the_server_says() -> None:
+    committed = (Path(__file__).parents[2] / "web/openapi.json").read_text(encoding="utf-8")
+    command = "python -m lumbargrade.viewer.http.openapi > web/openapi.json"
+    assert committed == openapi_text(), f"the schemas changed; write the page's copy anew: {command}"
 
 
 def test_every_address_is_in_it(document: dict[str, Any], app: Flask) -> None:
@@ -46,6 +56,10 @@ def test_real_answers_are_as_it_says(reader: Reader, zipped: bytes, document: di
     where = {"condition": cell["condition"], "level": cell["level"]}
     correction = reader.correct(answer["id"], **where, grade="Severe")
     check(document, "Session", reader.get("/api/session").json)
+    events = reader.get(f"{address}/events").get_data(as_text=True)
+    for data in re.findall("^data: (.*)$", events, re.MULTILINE):
+        check(document, "Event", json.loads(data))
+    assert "data: " in events
     check(document, "ModelPage", reader.get("/api/model").json)
     check(document, "StudyAnswer", reader.get(address).json)
     check(document, "Heat", reader.get(f"{address}/heat", query_string=where).json)

@@ -161,6 +161,34 @@ def test_a_heat_map_is_asked_for_once(reader: Reader, answer: dict[str, Any], mo
     assert unseen.status_code == 404
 
 
+def test_a_heat_map_sends_the_study_again_only_if_the_model_server_no_longer_has_it(
+    reader: Reader, answer: dict[str, Any], model_server: ModelServer
+) -> None:
+    def heat(number: int) -> Any:
+        cell = answer["cells"][number]
+        where = {"condition": cell["condition"], "level": cell["level"]}
+        return reader.get(f"/api/studies/{answer['id']}/heat", query_string=where)
+
+    (zipped,) = model_server.asked
+    assert heat(0).status_code == 200
+    assert model_server.asked == [zipped]
+    model_server.kept.clear()
+    assert heat(1).status_code == 200
+    assert model_server.asked == [zipped, zipped]
+    assert heat(2).status_code == 200
+    assert model_server.asked == [zipped, zipped]
+
+
+def test_a_model_that_keeps_nothing_is_sent_the_study(
+    reader: Reader, answer: dict[str, Any], model_server: ModelServer
+) -> None:
+    model_server.keeps = False
+    cell = answer["cells"][0]
+    where = {"condition": cell["condition"], "level": cell["level"]}
+    assert reader.get(f"/api/studies/{answer['id']}/heat", query_string=where).status_code == 200
+    assert len(model_server.asked) == 2
+
+
 @pytest.mark.parametrize(
     ("row", "column", "turn"),
     [

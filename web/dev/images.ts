@@ -2,8 +2,8 @@
 
 import { crc32, deflateSync } from 'node:zlib';
 
-import type { Plane, Series, Vector3, Weighting } from '../src/api.ts';
-import { toPatient } from '../src/geometry.ts';
+import type { Plane, Series, Vector3, Weighting } from '../src/api/types.ts';
+import { toPatient } from '../src/viewer/geometry.ts';
 import { tissue } from './spine.ts';
 
 const WHITE = 1200;

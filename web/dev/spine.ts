@@ -1,6 +1,6 @@
 /** A crude spine as a function of the patient's point, so that all planes of the stand-in show the same thing. */
 
-import type { Vector3 } from '../src/api.ts';
+import type { Vector3 } from '../src/api/types.ts';
 
 export const DISC_Z = [70, 36, 2, -32, -64] as const;
 const SPACING = 34;

@@ -5,7 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { Connect, Plugin } from 'vite';
 
-import type { Correction, CorrectionRequest, ModelFacts, Problem, Stage } from '../src/api.ts';
+import type { Correction, CorrectionRequest, ModelFacts, Problem, Stage } from '../src/api/types.ts';
 import { blobPng } from './images.ts';
 import { SESSION, TRAINED_ON, makeStudy, type StandInStudy } from './study.ts';
 
@@ -26,11 +26,11 @@ const FACTS: ModelFacts = {
   score_on: 'cross-validation',
   score: 0.612,
   score_interval: [0.54, 0.69],
-  prior: 0.871,
   accuracy: 0.778,
   accuracy_majority: 0.778,
   severe_auc: 0.93,
   calibration_error: 0.041,
+  holdout_score: null,
   holdout_accuracy: 0.765,
   studies: 12,
   cells: 300,
@@ -156,8 +156,10 @@ function sendHeat(response: ServerResponse, { study: { cells } }: StandInStudy, 
 function correct(found: StandInStudy, asked: CorrectionRequest): Correction | null {
   const cell = found.study.cells.find((one) => one.condition === asked.condition && one.level === asked.level);
   if (cell === undefined) return null;
-  cell.correction = { ...asked, model_grade: cell.grade, at: new Date().toISOString(), by: 'reader' };
-  return cell.correction;
+  const { comment = null, ...rest } = asked;
+  const correction = { ...rest, comment, model_grade: cell.grade, at: new Date().toISOString(), by: 'reader' };
+  found.study = { ...found.study, cells: found.study.cells.map((one) => (one === cell ? { ...one, correction } : one)) };
+  return correction;
 }
 
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {

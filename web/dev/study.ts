@@ -3,11 +3,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Cell, Condition, Place, Series, Session, Study, Task, TrainedOn } from '../src/api.ts';
-import { nearestFrame, runsOf } from '../src/views.ts';
-import { toPixel } from '../src/geometry.ts';
-import { DISC_Z, canalY } from './spine.ts';
+import type { Cell, Condition, Place, Series, Session, Study, Task, TrainedOn } from '../src/api/types.ts';
+import { toPixel } from '../src/viewer/geometry.ts';
+import { nearestFrame, stacksOf } from '../src/viewer/layout.ts';
 import { drawSlice, makeSeries } from './images.ts';
+import { DISC_Z, canalY } from './spine.ts';
 
 const LEVELS = ['L1/L2', 'L2/L3', 'L3/L4', 'L4/L5', 'L5/S1'];
 const GRADES = ['Normal/Mild', 'Moderate', 'Severe'];
@@ -39,8 +39,7 @@ const TASK: Task = {
   title: 'Lumbar spine stenosis (RSNA 2024)',
   conditions: CONDITIONS,
   levels: LEVELS,
-  level_titles: LEVELS,
-  grades: GRADES.map((name) => ({ name, title: name })),
+  grades: GRADES,
 };
 
 export const SESSION: Session = {
@@ -122,7 +121,7 @@ function cells(series: readonly Series[]): Cell[] {
       const grade = GRADES[rank];
       if (grade === undefined) {
         const reason = 'the level is not in the axial images';
-        return { ...base, grade: null, probabilities: null, possible_grades: [], reason, place: null };
+        return { ...base, grade: null, probabilities: null, possible_grades: [], reason, place: null, place_uncertain: false };
       }
       const sure = 0.62 + (((row * 7 + column * 11) % 10) / 10) * 0.34;
       const rest = GRADES.map((other, at) => (other === grade ? 0 : 1 / (1 + Math.abs(at - rank) ** 3)));
@@ -149,8 +148,8 @@ function placeOf(series: readonly Series[], condition: string, side: 'left' | 'r
   const z = DISC_Z[row] ?? 0;
   const lateral = side === null ? 0 : (side === 'left' ? 1 : -1) * (at === 1 ? 18 : 10);
   const mm = [lateral, canalY(z) - (at === 1 ? -2 : 4), z] as const;
-  const run = runsOf(series)[at];
-  const frame = run?.frames[nearestFrame(run, mm)];
+  const stack = stacksOf(series)[at];
+  const frame = stack?.frames[nearestFrame(stack, mm)];
   if (frame === undefined) throw new RangeError(`the stand-in has no series ${at}`);
   const { x, y } = toPixel(frame.series, frame.slice, mm);
   return { series_id: frame.series.id, slice: frame.slice, x, y, mm, confidence };

@@ -7,7 +7,7 @@ import './styles/media.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-import { App } from './components/App.tsx';
+import { App } from './app/App.tsx';
 
 const root = document.getElementById('root');
 if (root !== null) {

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import Cell
-from lumbargrade.inference.grade import CellKey, GradedStudy, grade_with_crops
+from lumbargrade.inference.grade import CellKey, GradedCrops, grade_with_crops
 from lumbargrade.inference.predict import cell_codes
 from lumbargrade.inference.schema import ANSWER_HEAT
 from lumbargrade.inference.study import Study
@@ -46,34 +46,32 @@ def explain_study(
         explained cell that was graded, the crop at the answer's place and its heat map.
     """
     found = grade_with_crops(model, study, abstain_above)
-    return found.answer, explain_graded(model, found, only)
+    return found.answer, explain_graded(model, found.graded_crops, only)
 
 
-def explain_graded(model: LoadedModel, found: GradedStudy, only: Cell | None = None) -> dict[CellKey, Look]:
+def explain_graded(model: LoadedModel, graded: GradedCrops, only: Cell | None = None) -> dict[CellKey, Look]:
     """The crop at the answer's place and its heat map, of each graded cell, or of one."""
-    wanted = found.answer["grade"].notna()
+    answer = graded.answer
+    wanted = answer["grade"].notna()
     if only is not None:
-        wanted &= (found.answer["condition"] == only.condition.name) & (found.answer["level"] == only.level)
-    graded = found.answer[wanted]
-    if not len(graded):
+        wanted &= (answer["condition"] == only.condition.name) & (answer["level"] == only.level)
+    rows = answer[wanted]
+    if not len(rows):
         return {}
     task = model.config.task
-    keys: list[CellKey] = list(zip(graded["condition"], graded["level"], strict=True))
-    crops = [found.points[key].crop for key in keys]
-    grades = np.array([task.grades.index(grade) for grade in graded["grade"]])
-    heats = explain_crops(
-        model.graders, np.stack([crop for crop in crops if crop is not None]), cell_codes(graded, task), grades
-    )
+    keys: list[CellKey] = list(zip(rows["condition"], rows["level"], strict=True))
+    crops = [graded.crops[key] for key in keys]
+    grades = np.array([task.grades.index(grade) for grade in rows["grade"]])
+    heats = explain_crops(model.graders, np.stack([crop.pixels for crop in crops]), cell_codes(rows, task), grades)
     looks = {}
     for key, crop, heat in zip(keys, crops, heats, strict=True):
-        assert crop is not None
-        columns = slice(None, None, -1 if found.points[key].reflected else 1)
-        looks[key] = Look(crop[NEIGHBOURS.index(0), :, columns], heat[:, columns])
+        columns = slice(None, None, -1 if crop.reflected else 1)
+        looks[key] = Look(crop.pixels[NEIGHBOURS.index(0), :, columns], heat[:, columns])
     return looks
 
 
 def with_heat_maps(answer: pd.DataFrame, looks: Mapping[CellKey, Look], params: PrepareParams) -> pd.DataFrame:
-    """Adds the columns of :data:`lumbargrade.registry.names.ANSWER_HEAT` to an answer; None where there is no grade."""
+    """Adds the columns of :data:`lumbargrade.inference.schema.ANSWER_HEAT` to an answer; None where there is no grade."""
     found = [looks.get(key) for key in zip(answer["condition"], answer["level"], strict=True)]
     side = params.crop_pixels * params.pixel_mm
     values = [(None, None) if look is None else (_png(look.heat), side) for look in found]

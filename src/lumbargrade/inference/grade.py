@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,6 +77,29 @@ class _Found:
     places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
 
 
+class CellCrop(NamedTuple):
+    """The crop of a graded cell, (channels, rows, columns).
+
+    Attributes:
+        reflected: Whether its columns run against those of the displayed slice.
+    """
+
+    pixels: NDArray[np.uint8]
+    reflected: bool
+
+
+class GradedCrops(NamedTuple):
+    """A study's answer and its crops: all that explaining a grade needs, long after the study itself is gone."""
+
+    answer: pd.DataFrame
+    crops: Mapping[CellKey, CellCrop]
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory."""
+        return int(self.answer.memory_usage(deep=True).sum()) + sum(crop.pixels.nbytes for crop in self.crops.values())
+
+
 @dataclass(frozen=True, eq=False)
 class GradedStudy:
     """A study's answer, and what it was made from.
@@ -91,6 +114,16 @@ class GradedStudy:
     _opened: _OpenStudy
     _embedding: Mapping[str, tuple[float, ...]]
     _notes: int
+
+    @property
+    def graded_crops(self) -> GradedCrops:
+        """What can be kept after the study is closed; the crops are copies, so that nothing else is kept with them."""
+        crops = {
+            key: CellCrop(point.crop.copy(), point.reflected)
+            for key, point in self.points.items()
+            if point.crop is not None
+        }
+        return GradedCrops(self.answer, crops)
 
     def features(self) -> Features:
         """What is kept of the study to see drift by; to be asked as long as the study is open."""
@@ -107,7 +140,7 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
     Returns:
         One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade,
         possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
-        the columns of :data:`lumbargrade.registry.names.ANSWER_PLACE`; what does not apply is None.
+        the columns of :data:`lumbargrade.inference.schema.ANSWER_PLACE`; what does not apply is None.
     """
     return grade_with_crops(model, study, abstain_above).answer
 

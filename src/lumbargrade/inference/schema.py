@@ -9,6 +9,12 @@ EXPLAIN, EXPLAIN_ALL = "explain", "all"
 """The parameter that asks for heat maps, of one cell by its column's name or of all; without it an answer stays quick."""
 
 
+KEPT_REQUEST = "request_id"
+"""The parameter that names an earlier request whose grades are to be explained; with it, no study is sent.
+
+There are no records in the answer if the request is not kept (any more): the study must be sent again then."""
+
+
 ANSWER_TEXTS = ("study_id", "condition", "level")
 
 

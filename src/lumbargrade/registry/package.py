@@ -23,6 +23,7 @@ from lumbargrade.inference.schema import (
     ANSWER_TEXTS,
     ANSWER_WORDS,
     EXPLAIN,
+    KEPT_REQUEST,
     STUDY_COLUMN,
 )
 from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
@@ -42,7 +43,7 @@ SERVING_REQUIREMENTS = (
 
 
 def signature(task: GradingTask) -> ModelSignature:
-    """A binary column in (a zip of the study's DICOM files), and a switch; a record for each cell out."""
+    """A binary column in (a zip of the study's DICOM files), and what is asked beside it; a record for each cell out."""
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec("string", name, required=name != "study_id") for name in ANSWER_TEXTS
     ]
@@ -54,7 +55,7 @@ def signature(task: GradingTask) -> ModelSignature:
     return ModelSignature(
         inputs=Schema([ColSpec("binary", STUDY_COLUMN)]),
         outputs=Schema(outputs),
-        params=ParamSchema([ParamSpec(EXPLAIN, "string", "")]),
+        params=ParamSchema([ParamSpec(name, "string", "") for name in (EXPLAIN, KEPT_REQUEST)]),
     )
 
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.inference.schema import EXPLAIN, STUDY_COLUMN
+from lumbargrade.inference.schema import EXPLAIN, KEPT_REQUEST, STUDY_COLUMN
 from lumbargrade.processes import end_group, ended_words, guarded_group, listens_at
 from lumbargrade.serving.records.prediction_log import SERVED, SERVING_LOG
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
@@ -170,8 +170,28 @@ def ask(address: str, study: Path | bytes, explain: str = "") -> list[dict[str, 
     Raises:
         LumbargradeError: The server answered with an error. Its body echoes what was sent, so it is not repeated.
     """
+    return _post(address, _Question(study, explain))
+
+
+def ask_kept(address: str, request_id: str, explain: str) -> list[dict[str, Any]]:
+    """Asks for the heat map of an answer that a scoring server gave a short while ago; no study is sent.
+
+    Returns no record if the study must be sent again: it is not kept, or the model is of a time when none was.
+
+    Args:
+        request_id: Of that answer.
+        explain: The cell to explain, by its column's name, or ``all``.
+    """
+    asked = {EXPLAIN: explain, KEPT_REQUEST: request_id}
+    question = {"dataframe_split": {"columns": [STUDY_COLUMN], "data": []}, "params": asked}
+    try:
+        return _post(address, json.dumps(question))
+    except LumbargradeError:
+        return []
+
+
+def _post(address: str, question: Any) -> list[dict[str, Any]]:
     kind = {"Content-Type": "application/json"}
-    question: Any = _Question(study, explain)
     try:
         answer = requests.post(f"{address}/invocations", data=question, headers=kind, timeout=_ANSWER_SECONDS)
     except requests.RequestException as error:

@@ -22,10 +22,11 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from lumbargrade.config.task import Cell, GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyTimeoutError
 from lumbargrade.errors import InputError
+from lumbargrade.inference.crop_cache import CropCache
 from lumbargrade.inference.drift_features import Features
 from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps
-from lumbargrade.inference.grade import CellKey, grade_with_crops, refuse_study
-from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, STUDY_COLUMN
+from lumbargrade.inference.grade import CellKey, GradedCrops, grade_with_crops, refuse_study
+from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, KEPT_REQUEST, STUDY_COLUMN
 from lumbargrade.inference.study import open_study
 from lumbargrade.models.bundle import read_model
 from lumbargrade.models.trained_on import TRAINED_ON, state
@@ -54,6 +55,7 @@ class GradingModel(PythonModel):
         self.log = ServingLog(Path(log)) if log else None
         self.abstain_above = int(context.model_config.get("abstain_above", 0))
         self.turn = threading.Semaphore(1)
+        self.cache = CropCache()
         self.seconds = _answer_seconds()
         keep_sweeping()
 
@@ -65,7 +67,8 @@ class GradingModel(PythonModel):
         Each study's answer has a request id, under which the serving log has it.
 
         Args:
-            params: ``explain`` asks for heat maps: ``all``, or the column's name of one cell.
+            params: ``explain`` asks for heat maps: ``all``, or the column's name of one cell. With ``request_id`` and no
+                study it explains what that request was answered a short while ago; no record if that is not kept.
 
         Raises:
             MlflowException: ``explain`` names no cell.
@@ -74,18 +77,44 @@ class GradingModel(PythonModel):
         explain = (params or {}).get(EXPLAIN, "")
         only = None if explain in ("", EXPLAIN_ALL) else _cell(task, explain)
         end = time.monotonic() + self.seconds
+        if not len(model_input):
+            return self._explain_kept((params or {}).get(KEPT_REQUEST, ""), bool(explain), only, end)
         answers = []
         for study in model_input[STUDY_COLUMN]:
             outcome = self._grade(bytes(study), bool(explain), only, end)
             request_id = uuid.uuid4().hex
             if self.log is not None:
                 self.log.append(request_id, self.name, bytes(study), outcome.answer, task, outcome.features)
-            answer = outcome.answer
-            if explain:
-                answer = with_heat_maps(answer, outcome.looks, self.model.config.prepare)
-            origin = dict(zip(ANSWER_ORIGIN, (request_id, self.name), strict=True))
-            answers.append(answer.assign(**origin, **{TRAINED_ON: self.statement}))
+            if outcome.crops is not None:
+                self.cache.put(request_id, self.name, outcome.crops)
+            answers.append(self._sign(outcome, request_id, bool(explain)))
         return pd.concat(answers, ignore_index=True)
+
+    def _explain_kept(self, request_id: str, explain: bool, only: Cell | None, end: float) -> pd.DataFrame:
+        """Explains an earlier answer in its turn; an answer without records if it is not kept."""
+        graded = self.cache.get(request_id, self.name)
+        if graded is None:
+            return pd.DataFrame()
+        if not self.turn.acquire(timeout=max(0.0, end - time.monotonic())):
+            return self._sign(self._busy(), request_id, explain)
+        try:
+            looks = explain_graded(self.model, graded, only) if explain else {}
+        finally:
+            self.turn.release()
+        return self._sign(_Outcome(graded.answer, looks), request_id, explain)
+
+    def _busy(self) -> "_Outcome":
+        return _Outcome(
+            refuse_study(self.model.config.task, f"{_BUSY} for {self.seconds:.0f} s; send the study again later")
+        )
+
+    def _sign(self, outcome: "_Outcome", request_id: str, explain: bool) -> pd.DataFrame:
+        """The answer with its heat maps, if they were asked for, and where it comes from."""
+        answer = outcome.answer
+        if explain:
+            answer = with_heat_maps(answer, outcome.looks, self.model.config.prepare)
+        origin = dict(zip(ANSWER_ORIGIN, (request_id, self.name), strict=True))
+        return answer.assign(**origin, **{TRAINED_ON: self.statement})
 
     def _grade(self, study: bytes, explain: bool, only: Cell | None, end: float) -> "_Outcome":
         """Grades a study in its turn; whatever keeps it from being graded becomes the reason of every cell.
@@ -95,12 +124,14 @@ class GradingModel(PythonModel):
         """
         task = self.model.config.task
         if not self.turn.acquire(timeout=max(0.0, end - time.monotonic())):
-            return _Outcome(refuse_study(task, f"{_BUSY} for {self.seconds:.0f} s; send the study again later"))
+            return self._busy()
         try:
             with open_study(study, task, seconds=end - time.monotonic()) as opened:
                 graded = grade_with_crops(self.model, opened, self.abstain_above)
-                looks = explain_graded(self.model, graded, only) if explain else {}
-                return _Outcome(graded.answer, looks, graded.features() if self.log is not None else None)
+                crops = graded.graded_crops
+                looks = explain_graded(self.model, crops, only) if explain else {}
+                features = graded.features() if self.log is not None else None
+                return _Outcome(graded.answer, looks, features, crops)
         except (InputError, StudyTimeoutError) as error:
             return _Outcome(refuse_study(task, str(error)))
         except ScratchError as error:
@@ -118,6 +149,7 @@ class _Outcome:
     answer: pd.DataFrame
     looks: dict[CellKey, Look] = field(default_factory=dict)
     features: Features | None = None
+    crops: GradedCrops | None = None
 
 
 def _answer_seconds() -> float:

@@ -28,22 +28,14 @@ class ConditionInfo(_Json):
     side: Literal["left", "right"] | None
 
 
-class GradeInfo(_Json):
-    """A grade of the task."""
-
-    name: str
-    title: str
-
-
 class TaskInfo(_Json):
-    """What is graded."""
+    """What is graded; grades from the best to the worst."""
 
     name: str
     title: str
     conditions: tuple[ConditionInfo, ...]
     levels: tuple[str, ...]
-    level_titles: tuple[str, ...]
-    grades: tuple[GradeInfo, ...]
+    grades: tuple[str, ...]
 
 
 class UploadLimits(_Json):
@@ -228,7 +220,7 @@ class ModelPage(_Json):
     Attributes:
         score: The official score, lower is better, on what ``score_on`` says.
         score_interval: 95 %.
-        accuracy_majority: Of always answering the commonest grade; ``prior`` is its score where it is known.
+        accuracy_majority: Of always answering the commonest grade.
         holdout_score: On the frozen holdout, where only the gate looks.
         card_html: Address of the model's card.
         lineage_html: Address of its lineage.
@@ -243,7 +235,6 @@ class ModelPage(_Json):
     score_on: Literal["cross-validation"] | None = None
     score: float | None = None
     score_interval: tuple[float, float] | None = None
-    prior: float | None = None
     accuracy: float | None = None
     accuracy_majority: float | None = None
     severe_auc: float | None = None
@@ -272,6 +263,5 @@ def task_info(task: GradingTask) -> TaskInfo:
         title=task.title,
         conditions=conditions,
         levels=task.levels,
-        level_titles=task.levels,
-        grades=tuple(GradeInfo(name=grade, title=grade) for grade in task.grades),
+        grades=task.grades,
     )

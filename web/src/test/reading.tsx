@@ -6,8 +6,8 @@ import { render, screen, within } from '@testing-library/react';
 import { useState } from 'react';
 import { afterEach, beforeEach, vi, type Mock } from 'vitest';
 
-import type { Session, Study } from '../api.ts';
-import { Reading } from '../components/Reading.tsx';
+import type { Session, Study } from '../api/types.ts';
+import { ReadingView } from '../study/ReadingView.tsx';
 import { STUDY, TASK } from './study.ts';
 
 const SESSION: Session = {
@@ -21,7 +21,7 @@ const SESSION: Session = {
 
 function Page({ of }: { of: Study }) {
   const [study, setStudy] = useState<Study | null>(of);
-  return study && <Reading study={study} session={SESSION} shown onHelp={() => null} onStudy={setStudy} />;
+  return study && <ReadingView study={study} session={SESSION} shown onHelp={() => null} onStudy={setStudy} />;
 }
 
 export const show = (change: Partial<Study> = {}): void => void render(<Page of={{ ...STUDY, ...change }} />);

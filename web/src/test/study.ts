@@ -1,6 +1,6 @@
 /** A small study for tests: a sagittal T2 and T1 series at right angles to an axial series in two blocks. */
 
-import type { Cell, Series, Study, Task } from '../api.ts';
+import type { Cell, Series, Study, Task } from '../api/types.ts';
 
 export const TASK: Task = {
   name: 'test',
@@ -10,8 +10,7 @@ export const TASK: Task = {
     { name: 'left_recess', title: 'Left subarticular stenosis', short: 'Left subarticular', side: 'left' },
   ],
   levels: ['L4/L5', 'L5/S1'],
-  level_titles: ['L4/L5', 'L5/S1'],
-  grades: ['Normal/Mild', 'Moderate', 'Severe'].map((name) => ({ name, title: name })),
+  grades: ['Normal/Mild', 'Moderate', 'Severe'],
 };
 
 /** 11 slices 4 mm apart, 64 x 64 mm, the middle of slice 5 at the patient's origin. */
@@ -53,7 +52,7 @@ function axial(heights: readonly number[]): Series {
 export const AXIAL = axial([-20, -17, -14, 10, 13, 16, 19]);
 
 function cell(condition: string, level: string, grade: string | null, severe: number): Cell {
-  const base = { condition, level, grade, correction: null };
+  const base = { condition, level, grade, correction: null, place_uncertain: false };
   if (grade === null) {
     return { ...base, probabilities: null, possible_grades: [], reason: 'there is no axial T2 series', place: null };
   }
@@ -78,6 +77,7 @@ export const STUDY: Study = {
     synthetic: true,
     dataset: 'phantom',
     studies: 40,
+    possible_grades: 'The true grade is among the possible ones in 90 % of cells.',
   },
   flags: ['The levels may be named one too high.'],
   study_hash: '0123456789abcdef',
@@ -92,5 +92,6 @@ export const STUDY: Study = {
     cell('left_recess', 'L5/S1', null, 0),
   ],
   series: [SAGITTAL, SAGITTAL_T1, AXIAL],
+  identifiers: null,
   report: { pdf: '/r.pdf', sr: '/r.sr', json: '/r.json', csv: '/r.csv' },
 };

@@ -15,7 +15,7 @@ from lumbargrade.deidentify.study_hash import study_number
 
 
 class _Json(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class ServedVersion(_Json):

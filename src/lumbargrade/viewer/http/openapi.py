@@ -1,5 +1,10 @@
-"""The OpenAPI 3.1 document of the HTTP API, made from the models of its JSON."""
+"""The OpenAPI 3.1 document of the HTTP API, made from the models of its JSON.
 
+``python -m lumbargrade.viewer.http.openapi > web/openapi.json`` writes the file that the page's types are made from.
+"""
+
+import json
+import sys
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -48,7 +53,8 @@ OPERATIONS = (
         takes="multipart/form-data",
     ),
     Operation(
-        "get", f"{_STUDY}/events", "Server-sent events: the last one, then each change, until the end.",
+        "get", f"{_STUDY}/events",
+        "Server-sent events, each with an `Event` as data: the last one, then each change, until the end.",
         {200: "text/event-stream", 404: api.ErrorAnswer},
     ),
     Operation(
@@ -111,6 +117,11 @@ def openapi_document(needs_token: bool) -> dict[str, Any]:
     return document
 
 
+def openapi_text() -> str:
+    """Returns the document of a server that asks for no token, as ``web/openapi.json`` holds it."""
+    return json.dumps(openapi_document(needs_token=False), indent=2) + "\n"
+
+
 def _operation(operation: Operation) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if name == "number" else "string"}}
@@ -161,3 +172,7 @@ def _operation_id(operation: Operation) -> str:
 
 def _description(status: int) -> str:
     return {200: "The answer.", 202: "Accepted, or at work.", 204: "Done.", 304: "Unchanged."}.get(status, "Refused.")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(openapi_text())

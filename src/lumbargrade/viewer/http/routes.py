@@ -168,7 +168,7 @@ def _stream(work: StudyWork) -> Iterator[str]:
     """Server-sent events; a comment now and then finds out whether anybody still listens."""
     yield "retry: 2000\n\n"
     for event in work.events(_HEARTBEAT_SECONDS):
-        yield f"data: {event.model_dump_json(exclude_none=True)}\n\n" if event is not None else ": \n\n"
+        yield f"data: {event.model_dump_json()}\n\n" if event is not None else ": \n\n"
 
 
 def _report(room: ReadingRoom, study_id: str) -> StudyReport:

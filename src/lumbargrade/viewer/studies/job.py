@@ -21,6 +21,7 @@ class StudyWork:
     Attributes:
         expires: On the monotonic clock.
         answer: Nothing until it is done.
+        request_id: Under which the model server last graded it, and may still have its crops.
         heats: Those that were asked for, by condition and level.
         turn: Held by who asks the model for a heat map, so that it is asked once.
     """
@@ -30,6 +31,7 @@ class StudyWork:
     expires: float
     index: StudyIndex | None = None
     answer: StudyAnswer | None = None
+    request_id: str = ""
     heats: dict[CellKey, Heat] = field(default_factory=dict)
     turn: threading.Lock = field(default_factory=threading.Lock)
     forgotten: bool = False

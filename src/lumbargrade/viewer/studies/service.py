@@ -12,7 +12,7 @@ from typing import Any
 
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.serving.mlflow_server import ask, is_ready
+from lumbargrade.serving.mlflow_server import ask, ask_kept, is_ready
 from lumbargrade.serving.records.corrections import Correction, Corrections, KeptCorrection, ServedVersion
 from lumbargrade.viewer.errors import Problem, Refusal, problem_of, sentence
 from lumbargrade.viewer.http.upload import disk_full
@@ -202,10 +202,12 @@ class ReadingRoom:
         cell = next((cell for cell in answer.cells if (cell.condition, cell.level) == key), None)
         with work.turn:
             heat = work.heats.get(key)
-            if heat is None and cell is not None and cell.place is not None:
+            if heat is None and cell is not None and cell.grade is not None and cell.place is not None:
                 record = self._explained(work, key)
                 if version_of([record], answer.model) != answer.model:
                     raise Refusal(409, "Another version of the model answers now.", "Send the study again.")
+                if record.get("heat_map") is None:  # the model server could not grade the study again
+                    raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do)
                 heat = build_heat(record, cell, cell.place, index)
                 work.heats[key] = heat
         if heat is None:
@@ -314,18 +316,22 @@ class ReadingRoom:
 
     def _explained(self, work: StudyWork, key: CellKey) -> dict[str, Any]:
         column = next(cell.column for cell in self.task.cells if (cell.condition.name, cell.level) == key)
-        try:
-            records = self._ask(work, explain=column)
-        except LumbargradeError as error:
-            raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do) from error
+        records = ask_kept(self.settings.model_url, work.request_id, column) if work.request_id else []
+        if not records:
+            try:
+                records = self._ask(work, explain=column)
+            except LumbargradeError as error:
+                raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do) from error
         return next(record for record in records if (record["condition"], record["level"]) == key)
 
     def _ask(self, work: StudyWork, explain: str = "") -> list[dict[str, Any]]:
         try:
-            return ask(self.settings.model_url, work.folder / UPLOAD, explain)
+            records = ask(self.settings.model_url, work.folder / UPLOAD, explain)
         except LumbargradeError:
             self.metrics.model_failures.inc()
             raise
+        work.request_id = str(records[0].get("request_id") or "")
+        return records
 
     def _tell_places(self) -> None:
         """Tells each waiting study how many are before it."""
