@@ -26,7 +26,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.trained_on import state
-from lumbargrade.serving.batch.grade import grade as batch
+from lumbargrade.serving.batch import grade as batch
 from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node
 from lumbargrade.viewer.http.app import create_app
 from lumbargrade.viewer.settings import WebSettings

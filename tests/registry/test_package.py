@@ -24,10 +24,10 @@ from lumbargrade.registry.resolve import load_model
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.spec import FoldResult
+from tests.predictions import FACTS
+from tests.projects import NAME
 
-from .conftest import NAME
-from .said import FACTS
-from .test_register import made_search
+from .searches import made_search
 
 
 @pytest.fixture

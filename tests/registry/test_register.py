@@ -9,7 +9,6 @@ import pytest
 from flows import retrain
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import GateParams, Params
-from lumbargrade.config.task import load_task
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.data.versioning.dvc import DatasetVersion
 from lumbargrade.registry import register as registering
@@ -20,36 +19,15 @@ from lumbargrade.registry.promotion.decision import GateDecision, decide
 from lumbargrade.registry.promotion.gate import Judgement
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.registry.resolve import champion_version
-from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.search.plan import SearchPlan, Student
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.spec import Epoch, FoldResult
+from tests.predictions import FACTS, both, right
+from tests.projects import NAME, Register
 
-from .conftest import NAME, Register
-from .said import FACTS, both, cells, right, says
+from .searches import TASK, TRUTH, made_search
 
-TASK = load_task("rsna2024")
-TRUTH = cells(TASK, 8)
 Open = Callable[[], Champion]
-
-
-def made_search(trial: str, student: Student | None = None) -> SearchOutcome:
-    return SearchOutcome(
-        name="s",
-        trials=1,
-        tried=[],
-        new_trials=1,
-        trial=0,
-        training=Params().training,
-        folds=[],
-        calibration=Path("c"),
-        evaluation=says(TASK, TRUTH, right(TRUTH, 0.8)).evaluation,
-        on_labelled=None,
-        report="",
-        run_id="r",
-        trial_run_id=trial,
-        fold_run_ids=["f"],
-        student=student,
-    )
 
 
 def made_student(folder: Path, run_id: str) -> Student:
