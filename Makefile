@@ -1,8 +1,8 @@
-# Two commands do all the set-up: `make run` runs the main job, `make test` passes the tests.
+# `make run` runs the main job, `make test` passes the tests; both do all the set-up. `make check` is the quick half of the tests.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := .venv/bin
 
-.PHONY: run test test-shapes test-cluster server lint page lint-page clean
+.PHONY: run check test test-shapes test-cluster server lint page lint-page clean
 
 # The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/viewer/page/index.html
@@ -16,6 +16,10 @@ run: .venv/installed page
 server: .venv/installed page
 	$(BIN)/lumbargrade server
 
+# What a change is tried with; without Chromium, and without what trains or runs the main job.
+check: .venv/installed lint lint-page
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow and not browser and not cluster"
+
 test: .venv/installed lint page lint-page
 	$(BIN)/pytest -n auto --dist loadfile
 
@@ -26,7 +30,7 @@ test-shapes: .venv/installed
 # A search on two machines: Ray and PostgreSQL's driver into .venv; PostgreSQL's server is the system's.
 test-cluster: .venv/installed
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[cluster]'
-	$(BIN)/pytest -v tests/training/test_cluster.py
+	$(BIN)/pytest -v tests/training/jobs/test_ray_cluster.py
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -3,7 +3,8 @@
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,27 @@ SPIDER = Path(__file__).parents[2] / "shared" / "data" / "spider"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-study", action="store_true", help="Try each real-world shape on all studies, not on one.")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Says at the end what was skipped, and what to install that it is not."""
+    yield
+    reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", ())]
+    if reasons:
+        terminalreporter.line(describe_skips(Counter(reasons)))
+
+
+def describe_skips(reasons: Counter[str]) -> str:
+    """One line; a reason that begins with "needs" names what can be installed."""
+    needs = {reason: number for reason, number in reasons.most_common() if reason.startswith("needs ")}
+    told = [f"{reasons.total()} tests were skipped"]
+    if needs:
+        programs = ", ".join(f"{reason.removeprefix('needs ')} ({number})" for reason, number in needs.items())
+        told.append(f"{sum(needs.values())} of them need what is not installed: {programs}")
+    if others := reasons.total() - sum(needs.values()):
+        told.append(f"{others} cannot run here, for the reasons above")
+    return "; ".join(told)
 
 
 @pytest.fixture

@@ -26,8 +26,10 @@ from lumbargrade.training.jobs.ray_cluster import ADDRESS, Cluster, join_cluster
 from lumbargrade.training.jobs.spec import Epoch, FoldSpec, read_history, read_result
 
 PROGRAMS = ("initdb", "postgres")
-MISSING = [name for name in ("ray", "psycopg") if find_spec(name) is None]
-MISSING += [name for name in PROGRAMS if shutil.which(name) is None]
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs `make test-cluster`")
+needs_postgresql = pytest.mark.skipif(
+    None in [find_spec("psycopg"), *map(shutil.which, PROGRAMS)], reason="needs PostgreSQL and `make test-cluster`"
+)
 
 
 def test_a_fold_takes_a_gpu_where_there_are_any() -> None:
@@ -61,7 +63,8 @@ def test_a_cluster_without_ray_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+@pytest.mark.cluster
+@needs_ray
 def test_a_cluster_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     address = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv(ADDRESS, address)
@@ -131,7 +134,9 @@ print("best", outcome.trial)
 """
 
 
-@pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}: make test-cluster")
+@pytest.mark.cluster
+@needs_ray
+@needs_postgresql
 def test_a_search_on_two_machines_goes_on_when_one_dies(packed: Path) -> None:
     """PostgreSQL for Optuna and MLflow, MLflow's server, two Ray nodes of one core; one is killed in the midst of a fold."""
     params = {

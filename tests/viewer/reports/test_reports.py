@@ -81,7 +81,7 @@ def test_the_structured_report_says_what_the_answer_says(
 
 def test_dcmtk_reads_the_structured_report(reader: Reader, answer: dict[str, Any], tmp_path: Path) -> None:
     if shutil.which("dsrdump") is None:
-        pytest.skip("dcmtk is not installed")
+        pytest.skip("needs dcmtk")
     (tmp_path / "report.dcm").write_bytes(reader.get(answer["report"]["sr"]).data)
     done = subprocess.run(["dsrdump", "-Ee", tmp_path / "report.dcm"], capture_output=True, text=True, check=True)
     assert "Comprehensive SR Document" in done.stdout
@@ -120,7 +120,7 @@ def test_the_pdf_is_one_page_that_says_it(reader: Reader, answer: dict[str, Any]
     assert response.headers["Content-Disposition"].startswith("attachment; filename=lumbargrade-")
     assert response.data.startswith(b"%PDF")
     if shutil.which("pdftotext") is None:
-        pytest.skip("poppler is not installed")
+        pytest.skip("needs poppler-utils")
     (tmp_path / "report.pdf").write_bytes(response.data)
     text = subprocess.run(
         ["pdftotext", "-layout", tmp_path / "report.pdf", "-"], capture_output=True, text=True, check=True
@@ -160,7 +160,7 @@ def test_an_organisation_can_remove_the_strip(make_app: MakeApp, zipped: bytes) 
 
 def words_of(pdf: bytes, folder: Path) -> str:
     if shutil.which("pdftotext") is None:
-        pytest.skip("poppler is not installed")
+        pytest.skip("needs poppler-utils")
     (folder / "report.pdf").write_bytes(pdf)
     text = subprocess.run(
         ["pdftotext", "-layout", folder / "report.pdf", "-"], capture_output=True, text=True, check=True
