@@ -224,12 +224,11 @@ def model(graders: list["Grader"], rsna: GradingTask) -> "LoadedModel":
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's database without runs, made once for all test processes, as MLflow takes seconds for its tables."""
-    with shared_path(tmp_path_factory, "mlflow.db") as path:
-        if not path.exists():
-            from lumbargrade.tracking.mlflow_tracker import make_database
+    from lumbargrade.tracking.mlflow_tracker import make_database
 
-            make_database(f"sqlite:///{path}")
-    return path
+    with shared_path(tmp_path_factory, "store") as folder:
+        make_database(f"sqlite:///{folder}/mlflow.db")
+    return folder / "mlflow.db"
 
 
 @pytest.fixture

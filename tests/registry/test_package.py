@@ -26,8 +26,7 @@ from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.spec import FoldResult
 from tests.predictions import FACTS
 from tests.projects import NAME
-
-from .searches import made_search
+from tests.searches import made_search
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ Tracker("here")
     assert sorted(each.name for each in (tmp_path / "mlruns").iterdir()) == ["mlflow.db", "mlflow.db.lock"]
 
 
-def test_a_run_is_found_again_by_its_key() -> None:
+def test_a_run_is_found_again_by_its_key(empty_project: Path) -> None:
     tracker = Tracker("here")
     run_id = tracker.start_run("run", "key", tags={"colour": "red"})
     tracker.log_params(run_id, {"training": {"epochs": 3}, "seed": 0})
