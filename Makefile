@@ -10,6 +10,9 @@ PAGE_SOURCES := web/index.html web/package-lock.json web/vite.config.ts $(shell 
 NEW_ENOUGH := const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)
 NPM := $(shell node -e '$(NEW_ENOUGH)' 2>/dev/null && command -v npm)
 
+# A module's tests share what is slow to make, so they stay in one process; slow modules come first (tests/conftest.py).
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
+
 run: .venv/installed page
 	$(BIN)/lumbargrade run
 
@@ -18,10 +21,10 @@ server: .venv/installed page
 
 # What a change is tried with; without Chromium, and without what trains or runs the main job.
 check: .venv/installed lint lint-page
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow and not browser and not cluster"
+	$(BIN)/pytest $(SPREAD) -m "not slow and not browser and not cluster"
 
 test: .venv/installed lint page lint-page
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest $(SPREAD)
 
 # Each shape of a real export, on five phantoms, through every way into the product; half an hour.
 test-shapes: .venv/installed

@@ -110,10 +110,9 @@ def make_project(folder: Path) -> Project:
 
 def restore_folder(folder: Path, kept: Path) -> None:
     """Makes a folder as its copy is; files keep their place on the disk, as MLflow has its database open."""
-    for path in [
-        path for path in folder.rglob("*") if path.is_file() and not (kept / path.relative_to(folder)).exists()
-    ]:
-        path.unlink()
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if not (kept / path.relative_to(folder)).exists():
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
     for path in [path for path in kept.rglob("*") if path.is_file()]:
         now = folder / path.relative_to(kept)
         now.parent.mkdir(parents=True, exist_ok=True)
