@@ -136,6 +136,7 @@ def test_mlflow_explains_on_request_only(model_folder: Path, zipped: bytes, monk
         model.predict(studies, params={"explain": "perhaps"})
 
 
+@pytest.mark.slow
 def test_the_server_explains_on_request_only(
     model_folder: Path, zipped: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,10 +156,10 @@ def test_the_command_writes_a_picture_a_graded_cell(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.zip").write_bytes(zipped)
     grade = ["grade", "study.zip", "--model", str(model_folder), "--json"]
-    told = CliRunner().invoke(cli.app, [*grade, "--explain", "pictures"])
+    told = CliRunner().invoke(cli, [*grade, "--explain", "pictures"])
     assert told.exit_code == 0, told.output
     monkeypatch.setattr(explain, "explain_crops", None)
-    plain = CliRunner().invoke(cli.app, grade)
+    plain = CliRunner().invoke(cli, grade)
     assert json.loads(told.stdout) == json.loads(plain.stdout)
     assert "wrote 25 pictures into pictures" in told.stderr
     assert "wrote" not in plain.stderr

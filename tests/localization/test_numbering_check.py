@@ -137,6 +137,7 @@ def test_too_few_spines_tell_nothing() -> None:
     assert usual_offsets([0.0, 0.1, 5.0, 0.2, 0.1, 0.0, 0.1]) == (0.0, float("inf"))
 
 
+@pytest.mark.slow
 def test_the_network_learns_where_the_cord_ends(packed: PackedViews, rsna: GradingTask) -> None:
     """On spines that it has seen: names that lie one level lower are told from the right ones."""
     spines = [slices for study in packed.studies if (slices := labelled_canal(packed, rsna, study))]

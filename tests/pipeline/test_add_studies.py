@@ -26,6 +26,8 @@ from lumbargrade.errors import InputError
 from lumbargrade.pipeline.add_studies import add_and_version
 from tests.exports import Export, secrets_in
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 
 

@@ -100,7 +100,7 @@ class CommandLine:
     def grade(self, export: Export, folder: Path) -> list[Record]:
         """Runs the command in this process, on the model that stands in."""
         export.write(folder)
-        result = CliRunner().invoke(cli.app, ["grade", str(folder), "--model", "models:/stands-in/1", "--json"])
+        result = CliRunner().invoke(cli, ["grade", str(folder), "--model", "models:/stands-in/1", "--json"])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise RefusalError(str(result.exception))
         records: list[Record] = json.loads(result.stdout)

@@ -48,6 +48,7 @@ def outcome(graders: list[Grader], rsna: GradingTask, tracker: Tracker, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_a_distilled_version_holds_one_grader_and_answers_as_it_alone(
     tracker: Tracker, outcome: SearchOutcome, graders: list[Grader], rsna: GradingTask, phantom: Path
 ) -> None:

@@ -7,7 +7,11 @@ import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
+import pytest
+
 from lumbargrade.registry.package import SERVING_REQUIREMENTS
+
+pytestmark = pytest.mark.slow
 
 SOURCE = Path(__file__).parents[2] / "src"
 SERVE = "import lumbargrade.registry.resolve, lumbargrade.inference.explain, lumbargrade.serving.records.prediction_log"

@@ -46,6 +46,7 @@ with study.signs_of_life(opened):
 """
 
 
+@pytest.mark.slow
 def test_a_search_of_another_machine_is_left_alone_while_it_lives_and_goes_on_when_it_is_dead(
     tmp_path: Path, database: str, quick: None
 ) -> None:

@@ -164,6 +164,7 @@ def test_running_again_trains_nothing_and_more_trials_only_add(
     assert len(trainer.rates) == len(set(trainer.rates)) == 5
 
 
+@pytest.mark.slow
 def test_a_search_that_goes_on_tries_what_it_would_have_tried(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, tmp_path: Path
 ) -> None:

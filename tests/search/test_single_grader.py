@@ -22,6 +22,8 @@ from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult, FoldSpec
 from tests.crops import PREPARE
 
+pytestmark = pytest.mark.slow
+
 CPU = (Device("cpu", "", 1),)
 
 

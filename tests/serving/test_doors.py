@@ -18,6 +18,8 @@ from lumbargrade.cli.app import app as cli
 from lumbargrade.inference.schema import STUDY_COLUMN
 from lumbargrade.serving.batch.run import run_batch
 
+pytestmark = pytest.mark.slow
+
 Door = Callable[[bytes], tuple[set[str], set[str]]]
 
 
@@ -27,9 +29,7 @@ def door(request: pytest.FixtureRequest, model_folder: Path, tmp_path: Path) -> 
 
     def command(zipped: bytes) -> tuple[set[str], set[str]]:
         (tmp_path / "study.zip").write_bytes(zipped)
-        told = CliRunner().invoke(
-            cli.app, ["grade", str(tmp_path / "study.zip"), "--model", str(model_folder), "--json"]
-        )
+        told = CliRunner().invoke(cli, ["grade", str(tmp_path / "study.zip"), "--model", str(model_folder), "--json"])
         if told.exit_code:
             return {str(told.exception)}, set()
         return words(pd.DataFrame(json.loads(told.stdout)))

@@ -18,6 +18,8 @@ from lumbargrade.serving.mlflow_server import ScoringServer, free_port, running_
 
 from .scoring import WORKER, Crew, crew, wait_until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["crew"]
 
 

@@ -18,6 +18,8 @@ from tests.projects import Project
 
 from .scoring import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Served:

@@ -22,6 +22,8 @@ from lumbargrade.serving.mlflow_server import ask, is_ready, served_model
 from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
 from tests.zips import damaged, far_file, huge_offset, images, not_utf8, other_local_name, rezip, wrong_crc
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

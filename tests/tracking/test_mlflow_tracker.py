@@ -23,6 +23,7 @@ def test_the_projects_own_store_is_made_where_the_design_says(tmp_path: Path) ->
     assert Tracker("here").experiment_id == tracker.experiment_id
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_stores_tables_are_made_spoils_nothing(tmp_path: Path) -> None:
     killed = """
 import os, signal

@@ -67,6 +67,7 @@ def undeflated(files: list[bytes]) -> list[bytes]:
     return [data for data in files if not pydicom.dcmread(io.BytesIO(data)).file_meta.TransferSyntaxUID.is_deflated]
 
 
+@pytest.mark.slow
 def test_a_study_is_graded_and_its_report_sent_back(
     node: DimseNode,
     app: Flask,
@@ -95,6 +96,7 @@ def test_a_study_is_graded_and_its_report_sent_back(
     assert reports[0].empty()
 
 
+@pytest.mark.slow
 def test_two_studies_that_come_mixed_are_two_reports(
     node: DimseNode, reports: tuple[queue.Queue[pydicom.Dataset], int], loose: list[bytes]
 ) -> None:

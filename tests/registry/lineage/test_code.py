@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
-from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
+from lumbargrade.registry.lineage.code import read_code_state, refuse_changes, source_sha256
+from lumbargrade.viewer.http.pages import PAGE
 
 
 @pytest.fixture
@@ -24,6 +26,17 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
     ).stdout.strip()
+
+
+def test_the_page_that_is_built_into_the_package_is_no_part_of_its_code(tmp_path: Path) -> None:
+    (tmp_path / "code.py").touch()
+    before = source_sha256(tmp_path)
+    page = tmp_path / PAGE.relative_to(PACKAGE)
+    page.mkdir(parents=True)
+    (page / "index.html").touch()
+    assert source_sha256(tmp_path) == before
+    (page.parent / "code.py").touch()
+    assert source_sha256(tmp_path) != before
 
 
 def test_a_clean_tree_is_its_commit(repository: Path) -> None:

@@ -163,6 +163,7 @@ def test_a_store_that_does_not_answer_is_told_as_that(project: Project, monkeypa
     )
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_told_as_that(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with sqlite3.connect("mlruns/mlflow.db", timeout=1) as holder:
         holder.execute("BEGIN EXCLUSIVE")

@@ -29,6 +29,8 @@ from lumbargrade.scratch import ScratchError
 from lumbargrade.serving.batch.grade import _describe_death, _fingerprint, find_studies
 from lumbargrade.serving.batch.run import BatchSummary, run_batch
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def studies(phantom: Path, tmp_path: Path) -> Path:
@@ -228,7 +230,7 @@ def test_mistakes_are_told_before_anything_is_graded(studies: Path, model_folder
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no studies; put each study's files into a folder or a zip"):
         run(tmp_path / "empty", tmp_path / "out.csv", model_folder)
-    told = CliRunner().invoke(cli.app, ["grade", str(studies), "--model", "x", "--out", "a.csv", "--explain", "b"])
+    told = CliRunner().invoke(cli, ["grade", str(studies), "--model", "x", "--out", "a.csv", "--explain", "b"])
     assert str(told.exception) == "--explain is for one study; leave out --out"
 
 

@@ -20,6 +20,8 @@ from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.training.grader.sampling import student_rows
 from lumbargrade.training.jobs.spec import Epoch, FoldSpec, StudentSpec, Teacher, read_history
 
+pytestmark = pytest.mark.slow
+
 HELD = {study for study in range(24) if study % 6 == 5}
 MakeStudent = Callable[..., StudentSpec]
 

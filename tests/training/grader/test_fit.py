@@ -38,6 +38,7 @@ def weights_hash(spec: FoldSpec) -> str:
     return hashlib.sha256((spec.folder / "model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_it_learns_and_leaves_everything_behind(spec: FoldSpec) -> None:
     spec = changed(spec, epochs=4, epoch_crops=160)
     told = []
@@ -63,6 +64,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(spec: FoldSpec) -> Non
     assert weights_hash(spec) == weights_hash(again) != weights_hash(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [
@@ -89,6 +91,7 @@ def test_each_part_of_the_recipe_trains_and_is_repeatable(spec: FoldSpec, part: 
     np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [{}, {"mixup": 0.4, "label_smoothing": 0.1}], ids=["plain", "mixed"])
 def test_doubted_labels_of_training_studies_change_the_weights_and_no_others_do(
     spec: FoldSpec, part: dict[str, Any]

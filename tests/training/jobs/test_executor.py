@@ -13,6 +13,8 @@ from lumbargrade.training.jobs.executor import FoldFuture, FoldPool, local_pool
 from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, FoldSpec
 
+pytestmark = pytest.mark.slow
+
 SHARED = (Device("cpu", "", 1), Device("cpu/2", "", 1))
 
 

@@ -19,6 +19,8 @@ from lumbargrade.training.jobs.devices import Device
 from lumbargrade.training.jobs.process import _environment, run_fold
 from lumbargrade.training.jobs.spec import FoldSpec, read_history
 
+pytestmark = pytest.mark.slow
+
 CPU = (Device("cpu", "", 1),)
 
 

@@ -25,6 +25,8 @@ from lumbargrade.training.locator.cross_validate import LocatorPlan, train_locat
 from lumbargrade.training.locator.fit import train_locator
 from tests.views import labelled_points
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def plan(phantom: Path, rsna: GradingTask, empty_project: Path, monkeypatch: pytest.MonkeyPatch) -> LocatorPlan:

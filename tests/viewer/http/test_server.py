@@ -21,6 +21,8 @@ from lumbargrade.viewer.settings import Access
 
 from ..reading import MakeApp, ModelServer
 
+pytestmark = pytest.mark.slow
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -20,6 +20,7 @@ def studies(settings_spool: Path) -> list[Path]:
     return [path for path in settings_spool.iterdir() if path.name.startswith("study-")]
 
 
+@pytest.mark.slow
 def test_twenty_uploads_at_once_are_not_mixed_up(
     app: Flask, phantom: Path, study_ids: list[int], rsna: GradingTask
 ) -> None:

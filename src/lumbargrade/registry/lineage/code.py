@@ -54,7 +54,7 @@ def read_code_state(project: Path = Path()) -> CodeState:
 
 def source_sha256(package: Path) -> str:
     """Hash of a package's files, without the page, which is built into it and is not in git."""
-    return folder_sha256(package, without=package / "web" / "page")
+    return folder_sha256(package, without=package / "viewer" / "page")
 
 
 def changed_files(project: Path = Path()) -> list[str]:
