@@ -42,7 +42,7 @@ def test_phantoms_teach_weights_that_a_training_takes(
     assert pretrain(weights, params, 8, folder) == first
     assert result.stat().st_mtime_ns == ended, "what was trained is not trained again"
 
-    monkeypatch.setattr("lumbargrade.pipeline.pretrain.code_digest", lambda *roots: "other code")
+    monkeypatch.setattr("lumbargrade.pipeline.pretrain.code_digest", lambda *modules: "other code")
     pretrain(weights, params, 8, folder)
     assert len(list(folder.rglob("result.json"))) == 2, "what other code has drawn or trained was taken"
 

@@ -21,7 +21,7 @@ from pynetdicom.sop_class import ComprehensiveSRStorage
 from typer.testing import CliRunner
 from urllib3.filepost import encode_multipart_formdata
 
-from lumbargrade.cli.app import app as cli
+from lumbargrade.cli.app import app
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.models.bundle import LoadedModel
@@ -100,7 +100,7 @@ class CommandLine:
     def grade(self, export: Export, folder: Path) -> list[Record]:
         """Runs the command in this process, on the model that stands in."""
         export.write(folder)
-        result = CliRunner().invoke(cli, ["grade", str(folder), "--model", "models:/stands-in/1", "--json"])
+        result = CliRunner().invoke(app, ["grade", str(folder), "--model", "models:/stands-in/1", "--json"])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise RefusalError(str(result.exception))
         records: list[Record] = json.loads(result.stdout)

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
 from lumbargrade.registry.lineage.code import read_code_state, refuse_changes, source_sha256
-from lumbargrade.viewer.http.pages import PAGE
 
 
 @pytest.fixture
@@ -26,17 +24,6 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
     ).stdout.strip()
-
-
-def test_the_page_that_is_built_into_the_package_is_no_part_of_its_code(tmp_path: Path) -> None:
-    (tmp_path / "code.py").touch()
-    before = source_sha256(tmp_path)
-    page = tmp_path / PAGE.relative_to(PACKAGE)
-    page.mkdir(parents=True)
-    (page / "index.html").touch()
-    assert source_sha256(tmp_path) == before
-    (page.parent / "code.py").touch()
-    assert source_sha256(tmp_path) != before
 
 
 def test_a_clean_tree_is_its_commit(repository: Path) -> None:
@@ -100,3 +87,13 @@ def test_a_folders_hash_follows_names_and_bytes_but_not_compiled_python(tmp_path
     assert folder_sha256(tmp_path) == first
     (tmp_path / "a.py").rename(tmp_path / "b.py")
     assert folder_sha256(tmp_path) != first
+
+
+@pytest.mark.parametrize("room", ["viewer", "web"])
+def test_the_page_that_is_built_into_the_package_does_not_count(tmp_path: Path, room: str) -> None:
+    (tmp_path / room).mkdir()
+    (tmp_path / room / "app.py").write_text("1")
+    first = source_sha256(tmp_path)
+    (tmp_path / room / "page").mkdir()
+    (tmp_path / room / "page/index.html").write_text("built")
+    assert source_sha256(tmp_path) == first
