@@ -1,8 +1,8 @@
-# Two commands do all the set-up: `make run` runs the main job, `make test` passes the tests.
+# `make run` runs the main job, `make test` passes the tests; both do all the set-up. `make check` is the quick half of the tests.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := .venv/bin
 
-.PHONY: run test test-shapes test-cluster server lint page lint-page clean
+.PHONY: run check test test-shapes test-cluster server lint page lint-page clean
 
 # The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/viewer/page/index.html
@@ -11,14 +11,21 @@ PAGE_SOURCES := web/index.html web/openapi.json web/package-lock.json web/vite.c
 NEW_ENOUGH := const [major, minor] = process.versions.node.split("."); process.exit(major * 100 + +minor < 2019 ? 1 : 0)
 NPM := $(shell node -e '$(NEW_ENOUGH)' 2>/dev/null && command -v npm)
 
+# A module's tests share what is slow to make, so they stay in one process; slow modules come first (tests/conftest.py).
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
+
 run: .venv/installed page
 	$(BIN)/lumbargrade run
 
 server: .venv/installed page
 	$(BIN)/lumbargrade server
 
+# What a change is tried with; without Chromium, and without what trains or runs the main job.
+check: .venv/installed lint lint-page
+	$(BIN)/pytest $(SPREAD) -m "not slow and not browser and not cluster"
+
 test: .venv/installed lint page lint-page
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest $(SPREAD)
 
 # Each shape of a real export, on five phantoms, through every way into the product; half an hour.
 test-shapes: .venv/installed
@@ -27,7 +34,7 @@ test-shapes: .venv/installed
 # A search on two machines: Ray and PostgreSQL's driver into .venv; PostgreSQL's server is the system's.
 test-cluster: .venv/installed
 	@$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[cluster]'
-	$(BIN)/pytest -v tests/training/test_cluster.py
+	$(BIN)/pytest -v tests/training/jobs/test_ray_cluster.py
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -32,6 +32,8 @@ from lumbargrade.registry.resolve import load_model
 from lumbargrade.serving.mlflow_server import ask, served_model
 from lumbargrade.serving.records.prediction_log import ServingLog
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[2]
 SMALL = (
     "training.epochs=2",

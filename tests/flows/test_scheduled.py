@@ -24,11 +24,8 @@ from lumbargrade.config.params import DatasetParams, Params
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.notifications.message import make_notice
 from lumbargrade.pipeline.new_data import NewData
-
-from ..registry.lineage.conftest import Project, project, whole
-from ..registry.lineage.test_unchecked import artifacts_that_are_not_mounted
-
-__all__ = ["project", "whole"]
+from tests.alterations import artifacts_that_are_not_mounted
+from tests.projects import Project
 
 PARAMS = Params(dataset=DatasetParams(path="data/tiny"))
 

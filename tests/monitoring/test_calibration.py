@@ -5,8 +5,7 @@ import numpy as np
 from lumbargrade.config.task import GradingTask
 from lumbargrade.monitoring.calibration import calibration_drift
 from lumbargrade.serving.records.prediction_log import Answered
-
-from .conftest import Answer
+from tests.answers import Answer
 
 
 def read(answers: list[Answered], task: GradingTask, wrong: float) -> dict[str, dict[tuple[str, str], str | None]]:

@@ -47,6 +47,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_number_of_workers_does_not_change_a_byte(made, tmp_path):
     generate(tmp_path / "again", 2, SEED, workers=2)
     first, second = contents(made[0]), contents(tmp_path / "again")

@@ -16,6 +16,8 @@ from .exports import Export, open_export
 from .oracle import AnatomyOracle
 from .shapes import SHAPES, Shape
 
+pytestmark = pytest.mark.slow
+
 _NEAR_MM = 8.0
 _SHOWN_MM = 6.5
 """Half a step between slices, and half a disc: a slice farther from a place shows something else."""

@@ -12,8 +12,7 @@ from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion, Move, still
 from lumbargrade.tracking.mlflow_tracker import Tracker
-
-from .conftest import NAME, Register
+from tests.projects import NAME, Register
 
 Open = Callable[[], Champion]
 

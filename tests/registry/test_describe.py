@@ -17,8 +17,7 @@ from lumbargrade.models.storage import PRETRAINED_ON, mark_network
 from lumbargrade.models.trained_on import ModelFacts
 from lumbargrade.registry.describe import describe_model
 from lumbargrade.search.plan import SearchPlan
-
-from .test_register import made_search
+from tests.searches import made_search
 
 
 def describe(root: Path, task: GradingTask, folder: Path, held_out: int = 1, weights: str = "none") -> ModelFacts:

@@ -24,10 +24,9 @@ from lumbargrade.registry.resolve import load_model
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.spec import FoldResult
-
-from .conftest import NAME
-from .said import FACTS
-from .test_register import made_search
+from tests.predictions import FACTS
+from tests.projects import NAME
+from tests.searches import made_search
 
 
 @pytest.fixture
@@ -49,6 +48,7 @@ def outcome(graders: list[Grader], rsna: GradingTask, tracker: Tracker, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_a_distilled_version_holds_one_grader_and_answers_as_it_alone(
     tracker: Tracker, outcome: SearchOutcome, graders: list[Grader], rsna: GradingTask, phantom: Path
 ) -> None:

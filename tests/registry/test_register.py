@@ -6,12 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows import retrain
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import GateParams, Params
-from lumbargrade.config.task import load_task
 from lumbargrade.data.layout import RsnaDataset
-from lumbargrade.data.versioning.dvc import DatasetVersion
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.approval import approve
 from lumbargrade.registry.champion import Champion
@@ -20,36 +17,14 @@ from lumbargrade.registry.promotion.decision import GateDecision, decide
 from lumbargrade.registry.promotion.gate import Judgement
 from lumbargrade.registry.register import Registration, register_best
 from lumbargrade.registry.resolve import champion_version
-from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.search.plan import SearchPlan, Student
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.spec import Epoch, FoldResult
+from tests.predictions import FACTS, both, right
+from tests.projects import NAME, Register
+from tests.searches import TASK, TRUTH, made_search
 
-from .conftest import NAME, Register
-from .said import FACTS, both, cells, right, says
-
-TASK = load_task("rsna2024")
-TRUTH = cells(TASK, 8)
 Open = Callable[[], Champion]
-
-
-def made_search(trial: str, student: Student | None = None) -> SearchOutcome:
-    return SearchOutcome(
-        name="s",
-        trials=1,
-        tried=[],
-        new_trials=1,
-        trial=0,
-        training=Params().training,
-        folds=[],
-        calibration=Path("c"),
-        evaluation=says(TASK, TRUTH, right(TRUTH, 0.8)).evaluation,
-        on_labelled=None,
-        report="",
-        run_id="r",
-        trial_run_id=trial,
-        fold_run_ids=["f"],
-        student=student,
-    )
 
 
 def made_student(folder: Path, run_id: str) -> Student:
@@ -128,40 +103,6 @@ def test_the_same_trial_packaged_otherwise_is_another_version(
 
 def test_a_version_that_is_kept_back_does_not_wait(call: Callable[..., Registration]) -> None:
     assert not call("t1", decide(TASK, None, True, GateParams(), 0)).waits
-
-
-def test_the_flow_shows_table_and_reasons(call: Callable[..., Registration], monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: dict[str, dict] = {}
-    for kind in ("table", "markdown"):
-        monkeypatch.setattr(retrain, f"create_{kind}_artifact", lambda **told: shown.update({told["key"]: told}))
-    found = decide(TASK, both(TASK, TRUTH, right(TRUTH, 0.9), right(TRUTH, 0.6)), True, GateParams(), 3)
-    monkeypatch.setattr(retrain, "register_best", lambda *told: call("t1", found))
-    retrain.register.fn(None, None, None, None)
-    assert shown["registration"]["markdown"].startswith(f"**{NAME} version 1: {found.decision}**\n\n- score ")
-    assert "Look 3 at holdout" in shown["registration"]["markdown"]
-    assert [row["check"] for row in shown["gate"]["table"]] == [check.name for check in found.checks]
-    shown.clear()
-    monkeypatch.setattr(retrain, "register_best", lambda *told: call("t2", waiting()))
-    retrain.register.fn(None, None, None, None)
-    assert list(shown) == ["registration"]
-
-
-def test_the_summary_ends_with_the_command_to_approve(
-    call: Callable[..., Registration], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from lumbargrade.data.validation.report import CheckReport
-    from lumbargrade.pipeline import summary
-
-    monkeypatch.setattr(summary, "uncommitted_pointers", list)
-    report = CheckReport.model_construct(studies=8, findings=[])
-    outcome = made_search("t")
-    told = summary.summarise(
-        report, DatasetVersion("phantom", "abc", 1, 1, None), outcome, call("t1", waiting()), None, "rsna2024"
-    )
-    assert ("to make it champion", "lumbargrade models approve 1 --by NAME --why TEXT") in told.lines()
-    assert told.approve == "lumbargrade models approve 1 --by NAME --why TEXT"
-    assert told.champion is None
-    assert ("packaged", "0 graders, one a fold, whose probabilities are averaged") in told.lines()
 
 
 def test_a_registration_that_was_cut_off_before_the_alias_moved_goes_on(

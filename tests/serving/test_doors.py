@@ -18,6 +18,8 @@ from lumbargrade.cli.app import app
 from lumbargrade.inference.schema import STUDY_COLUMN
 from lumbargrade.serving.batch.run import run_batch
 
+pytestmark = pytest.mark.slow
+
 Door = Callable[[bytes], tuple[set[str], set[str]]]
 
 

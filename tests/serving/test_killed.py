@@ -14,11 +14,11 @@ import requests
 
 from lumbargrade.serving.kept_server import kept_server
 from lumbargrade.serving.mlflow_server import free_port, running_champion
+from tests.projects import Project
 
-from ..registry.lineage.conftest import Project, project, whole
 from .scoring import wait_until
 
-__all__ = ["project", "whole"]
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)

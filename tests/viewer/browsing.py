@@ -16,7 +16,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 NODE = shutil.which("node")
 
 needs_browser = [
-    pytest.mark.skipif(NODE is None or not (WEB / "node_modules").is_dir(), reason="needs Node, and npm ci in web/"),
+    pytest.mark.browser,
+    pytest.mark.skipif(NODE is None or not (WEB / "node_modules").is_dir(), reason="needs Node and `npm ci` in web/"),
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
 ]
 

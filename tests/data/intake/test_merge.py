@@ -14,8 +14,7 @@ from lumbargrade.data.intake.add_studies import Given, add_studies
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.tree import file_sizes
-
-from .conftest import Export
+from tests.exports import Export
 
 KEY = b"a key of thirty-two bytes, 01234"
 

@@ -16,10 +16,8 @@ from lumbargrade.registry.lineage.record import file_digests, file_sha256
 from lumbargrade.registry.lineage.show import show_evidence
 from lumbargrade.serving.records.prediction_log import ServingLog
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
-
-from ..conftest import NAME
-from .conftest import SUSPECTS, Project
-from .test_verify import a_byte_of_the_weights
+from tests.alterations import a_byte_of_the_weights
+from tests.projects import NAME, SUSPECTS, Project
 
 
 def run(*arguments: str, code: int = 0) -> str:

@@ -12,9 +12,8 @@ from lumbargrade.registry.lineage.show import show_evidence, summarise_record
 from lumbargrade.registry.versions import get_version
 from lumbargrade.search.plan import Student
 from lumbargrade.training.jobs.spec import Epoch
-
-from .conftest import Project, register_again
-from .test_verify import flip
+from tests.alterations import flip
+from tests.projects import Project, register_again
 
 
 @pytest.fixture

@@ -25,10 +25,8 @@ from lumbargrade.registry.lineage.verify import verify, version_problems
 from lumbargrade.registry.versions import get_version
 from lumbargrade.serving.verified_server import served_version
 from lumbargrade.tracking.mlflow_tracker import Tracker
-
-from ..conftest import NAME
-from .conftest import Project
-from .test_verify import a_byte_of_the_weights, a_tag, flip
+from tests.alterations import a_byte_of_the_weights, a_tag, artifacts_that_are_not_mounted, flip
+from tests.projects import NAME, Project
 
 HARMFUL = ("altered", "not what was signed", "rollback", "roll back", "gone from")
 """Words that an operator would act on."""
@@ -59,16 +57,6 @@ def no_temporary_folder(project: Project) -> Iterator[str]:
         yield "a folder for temporary files could not be read: /nowhere/tmp"
     finally:
         tempfile.tempdir = before
-
-
-@contextmanager
-def artifacts_that_are_not_mounted(project: Project) -> Iterator[str]:
-    artifacts = project.folder / "mlruns/artifacts"
-    artifacts.rename(project.folder / "aside")
-    try:
-        yield f"keeps its files in {artifacts}, where nothing is"
-    finally:
-        (project.folder / "aside").rename(artifacts)
 
 
 @contextmanager
@@ -175,6 +163,7 @@ def test_a_store_that_does_not_answer_is_told_as_that(project: Project, monkeypa
     )
 
 
+@pytest.mark.slow
 def test_a_locked_database_is_told_as_that(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with sqlite3.connect("mlruns/mlflow.db", timeout=1) as holder:
         holder.execute("BEGIN EXCLUSIVE")

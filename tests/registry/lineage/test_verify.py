@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,22 +17,8 @@ from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.lineage.verify import version_problems
 from lumbargrade.serving.verified_server import served_version
-
-from ..conftest import NAME
-from .conftest import Project
-
-
-def sql(statement: str, *values: str) -> None:
-    with sqlite3.connect("mlruns/mlflow.db") as store:
-        assert store.execute(statement, values).rowcount > 0
-    store.close()
-
-
-def flip(path: Path, place: int = 10) -> None:
-    raw = bytearray(path.read_bytes())
-    raw[place] ^= 1
-    path.chmod(0o644)
-    path.write_bytes(raw)
+from tests.alterations import a_byte_of_the_weights, a_tag, a_version_from_elsewhere, flip, sql
+from tests.projects import NAME, Project
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -48,11 +33,6 @@ def lines() -> list[str]:
 
 def write(kept: list[str]) -> None:
     LOG.write_text("".join(f"{line}\n" for line in kept))
-
-
-def a_byte_of_the_weights(project: Project) -> str:
-    flip(next(project.model.rglob("grader-00.safetensors")))
-    return "version 1: the model's file artifacts/grader-00.safetensors was altered"
 
 
 def the_code_that_serves(project: Project) -> str:
@@ -73,11 +53,6 @@ def a_file_taken_from_the_model(project: Project) -> str:
 def the_signature_of_the_model(project: Project) -> str:
     flip(project.evidence / "model.sig", 40)
     return "version 1: its model.sig is not the one that the log names"
-
-
-def a_tag(project: Project) -> str:
-    sql("UPDATE model_version_tags SET value = '0.1' WHERE key = 'holdout.score'")
-    return "version 1: its tag holdout.score is 0.1; it was "
 
 
 def a_tag_added(project: Project) -> str:
@@ -136,11 +111,6 @@ def the_alias_found_by_another_command(project: Project) -> str:
 def the_version_deleted(project: Project) -> str:
     project.tracker.client.delete_model_version(NAME, "1")
     return "version 1: it was registered, and MLflow does not have it any more"
-
-
-def a_version_from_elsewhere(project: Project) -> str:
-    project.tracker.client.create_model_version(NAME, str(project.model), project.runs["search"])
-    return "version 2: MLflow has it, and the log does not say that it was registered"
 
 
 def a_line_of_the_log_edited(project: Project) -> str:

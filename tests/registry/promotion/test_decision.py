@@ -11,8 +11,7 @@ from lumbargrade.registry.promotion.checks import Check
 from lumbargrade.registry.promotion.decision import GateDecision, decide
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
 from lumbargrade.registry.promotion.report import gate_figure, gate_table, gate_text
-
-from ..said import both, cells, right, says
+from tests.predictions import both, cells, right, says
 
 RULES = GateParams()
 TASK = load_task("rsna2024")

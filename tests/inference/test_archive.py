@@ -1,0 +1,204 @@
+"""Zips as anybody may send them: one bad file costs itself, and what is wrong is said as it is."""
+
+import errno
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lumbargrade.config.task import GradingTask
+from lumbargrade.dicom.limits import LIMITS, StudyLimits, StudyTimeoutError
+from lumbargrade.errors import InputError
+from lumbargrade.inference import archive
+from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive, unpack_study
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.inference.study import open_study
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.scratch import ScratchError
+from tests.zips import (
+    damaged,
+    far_file,
+    huge_dictionary,
+    huge_offset,
+    images,
+    not_utf8,
+    other_local_name,
+    rezip,
+    wrong_crc,
+)
+
+NO_ZIP = "the study is not a zip file that can be unpacked; send a zip of its DICOM files"
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        wrong_crc,
+        damaged,
+        lambda zipped, name: damaged(zipped, name, zipfile.ZIP_LZMA),
+        lambda zipped, name: damaged(zipped, name, zipfile.ZIP_BZIP2),
+        far_file,
+        huge_dictionary,
+    ],
+    ids=["crc", "deflate", "lzma", "bzip2", "far away", "dictionary"],
+)
+def test_one_damaged_file_is_counted_and_the_others_are_read(
+    harm: Callable[[bytes, str], bytes], zipped: bytes, rsna: GradingTask
+) -> None:
+    names = images(zipped)
+    with open_study(harm(zipped, names[0]), rsna) as study:
+        assert sum(len(series) for series in study.series.values()) == len(names) - 1
+        assert "1 file of the zip could not be unpacked" in study.notes
+
+
+@pytest.mark.parametrize("harm", [not_utf8, other_local_name], ids=["not utf-8", "two names"])
+def test_an_odd_name_costs_nothing(harm: Callable[[bytes, str], bytes], zipped: bytes, rsna: GradingTask) -> None:
+    odd = harm(zipped, images(zipped)[0])
+    with pytest.raises((UnicodeDecodeError, zipfile.BadZipFile)), zipfile.ZipFile(io.BytesIO(odd)) as opened:
+        for name in opened.namelist():
+            opened.read(name)
+    with open_study(odd, rsna) as study:
+        assert sum(len(series) for series in study.series.values()) == len(images(zipped))
+        assert not study.notes
+
+
+@pytest.mark.parametrize("length", [300, 5000, 60_000])
+def test_a_long_name_costs_nothing(length: int, zipped: bytes, rsna: GradingTask) -> None:
+    names = images(zipped)
+    long = rezip(zipped, lambda name: f"1/{'2' * length}.dcm" if name == names[0] else name)
+    with open_study(long, rsna) as study:
+        assert sum(len(series) for series in study.series.values()) == len(names)
+
+
+def test_damaged_files_are_noted_in_each_cell(zipped: bytes, model: LoadedModel, rsna: GradingTask) -> None:
+    with open_study(wrong_crc(zipped, images(zipped)[0]), rsna) as study:
+        answer = grade_study(model, study)
+    assert answer["notes"].str.contains("1 file of the zip could not be unpacked").all()
+    assert answer["grade"].notna().sum() > 10
+
+
+def test_a_zip_of_which_nothing_can_be_unpacked_says_so(zipped: bytes, rsna: GradingTask) -> None:
+    with (
+        pytest.raises(
+            InputError, match=r"^none of the \d+ files in the study's zip can be unpacked; make the zip again$"
+        ),
+        open_study(huge_offset(rezip(zipped, lambda name: None if name == "points.csv" else name)), rsna),
+    ):
+        pass
+
+
+def test_damaged_points_are_not_taken_for_none(zipped: bytes, rsna: GradingTask) -> None:
+    with (
+        pytest.raises(InputError, match=r"^points\.csv cannot be unpacked from the zip; send it again$"),
+        open_study(wrong_crc(zipped, "points.csv"), rsna),
+    ):
+        pass
+
+
+def test_points_that_are_there_twice_are_refused(zipped: bytes, rsna: GradingTask) -> None:
+    with zipfile.ZipFile(io.BytesIO(zipped)) as opened:
+        points = opened.read("points.csv")
+    with (
+        pytest.raises(InputError, match=r"holds points\.csv twice; remove one of them"),
+        open_study(rezip(zipped, extra={"elsewhere/points.csv": points}), rsna),
+    ):
+        pass
+
+
+def test_what_does_not_begin_as_dicom_is_not_unpacked(zipped: bytes, tmp_path: Path) -> None:
+    others = {"zeros.dcm": bytes(3 << 20), "1/2/3.dcm": b"text", "viewer.exe": b"MZ" + bytes(500), "empty.dcm": b""}
+    assert unpack_study(rezip(zipped, extra=others), tmp_path) == 0
+    unpacked = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert (
+        len(unpacked) == len(images(zipped)) + 2
+    )  # the points, and the file that may have been an image before it was cut
+    dicom = [path for path in unpacked if path.name != "points.csv" and path.stat().st_size]
+    assert len(dicom) == len(images(zipped))
+    assert all(path.read_bytes()[128:132] == b"DICM" for path in dicom)
+
+
+def test_a_file_that_is_no_image_takes_no_images_name(zipped: bytes, tmp_path: Path) -> None:
+    first = images(zipped)[0]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(zipped)) as old, zipfile.ZipFile(buffer, "w") as new:
+        new.writestr(first.replace(".dcm", ".jpg"), b"\xff\xd8")
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    one, other = tmp_path / "one", tmp_path / "other"
+    unpack_study(zipped, one)
+    unpack_study(buffer.getvalue(), other)
+    assert {path.relative_to(one) for path in one.rglob("*")} == {path.relative_to(other) for path in other.rglob("*")}
+
+
+def test_a_damaged_first_file_does_not_hide_that_there_is_dicom(zipped: bytes) -> None:
+    with opened_archive(damaged(zipped, images(zipped)[0], zipfile.ZIP_LZMA)) as opened:
+        assert holds_dicom(opened, check_archive(opened))
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "is full; free space there, or set TMPDIR to a folder with more"),
+        (errno.EDQUOT, "is full; free space there, or set TMPDIR to a folder with more"),
+        (errno.EROFS, r"cannot be used \(Read-only file system\); set TMPDIR to a folder that can be written"),
+    ],
+)
+def test_a_disk_that_is_full_is_not_the_zips_fault(
+    number: int, words: str, zipped: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*some: object, **more: object) -> Path:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(archive.Path, "mkdir", refuse)
+    with pytest.raises(ScratchError, match=words):
+        unpack_study(zipped, tmp_path)
+
+
+def test_a_zip_that_the_disk_cannot_read_is_not_called_damaged(zipped: bytes) -> None:
+    class Failing(io.BytesIO):
+        def read(self, *size: int | None) -> bytes:
+            if self.tell() < 1000:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(*size)
+
+    with zipfile.ZipFile(io.BytesIO(zipped)) as opened:
+        opened.fp = Failing(zipped)
+        with pytest.raises(InputError, match=r"cannot be read \(Input/output error\); see that it can be"):
+            holds_dicom(opened, check_archive(opened))
+
+
+def test_a_study_that_takes_too_long_to_unpack_ends(zipped: bytes, rsna: GradingTask) -> None:
+    with pytest.raises(StudyTimeoutError), open_study(zipped, rsna, seconds=0):
+        pass
+
+
+def test_page_and_model_server_have_one_rule(rsna: GradingTask, zipped: bytes, tmp_path: Path) -> None:
+    from lumbargrade.viewer.settings import WebSettings
+
+    settings = WebSettings(task=rsna, model_url="", spool=tmp_path)
+    assert settings.max_files == LIMITS.files
+    few = StudyLimits(files=3)
+    for source in (zipped, tmp_path / "folder"):
+        if isinstance(source, Path):
+            unpack_study(zipped, source)
+        with pytest.raises(InputError, match="at most 3 are taken"), open_study(source, rsna, limits=few):
+            pass
+
+
+def test_images_are_counted_over_the_whole_study(zipped: bytes, rsna: GradingTask) -> None:
+    for few in (StudyLimits(frames=5), StudyLimits(pixels=1000)):
+        with (
+            pytest.raises(InputError, match="send the lumbar spine's series alone"),
+            open_study(zipped, rsna, limits=few),
+        ):
+            pass
+
+
+def test_no_zip_is_still_no_zip() -> None:
+    for data in (b"", b"hello", b"PK\x03\x04" + bytes(100)):
+        with pytest.raises(InputError) as caught, opened_archive(data):
+            pass
+        assert str(caught.value) == NO_ZIP
