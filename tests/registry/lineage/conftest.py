@@ -19,6 +19,7 @@ from lumbargrade.config.params import Params, TrainingParams
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.data.versioning.dvc import reproduce, version_dataset
+from lumbargrade.models.trained_on import TrainedOn
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.lineage.code import CodeState
@@ -34,7 +35,7 @@ from lumbargrade.training.trial_record import TrialRecord
 
 from ..candidates import make_candidate
 from ..conftest import NAME
-from ..said import both, cells, right
+from ..said import FACTS, both, cells, right
 
 MODEL = """
 import pandas as pd
@@ -176,6 +177,7 @@ def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> Candidate:
         host="here", device="cpu", began=datetime.now(UTC), ended=datetime.now(UTC),
         images_per_second=1.0, seconds=1.0,
     )  # fmt: skip
+    trained_on = TrainedOn(datasets=("tiny",), task=task.name, studies=6, synthetic_studies=0, unknown_studies=6)
     return make_candidate(
         task,
         params=params,
@@ -193,6 +195,7 @@ def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> Candidate:
         fold_run_ids=(runs["fold"],),
         calibration=folder / "calibration.json",
         report="<p>report</p>",
+        facts=FACTS.model_copy(update={"trained_on": trained_on}),
     )
 
 
