@@ -29,7 +29,7 @@ from lumbargrade.config.params import DatasetParams, Params
 from lumbargrade.config.project import PREPARED
 from lumbargrade.config.task import GradingTask, load_task, save_task
 from lumbargrade.console import bar, say
-from lumbargrade.data.layout import RsnaDataset, open_dataset
+from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.subgroups import study_subgroups
 from lumbargrade.data.validation.counts import check_counts, count_dataset
 from lumbargrade.data.validation.report import CheckReport
@@ -44,15 +44,17 @@ from lumbargrade.data.versioning.dvc import (
 from lumbargrade.errors import DivergedError, InputError, StoppedError
 from lumbargrade.models.locator import column_group
 from lumbargrade.phantom import generate
+from lumbargrade.pipeline.candidate import make_candidate
 from lumbargrade.pipeline.summary import RunSummary, summarise
 from lumbargrade.pipeline.version_dataset import version_and_log
 from lumbargrade.preprocessing.split.duplicates import DUPLICATES
 from lumbargrade.preprocessing.split.groups import PATIENTS, study_groups
 from lumbargrade.preprocessing.split.split import check_split
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.lineage.code import refuse_changes
 from lumbargrade.registry.promotion.holdout import held_out
 from lumbargrade.registry.promotion.report import gate_table, gate_text
-from lumbargrade.registry.register import Registration, register_best
+from lumbargrade.registry.register import Registration, register_candidate
 from lumbargrade.registry.resolve import load_model
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.search.plots import PLOTS
@@ -130,9 +132,10 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
     outcome = search(plan, tracker)
     if params.package.graders != "ensemble":
         outcome = unite_folds(plan, outcome, tracker)
-    registration = register(plan, outcome, dataset, tracker)
-    answer = ask_model(plan, registration, version.folder) if registration.is_new else None
-    summary = summarise(report, version, outcome, registration, answer, params.task)
+    candidate = make_candidate(plan, outcome, dataset)
+    registration = register(candidate, tracker)
+    answer = ask_model(candidate, registration) if registration.is_new else None
+    summary = summarise(report, candidate, outcome.new_trials, registration, answer)
     if registration.is_new:
         announce(summary)
     return summary
@@ -291,11 +294,11 @@ def _told(now: SearchProgress) -> str:
 
 
 @task(cache_policy=NO_CACHE)
-def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tracker: Tracker) -> Registration:
+def register(candidate: Candidate, tracker: Tracker) -> Registration:
     """Registers the best trial, unless it is registered, and lets the gate decide on the champion."""
     flow_run = str(runtime.flow_run.id or "")
-    reference = partial(_answer_reference, plan, dataset)
-    registration = register_best(plan, outcome, dataset, tracker, flow_run, AuditLog(), _tell, reference)
+    reference = partial(_answer_reference, candidate)
+    registration = register_candidate(candidate, tracker, flow_run, AuditLog(), _tell, reference)
     name = f"{registration.name} version {registration.version}"
     markdown = f"**{name}**: {registration.decision} - {registration.reason}"
     if registration.gate is not None:
@@ -307,17 +310,17 @@ def register(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset, tra
     return registration
 
 
-def _answer_reference(plan: SearchPlan, dataset: RsnaDataset, uri: str) -> str:
+def _answer_reference(candidate: Candidate, uri: str) -> str:
     """What a version answers to the held-out studies, for the watch to compare with."""
-    held = held_out(plan.split)
+    held = held_out(candidate.split)
     _tell(f"grading {len(held)} held-out studies as a server would, for the watch")
     model = load_model(uri).to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     with bar("held-out studies") as progress:
-        return answer_reference(model, dataset, held, progress)
+        return answer_reference(model, candidate.dataset, held, progress)
 
 
 @task(cache_policy=NO_CACHE)
-def ask_model(plan: SearchPlan, registration: Registration, folder: Path) -> Answer:
+def ask_model(candidate: Candidate, registration: Registration) -> Answer:
     """Serves the new version for a moment and asks it for a study of the frozen holdout."""
     _tell(f"asking {registration.name} version {registration.version} over HTTP")
-    return answer_over_http(registration.version, folder, plan.task, plan.split)
+    return answer_over_http(registration.version, candidate.dataset.root, candidate.task, candidate.split)

@@ -19,18 +19,21 @@ from lumbargrade.config.params import Params, TrainingParams
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.data.versioning.dvc import reproduce, version_dataset
-from lumbargrade.models.trained_on import ModelFacts
+from lumbargrade.models.trained_on import TrainedOn
 from lumbargrade.registry import register as registering
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.lineage.verify import Verification, verify
 from lumbargrade.registry.package import signature
 from lumbargrade.registry.promotion import gate as judgement
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
-from lumbargrade.registry.register import Registration, register_best
-from lumbargrade.search.plan import SearchOutcome, SearchPlan, TriedTrial
+from lumbargrade.registry.register import Registration, register_candidate
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.grader.input_files import file_digests
 from lumbargrade.training.jobs.spec import FoldResult
-from tests.predictions import both, cells, right
+from lumbargrade.training.trial_record import TrialRecord
+from tests.candidates import make_candidate
+from tests.predictions import FACTS, both, cells, right
 
 NAME = "lumbargrade-rsna2024"
 Register = Callable[..., str]
@@ -75,8 +78,7 @@ class Project:
     tracker: Tracker
     task: GradingTask
     log: AuditLog
-    plan: SearchPlan
-    outcome: SearchOutcome
+    candidate: Candidate
 
     def verify(self, version: str | None = None, key: str | None = None) -> Verification:
         return verify(self.tracker, self.task, self.log, version, key_sha256=key)
@@ -103,9 +105,9 @@ def make_project(folder: Path) -> Project:
         patch.delenv(SIGNING_KEY, raising=False)
         _make_data(folder)
         tracker, log, task = Tracker(NAME), AuditLog(), load_task("rsna2024")
-        plan, outcome = _searched(folder, tracker, task)
-        assert register_again(plan, outcome, tracker, log, patch).champion == "1"
-        return Project(folder, tracker, task, log, plan, outcome)
+        candidate = _searched(folder, tracker, task)
+        assert register_again(candidate, tracker, log, patch).champion == "1"
+        return Project(folder, tracker, task, log, candidate)
 
 
 def restore_folder(folder: Path, kept: Path) -> None:
@@ -140,7 +142,7 @@ def _make_data(folder: Path) -> None:
     reproduce("tiny", "prepare", "split")
 
 
-def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> tuple[SearchPlan, SearchOutcome]:
+def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> Candidate:
     runs = {}
     for kind in ("search", "trial", "fold", "locator"):
         runs[kind] = tracker.start_run(kind, kind, tags={"lumbargrade.kind": kind})
@@ -155,75 +157,62 @@ def _searched(folder: Path, tracker: Tracker, task: GradingTask) -> tuple[Search
     data = {"name": "tiny", "md5": "of the data", "split_md5": "of the split"}
     (folder / SUSPECTS).write_text("study_id,condition,level\n")
     params = Params(training=TrainingParams(suspects=SUSPECTS))
-    plan = SearchPlan(
-        params,
-        task,
-        data,
-        Path("prepared/tiny/crops"),
-        Path("prepared/tiny/split.csv"),
-        locator_runs=(runs["locator"],),
-    )
-    truth = cells(task, 8)
-    outcome = SearchOutcome(
-        name="s",
-        trials=1,
-        tried=[TriedTrial(number=0, state="complete", score=0.4, training={}, run_id=runs["trial"])],
-        new_trials=1,
-        trial=0,
-        training=params.training,
-        folds=[
-            FoldResult(
-                fold=0, folder=fold, epoch=1, epochs=1, validation_loss=0.4, precision="fp32", threads=1,
-                host="here", device="cpu", began=datetime.now(UTC), ended=datetime.now(UTC),
-                images_per_second=1.0, seconds=1.0,
-            )
-        ],
-        calibration=folder / "calibration.json",
-        evaluation=both(task, truth, right(truth, 0.8), None).candidate.evaluation,
-        on_labelled=None,
-        report="<p>report</p>",
-        run_id=runs["search"],
-        trial_run_id=runs["trial"],
-        fold_run_ids=[runs["fold"]],
+    empty = pd.DataFrame()
+    result = FoldResult(
+        fold=0, folder=fold, epoch=1, epochs=1, validation_loss=0.4, precision="fp32", threads=1,
+        host="here", device="cpu", began=datetime.now(UTC), ended=datetime.now(UTC),
+        images_per_second=1.0, seconds=1.0,
     )  # fmt: skip
-    return plan, outcome
+    trained_on = TrainedOn(datasets=("tiny",), task=task.name, studies=6, synthetic_studies=0, unknown_studies=6)
+    return make_candidate(
+        task,
+        params=params,
+        dataset=RsnaDataset(Path("data/tiny"), task, empty, empty, empty),
+        data=data,
+        input_files=file_digests([SUSPECTS]),
+        crops=Path("prepared/tiny/crops"),
+        split=Path("prepared/tiny/split.csv"),
+        locator_run_ids=(runs["locator"],),
+        search_run_id=runs["search"],
+        trials=(TrialRecord(number=0, state="complete", score=0.4, training={}, run_id=runs["trial"]),),
+        trial_run_id=runs["trial"],
+        training=params.training,
+        folds=(result,),
+        fold_run_ids=(runs["fold"],),
+        calibration=folder / "calibration.json",
+        report="<p>report</p>",
+        facts=FACTS.model_copy(update={"trained_on": trained_on}),
+    )
 
 
 @pytest.mark.filterwarnings
-def log_small_model(
-    tracker: Tracker,
-    plan: SearchPlan,
-    outcome: SearchOutcome,
-    facts: ModelFacts,
-    example: bytes,
-    tags: dict[str, str],
-) -> str:
+def log_small_model(tracker: Tracker, candidate: Candidate, example: bytes, tags: dict[str, str]) -> str:
     """Registers a model that MLflow could serve, without networks."""
     Path("model.py").write_text(MODEL)
     weights = Path("grader-00.safetensors")
-    shutil.copyfile(outcome.graders[0], weights)
-    Path("facts.json").write_text(facts.model_dump_json())
+    shutil.copyfile(candidate.graders[0], weights)
+    Path("facts.json").write_text(candidate.facts.model_dump_json())
     mlflow.set_tracking_uri(f"sqlite:///{Path('mlruns').resolve()}/mlflow.db")
-    with mlflow.start_run(run_id=outcome.run_id), warnings.catch_warnings(action="ignore"):
+    with mlflow.start_run(run_id=candidate.search_run_id), warnings.catch_warnings(action="ignore"):
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model="model.py",
             artifacts={"grader-00": str(weights), "facts": "facts.json"},
             pip_requirements=["mlflow"],
-            signature=signature(plan.task),
+            signature=signature(candidate.task),
         )
     if not tracker.client.search_registered_models():
         tracker.client.create_registered_model(NAME)
-    made = tracker.client.create_model_version(NAME, info.model_uri, outcome.run_id, tags=tags, model_id=info.model_id)
+    made = tracker.client.create_model_version(
+        NAME, info.model_uri, candidate.search_run_id, tags=tags, model_id=info.model_id
+    )
     return str(made.version)
 
 
-def register_again(
-    plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker, log: AuditLog, patch: pytest.MonkeyPatch
-) -> Registration:
+def register_again(candidate: Candidate, tracker: Tracker, log: AuditLog, patch: pytest.MonkeyPatch) -> Registration:
     """Registers as the main job would, but for the networks."""
-    truth = cells(plan.task, 8)
-    grades: HoldoutGrades = both(plan.task, truth, right(truth, 0.8), None)
+    truth = cells(candidate.task, 8)
+    grades: HoldoutGrades = both(candidate.task, truth, right(truth, 0.8), None)
     patch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", "of the package"))
     patch.setattr(registering, "example_study", lambda: b"")
     patch.setattr(registering, "register_model", log_small_model)
@@ -231,8 +220,4 @@ def register_again(
     patch.setattr(judgement, "_load", lambda *told: None)
     patch.setattr(judgement, "_load_champion", lambda *told: (None, None))
     patch.setattr(judgement, "grade_planned", lambda *told: grades)
-    empty = pd.DataFrame()
-    dataset = RsnaDataset(Path("data/tiny"), plan.task, empty, empty, empty)
-    return register_best(
-        plan, outcome, dataset, tracker, "flow", log, lambda line: None, lambda uri: f"answered by {uri}"
-    )
+    return register_candidate(candidate, tracker, "flow", log, lambda line: None, lambda uri: f"answered by {uri}")

@@ -25,10 +25,11 @@ from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
 from lumbargrade.models.grader import load_grader
 from lumbargrade.models.locator import load_locator
-from lumbargrade.models.trained_on import facts_of_tags, statement_of
+from lumbargrade.models.trained_on import statement_of
 from lumbargrade.phantom import generate
 from lumbargrade.preprocessing.split.split import HOLDOUT, in_holdout
 from lumbargrade.registry.resolve import load_model
+from lumbargrade.registry.tags import facts_of_tags
 from lumbargrade.serving.mlflow_server import ask, served_model
 from lumbargrade.serving.records.prediction_log import ServingLog
 

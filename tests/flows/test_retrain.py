@@ -6,8 +6,8 @@ from flows import retrain
 from lumbargrade.config.params import GateParams
 from lumbargrade.registry.promotion.decision import GateDecision, decide
 from lumbargrade.registry.register import Registration
+from tests.candidates import TASK, TRUTH
 from tests.predictions import both, right
-from tests.searches import TASK, TRUTH
 
 NAME = "lumbargrade-rsna2024"
 
@@ -21,13 +21,13 @@ def test_table_and_reasons_of_the_gate_are_shown(monkeypatch: pytest.MonkeyPatch
     for kind in ("table", "markdown"):
         monkeypatch.setattr(retrain, f"create_{kind}_artifact", lambda **told: shown.update({told["key"]: told}))
     gate = decide(TASK, both(TASK, TRUTH, right(TRUTH, 0.9), right(TRUTH, 0.6)), True, GateParams(), 3)
-    monkeypatch.setattr(retrain, "register_best", lambda *told: registered(gate))
-    retrain.register.fn(None, None, None, None)
+    monkeypatch.setattr(retrain, "register_candidate", lambda *told: registered(gate))
+    retrain.register.fn(None, None)
     assert shown["registration"]["markdown"].startswith(f"**{NAME} version 1: {gate.decision}**\n\n- score ")
     assert "Look 3 at holdout" in shown["registration"]["markdown"]
     assert [row["check"] for row in shown["gate"]["table"]] == [check.name for check in gate.checks]
     shown.clear()
     first = decide(TASK, both(TASK, TRUTH, right(TRUTH, 0.8), None), False, GateParams(promotion="approval"), 1)
-    monkeypatch.setattr(retrain, "register_best", lambda *told: registered(first))
-    retrain.register.fn(None, None, None, None)
+    monkeypatch.setattr(retrain, "register_candidate", lambda *told: registered(first))
+    retrain.register.fn(None, None)
     assert list(shown) == ["registration"]

@@ -7,16 +7,14 @@ import pytest
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.trained_on import (
-    FACTS_TAG,
-    HOLDOUT_TAG,
     NOT_RECORDED,
     Performance,
     TrainedOn,
     facts_of_story,
-    facts_of_tags,
     state,
     statement_of,
 )
+from lumbargrade.registry.tags import facts_of_tags
 from tests.predictions import FACTS, cells, right, says
 
 
@@ -104,7 +102,8 @@ def test_the_figures_are_those_of_the_evaluation(rsna: GradingTask) -> None:
 
 def test_the_holdout_is_named_once_it_is_known() -> None:
     assert "holdout" not in (state(FACTS).performance or "")
-    facts = facts_of_tags({FACTS_TAG: FACTS.model_dump_json(), HOLDOUT_TAG: performed(worst_found=0).model_dump_json()})
+    holdout = performed(worst_found=0).model_dump_json()
+    facts = facts_of_tags({"facts": FACTS.model_dump_json(), "holdout.performance": holdout})
     assert "On the holdout (48 studies, 1,200 cells) it found 0 of 24 Severe cells" in (state(facts).performance or "")
 
 

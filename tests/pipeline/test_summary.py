@@ -3,18 +3,16 @@
 import pytest
 
 from lumbargrade.data.validation.report import CheckReport
-from lumbargrade.data.versioning.dvc import DatasetVersion
 from lumbargrade.pipeline import summary
 from lumbargrade.registry.register import Registration
-from tests.searches import made_search
+from tests.candidates import make_candidate
 
 
 def test_the_summary_ends_with_the_command_to_approve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(summary, "uncommitted_pointers", list)
     report = CheckReport.model_construct(studies=8, findings=[])
     waiting = Registration("lumbargrade-rsna2024", "1", True, "needs approval", "there was no champion", None, None)
-    data = DatasetVersion("phantom", "abc", 1, 1, None)
-    told = summary.summarise(report, data, made_search("t"), waiting, None, "rsna2024")
+    told = summary.summarise(report, make_candidate(), 1, waiting, None)
     assert ("to make it champion", "lumbargrade models approve 1 --by NAME --why TEXT") in told.lines()
     assert told.approve == "lumbargrade models approve 1 --by NAME --why TEXT"
     assert told.champion is None

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.inference.grade import grade_study
@@ -18,19 +17,20 @@ from lumbargrade.inference.study import open_study
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, save_grader
 from lumbargrade.models.trained_on import TrainedOnStatement, state
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.example import example_study
 from lumbargrade.registry.package import register_model
 from lumbargrade.registry.resolve import load_model
-from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.spec import FoldResult
+from lumbargrade.training.jobs.student import Student
+from tests.candidates import make_candidate
 from tests.predictions import FACTS
 from tests.projects import NAME
-from tests.searches import made_search
 
 
 @pytest.fixture
-def outcome(graders: list[Grader], rsna: GradingTask, tracker: Tracker, tmp_path: Path) -> SearchOutcome:
+def candidate(graders: list[Grader], rsna: GradingTask, tracker: Tracker, tmp_path: Path) -> Candidate:
     """Two folds, of which the student is like the second: what it says differs from what they say together."""
     folds = []
     for number, grader in enumerate([*graders, graders[1]]):
@@ -40,22 +40,22 @@ def outcome(graders: list[Grader], rsna: GradingTask, tracker: Tracker, tmp_path
         folds.append(FoldResult.model_construct(fold=number, folder=folder))
     calibration = tmp_path / "calibration.json"
     calibration.write_text(Calibration.identity(rsna).model_dump_json(), encoding="utf-8")
-    return replace(
-        made_search("t", Student("distilled", folds.pop(), ("one", "two"), "student")),
-        folds=folds,
+    return make_candidate(
+        rsna,
+        student=Student("distilled", folds.pop(), ("one", "two"), "student"),
+        folds=tuple(folds),
         calibration=calibration,
-        run_id=tracker.start_run("search", "search"),
+        search_run_id=tracker.start_run("search", "search"),
     )
 
 
 @pytest.mark.slow
 def test_a_distilled_version_holds_one_grader_and_answers_as_it_alone(
-    tracker: Tracker, outcome: SearchOutcome, graders: list[Grader], rsna: GradingTask, phantom: Path
+    tracker: Tracker, candidate: Candidate, graders: list[Grader], rsna: GradingTask, phantom: Path
 ) -> None:
-    plan = SearchPlan(Params(), rsna, {}, Path("crops"), Path("split.csv"))
     zipped = zip_study(phantom, int(next((phantom / "train_images").iterdir()).name))
     with warnings.catch_warnings(action="ignore"):  # MLflow warns of its own use of pandas and type hints
-        version = register_model(tracker, plan, outcome, FACTS, example_study(), {})
+        version = register_model(tracker, candidate, example_study(), {})
         served = mlflow.pyfunc.load_model(f"models:/{NAME}/{version}")
         answer = served.predict(pd.DataFrame({"study": [zipped]}))
     held = load_model(f"models:/{NAME}/{version}")

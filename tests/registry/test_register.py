@@ -3,56 +3,59 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.config.params import GateParams, Params
-from lumbargrade.data.layout import RsnaDataset
+from lumbargrade.config.params import GateParams
 from lumbargrade.registry import register as registering
 from lumbargrade.registry.approval import approve
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.promotion.decision import GateDecision, decide
 from lumbargrade.registry.promotion.gate import Judgement
-from lumbargrade.registry.register import Registration, register_best
+from lumbargrade.registry.register import Registration, register_candidate
 from lumbargrade.registry.resolve import champion_version
-from lumbargrade.search.plan import SearchPlan, Student
 from lumbargrade.tracking.mlflow_tracker import Tracker
-from lumbargrade.training.jobs.spec import Epoch, FoldResult
-from tests.predictions import FACTS, both, right
+from lumbargrade.training.jobs.student import Student
+from tests.candidates import TASK, TRUTH, make_candidate, make_student
+from tests.predictions import both, right
 from tests.projects import NAME, Register
-from tests.searches import TASK, TRUTH, made_search
 
 Open = Callable[[], Champion]
+TAGS = {
+    *(
+        "task",
+        "dataset.name",
+        "dataset.md5",
+        "git.commit",
+        "git.dirty",
+        "git.diff_sha256",
+        "code.sha256",
+        "params.sha256",
+    ),
+    *("search.name", "search.run_id", "search.trials", "search.trial_run_id", "search.fold_run_ids", "package.graders"),
+    *("student.run_id", "student.teachers_divergence", "student.teachers_same_grade", "prefect.flow_run_id"),
+    *("cv.score", "cv.accuracy", "cv.accuracy_majority", "facts", "trained_on"),
+    *("gate.decision", "gate.reason", "gate.champion"),
+}
+"""As versions that are registered already have them."""
 
 
-def made_student(folder: Path, run_id: str) -> Student:
-    """One that agrees with its teachers on three of four cells."""
-    folder.mkdir()
-    epoch = Epoch(
-        epoch=1, train_loss=0.5, validation_loss=0.125, validation_accuracy=0.75, learning_rate=0.1, seconds=1.0
-    )
-    (folder / "history.jsonl").write_text(f"{epoch.model_dump_json()}\n")
-    result = FoldResult.model_construct(fold=2, folder=folder, epoch=1, epochs=1, validation_loss=0.125)
-    return Student("distilled", result, ("one", "two"), run_id)
+def candidate_of(trial: str, student: Student | None = None) -> Candidate:
+    return make_candidate(trial_run_id=trial, student=student)
 
 
 @pytest.fixture
 def call(tracker: Tracker, register: Register, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registration]:
     """Registers a trial; the gate, if asked, decides as it is told to."""
-    dataset = RsnaDataset(Path("data/phantom"), TASK, pd.DataFrame(), pd.DataFrame(), pd.DataFrame())
-    plan = SearchPlan(Params(), TASK, {"name": "phantom", "md5": "abc.dir"}, Path("crops"), Path("split.csv"))
     monkeypatch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", "p"))
-    monkeypatch.setattr(registering, "describe_model", lambda *told: FACTS)
     monkeypatch.setattr(registering, "example_study", lambda: b"")
-    monkeypatch.setattr(
-        registering, "register_model", lambda tracker, plan, outcome, facts, example, tags: register(None, **tags)
-    )
-    monkeypatch.setattr(registering, "write_evidence", lambda tracker, made, key, tell: {"evidence.sig": "abc"})
+    monkeypatch.setattr(registering, "register_model", lambda tracker, candidate, example, tags: register(None, **tags))
+    monkeypatch.setattr(registering, "write_evidence", lambda *told: {"evidence.sig": "abc"})
 
     def judge(decision: GateDecision) -> Callable[..., Judgement]:
-        def judged(champion: Champion, version: str, *more: object) -> Judgement:
+        def judged(champion: Champion, version: str, candidate: Candidate) -> Judgement:
             tags = {"gate.reason": decision.reason, "gate.champion": "none", "gate.decision": decision.decision}
             for key, value in tags.items():
                 tracker.client.set_model_version_tag(NAME, version, key, value)
@@ -62,7 +65,7 @@ def call(tracker: Tracker, register: Register, monkeypatch: pytest.MonkeyPatch) 
 
     def run(trial: str, decision: GateDecision, student: Student | None = None) -> Registration:
         monkeypatch.setattr(registering, "judge_new", judge(decision))
-        return register_best(plan, made_search(trial, student), dataset, tracker, "flow", AuditLog())
+        return register_candidate(candidate_of(trial, student), tracker, "flow", AuditLog())
 
     return run
 
@@ -91,7 +94,7 @@ def test_a_registration_is_logged_and_waits_until_a_person_approves(
 def test_the_same_trial_packaged_otherwise_is_another_version(
     call: Callable[..., Registration], tracker: Tracker, tmp_path: Path
 ) -> None:
-    students = [made_student(tmp_path / name, name) for name in ("one", "two")]
+    students = [make_student(tmp_path / name, name) for name in ("one", "two")]
     packaged = (None, *students, None, *students)
     versions = [call("t1", waiting(), student).version for student in packaged]
     assert versions == ["1", "2", "3", "1", "2", "3"]
@@ -99,6 +102,7 @@ def test_the_same_trial_packaged_otherwise_is_another_version(
     assert [each["package.graders"] for each in tags] == ["ensemble", "distilled"]
     assert (tags[1]["student.teachers_same_grade"], tags[1]["student.teachers_divergence"]) == ("0.75", "0.125")
     assert not [name for name in tags[0] if name.startswith("student.")]
+    assert set(tags[1]) == TAGS
 
 
 def test_a_version_that_is_kept_back_does_not_wait(call: Callable[..., Registration]) -> None:

@@ -12,7 +12,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import file_sha256
 from lumbargrade.models.grader import Grader, GraderConfig, save_grader
-from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.search.plan import SearchOutcome, SearchPlan
 from lumbargrade.search.single_grader import make_student
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.grader.fit import train_fold
@@ -20,6 +20,7 @@ from lumbargrade.training.jobs.devices import Device
 from lumbargrade.training.jobs.executor import FoldPool, local_pool
 from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult, FoldSpec
+from lumbargrade.training.jobs.student import Student
 from tests.crops import PREPARE
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,6 @@ def outcome(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
         folds.append(train_fold(spec))
     return SearchOutcome(
         name=plan.name,
-        trials=1,
         tried=[],
         new_trials=1,
         trial=0,
@@ -96,9 +96,7 @@ def test_a_student_lies_beside_its_teachers_and_mlflow_has_how_well_it_agrees(
     assert run.data.metrics["teachers.same_grade"] == student.same_grade
     assert run.data.metrics["teachers.divergence"] == student.divergence > 0
     assert f"the same likeliest grade as the 2 folds together in {student.same_grade:.1%} of a sample" in told[-1]
-    packaged = replace(outcome, student=student)
-    assert (packaged.graders, packaged.packaging) == ([student.result.model], "distilled")
-    assert (outcome.graders, outcome.packaging) == ([fold.model for fold in outcome.folds], "ensemble")
+    assert student.how == "distilled"
 
     written = student.result.model.stat().st_mtime_ns
     assert made(plan, outcome, tracker) == student
@@ -122,11 +120,7 @@ def test_an_average_lies_beside_the_folds_and_beside_a_student_of_theirs(
     metrics = tracker.client.get_run(average.run_id).data.metrics
     assert metrics == {"teachers.same_grade": average.same_grade, "teachers.divergence": average.divergence}
     assert told[-1].startswith("the averaged grader: the same likeliest grade as the 2 folds together in ")
-    packaged = replace(outcome, student=average)
-    assert (packaged.graders, packaged.packaging) == ([average.result.model], "averaged")
-    assert packaged.packaged.startswith(
-        "one grader, with the mean of the weights of 2 folds; it gives the same likeliest"
-    )
+    assert average.how == "averaged"
 
 
 def test_another_teacher_or_other_epochs_are_another_student(plan: SearchPlan, outcome: SearchOutcome) -> None:

@@ -14,12 +14,6 @@ TRAINED_ON = "trained_on"
 Pretraining = Literal["none", "imagenet", "synthetic", "unknown"]
 """What the first weights were trained on: nothing, photographs, phantoms, or it is not recorded."""
 
-FACTS_TAG = "facts"
-"""Tag of a registered version: its :class:`ModelFacts` as JSON."""
-
-HOLDOUT_TAG = "holdout.performance"
-"""Tag of a version that the gate judged: its :class:`Performance` on the holdout as JSON."""
-
 NOT_RECORDED = "It is not recorded what this model was trained on."
 
 
@@ -199,18 +193,6 @@ def state(facts: ModelFacts | None) -> TrainedOnStatement:
             f"{100 * facts.coverage:.0f} % of cells", f"{like} that the model was trained on"
         ),
     )
-
-
-def facts_of_tags(tags: Mapping[str, str]) -> ModelFacts | None:
-    """The facts of a registered version, by its tags; None if it was registered before they were kept."""
-    try:
-        facts = ModelFacts.model_validate_json(tags.get(FACTS_TAG, ""))
-        if HOLDOUT_TAG in tags:
-            holdout = Performance.model_validate_json(tags[HOLDOUT_TAG])
-            facts = facts.model_copy(update={"holdout": holdout})
-    except ValidationError:
-        return None
-    return facts
 
 
 def facts_of_story(story: Mapping[str, Any]) -> ModelFacts | None:

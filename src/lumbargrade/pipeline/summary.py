@@ -6,11 +6,12 @@ from pydantic import BaseModel
 
 from lumbargrade.config.params import Params
 from lumbargrade.data.validation.report import CheckReport
-from lumbargrade.data.versioning.dvc import DatasetVersion, uncommitted_pointers
+from lumbargrade.data.versioning.dvc import uncommitted_pointers
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.register import Registration
-from lumbargrade.search.plan import SearchOutcome
 from lumbargrade.serving.smoke_test import Answer
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
+from lumbargrade.training.trial_record import count_ended
 
 
 class RunSummary(BaseModel):
@@ -91,31 +92,30 @@ class RunSummary(BaseModel):
 
 def summarise(
     report: CheckReport,
-    version: DatasetVersion,
-    outcome: SearchOutcome,
+    candidate: Candidate,
+    new_trials: int,
     registration: Registration,
     answer: Answer | None,
-    task: str,
 ) -> RunSummary:
     """Collects what a person wants to know at the end.
 
     Args:
-        task: As the parameters name it.
+        new_trials: Trials that this run had to run.
     """
-    evaluation = outcome.evaluation
+    evaluation, task = candidate.evaluation, candidate.params.task
     return RunSummary(
-        dataset=version.name,
-        dataset_md5=version.md5,
+        dataset=candidate.data["name"],
+        dataset_md5=candidate.data["md5"],
         studies=report.studies,
         findings={level: sum(found.level == level for found in report.findings) for level in ("error", "warning")},
-        search=outcome.name,
-        trials=outcome.trials,
-        new_trials=outcome.new_trials,
+        search=candidate.search_name,
+        trials=count_ended(candidate.trials),
+        new_trials=new_trials,
         score=evaluation.score,
         accuracy=evaluation.accuracy,
         accuracy_majority=evaluation.accuracy_majority,
-        score_labelled_points=outcome.on_labelled.score if outcome.on_labelled else None,
-        packaged=outcome.packaged,
+        score_labelled_points=candidate.on_labelled.score if candidate.on_labelled else None,
+        packaged=candidate.packaging_words,
         model=registration.name,
         version=registration.version,
         decision=registration.decision,

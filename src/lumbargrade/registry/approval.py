@@ -6,11 +6,17 @@ from lumbargrade.audit.log import Entry
 from lumbargrade.errors import InputError
 from lumbargrade.registry.champion import ROLLED_BACK, Champion, Move
 from lumbargrade.registry.names import registered_name, version_uri
+from lumbargrade.registry.tags import (
+    APPROVAL_BY,
+    APPROVAL_TIME,
+    APPROVAL_WHY,
+    GATE_DECISION,
+    GATE_REASON,
+    MAX_LENGTH,
+)
 from lumbargrade.registry.versions import get_version
 
 APPROVED = "approved"
-_LONGEST = 5000
-"""Characters that MLflow keeps of a tag."""
 
 
 def approve(champion: Champion, version: str, by: str, why: str) -> Move:
@@ -25,7 +31,7 @@ def approve(champion: Champion, version: str, by: str, why: str) -> Move:
     _refuse_champion(champion.version, version)
     decision = _decision(found)
     name = registered_name(champion.task)
-    details = {"why": why, "gate_decision": decision, "gate_reason": found.tags.get("gate.reason", "")}
+    details = {"why": why, "gate_decision": decision, "gate_reason": found.tags.get(GATE_REASON, "")}
     entry = champion.log.append(APPROVED, version_uri(name, version), details, by)
     for key, value in approval_tags(entry).items():
         champion.tracker.client.set_model_version_tag(name, version, key, value)
@@ -34,7 +40,7 @@ def approve(champion: Champion, version: str, by: str, why: str) -> Move:
 
 def approval_tags(entry: Entry) -> dict[str, str]:
     """What an approval that was logged says on its version."""
-    return {"approval.by": entry.by, "approval.why": entry.details["why"], "approval.time": entry.time}
+    return {APPROVAL_BY: entry.by, APPROVAL_WHY: entry.details["why"], APPROVAL_TIME: entry.time}
 
 
 def rollback(champion: Champion, by: str = "", why: str = "") -> Move:
@@ -62,14 +68,14 @@ def rollback(champion: Champion, by: str = "", why: str = "") -> Move:
         if latest != now:
             raise InputError("the champion has changed meanwhile; see `lumbargrade models history` and roll back again")
 
-    return champion.move(before[-1], why.strip()[:_LONGEST], by.strip(), ROLLED_BACK, unchanged)
+    return champion.move(before[-1], why.strip()[:MAX_LENGTH], by.strip(), ROLLED_BACK, unchanged)
 
 
 def _said(option: str, text: str, what: str) -> str:
     if not text.strip():
         raise InputError(f"{option} is empty; give {what}")
-    if len(text) > _LONGEST:
-        raise InputError(f"{option} has {len(text):,} characters; give at most {_LONGEST:,}")
+    if len(text) > MAX_LENGTH:
+        raise InputError(f"{option} has {len(text):,} characters; give at most {MAX_LENGTH:,}")
     return text.strip()
 
 
@@ -79,7 +85,7 @@ def _refuse_champion(champion: str | None, version: str) -> None:
 
 
 def _decision(found: ModelVersion) -> str:
-    decision: str | None = found.tags.get("gate.decision")
+    decision: str | None = found.tags.get(GATE_DECISION)
     if decision is None:
         raise InputError(
             f"version {found.version} has not passed by the gate, as its registration was cut off; judge it with "

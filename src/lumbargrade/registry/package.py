@@ -27,13 +27,11 @@ from lumbargrade.inference.schema import (
     STUDY_COLUMN,
 )
 from lumbargrade.models.bundle import CALIBRATION_NAME, FACTS_NAME, GRADER, LOCATOR
-from lumbargrade.models.trained_on import TRAINED_ON, ModelFacts
+from lumbargrade.models.trained_on import TRAINED_ON
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.names import registered_name
-from lumbargrade.search.plan import SearchOutcome, SearchPlan
+from lumbargrade.registry.tags import STUDENT_RUN, TRIAL_RUN
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
-
-STUDENT_RUN = "student.run_id"
-"""Tag of a version that holds a student: MLflow's id of its training."""
 
 SERVING_REQUIREMENTS = (
     "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydicom", "pyjpegls", "pylibjpeg",
@@ -59,36 +57,28 @@ def signature(task: GradingTask) -> ModelSignature:
     )
 
 
-def register_model(
-    tracker: Tracker,
-    plan: SearchPlan,
-    outcome: SearchOutcome,
-    facts: ModelFacts,
-    example: bytes,
-    tags: Mapping[str, str],
-) -> str:
+def register_model(tracker: Tracker, candidate: Candidate, example: bytes, tags: Mapping[str, str]) -> str:
     """Logs locators and the best trial's folds, or their student, as one model under the search run; registers it.
 
     Returns its version.
 
     Args:
-        facts: Packaged with the model, for whoever reads its grades.
         example: Zip of a study that holds nobody's data; stored as the input example.
         tags: Set on the model version.
     """
-    task = plan.task
+    task = candidate.task
     name = registered_name(task)
-    files = {f"{GRADER}{number:02d}": path for number, path in enumerate(outcome.graders)}
-    files |= {f"{LOCATOR}{number:02d}": path for number, path in enumerate(plan.locators)}
-    files[CALIBRATION_NAME] = outcome.calibration
-    texts = {FACTS_NAME: facts.model_dump_json(indent=2)}
-    with _in_run(outcome.run_id), _named(files, texts) as artifacts:
+    files = {f"{GRADER}{number:02d}": path for number, path in enumerate(candidate.graders)}
+    files |= {f"{LOCATOR}{number:02d}": path for number, path in enumerate(candidate.locators)}
+    files[CALIBRATION_NAME] = candidate.calibration
+    texts = {FACTS_NAME: candidate.facts.model_dump_json(indent=2)}
+    with _in_run(candidate.search_run_id), _named(files, texts) as artifacts:
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(PACKAGE / "serving" / "pyfunc.py"),
             artifacts=artifacts,
             code_paths=[str(PACKAGE)],
-            model_config=plan.params.serving.model_dump(),
+            model_config=candidate.params.serving.model_dump(),
             signature=signature(task),
             input_example=pd.DataFrame({STUDY_COLUMN: [example]}),
             pip_requirements=[f"{package}=={version(package)}" for package in SERVING_REQUIREMENTS],
@@ -97,19 +87,18 @@ def register_model(
     with suppress(MlflowException):  # it is there already
         tracker.client.create_registered_model(name, description=task.title)
     made = tracker.client.create_model_version(
-        name, info.model_uri, outcome.run_id, tags=dict(tags), model_id=info.model_id
+        name, info.model_uri, candidate.search_run_id, tags=dict(tags), model_id=info.model_id
     )
     return str(made.version)
 
 
-def find_version(tracker: Tracker, task: GradingTask, outcome: SearchOutcome, complete: Collection[str]) -> str | None:
-    """Returns the version that holds a trial's graders, or this student of theirs, if it is among the complete ones."""
-    wanted = outcome.trial_run_id, outcome.student.run_id if outcome.student else None
-    found = tracker.client.search_model_versions(f"name='{registered_name(task)}'")
-    for candidate in found:
-        held = candidate.tags.get("search.trial_run_id"), candidate.tags.get(STUDENT_RUN)
-        if held == wanted and str(candidate.version) in complete:
-            return str(candidate.version)
+def find_version(tracker: Tracker, candidate: Candidate, complete: Collection[str]) -> str | None:
+    """Returns the version that holds a candidate's graders, or this student of theirs, if it is among the complete ones."""
+    wanted = candidate.trial_run_id, candidate.student.run_id if candidate.student else None
+    for found in tracker.client.search_model_versions(f"name='{registered_name(candidate.task)}'"):
+        held = found.tags.get(TRIAL_RUN), found.tags.get(STUDENT_RUN)
+        if held == wanted and str(found.version) in complete:
+            return str(found.version)
     return None
 
 

@@ -1,28 +1,27 @@
-"""Registers a search's best trial with its lineage, and lets the gate decide whether it becomes champion."""
+"""Registers a candidate with its lineage, and lets the gate decide whether it becomes champion."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lumbargrade.audit.keys import open_signing_key
 from lumbargrade.audit.log import AuditLog
-from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.files import files_sha256
-from lumbargrade.models.trained_on import FACTS_TAG, ModelFacts
+from lumbargrade.registry import tags as tag
 from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.champion import Champion
-from lumbargrade.registry.describe import describe_model
 from lumbargrade.registry.example import example_study
 from lumbargrade.registry.lineage.bundle import write_evidence
 from lumbargrade.registry.lineage.code import CodeState, read_code_state
-from lumbargrade.registry.lineage.record import Made
+from lumbargrade.registry.lineage.record import NewVersion
 from lumbargrade.registry.names import registered_name, version_uri
-from lumbargrade.registry.package import STUDENT_RUN, find_version, register_model
+from lumbargrade.registry.package import find_version, register_model
 from lumbargrade.registry.promotion.decision import NEEDS_APPROVAL, GateDecision
 from lumbargrade.registry.promotion.gate import NOBODY, judge_new, settle
-from lumbargrade.search.plan import SearchOutcome, SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from lumbargrade.training.trial_record import count_ended
 
 
 @dataclass(frozen=True)
@@ -58,17 +57,15 @@ class Registration:
         return self.decision == NEEDS_APPROVAL and self.champion != self.version and self.approved_by is None
 
 
-def register_best(
-    plan: SearchPlan,
-    outcome: SearchOutcome,
-    dataset: RsnaDataset,
+def register_candidate(
+    candidate: Candidate,
     tracker: Tracker,
     flow_run_id: str,
     log: AuditLog,
     tell: Callable[[str], None] = print,
     answer_reference: Callable[[str], str] = lambda uri: "",
 ) -> Registration:
-    """Registers the best trial unless it is registered already, and makes it champion if the gate promotes it.
+    """Registers a candidate unless it is registered already, and makes it champion if the gate promotes it.
 
     The evidence is signed before the alias moves, so that no version serves without. A call that is cut off before that
     registers again when it is repeated; one that is cut off after it goes on.
@@ -77,38 +74,33 @@ def register_best(
         tell: Told what takes a while.
         answer_reference: What the version with this address answers to held-out studies; asked if the version is new.
     """
-    name = registered_name(plan.task)
-    champion = Champion(tracker, plan.task, log)
-    known = find_version(tracker, plan.task, outcome, logged_versions(log, plan.task, SIGNED))
+    name = registered_name(candidate.task)
+    champion = Champion(tracker, candidate.task, log)
+    known = find_version(tracker, candidate, logged_versions(log, candidate.task, SIGNED))
     if known is not None:
         tags = tracker.client.get_model_version(name, known).tags
-        if (champion.version or NOBODY) == tags["gate.champion"]:
+        if (champion.version or NOBODY) == tags[tag.GATE_CHAMPION]:
             settle(champion, known)
-        score = tags.get("holdout.score")
+        score = tags.get(tag.HOLDOUT_SCORE)
         return Registration(
             name=name,
             version=known,
             is_new=False,
-            decision=tags["gate.decision"],
-            reason=tags["gate.reason"],
+            decision=tags[tag.GATE_DECISION],
+            reason=tags[tag.GATE_REASON],
             champion=champion.version,
             holdout_score=float(score) if score else None,
-            approved_by=tags.get("approval.by"),
+            approved_by=tags.get(tag.APPROVAL_BY),
         )
     code = read_code_state()
-    facts = describe_model(plan, outcome, dataset.root)
-    tags = _tags(plan, outcome, facts, code, flow_run_id)
-    version = register_model(tracker, plan, outcome, facts, example_study(), tags)
+    tags = _tags(candidate, code, flow_run_id)
+    version = register_model(tracker, candidate, example_study(), tags)
     log.append(REGISTERED, version_uri(name, version), {"tags": tags})
-    judgement = judge_new(champion, version, dataset, plan)
+    judgement = judge_new(champion, version, candidate)
     gate = judgement.decision
-    reference = answer_reference(f"models:/{name}/{version}")
-    if gate.candidate is not None:
-        facts = facts.model_copy(update={"holdout": summarize_performance(gate.candidate, plan.task)})
-    made = Made(
-        plan, outcome, dataset.root, code, name, version, gate, judgement.against, flow_run_id, facts, reference
-    )
-    signatures = write_evidence(tracker, made, open_signing_key(log.keys), tell)
+    reference = answer_reference(version_uri(name, version))
+    new = NewVersion(version, gate, judgement.against, code, flow_run_id, reference)
+    signatures = write_evidence(tracker, _with_holdout(candidate, gate), new, open_signing_key(log.keys), tell)
     log.append(SIGNED, version_uri(name, version), {"sha256": signatures})
     settle(champion, version)
     return Registration(
@@ -123,39 +115,45 @@ def register_best(
     )
 
 
-def _tags(
-    plan: SearchPlan, outcome: SearchOutcome, facts: ModelFacts, code: CodeState, flow_run_id: str
-) -> dict[str, str]:
+def _with_holdout(candidate: Candidate, gate: GateDecision) -> Candidate:
+    """Adds to a candidate's facts what the gate saw of it."""
+    if gate.candidate is None:
+        return candidate
+    holdout = summarize_performance(gate.candidate, candidate.task)
+    return replace(candidate, facts=candidate.facts.model_copy(update={"holdout": holdout}))
+
+
+def _tags(candidate: Candidate, code: CodeState, flow_run_id: str) -> dict[str, str]:
     """What the version came from; each can be checked against git, DVC and the files."""
-    evaluation = outcome.evaluation
+    evaluation, student = candidate.evaluation, candidate.student
     tags: dict[str, Any] = {
-        "task": plan.task.name,
-        **{f"dataset.{key}": value for key, value in plan.data.items()},
-        "git.commit": code.commit,
-        "git.dirty": str(code.dirty).lower(),
-        "git.diff_sha256": code.diff_sha256,
-        "code.sha256": code.package_sha256,
-        "params.sha256": plan.params.digest(),
-        "search.name": outcome.name,
-        "search.run_id": outcome.run_id,
-        "search.trials": outcome.trials,
-        "search.trial_run_id": outcome.trial_run_id,
-        "search.fold_run_ids": ",".join(outcome.fold_run_ids),
-        "package.graders": outcome.packaging,
-        "locators.sha256": files_sha256(plan.locators) if plan.locators else "",
-        "cv.score": evaluation.score,
-        "cv.accuracy": evaluation.accuracy,
-        "cv.accuracy_majority": evaluation.accuracy_majority,
-        FACTS_TAG: facts.model_dump_json(),
-        "trained_on": facts.trained_on.sentence(),
-        "prefect.flow_run_id": flow_run_id,
+        tag.TASK: candidate.task.name,
+        **{f"{tag.DATASET}{key}": value for key, value in candidate.data.items()},
+        tag.GIT_COMMIT: code.commit,
+        tag.GIT_DIRTY: str(code.dirty).lower(),
+        tag.GIT_DIFF_SHA256: code.diff_sha256,
+        tag.CODE_SHA256: code.package_sha256,
+        tag.PARAMS_SHA256: candidate.params.digest(),
+        tag.SEARCH_NAME: candidate.search_name,
+        tag.SEARCH_RUN: candidate.search_run_id,
+        tag.SEARCH_TRIALS: count_ended(candidate.trials),
+        tag.TRIAL_RUN: candidate.trial_run_id,
+        tag.FOLD_RUNS: ",".join(candidate.fold_run_ids),
+        tag.PACKAGE_GRADERS: candidate.packaging,
+        tag.LOCATORS_SHA256: files_sha256(candidate.locators) if candidate.locators else "",
+        tag.CV_SCORE: evaluation.score,
+        tag.CV_ACCURACY: evaluation.accuracy,
+        tag.CV_ACCURACY_MAJORITY: evaluation.accuracy_majority,
+        tag.FACTS: candidate.facts.model_dump_json(),
+        tag.TRAINED_ON: candidate.facts.trained_on.sentence(),
+        tag.FLOW_RUN: flow_run_id,
     }
-    if outcome.student is not None:
+    if student is not None:
         tags |= {
-            STUDENT_RUN: outcome.student.run_id,
-            "student.teachers_divergence": outcome.student.divergence,
-            "student.teachers_same_grade": outcome.student.same_grade,
+            tag.STUDENT_RUN: student.run_id,
+            tag.STUDENT_DIVERGENCE: student.divergence,
+            tag.STUDENT_SAME_GRADE: student.same_grade,
         }
-    if outcome.on_labelled is not None:
-        tags["cv.score_labelled_points"] = outcome.on_labelled.score
+    if candidate.on_labelled is not None:
+        tags[tag.CV_SCORE_LABELLED] = candidate.on_labelled.score
     return {key: str(value) for key, value in tags.items() if value != ""}

@@ -11,6 +11,7 @@ from lumbargrade.errors import InputError
 from lumbargrade.registry.artifacts import reading
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import champion_version
+from lumbargrade.registry.tags import APPROVAL_BY, CV_SCORE, GATE_DECISION, GATE_REASON, HOLDOUT_SCORE
 from lumbargrade.tracking.mlflow_tracker import Tracker, has_store, tracking_uri
 
 
@@ -119,11 +120,11 @@ def _summary(found: ModelVersion, is_champion: bool) -> VersionSummary:
         version=str(found.version),
         time=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         is_champion=is_champion,
-        decision=tags.get("gate.decision"),
-        reason=tags.get("gate.reason"),
-        cv_score=_number(tags.get("cv.score")),
-        holdout_score=_number(tags.get("holdout.score")),
-        approved_by=tags.get("approval.by"),
+        decision=tags.get(GATE_DECISION),
+        reason=tags.get(GATE_REASON),
+        cv_score=_number(tags.get(CV_SCORE)),
+        holdout_score=_number(tags.get(HOLDOUT_SCORE)),
+        approved_by=tags.get(APPROVAL_BY),
     )
 
 

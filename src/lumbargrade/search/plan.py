@@ -8,15 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from lumbargrade.config.code_digest import TRAINING, code_digest
-from lumbargrade.config.params import Packaging, Params, SinglePackaging, TrainingParams, override_training
+from lumbargrade.config.params import Params, TrainingParams, override_training
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.files import file_sha256
 from lumbargrade.training.grader.input_files import file_digests, named_files, searched_files
 from lumbargrade.training.jobs.spec import FoldResult, FoldSpec, StudentSpec, Teacher
+from lumbargrade.training.jobs.student import Student
+from lumbargrade.training.trial_record import TrialRecord, count_ended
 
 CALIBRATION = "calibration.json"
 _STUDENTS = {"distilled": "student", "averaged": "average"}
@@ -146,55 +146,6 @@ class SearchProgress:
     of_epochs: int
 
 
-class TriedTrial(BaseModel):
-    """A trial of a search, kept or lost.
-
-    Attributes:
-        number: Counted from 0; a trial that was cut off has the number of the one that tries it again.
-        state: ``complete``, ``pruned`` (stopped between its folds), ``diverged`` (given up, its loss was no number any
-            more) or ``fail`` (cut off, and tried again).
-        score: Nothing if it did not end.
-        training: Its parameters, as far as they were searched.
-        run_id: MLflow's; empty if it did not end.
-        reason: Why it was pruned or given up.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int
-    state: str
-    score: float | None
-    training: dict[str, Any]
-    run_id: str
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Student:
-    """The grader that was made of the best trial's folds, to answer as they do together.
-
-    Attributes:
-        how: Whether it was distilled from them or has the mean of their weights.
-        teachers: SHA-256 of the folds' networks, in their order.
-        run_id: MLflow's id of its training.
-    """
-
-    how: SinglePackaging
-    result: FoldResult
-    teachers: tuple[str, ...]
-    run_id: str
-
-    @property
-    def divergence(self) -> float:
-        """Mean Kullback-Leibler divergence of its teachers' answers from its own, in nats; of cells that it trained on."""
-        return self.result.validation_loss
-
-    @property
-    def same_grade(self) -> float:
-        """Share of these cells to which it gives the same likeliest grade as its teachers."""
-        return self.result.history()[-1].validation_accuracy
-
-
 @dataclass(frozen=True)
 class SearchOutcome:
     """The best of a search.
@@ -214,8 +165,7 @@ class SearchOutcome:
     """
 
     name: str
-    trials: int
-    tried: list[TriedTrial]
+    tried: list[TrialRecord]
     new_trials: int
     trial: int
     training: TrainingParams
@@ -230,29 +180,6 @@ class SearchOutcome:
     student: Student | None = None
 
     @property
-    def graders(self) -> list[Path]:
-        """The networks that are packaged.
-
-        The calibration is the folds' out-of-fold one in either case: a student says what they say, and has left no study
-        unseen to be calibrated by but the holdout, which is the gate's; there its calibration error is a guard rail.
-        """
-        return [self.student.result.model] if self.student else [fold.model for fold in self.folds]
-
-    @property
-    def packaging(self) -> Packaging:
-        """How they came to be, as ``package.graders`` calls it."""
-        return self.student.how if self.student else "ensemble"
-
-    @property
-    def packaged(self) -> str:
-        """The same in words."""
-        if self.student is None:
-            return f"{len(self.folds)} graders, one a fold, whose probabilities are averaged"
-        made, whose = {
-            "distilled": ("distilled from", "it was"),
-            "averaged": ("with the mean of the weights of", "they were"),
-        }[self.student.how]
-        return (
-            f"one grader, {made} {len(self.folds)} folds; it gives the same likeliest grade as they do together in "
-            f"{self.student.same_grade:.1%} of a sample of the cells that {whose} trained on"
-        )
+    def trials(self) -> int:
+        """Trials that have ended."""
+        return count_ended(self.tried)

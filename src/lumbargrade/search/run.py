@@ -24,7 +24,7 @@ from lumbargrade.search.optuna_study import open_study, signs_of_life
 from lumbargrade.search.plan import CALIBRATION, SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.search.plots import PLOTS, Lane, lanes_figure, study_figures
 from lumbargrade.search.scheduler import TrialRunner
-from lumbargrade.search.trials import best_trial, ended_trials, place, training_of, tried_trial
+from lumbargrade.search.trials import best_trial, ended_trials, place, read_trial, training_of
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.tracking.run_lock import owned_runs
 from lumbargrade.training.grader.input_files import check_files
@@ -113,8 +113,7 @@ def _outcome(runner: TrialRunner, new_trials: int) -> SearchOutcome:
     write_text(calibration, fitted.model_dump_json(indent=2))
     return SearchOutcome(
         name=plan.name,
-        trials=len(ended_trials(study)),
-        tried=[tried_trial(trial) for trial in study.get_trials(deepcopy=False)],
+        tried=[read_trial(trial) for trial in study.get_trials(deepcopy=False)],
         new_trials=new_trials,
         trial=place(best),
         training=training,

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
+from lumbargrade.search.plan import SearchOutcome, SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.tracking.run_lock import owned_runs
 from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.training.jobs.spec import AnySpec, Epoch
+from lumbargrade.training.jobs.student import Student
 
 
 def make_student(

@@ -7,7 +7,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lumbargrade.config.params import TrainingParams
-from lumbargrade.search.plan import TriedTrial
+from lumbargrade.training.trial_record import TrialRecord
 
 PLACE = "place"
 """Attribute of a trial: its number in the search. One that was cut off shares it with the one that tries it again."""
@@ -43,10 +43,13 @@ def mean_report(trial: FrozenTrial) -> float:
     return float(np.mean(list(trial.intermediate_values.values())))
 
 
-def tried_trial(trial: FrozenTrial) -> TriedTrial:
-    """A trial that was cut off has no score, run or reason of its own: the one that tried it again has them."""
+def read_trial(trial: FrozenTrial) -> TrialRecord:
+    """Reads how a trial went.
+
+    A trial that was cut off has no score, run or reason of its own: the one that tried it again has them.
+    """
     told = {} if trial.state is TrialState.FAIL else trial.user_attrs
-    return TriedTrial(
+    return TrialRecord(
         number=place(trial),
         state=told.get("state", trial.state.name.lower()),
         score=trial.value if trial.state is TrialState.COMPLETE else None,  # a pruned one's is the loss of some study

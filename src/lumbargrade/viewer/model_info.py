@@ -19,9 +19,10 @@ from safetensors import SafetensorError, safe_open
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.models.bundle import GRADER
-from lumbargrade.models.trained_on import facts_of_tags, state
+from lumbargrade.models.trained_on import state
 from lumbargrade.registry.artifacts import ABSENT, fetch_artifact, reading
 from lumbargrade.registry.names import registered_name
+from lumbargrade.registry.tags import HOLDOUT_ACCURACY, HOLDOUT_SCORE, facts_of_tags
 from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri
 from lumbargrade.viewer.schemas import ModelPage
 
@@ -119,8 +120,8 @@ def _page(client: MlflowClient, found: ModelVersion, alias: str | None, pages: s
         },
         studies=_count(metrics.get("studies")),
         cells=_count(metrics.get("cells")),
-        holdout_score=_number(tags.get("holdout.score")),
-        holdout_accuracy=_number(tags.get("holdout.accuracy")),
+        holdout_score=_number(tags.get(HOLDOUT_SCORE)),
+        holdout_accuracy=_number(tags.get(HOLDOUT_ACCURACY)),
         card_html="/api/model/card" if "card" in pages else None,
         lineage_html="/api/model/lineage" if "lineage" in pages else None,
     )

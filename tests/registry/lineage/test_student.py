@@ -10,8 +10,8 @@ from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, recorded_s
 from lumbargrade.registry.lineage.bundle import read_evidence
 from lumbargrade.registry.lineage.show import show_evidence, summarise_record
 from lumbargrade.registry.versions import get_version
-from lumbargrade.search.plan import Student
 from lumbargrade.training.jobs.spec import Epoch
+from lumbargrade.training.jobs.student import Student
 from tests.alterations import flip
 from tests.projects import Project, register_again
 
@@ -19,7 +19,7 @@ from tests.projects import Project, register_again
 @pytest.fixture
 def student(project: Project, monkeypatch: pytest.MonkeyPatch) -> Student:
     """Version 2: of the same trial, with its folds distilled."""
-    (teacher,) = project.outcome.folds
+    (teacher,) = project.candidate.folds
     folder = teacher.folder.parent / "student-abc"
     folder.mkdir(exist_ok=True)
     (folder / "model.safetensors").write_bytes(b"student" * 50)
@@ -32,8 +32,8 @@ def student(project: Project, monkeypatch: pytest.MonkeyPatch) -> Student:
     project.tracker.end_run(run)
     result = teacher.model_copy(update={"fold": 1, "folder": folder, "validation_loss": 0.125})
     made = Student("distilled", result, (file_sha256(teacher.model),), run)
-    outcome = replace(project.outcome, student=made)
-    registered = register_again(project.plan, outcome, project.tracker, project.log, monkeypatch)
+    candidate = replace(project.candidate, student=made)
+    registered = register_again(candidate, project.tracker, project.log, monkeypatch)
     assert (registered.version, registered.is_new) == ("2", True)
     return made
 

@@ -22,13 +22,14 @@ from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
 from lumbargrade.preprocessing.split.split import split_studies
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.champion import Champion
 from lumbargrade.registry.promotion import gate as judgement
 from lumbargrade.registry.promotion.decision import GateDecision
 from lumbargrade.registry.promotion.gate import judge_again, judge_new, settle
 from lumbargrade.registry.promotion.holdout import grade_planned, held_out
-from lumbargrade.search.plan import SearchPlan
 from lumbargrade.tracking.mlflow_tracker import Tracker
+from tests.candidates import make_candidate
 from tests.projects import NAME, Register
 
 TASK = load_task("rsna2024")
@@ -38,9 +39,9 @@ RULES = GateParams()
 Open = Callable[[], Champion]
 
 
-def judged(champion: Champion, version: str, dataset: RsnaDataset, plan: SearchPlan) -> GateDecision:
+def judged(champion: Champion, version: str, candidate: Candidate) -> GateDecision:
     """What the gate decides about a version, once that is done."""
-    told = judge_new(champion, version, dataset, plan)
+    told = judge_new(champion, version, candidate)
     settle(champion, version)
     return told.decision
 
@@ -71,8 +72,9 @@ def packed(dataset: RsnaDataset, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-def plan(packed: Path, split: str = "split.csv") -> SearchPlan:
-    return SearchPlan(Params(gate=RULES), TASK, {}, packed / "crops", packed / split)
+def candidate(dataset: RsnaDataset, packed: Path, split: str = "split.csv") -> Candidate:
+    params = Params(gate=RULES)
+    return make_candidate(TASK, params=params, dataset=dataset, crops=packed / "crops", split=packed / split)
 
 
 @pytest.fixture
@@ -118,9 +120,9 @@ def test_the_first_model_becomes_champion_and_a_better_one_takes_its_place(
     packed: Path,
 ) -> None:
     models |= {register(None): model(BAD), register(None): model(GOOD)}
-    first = judged(open_champion(), "1", dataset, plan(packed))
+    first = judged(open_champion(), "1", candidate(dataset, packed))
     assert (first.decision, first.reason, open_champion().version) == ("promote", "there was no champion", "1")
-    second = judged(open_champion(), "2", dataset, plan(packed))
+    second = judged(open_champion(), "2", candidate(dataset, packed))
     assert (second.decision, open_champion().version) == ("promote", "2")
     assert (first.look, second.look) == (1, 2)
     tags = tracker.client.get_model_version(NAME, "2").tags
@@ -143,8 +145,8 @@ def test_a_worse_model_leaves_the_champion_where_it_is(
     register: Register, open_champion: Open, models: dict[str, LoadedModel], dataset: RsnaDataset, packed: Path
 ) -> None:
     models |= {register(None): model(GOOD), register(None): model(BAD)}
-    judged(open_champion(), "1", dataset, plan(packed))
-    assert judged(open_champion(), "2", dataset, plan(packed)).decision == "keep"
+    judged(open_champion(), "1", candidate(dataset, packed))
+    assert judged(open_champion(), "2", candidate(dataset, packed)).decision == "keep"
     assert open_champion().version == "1"
     assert len(open_champion().moves()) == 1
 
@@ -153,8 +155,8 @@ def test_a_model_that_waits_for_approval_is_no_champion(
     register: Register, open_champion: Open, models: dict[str, LoadedModel], dataset: RsnaDataset, packed: Path
 ) -> None:
     models[register(None)] = model(GOOD)
-    by_approval = replace(plan(packed), params=Params.model_validate({"gate": {"promotion": "approval"}}))
-    assert judged(open_champion(), "1", dataset, by_approval).decision == "needs approval"
+    by_approval = replace(candidate(dataset, packed), params=Params.model_validate({"gate": {"promotion": "approval"}}))
+    assert judged(open_champion(), "1", by_approval).decision == "needs approval"
     assert open_champion().version is None
 
 
@@ -162,16 +164,16 @@ def test_without_a_holdout_nothing_is_looked_at(
     register: Register, open_champion: Open, models: dict[str, LoadedModel], dataset: RsnaDataset, packed: Path
 ) -> None:
     models |= {register(None): model(BAD), register(None): model(GOOD)}
-    first = judged(open_champion(), "1", dataset, plan(packed, "no_holdout.csv"))
+    first = judged(open_champion(), "1", candidate(dataset, packed, "no_holdout.csv"))
     assert (first.decision, first.candidate, first.look) == ("promote", None, 0)
-    second = judged(open_champion(), "2", dataset, plan(packed, "no_holdout.csv"))
+    second = judged(open_champion(), "2", candidate(dataset, packed, "no_holdout.csv"))
     assert second.reason == "without a holdout (split.holdout 0) a champion cannot be beaten"
     assert open_champion().version == "1"
 
 
 def test_only_the_holdout_is_looked_at(dataset: RsnaDataset, packed: Path) -> None:
     held = held_out(packed / "split.csv")
-    grades = grade_planned(model(GOOD), None, dataset, plan(packed))
+    grades = grade_planned(model(GOOD), None, candidate(dataset, packed))
     assert grades is not None
     assert grades.candidate.evaluation == evaluate_model(model(GOOD), dataset, held)
     assert 0 < len(held) < len(pd.read_csv(packed / "split.csv"))
@@ -179,7 +181,7 @@ def test_only_the_holdout_is_looked_at(dataset: RsnaDataset, packed: Path) -> No
 
 def test_a_champion_with_other_crops_is_judged_on_the_same_cells(dataset: RsnaDataset, packed: Path) -> None:
     champion = model(BAD, PrepareParams(crop_mm=50.0, pixel_mm=1.0))
-    grades = grade_planned(model(GOOD), champion, dataset, plan(packed))
+    grades = grade_planned(model(GOOD), champion, candidate(dataset, packed))
     assert grades is not None
     assert grades.champion is not None
     assert grades.champion.evaluation.cells == grades.candidate.evaluation.cells == len(grades.truth)
@@ -201,7 +203,9 @@ def test_a_version_is_judged_again_as_it_was_and_nothing_moves(
     assert "gate.decision" not in tracker.client.get_model_version(NAME, "2").tags
     kept = again(open_champion(), "2")
     assert kept.checks == dry.checks
-    assert kept.candidate.score == grade_planned(model(GOOD), None, dataset, plan(packed)).candidate.evaluation.score
+    assert (
+        kept.candidate.score == grade_planned(model(GOOD), None, candidate(dataset, packed)).candidate.evaluation.score
+    )
     assert tracker.client.get_model_version(NAME, "2").tags["gate.decision"] == "promote"
     assert json.loads(artifact(tracker, "2", "gate.json").read_text())["look"] == 2
     assert open_champion().version == "1"
@@ -243,7 +247,7 @@ def test_looks_at_other_holdouts_do_not_count(
 ) -> None:
     models[register(None)] = model(GOOD)
     AuditLog().append("gate", f"models:/{NAME}/1", {"holdout_sha256": "another"})
-    assert judged(open_champion(), "1", dataset, plan(packed)).look == 1
+    assert judged(open_champion(), "1", candidate(dataset, packed)).look == 1
 
 
 def test_a_champion_that_a_person_makes_meanwhile_is_not_replaced(
@@ -266,5 +270,5 @@ def test_a_champion_that_a_person_makes_meanwhile_is_not_replaced(
     with pytest.raises(
         LumbargradeError, match="the champion changed from version 1 to version 2 while version 3 was judged"
     ):
-        judged(open_champion(), "3", dataset, plan(packed))
+        judged(open_champion(), "3", candidate(dataset, packed))
     assert open_champion().version == "2"

@@ -32,7 +32,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_the_page_is_built_from_what_the_server_says() -> None:
-    committed = (Path(__file__).parents[2] / "web/openapi.json").read_text(encoding="utf-8")
+    committed = (Path(__file__).parents[3] / "web/openapi.json").read_text(encoding="utf-8")
     command = "python -m lumbargrade.viewer.http.openapi > web/openapi.json"
     assert committed == openapi_text(), f"the schemas changed; write the page's copy anew: {command}"
 

@@ -20,19 +20,14 @@ from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256
 from lumbargrade.preprocessing.pack import SKIPPED
 from lumbargrade.registry.artifacts import fetch_artifact, read_artifact, temporary_folder
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.lineage.card import card_html
 from lumbargrade.registry.lineage.environment import installed_packages
 from lumbargrade.registry.lineage.page import record_html
-from lumbargrade.registry.lineage.record import (
-    Json,
-    Made,
-    file_digests,
-    make_record,
-    manifest,
-)
+from lumbargrade.registry.lineage.record import Json, NewVersion, file_digests, make_record, manifest
 from lumbargrade.registry.lineage.runs import RunFacts, read_runs
 from lumbargrade.registry.lineage.sbom import sbom_json
-from lumbargrade.registry.names import MODEL_META, version_uri
+from lumbargrade.registry.names import MODEL_META, registered_name, version_uri
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 
 RECORD, PAGE, CARD, SBOM, RUNS = "lineage.json", "lineage.html", "card.html", "sbom.json", "runs.json"
@@ -74,21 +69,27 @@ class Evidence:
         return _RUNS.validate_json((self.folder / RUNS).read_text(encoding="utf-8"))
 
 
-def write_evidence(tracker: Tracker, made: Made, key: SigningKey, tell: Callable[[str], None]) -> dict[str, str]:
+def write_evidence(
+    tracker: Tracker, candidate: Candidate, version: NewVersion, key: SigningKey, tell: Callable[[str], None]
+) -> dict[str, str]:
     """Writes down where a version came from, signs that and the model, and stores both signatures.
+
+    Args:
+        version: What became of the candidate.
 
     Returns:
         SHA-256 of the signatures, for the audit log.
     """
-    tell(f"writing the evidence of {made.name} version {made.version}")
-    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as name:
-        place = Path(name)
-        model = _fetch_model(made.name, made.version, place / "fetched")
-        _write_files(place / FOLDER, tracker, made, model)
+    name = registered_name(candidate.task)
+    tell(f"writing the evidence of {name} version {version.number}")
+    with tempfile.TemporaryDirectory(prefix="lumbargrade-") as folder:
+        place = Path(folder)
+        model = _fetch_model(name, version.number, place / "fetched")
+        _write_files(place / FOLDER, tracker, candidate, version, model)
         sign_folder(place / FOLDER, place / EVIDENCE_SIGNATURE, key)
         sign_folder(model, place / MODEL_SIGNATURE, key, but=[MODEL_META])
         shutil.rmtree(place / "fetched")
-        tracker.client.log_artifacts(made.outcome.run_id, str(place), _place(made.version))
+        tracker.client.log_artifacts(candidate.search_run_id, str(place), _place(version.number))
         return {file: file_sha256(place / file) for file in (EVIDENCE_SIGNATURE, MODEL_SIGNATURE)}
 
 
@@ -147,35 +148,34 @@ def _place(version: str) -> str:
     return f"evidence/{version}"
 
 
-def _write_files(folder: Path, tracker: Tracker, made: Made, model: Path) -> None:
+def _write_files(folder: Path, tracker: Tracker, candidate: Candidate, version: NewVersion, model: Path) -> None:
     folder.mkdir()
-    plan, packages = made.plan, installed_packages()
-    listing = file_digests(made.dataset)
-    left_out = _left_out(made)
-    record = make_record(made, file_digests(model), listing, left_out)
+    listing = file_digests(candidate.dataset.root)
+    left_out = _left_out(candidate)
+    record = make_record(candidate, version, file_digests(model), listing, left_out)
     texts = {
         RECORD: json.dumps(record, indent=2),
         PAGE: record_html(record, []),
         CARD: card_html(record),
-        SBOM: sbom_json(made.name, made.version, packages),
-        RUNS: _RUNS.dump_json(read_runs(tracker, made.run_ids), indent=2).decode(),
-        REPORT: made.outcome.report,
-        PARAMS: yaml.safe_dump(plan.params.model_dump(mode="json"), sort_keys=False),
-        TASK: yaml.safe_dump(plan.task.model_dump(mode="json"), sort_keys=False),
+        SBOM: sbom_json(registered_name(candidate.task), version.number, installed_packages()),
+        RUNS: _RUNS.dump_json(read_runs(tracker, candidate.run_ids), indent=2).decode(),
+        REPORT: candidate.report,
+        PARAMS: yaml.safe_dump(candidate.params.model_dump(mode="json"), sort_keys=False),
+        TASK: yaml.safe_dump(candidate.task.model_dump(mode="json"), sort_keys=False),
         FILES: manifest(listing),
         LEFT_OUT: left_out.to_csv(index=False),
-        REFERENCE: made.reference,
+        REFERENCE: version.reference,
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    shutil.copyfile(plan.split, folder / SPLIT)
+    shutil.copyfile(candidate.split, folder / SPLIT)
     shutil.copyfile(LOCK, folder / LOCK)
-    if made.code.diff:
-        (folder / PATCH).write_bytes(made.code.diff)
+    if version.code.diff:
+        (folder / PATCH).write_bytes(version.code.diff)
 
 
-def _left_out(made: Made) -> pd.DataFrame:
+def _left_out(candidate: Candidate) -> pd.DataFrame:
     """The cells without a crop, at the labelled points and where the locator looked."""
-    folders = {"labelled": made.plan.crops, "located": made.plan.located}
+    folders = {"labelled": candidate.crops, "located": candidate.located}
     parts = [pd.read_parquet(folder / SKIPPED).assign(points=points) for points, folder in folders.items() if folder]
     return pd.concat(parts, ignore_index=True)

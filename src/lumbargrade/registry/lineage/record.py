@@ -16,14 +16,14 @@ import yaml
 
 from lumbargrade.data.versioning.dvc import read_version
 from lumbargrade.files import file_sha256
-from lumbargrade.models.trained_on import ModelFacts
 from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.lineage.code import CodeState
 from lumbargrade.registry.lineage.environment import installed_packages, this_machine
-from lumbargrade.registry.names import MODEL_META
+from lumbargrade.registry.names import MODEL_META, registered_name
 from lumbargrade.registry.promotion.decision import GateDecision
-from lumbargrade.search.plan import SearchOutcome, SearchPlan, Student
 from lumbargrade.training.grader.input_files import named_files
+from lumbargrade.training.jobs.student import Student
 from lumbargrade.tree import files_below
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
@@ -35,42 +35,36 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Made:
-    """What a version was made of, as the flow knows it.
+class NewVersion:
+    """What became of a candidate that was registered just now: what its record has beyond the candidate.
 
     Attributes:
-        dataset: Folder of the dataset.
-        name: Registered name.
-        judged_against: Version that was champion before; nothing if there was none.
+        number: MLflow's, from 1.
+        baseline: Version that was champion before; None if there was none.
+        code: The code that made it.
         flow_run_id: Prefect's id; empty outside of a flow.
-        facts: What it was trained on and how well it did, on the holdout too.
         reference: What it answers to held-out studies, as the serving log has answers; empty if nobody asked it.
     """
 
-    plan: SearchPlan
-    outcome: SearchOutcome
-    dataset: Path
-    code: CodeState
-    name: str
-    version: str
+    number: str
     gate: GateDecision
-    judged_against: str | None
+    baseline: str | None
+    code: CodeState
     flow_run_id: str
-    facts: ModelFacts
     reference: str = ""
 
-    @property
-    def run_ids(self) -> list[str]:
-        """MLflow's runs of the search, of all that was tried, of the model's folds, their student and its locators."""
-        tried = [trial.run_id for trial in self.outcome.tried if trial.run_id]
-        student = [self.outcome.student.run_id] if self.outcome.student else []
-        return [self.outcome.run_id, *tried, *self.outcome.fold_run_ids, *student, *self.plan.locator_runs]
 
-
-def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str], left_out: pd.DataFrame) -> Json:
+def make_record(
+    candidate: Candidate,
+    version: NewVersion,
+    model: Mapping[str, str],
+    dataset: Mapping[str, str],
+    left_out: pd.DataFrame,
+) -> Json:
     """Writes down where a model came from.
 
     Args:
+        version: What became of the candidate.
         model: SHA-256 of the model's files, by their path.
         dataset: The same of the dataset.
         left_out: Cells that could not be used, with ``reason``.
@@ -83,26 +77,31 @@ def make_record(made: Made, model: Mapping[str, str], dataset: Mapping[str, str]
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
-                    "params": made.plan.params.model_dump(mode="json"),
-                    "task": made.plan.task.model_dump(mode="json"),
+                    "params": candidate.params.model_dump(mode="json"),
+                    "task": candidate.task.model_dump(mode="json"),
                 },
                 "internalParameters": {"machine": this_machine().model_dump(mode="json")},
-                "resolvedDependencies": [_code(made.code), *_data(made, dataset), *_named_files(made), *_packages()],
+                "resolvedDependencies": [
+                    _code(version.code),
+                    *_data(candidate.dataset.root, dataset),
+                    *_input_files(candidate),
+                    *_packages(),
+                ],
             },
             "runDetails": {
                 "builder": {"id": "lumbargrade"},
                 "metadata": {
-                    "invocationId": made.flow_run_id,
+                    "invocationId": version.flow_run_id,
                     "finishedOn": datetime.now(UTC).isoformat(timespec="seconds"),
                 },
                 "byproducts": [
-                    *(_trained(fold.model, fold.model_dump(mode="json")) for fold in made.outcome.folds),
-                    *([_student(made.outcome.student)] if made.outcome.student else []),
-                    *(_trained(path, {}) for path in made.plan.locators),
+                    *(_trained(fold.model, fold.model_dump(mode="json")) for fold in candidate.folds),
+                    *([_student(candidate.student)] if candidate.student else []),
+                    *(_trained(path, {}) for path in candidate.locators),
                 ],
             },
         },
-        "lumbargrade": _story(made, left_out),
+        "lumbargrade": _story(candidate, version, left_out),
     }
 
 
@@ -117,31 +116,30 @@ def manifest(digests: Mapping[str, str]) -> str:
     return "".join(f"{digest}  {name}\n" for name, digest in digests.items())
 
 
-def _story(made: Made, left_out: pd.DataFrame) -> Json:
+def _story(candidate: Candidate, version: NewVersion, left_out: pd.DataFrame) -> Json:
     """What SLSA has no place for: what was tried, how good it is, who was left out, what the gate said."""
-    outcome = made.outcome
-    split = pd.read_csv(made.plan.split)
+    split = pd.read_csv(candidate.split)
     held = sorted(split.loc[split["fold"] == HOLDOUT, "study_id"].tolist())
     reasons = left_out.value_counts(["points", "reason"], sort=False).rename("cells").reset_index()
     return {
-        "model": made.name,
-        "version": made.version,
-        "championBefore": made.judged_against,
+        "model": registered_name(candidate.task),
+        "version": version.number,
+        "championBefore": version.baseline,
         "search": {
-            "name": outcome.name,
-            "runId": outcome.run_id,
-            "bestTrial": outcome.trial,
-            "trialRunId": outcome.trial_run_id,
-            "foldRunIds": outcome.fold_run_ids,
-            "training": outcome.training.model_dump(mode="json"),
-            "trials": [trial.model_dump(mode="json") for trial in outcome.tried],
+            "name": candidate.search_name,
+            "runId": candidate.search_run_id,
+            "bestTrial": candidate.best_trial,
+            "trialRunId": candidate.trial_run_id,
+            "foldRunIds": list(candidate.fold_run_ids),
+            "training": candidate.training.model_dump(mode="json"),
+            "trials": [trial.model_dump(mode="json") for trial in candidate.trials],
         },
-        "facts": made.facts.model_dump(mode="json"),
-        "packaged": {"graders": outcome.packaging, "words": outcome.packaged},
-        "evaluation": outcome.evaluation.model_dump(mode="json"),
-        "gate": made.gate.model_dump(mode="json"),
+        "facts": candidate.facts.model_dump(mode="json"),
+        "packaged": {"graders": candidate.packaging, "words": candidate.packaging_words},
+        "evaluation": candidate.evaluation.model_dump(mode="json"),
+        "gate": version.gate.model_dump(mode="json"),
         "split": {
-            "sha256": file_sha256(made.plan.split),
+            "sha256": file_sha256(candidate.split),
             "studies": {str(fold): int(number) for fold, number in split.groupby("fold").size().items()},
             "holdoutSha256": hashlib.sha256("\n".join(map(str, held)).encode()).hexdigest(),
         },
@@ -157,9 +155,9 @@ def _code(code: CodeState) -> Json:
     }
 
 
-def _data(made: Made, listing: Mapping[str, str]) -> list[Json]:
+def _data(root: Path, listing: Mapping[str, str]) -> list[Json]:
     """The dataset's version, a digest of its files, and every stage of dvc.lock that made something of it."""
-    version = read_version(made.dataset)
+    version = read_version(root)
     dataset = {
         "name": f"dataset {version.name}",
         "digest": {"md5": version.md5, "sha256": hashlib.sha256(manifest(listing).encode()).hexdigest()},
@@ -181,10 +179,10 @@ def _stage(name: str, stage: Mapping[str, Any]) -> Json:
     }
 
 
-def _named_files(made: Made) -> Iterable[Json]:
+def _input_files(candidate: Candidate) -> Iterable[Json]:
     """Files of the user's that the training began with or was told of."""
-    for field, name in named_files(made.outcome.training).items():
-        digest = {"sha256": made.plan.files[name]}
+    for field, name in named_files(candidate.training).items():
+        digest = {"sha256": candidate.input_files[name]}
         yield {"name": f"{NAMED_FILE}{field}", "digest": digest, "annotations": {"path": name}}
 
 

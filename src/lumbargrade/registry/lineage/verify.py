@@ -31,6 +31,7 @@ from lumbargrade.registry.lineage.record import file_digests
 from lumbargrade.registry.lineage.runs import differences, run_problems
 from lumbargrade.registry.names import MODEL_META, registered_name, version_uri
 from lumbargrade.registry.resolve import champion_version
+from lumbargrade.registry.tags import GATE_ARTIFACTS, GATE_SHA256, SEARCH_RUN
 from lumbargrade.registry.versions import all_versions
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
@@ -292,10 +293,10 @@ def _evidence_problems(evidence: Evidence, signed: Entry, key: PublicKey) -> Ite
 
 def _gate_problems(tracker: Tracker, found: ModelVersion) -> Iterator[str]:
     """The gate's own account in MLflow is the one whose hash stands on the version."""
-    wanted = found.tags.get("gate.sha256")
+    wanted = found.tags.get(GATE_SHA256)
     if wanted is None:
         return
-    path = f"{found.tags['gate.artifacts']}/gate.json"
+    path = f"{found.tags[GATE_ARTIFACTS]}/gate.json"
     text = read_artifact(f"runs:/{found.run_id}/{path}") or ""
     if hashlib.sha256(text.encode()).hexdigest() != wanted:
         yield f"{path} of run {found.run_id} was altered or is gone"
@@ -308,7 +309,7 @@ def _run_problems(registry: _Registry, evidence: Evidence, version: str) -> Iter
     later = [
         each
         for each in registry.versions.values()
-        if int(each.version) > int(version) and each.tags.get("search.run_id") == search
+        if int(each.version) > int(version) and each.tags.get(SEARCH_RUN) == search
     ]
     if later:
         known.pop(search, None)

@@ -7,12 +7,13 @@ from pathlib import Path
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import GateParams
 from lumbargrade.config.task import GradingTask
-from lumbargrade.data.layout import RsnaDataset, open_dataset
+from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.subgroups import study_subgroups
 from lumbargrade.errors import InputError
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.bundle import LoadedModel, UnreadableModelError
-from lumbargrade.models.trained_on import HOLDOUT_TAG
+from lumbargrade.registry import tags as tag
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.champion import Champion, still
 from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.promotion.decision import PROMOTE, GateDecision, decide
@@ -20,16 +21,12 @@ from lumbargrade.registry.promotion.holdout import HoldoutGrades, grade_anew, gr
 from lumbargrade.registry.promotion.report import gate_figure
 from lumbargrade.registry.resolve import load_model
 from lumbargrade.registry.versions import get_version
-from lumbargrade.search.plan import SearchPlan
 
 GATE = "gate"
 """Kind of an entry in the audit log."""
 
 NOBODY = "none"
 """What a version says of the champion that it was judged against if there was none."""
-
-_LONGEST = 5000
-"""Characters that MLflow keeps of a tag."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,15 @@ class Judgement:
     tags: dict[str, str]
 
 
-def judge_new(champion: Champion, version: str, dataset: RsnaDataset, plan: SearchPlan) -> Judgement:
-    """Judges a version that was registered just now, and writes the decision on it; :func:`settle` does what it says."""
+def judge_new(champion: Champion, version: str, candidate: Candidate) -> Judgement:
+    """Judges a candidate that was registered just now, and writes the decision on its version.
+
+    :func:`settle` does what the decision says.
+    """
     judged_against = champion.version
-    candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
-    grades = grade_planned(candidate, theirs, dataset, plan)
-    judgement = _decide(champion, version, judged_against, grades, plan.params.gate, unreadable)
+    ours, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
+    grades = grade_planned(ours, theirs, candidate)
+    judgement = _decide(champion, version, judged_against, grades, candidate.params.gate, unreadable)
     _tag(champion, judgement)
     return judgement
 
@@ -60,9 +60,9 @@ def judge_new(champion: Champion, version: str, dataset: RsnaDataset, plan: Sear
 def settle(champion: Champion, version: str) -> None:
     """Makes a version champion if the gate promotes it, unless that was done."""
     tags = get_version(champion.tracker, champion.task, version).tags
-    if tags["gate.decision"] == PROMOTE and not any(move.to_version == version for move in champion.moves()):
-        against = tags["gate.champion"]
-        champion.move(version, tags["gate.reason"], check=still(None if against == NOBODY else against, version))
+    if tags[tag.GATE_DECISION] == PROMOTE and not any(move.to_version == version for move in champion.moves()):
+        against = tags[tag.GATE_CHAMPION]
+        champion.move(version, tags[tag.GATE_REASON], check=still(None if against == NOBODY else against, version))
 
 
 def judge_again(
@@ -85,7 +85,7 @@ def judge_again(
     if judged_against == version:
         raise InputError(f"version {version} is champion; there is nothing to judge it against")
     held = _held_as_then(version, tags, prepared)
-    dataset = open_dataset(data / tags["dataset.name"], champion.task)
+    dataset = open_dataset(data / tags[tag.DATASET_NAME], champion.task)
     candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
     grades = grade_anew(candidate, theirs, dataset, held, study_subgroups(dataset, held))
     judgement = _decide(champion, version, judged_against, grades, rules, unreadable, again=True, dry=dry)
@@ -138,25 +138,25 @@ def _tags(champion: Champion, version: str, judged_against: str | None, decision
     found = get_version(champion.tracker, champion.task, version)
     folder = f"gate/{version}"
     text = decision.model_dump_json(indent=2)
-    tags = {"gate.reason": decision.reason, "gate.champion": judged_against or NOBODY}
+    tags = {tag.GATE_REASON: decision.reason, tag.GATE_CHAMPION: judged_against or NOBODY}
     if found.run_id:
         champion.tracker.log_text(found.run_id, text, f"{folder}/gate.json")
         champion.tracker.log_figure(found.run_id, gate_figure(decision), f"{folder}/gate.png")
-        tags |= {"gate.artifacts": folder, "gate.sha256": hashlib.sha256(text.encode()).hexdigest()}
+        tags |= {tag.GATE_ARTIFACTS: folder, tag.GATE_SHA256: hashlib.sha256(text.encode()).hexdigest()}
     if decision.holdout_sha256 is not None:
-        tags |= {"holdout.sha256": decision.holdout_sha256, "gate.look": str(decision.look)}
+        tags |= {tag.HOLDOUT_SHA256: decision.holdout_sha256, tag.GATE_LOOK: str(decision.look)}
     if decision.candidate is not None:
         tags |= {
-            "holdout.score": str(decision.candidate.score),
-            "holdout.accuracy": str(decision.candidate.accuracy),
-            HOLDOUT_TAG: summarize_performance(decision.candidate, champion.task).model_dump_json(),
+            tag.HOLDOUT_SCORE: str(decision.candidate.score),
+            tag.HOLDOUT_ACCURACY: str(decision.candidate.accuracy),
+            tag.HOLDOUT_PERFORMANCE: summarize_performance(decision.candidate, champion.task).model_dump_json(),
         }
     if decision.on_labelled is not None:
-        tags["holdout.score_labelled_points"] = str(decision.on_labelled.score)
+        tags[tag.HOLDOUT_SCORE_LABELLED] = str(decision.on_labelled.score)
     if decision.champion is not None:
-        tags["gate.champion_score"] = str(decision.champion.score)
-    tags["gate.decision"] = decision.decision
-    return {key: value[:_LONGEST] for key, value in tags.items()}
+        tags[tag.GATE_CHAMPION_SCORE] = str(decision.champion.score)
+    tags[tag.GATE_DECISION] = decision.decision
+    return {key: value[: tag.MAX_LENGTH] for key, value in tags.items()}
 
 
 def _tag(champion: Champion, judgement: Judgement) -> None:
@@ -167,17 +167,17 @@ def _tag(champion: Champion, judgement: Judgement) -> None:
 
 def _held_as_then(version: str, tags: dict[str, str], prepared: Path) -> list[int]:
     """The holdout, if it is the one that the version was not trained on."""
-    if "dataset.name" not in tags or "dataset.split_md5" not in tags:
+    if tag.DATASET_NAME not in tags or tag.DATASET_SPLIT_MD5 not in tags:
         raise InputError(
             f"version {version} does not say what it was trained on; judge one that `lumbargrade run` made"
         )
-    split = prepared / tags["dataset.name"] / "split.csv"
+    split = prepared / tags[tag.DATASET_NAME] / "split.csv"
     if not split.is_file():
         raise InputError(f"{split} is not here; `dvc repro` makes it, or `lumbargrade run`")
-    if hashlib.md5(split.read_bytes(), usedforsecurity=False).hexdigest() != tags["dataset.split_md5"]:
+    if hashlib.md5(split.read_bytes(), usedforsecurity=False).hexdigest() != tags[tag.DATASET_SPLIT_MD5]:
         raise InputError(
-            f"{split} is not the split of version {version} (its tag dataset.split_md5), which may have been trained on what "
-            "is held out now; check out its commit (tag git.commit) with `dvc checkout`, or train it anew"
+            f"{split} is not the split of version {version} (its tag {tag.DATASET_SPLIT_MD5}), which may have been trained on "
+            f"what is held out now; check out its commit (tag {tag.GIT_COMMIT}) with `dvc checkout`, or train it anew"
         )
     return held_out(split)
 

@@ -16,7 +16,7 @@ from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.preprocessing.split.split import HOLDOUT
-from lumbargrade.search.plan import SearchPlan
+from lumbargrade.registry.candidate import Candidate
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +53,24 @@ def held_out(split: Path) -> list[int]:
     return [int(study) for study in folds.loc[folds["fold"] == HOLDOUT, "study_id"]]
 
 
-def grade_planned(
-    candidate: LoadedModel, champion: LoadedModel | None, dataset: RsnaDataset, plan: SearchPlan
-) -> HoldoutGrades | None:
-    """Grades the holdout of the plan that the candidate was trained by; its crops are cut as the candidate sees them.
+def grade_planned(model: LoadedModel, champion: LoadedModel | None, candidate: Candidate) -> HoldoutGrades | None:
+    """Grades the holdout of the split that a candidate was trained by; its crops are cut as the candidate sees them.
+
+    Args:
+        model: The candidate's.
 
     Returns:
         Nothing if nothing is held out.
     """
-    held = held_out(plan.split)
-    truth = holdout_truth(plan.crops, held)
+    held = held_out(candidate.split)
+    truth = holdout_truth(candidate.crops, held)
     if not len(truth):
         return None
-    crops = plan.located or plan.crops
-    subgroups = _of_studies(plan.subgroups, held)
-    ours = grade_packed(candidate, crops, truth, subgroups)
-    on_labelled = grade_packed(candidate, plan.crops, truth).evaluation if plan.located else None
-    theirs = _champion_grades(candidate, champion, dataset, crops, truth, subgroups)
+    crops = candidate.located or candidate.crops
+    subgroups = _of_studies(candidate.subgroups, held)
+    ours = grade_packed(model, crops, truth, subgroups)
+    on_labelled = grade_packed(model, candidate.crops, truth).evaluation if candidate.located else None
+    theirs = _champion_grades(model, champion, candidate.dataset, crops, truth, subgroups)
     return HoldoutGrades(ours, theirs, on_labelled, subgroups)
 
 

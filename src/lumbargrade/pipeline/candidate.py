@@ -1,20 +1,56 @@
-"""Finds out what a search's model was trained on and how well it did, where dataset and search are known."""
+"""Makes a candidate of a finished search, where dataset and search are known: what the registry is given."""
 
 from pathlib import Path
 
 import pandas as pd
 
+from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.data.patients import read_patients
 from lumbargrade.data.synthetic import count_origins
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.storage import PRETRAINED_ON, read_metadata
 from lumbargrade.models.trained_on import ModelFacts, Pretraining, TrainedOn
 from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.registry.candidate import Candidate
 from lumbargrade.search.plan import SearchOutcome, SearchPlan
 
 
+def make_candidate(plan: SearchPlan, outcome: SearchOutcome, dataset: RsnaDataset) -> Candidate:
+    """Makes a candidate of a search's best trial.
+
+    Args:
+        dataset: The one that the plan was made of.
+    """
+    return Candidate(
+        params=plan.params,
+        dataset=dataset,
+        data=plan.data,
+        input_files=plan.files,
+        crops=plan.crops,
+        located=plan.located,
+        split=plan.split,
+        subgroups=plan.subgroups,
+        locators=plan.locators,
+        locator_run_ids=plan.locator_runs,
+        search_name=outcome.name,
+        search_run_id=outcome.run_id,
+        trials=tuple(outcome.tried),
+        best_trial=outcome.trial,
+        trial_run_id=outcome.trial_run_id,
+        training=outcome.training,
+        folds=tuple(outcome.folds),
+        fold_run_ids=tuple(outcome.fold_run_ids),
+        calibration=outcome.calibration,
+        student=outcome.student,
+        evaluation=outcome.evaluation,
+        on_labelled=outcome.on_labelled,
+        report=outcome.report,
+        facts=describe_model(plan, outcome, dataset.root),
+    )
+
+
 def describe_model(plan: SearchPlan, outcome: SearchOutcome, dataset: Path) -> ModelFacts:
-    """Describes the best trial's model.
+    """Finds out what the best trial's model was trained on and how well it did.
 
     Args:
         dataset: Folder of the dataset that the plan was made of.

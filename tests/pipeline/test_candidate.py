@@ -1,7 +1,7 @@
-"""Images tell whether a dataset is synthetic; the name of its folder does not."""
+"""A candidate has all that plan and outcome say; images tell whether its dataset is synthetic, not its folder's name."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +11,34 @@ from safetensors.numpy import save_file
 
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.synthetic import count_origins
 from lumbargrade.models.grader import Grader, save_grader
 from lumbargrade.models.storage import PRETRAINED_ON, mark_network
 from lumbargrade.models.trained_on import ModelFacts
-from lumbargrade.registry.describe import describe_model
-from lumbargrade.search.plan import SearchPlan
-from tests.searches import made_search
+from lumbargrade.pipeline.candidate import describe_model, make_candidate
+from lumbargrade.search.plan import SearchOutcome, SearchPlan
+from lumbargrade.training.trial_record import TrialRecord
+from tests.predictions import cells, right, says
+
+
+def made_search(task: GradingTask, weights: str) -> SearchOutcome:
+    truth = cells(task, 8)
+    return SearchOutcome(
+        name="s",
+        tried=[TrialRecord(number=0, state="complete", score=0.4, training={}, run_id="t")],
+        new_trials=1,
+        trial=0,
+        training=Params().training.model_copy(update={"weights": weights}),
+        folds=[],
+        calibration=Path("c"),
+        evaluation=says(task, truth, right(truth, 0.8)).evaluation,
+        on_labelled=None,
+        report="<p>report</p>",
+        run_id="r",
+        trial_run_id="t",
+        fold_run_ids=["f"],
+    )
 
 
 def describe(root: Path, task: GradingTask, folder: Path, held_out: int = 1, weights: str = "none") -> ModelFacts:
@@ -25,9 +46,7 @@ def describe(root: Path, task: GradingTask, folder: Path, held_out: int = 1, wei
     folds = [-1] * held_out + [0] * (len(studies) - held_out)
     pd.DataFrame({"study_id": studies, "fold": folds}).to_csv(folder / "split.csv", index=False)
     plan = SearchPlan(Params(), task, {"name": root.name}, folder / "crops", folder / "split.csv")
-    outcome = made_search("t")
-    outcome = replace(outcome, training=outcome.training.model_copy(update={"weights": weights}))
-    return describe_model(plan, outcome, root)
+    return describe_model(plan, made_search(task, weights), root)
 
 
 def without_mark(path: Path) -> None:
@@ -87,3 +106,37 @@ def test_weights_say_what_they_were_pretrained_on(
         mark_network(weights, marks)
     facts = describe(phantom, rsna, tmp_path, weights=str(weights))
     assert facts.trained_on.pretraining == told
+
+
+def test_a_candidate_has_what_plan_and_outcome_say(phantom: Path, rsna: GradingTask, tmp_path: Path) -> None:
+    facts = describe(phantom, rsna, tmp_path)
+    plan = SearchPlan(
+        Params(),
+        rsna,
+        {"name": phantom.name, "md5": "abc.dir"},
+        tmp_path / "crops",
+        tmp_path / "split.csv",
+        located=tmp_path / "located",
+        locators=(tmp_path / "locator",),
+        locator_runs=("l",),
+        subgroups={"sex": {1: "F"}},
+    )
+    outcome = made_search(rsna, "none")
+    dataset = open_dataset(phantom, rsna)
+    candidate = make_candidate(plan, outcome, dataset)
+    assert (candidate.task, candidate.dataset, candidate.facts) == (rsna, dataset, facts)
+    renamed = {
+        "input_files": plan.files,
+        "locator_run_ids": ("l",),
+        "search_name": "s",
+        "search_run_id": "r",
+        "trials": tuple(outcome.tried),
+        "best_trial": 0,
+        "folds": (),
+        "fold_run_ids": ("f",),
+        "dataset": dataset,
+        "facts": facts,
+    }
+    for name in [field.name for field in fields(candidate)]:
+        source = plan if hasattr(plan, name) else outcome
+        assert getattr(candidate, name) == (renamed[name] if name in renamed else getattr(source, name)), name
