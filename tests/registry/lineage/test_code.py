@@ -6,7 +6,7 @@ import pytest
 
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
-from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
+from lumbargrade.registry.lineage.code import read_code_state, refuse_changes, source_sha256
 
 
 @pytest.fixture
@@ -87,3 +87,13 @@ def test_a_folders_hash_follows_names_and_bytes_but_not_compiled_python(tmp_path
     assert folder_sha256(tmp_path) == first
     (tmp_path / "a.py").rename(tmp_path / "b.py")
     assert folder_sha256(tmp_path) != first
+
+
+@pytest.mark.parametrize("room", ["viewer", "web"])
+def test_the_page_that_is_built_into_the_package_does_not_count(tmp_path: Path, room: str) -> None:
+    (tmp_path / room).mkdir()
+    (tmp_path / room / "app.py").write_text("1")
+    first = source_sha256(tmp_path)
+    (tmp_path / room / "page").mkdir()
+    (tmp_path / room / "page/index.html").write_text("built")
+    assert source_sha256(tmp_path) == first

@@ -1,5 +1,7 @@
 """What may differ between a version and the same one made again, and what may not."""
 
+from pathlib import Path
+
 import pytest
 
 from lumbargrade.pipeline.reproduce.comparison import (
@@ -8,6 +10,7 @@ from lumbargrade.pipeline.reproduce.comparison import (
     score_difference,
     verdict_of,
 )
+from lumbargrade.pipeline.reproduce.spot_check import training_worker
 from lumbargrade.registry.lineage.environment import Package
 
 HASHES = {name: f"of the {name}" for name in ("dataset", "crops", "split", "located", "weights")}
@@ -97,3 +100,11 @@ def test_the_score_that_is_farther_off_counts() -> None:
 def test_packages_that_are_not_as_they_were_are_named(now: list[Package], told: list[str]) -> None:
     ours = Package(name="lumbargrade", version="0.1", sha256="whatever")
     assert list(environment_differences(record(), [ours, *now])) == told
+
+
+def test_folds_of_an_older_commit_are_trained_by_the_worker_that_it_has(tmp_path: Path) -> None:
+    assert training_worker(tmp_path) == "lumbargrade.training.worker"
+    older = tmp_path / "src/lumbargrade/training/fold.py"
+    older.parent.mkdir(parents=True)
+    older.touch()
+    assert training_worker(tmp_path) == "lumbargrade.training.fold"

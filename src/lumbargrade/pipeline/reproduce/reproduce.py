@@ -33,7 +33,7 @@ from lumbargrade.pipeline.reproduce.comparison import (
     score_difference,
     verdict_of,
 )
-from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, spot_check
+from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, run_code, spot_check
 from lumbargrade.registry.lineage.bundle import PATCH, Evidence, required_evidence
 from lumbargrade.registry.lineage.code import source_sha256
 from lumbargrade.registry.lineage.environment import installed_packages
@@ -110,7 +110,7 @@ def reproduce(
                 made = _whole(record, project, task, tell)
                 compared, difference = compare_records(record, made), score_difference(record, made)
             else:
-                compared, difference = spot_check(record, folds, project / "again", task, _source(project), tell), None
+                compared, difference = spot_check(record, folds, project, task, tell), None
     result = Reproduction(
         version=version,
         verdict=verdict_of(compared, difference, tolerance),
@@ -182,14 +182,9 @@ def _write_yaml(path: Path, told: Json) -> None:
     path.write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
 
 
-def _source(project: Path) -> dict[str, str]:
-    """With these variables a process runs the project's code, wherever else the package is installed."""
-    return {"PYTHONPATH": str(project / "src")}
-
-
 def _command(project: Path, *arguments: str) -> str:
     """Runs the project's own `lumbargrade`, with stores of its own; its story goes to the terminal."""
-    environment = {**os.environ, **_source(project), "MLFLOW_TRACKING_URI": ""}
+    environment = {**os.environ, **run_code(project), "MLFLOW_TRACKING_URI": ""}
     done = subprocess.run(
         [sys.executable, "-c", _COMMAND, *arguments],
         cwd=project,

@@ -3,9 +3,10 @@
 A student depends on all of its teachers: it is trained again, from those that were trained again, where all folds are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lumbargrade.config.code_digest import TRAINING
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
@@ -31,18 +32,18 @@ def recorded_student(record: Json) -> Json | None:
 
 
 def spot_check(
-    record: Json, folds: int, again: Path, task: GradingTask, variables: Mapping[str, str], tell: Callable[[str], None]
+    record: Json, folds: int, project: Path, task: GradingTask, tell: Callable[[str], None]
 ) -> list[Compared]:
     """Trains so many folds again; with the last of them, the student.
 
     Args:
-        again: Folder for what is restored and trained.
-        variables: Of the training processes' environment, so that they run the recorded code.
+        project: Folder of the recorded code; what is restored and trained comes into it.
         tell: Told what is done.
 
     Raises:
         InputError: A file that the parameters name is not the recorded one.
     """
+    again, worker = project / "again", training_worker(project)
     plan = _plan(record, again, task)
     named = [part for name, part in parts_of(record).items() if name.startswith(NAMED_FILE)]
     check_unchanged({part["annotations"]["path"]: part["digest"]["sha256"] for part in named})
@@ -56,7 +57,9 @@ def spot_check(
 
     def train(spec: GraderSpec, known: Json) -> None:
         tell(f"training {spec.name} again")
-        results.append(run_fold(spec, find_devices(known["annotations"]["threads"]), variables=variables))
+        results.append(
+            run_fold(spec, find_devices(known["annotations"]["threads"]), variables=run_code(project), worker=worker)
+        )
         now = file_sha256(results[-1].model)
         what = spec.name.removeprefix("the ")
         compared.append(Compared(what=what, then=known["digest"]["sha256"], now=now, trained=True))
@@ -69,6 +72,17 @@ def spot_check(
     elif student is not None:
         tell(f"the packaged grader is not compared: it was made of {len(known)} folds; give --folds {len(known)}")
     return compared
+
+
+def run_code(project: Path) -> dict[str, str]:
+    """With these variables a process runs a project's code, wherever else the package is installed."""
+    return {"PYTHONPATH": str(project / "src")}
+
+
+def training_worker(project: Path) -> str:
+    """The module that trains a fold in the project's code."""
+    older = "lumbargrade.training.fold"
+    return older if (project / "src" / older.replace(".", "/")).with_suffix(".py").is_file() else TRAINING
 
 
 def _plan(record: Json, again: Path, task: GradingTask) -> SearchPlan:

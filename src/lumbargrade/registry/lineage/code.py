@@ -12,6 +12,9 @@ from lumbargrade.data.versioning.dvc import POINTERS
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
 
+_PAGE_ROOMS = ("viewer", "web")
+"""Where the page is built into the package, now and in older commits."""
+
 
 @dataclass(frozen=True)
 class CodeState:
@@ -54,7 +57,8 @@ def read_code_state(project: Path = Path()) -> CodeState:
 
 def source_sha256(package: Path) -> str:
     """Hash of a package's files, without the page, which is built into it and is not in git."""
-    return folder_sha256(package, without=package / "web" / "page")
+    page = next((package / room / "page" for room in _PAGE_ROOMS if (package / room / "page").is_dir()), None)
+    return folder_sha256(package, without=page)
 
 
 def changed_files(project: Path = Path()) -> list[str]:

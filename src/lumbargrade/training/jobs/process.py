@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from lumbargrade.config.code_digest import TRAINING
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError, StoppedError
 from lumbargrade.files import write_text
 from lumbargrade.training.jobs.devices import Device, lease
@@ -36,6 +37,7 @@ def run_fold(
     on_epoch: OnEpoch | None = None,
     stop: threading.Event | None = None,
     variables: Mapping[str, str] | None = None,
+    worker: str = TRAINING,
 ) -> FoldResult:
     """Trains a fold in a process of its own; one that was finished is not trained again, one that was killed goes on.
 
@@ -44,6 +46,7 @@ def run_fold(
         on_epoch: Called for each epoch soon after it ends.
         stop: Ends the process when it is set.
         variables: Of the process's environment, beside those of this process.
+        worker: The module that trains, where these variables name other code than this.
 
     Raises:
         InputError: The process found the user's input wrong.
@@ -56,7 +59,8 @@ def run_fold(
         return finished
     (spec.folder / ERROR).unlink(missing_ok=True)
     with lease(devices, stop=stop, work=str(spec.folder)) as device:
-        _run_process(spec, {**(variables or {}), **_environment(device)}, on_epoch, stop or threading.Event())
+        environment = {**(variables or {}), **_environment(device)}
+        _run_process(spec, worker, environment, on_epoch, stop or threading.Event())
     result = read_result(spec.folder)
     if result is None:
         raise LumbargradeError(f"{spec.name} ended without a result; see {spec.folder / LOG}")
@@ -90,13 +94,15 @@ def error_of(code: int, message: str) -> LumbargradeError:
     return kinds.get(code, LumbargradeError)(message)
 
 
-def _run_process(spec: AnySpec, variables: Mapping[str, str], on_epoch: OnEpoch | None, stop: threading.Event) -> None:
+def _run_process(
+    spec: AnySpec, worker: str, variables: Mapping[str, str], on_epoch: OnEpoch | None, stop: threading.Event
+) -> None:
     minutes = spec.training.time_limit_minutes
     stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
     reported = 0
     with (spec.folder / LOG).open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "lumbargrade.training.worker", str(spec.folder)],
+            [sys.executable, "-m", worker, str(spec.folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
