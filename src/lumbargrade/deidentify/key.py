@@ -5,7 +5,6 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lumbargrade.audit.keys import KEYS
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
 
@@ -13,7 +12,7 @@ PSEUDONYM_KEY = "pseudonym.key"
 _BYTES = 32
 
 
-def open_pseudonym_key(folder: Path = KEYS) -> bytes:
+def open_pseudonym_key(folder: Path) -> bytes:
     """Opens the key, and makes one if there is none yet.
 
     Raises:

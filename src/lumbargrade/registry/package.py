@@ -35,8 +35,9 @@ STUDENT_RUN = "student.run_id"
 """Tag of a version that holds a student: MLflow's id of its training."""
 
 SERVING_REQUIREMENTS = (
-    "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydicom", "pyjpegls", "pylibjpeg",
-    "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml", "safetensors", "scipy", "torch", "torchvision",
+    "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydantic-settings",
+    "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml",
+    "safetensors", "scipy", "torch", "torchvision",
 )  # fmt: skip
 """What the served model imports; the versions of this environment are pinned with it."""
 

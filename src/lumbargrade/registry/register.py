@@ -6,6 +6,7 @@ from typing import Any
 
 from lumbargrade.audit.keys import open_signing_key
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.project import current_project
 from lumbargrade.data.layout import RsnaDataset
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.files import files_sha256
@@ -95,7 +96,7 @@ def register_best(
             holdout_score=float(score) if score else None,
             approved_by=tags.get("approval.by"),
         )
-    code = read_code_state()
+    code = read_code_state(current_project().root)
     facts = describe_model(plan, outcome, dataset.root)
     tags = _tags(plan, outcome, facts, code, flow_run_id)
     version = register_model(tracker, plan, outcome, facts, example_study(), tags)
