@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from filelock import FileLock
 
+from lumbargrade.config.project import current_project
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret, write_text
@@ -59,12 +60,16 @@ class SigningKey:
         return self.key.sign(message, ec.ECDSA(hashes.SHA256()))
 
 
-def open_signing_key(folder: Path) -> SigningKey:
+def open_signing_key(folder: Path | None = None) -> SigningKey:
     """Opens the private key, and makes a pair if there is none yet.
+
+    Args:
+        folder: The project's keys if it is not given.
 
     Raises:
         InputError: The key cannot be used, or is not the one whose public half is in the folder.
     """
+    folder = folder or current_project().audit_keys
     told = Settings().signing_key
     path = told or folder / _PRIVATE
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,12 +90,16 @@ def open_signing_key(folder: Path) -> SigningKey:
     return SigningKey(path, key, public)
 
 
-def open_public_key(folder: Path) -> PublicKey:
+def open_public_key(folder: Path | None = None) -> PublicKey:
     """Opens the public key.
+
+    Args:
+        folder: The project's keys if it is not given.
 
     Raises:
         InputError: There is none, or it is no key of a kind that is used.
     """
+    folder = folder or current_project().audit_keys
     path = folder / _PUBLIC
     try:
         key = serialization.load_pem_public_key(path.read_bytes())

@@ -123,7 +123,7 @@ class _Outcome:
 
 def _answer_seconds() -> float:
     """How long somebody waits for an answer: less than the scoring server does, so that he gets it."""
-    waits = MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get_raw()
+    waits = MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get_raw()  # type: ignore[no-untyped-call]
     return _SHARE_OF_WAIT * float(waits) if waits else LIMITS.seconds
 
 
