@@ -21,12 +21,12 @@ from pynetdicom.sop_class import ComprehensiveSRStorage
 from typer.testing import CliRunner
 from urllib3.filepost import encode_multipart_formdata
 
-from lumbargrade.cli.app import app as cli
+from lumbargrade.cli.app import app
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.trained_on import state
-from lumbargrade.serving.batch.grade import grade as batch
+from lumbargrade.serving.batch import grade as batch
 from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node
 from lumbargrade.viewer.http.app import create_app
 from lumbargrade.viewer.settings import WebSettings
@@ -100,7 +100,7 @@ class CommandLine:
     def grade(self, export: Export, folder: Path) -> list[Record]:
         """Runs the command in this process, on the model that stands in."""
         export.write(folder)
-        result = CliRunner().invoke(cli.app, ["grade", str(folder), "--model", "models:/stands-in/1", "--json"])
+        result = CliRunner().invoke(app, ["grade", str(folder), "--model", "models:/stands-in/1", "--json"])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise RefusalError(str(result.exception))
         records: list[Record] = json.loads(result.stdout)

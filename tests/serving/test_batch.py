@@ -17,7 +17,7 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from lumbargrade.cli.app import app as cli
+from lumbargrade.cli.app import app
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import CannotVerifyError, InputError
@@ -228,7 +228,7 @@ def test_mistakes_are_told_before_anything_is_graded(studies: Path, model_folder
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no studies; put each study's files into a folder or a zip"):
         run(tmp_path / "empty", tmp_path / "out.csv", model_folder)
-    told = CliRunner().invoke(cli.app, ["grade", str(studies), "--model", "x", "--out", "a.csv", "--explain", "b"])
+    told = CliRunner().invoke(app, ["grade", str(studies), "--model", "x", "--out", "a.csv", "--explain", "b"])
     assert str(told.exception) == "--explain is for one study; leave out --out"
 
 

@@ -14,7 +14,7 @@ import pytest
 from pydicom.uid import generate_uid
 from typer.testing import CliRunner
 
-from lumbargrade.cli.app import app as cli
+from lumbargrade.cli.app import app
 from lumbargrade.inference.schema import STUDY_COLUMN
 from lumbargrade.serving.batch.run import run_batch
 
@@ -27,9 +27,7 @@ def door(request: pytest.FixtureRequest, model_folder: Path, tmp_path: Path) -> 
 
     def command(zipped: bytes) -> tuple[set[str], set[str]]:
         (tmp_path / "study.zip").write_bytes(zipped)
-        told = CliRunner().invoke(
-            cli.app, ["grade", str(tmp_path / "study.zip"), "--model", str(model_folder), "--json"]
-        )
+        told = CliRunner().invoke(app, ["grade", str(tmp_path / "study.zip"), "--model", str(model_folder), "--json"])
         if told.exit_code:
             return {str(told.exception)}, set()
         return words(pd.DataFrame(json.loads(told.stdout)))

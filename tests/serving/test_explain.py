@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from typer.testing import CliRunner
 
-from lumbargrade.cli.app import app as cli
+from lumbargrade.cli.app import app
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.inference import explain
@@ -155,10 +155,10 @@ def test_the_command_writes_a_picture_a_graded_cell(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.zip").write_bytes(zipped)
     grade = ["grade", "study.zip", "--model", str(model_folder), "--json"]
-    told = CliRunner().invoke(cli.app, [*grade, "--explain", "pictures"])
+    told = CliRunner().invoke(app, [*grade, "--explain", "pictures"])
     assert told.exit_code == 0, told.output
     monkeypatch.setattr(explain, "explain_crops", None)
-    plain = CliRunner().invoke(cli.app, grade)
+    plain = CliRunner().invoke(app, grade)
     assert json.loads(told.stdout) == json.loads(plain.stdout)
     assert "wrote 25 pictures into pictures" in told.stderr
     assert "wrote" not in plain.stderr
