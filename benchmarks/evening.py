@@ -53,7 +53,7 @@ from lumbargrade.phantom import generate
 from lumbargrade.phantom import study as scanning
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.versions import VersionSummary, list_versions, open_registry
-from lumbargrade.serving.records.prediction_log import SERVED, ServingLog
+from lumbargrade.serving.records.prediction_log import ServingLog
 
 T = TypeVar("T")
 TASK = "rsna2024"
@@ -294,7 +294,7 @@ def replay(version: str, replays: int = 10) -> dict[str, int]:
     task, params = load_task(TASK), load_params(Path("params.yaml")).watch
     model = f"{registered_name(task)}/{version}"
     first = drift_of(version)
-    answers = [answer for answer in ServingLog(SERVED).answers() if answer.model == model]
+    answers = [answer for answer in ServingLog().answers() if answer.model == model]
     answers = answers[: params.reference + int(str(first[0]["since"])) - 1] if first else answers
     rng, alarms = np.random.default_rng(0), 0
     for _ in range(replays):

@@ -12,12 +12,12 @@ from prefect.artifacts import create_markdown_artifact
 from flows.events import DRIFT, emit, event_id
 from lumbargrade.config.loading import load_params
 from lumbargrade.config.params import WatchParams
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import load_task
 from lumbargrade.monitoring.drift import Watched, WatchReport
 from lumbargrade.monitoring.monitor import STATE, watch_key, watch_version
 from lumbargrade.monitoring.report import course_figure, watch_html, watch_markdown
 from lumbargrade.registry.versions import open_registry
-from lumbargrade.serving.records.prediction_log import SERVED
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 _TOLD = "drift.told"
@@ -33,14 +33,15 @@ def watch_drift(
     Args:
         task: A name of a task, or a YAML file.
         params: The ``watch`` section; that of ``params.yaml`` if not given.
-        log: Of the model server; ``served/answers.jsonl`` if not given.
+        log: Of the model server; the project's if not given.
         version: The champion if not given.
     """
     grading_task = load_task(task)
-    if log is None and not SERVED.is_file():
-        get_run_logger().info(f"{SERVED} is not there: nobody has asked the model yet")
+    project = current_project()
+    if log is None and not project.prediction_log.is_file():
+        get_run_logger().info(f"{project.prediction_log} is not there: nobody has asked the model yet")
         return None
-    watched = watch_version(grading_task, params or load_params(Path("params.yaml")).watch, log, version)
+    watched = watch_version(grading_task, params or load_params().watch, log, version)
     report = watched.report
     keep(open_registry(grading_task), watched)
     create_markdown_artifact(key="drift", markdown=watch_markdown(report), description=f"Watch over {report.model}")

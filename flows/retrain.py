@@ -3,7 +3,6 @@
 `lumbargrade run` runs it; `prefect deploy` schedules it.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,8 @@ from flows.events import GATE, RETRAINED, emit, event_id
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.loading import load_params, save_params
 from lumbargrade.config.params import DatasetParams, Params
-from lumbargrade.config.project import PREPARED
+from lumbargrade.config.project import current_project
+from lumbargrade.config.settings import Settings
 from lumbargrade.config.task import GradingTask, load_task, save_task
 from lumbargrade.console import bar, say
 from lumbargrade.data.layout import open_dataset
@@ -68,7 +68,7 @@ from lumbargrade.training.grader.label_weights import count_suspects
 from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
 from lumbargrade.training.jobs.process import OnEpoch, run_fold
-from lumbargrade.training.jobs.ray_cluster import ADDRESS, join_cluster, run_on_cluster
+from lumbargrade.training.jobs.ray_cluster import join_cluster, run_on_cluster
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult
 from lumbargrade.training.locator.cross_validate import LocatorPlan, save_located, train_locators
 
@@ -104,9 +104,10 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
         commit: Whether to commit the data's pointers to git.
         allow_dirty: Whether the project's files may differ from the commit; what differs is kept with the version.
     """
-    params = params or load_params(Path("params.yaml"))
+    project = current_project()
+    params = params or load_params()
     if not allow_dirty:
-        refuse_changes()
+        refuse_changes(project.root)
     grading_task = load_task(params.task)
     check_files(params, grading_task)
     dataset_folder(Path(params.dataset.path))  # a name that cannot be kept is refused before anything is made
@@ -116,7 +117,7 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
         check_counts(source, count_dataset(open_dataset(source, grading_task)), params.dataset.expected)
     report = check(source, grading_task, params.workers)
     version = version_data(source)
-    folder = PREPARED / version.name
+    folder = project.prepared / version.name
     save_params(params, folder / "params.yaml")
     save_task(grading_task, folder / "task.yaml")
     outputs = prepare(version.name, ["prepare", "views", "duplicates", "split"])
@@ -225,12 +226,12 @@ def fold_pool(threads: int, per_device: int) -> Iterator[FoldPool]:
 
         return FoldPool(submit, places)
 
-    if os.environ.get(ADDRESS):
+    if address := Settings().ray_address:
         with (
             join_cluster(threads, per_device) as cluster,
             pool(partial(run_on_cluster, cluster), cluster.places) as folds,
         ):
-            _tell(f"training on the Ray cluster {os.environ[ADDRESS]}, {cluster.places} folds at a time")
+            _tell(f"training on the Ray cluster {address}, {cluster.places} folds at a time")
             yield folds
     else:
         devices = find_devices(threads, per_device)

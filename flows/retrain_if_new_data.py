@@ -33,7 +33,7 @@ def retrain_if_new_data(at_least: AtLeast = 20, params: Params | None = None) ->
         at_least: So many new labelled studies.
         params: All parameters; those of ``params.yaml`` if not given.
     """
-    params = params or load_params(Path("params.yaml"))
+    params = params or load_params()
     task = load_task(params.task)
     folder = dataset_folder(Path(params.dataset.path))
     if not pointer_of(folder).is_file():

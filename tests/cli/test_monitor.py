@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from flows import monitor_drift as flow
 from lumbargrade.cli.app import app
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.monitoring.drift import watch
@@ -34,8 +35,9 @@ def tracker(empty_project: Path) -> Tracker:
 
 
 def serve(answers: Sequence[Answered]) -> None:
-    Path("served").mkdir(exist_ok=True)
-    Path("served/answers.jsonl").write_text("".join(f"{each.model_dump_json()}\n" for each in answers))
+    log = current_project().prediction_log
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(f"{each.model_dump_json()}\n" for each in answers))
 
 
 def ask(*arguments: str) -> Result:
@@ -59,7 +61,10 @@ def test_drift_is_the_exit_code_and_the_result(tracker: Tracker, answers: Answer
 
 def test_what_is_missing_is_named(tracker: Tracker) -> None:
     for arguments, said in (
-        ((), r"^served/answers\.jsonl is not there; serve the model first, or name the log of its server with --log$"),
+        (
+            (),
+            r"^state/served/answers\.jsonl is not there; serve the model first, or name the log of its server with --log$",
+        ),
         (("--version", "7"), "version 7"),
     ):
         with pytest.raises(InputError, match=said):

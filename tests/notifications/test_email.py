@@ -5,7 +5,9 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
+from pydantic import SecretStr
 
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.notifications.email import send
 from lumbargrade.notifications.message import make_notice
@@ -47,11 +49,11 @@ def mailbox() -> Iterator[tuple[int, list[EmailMessage]]]:
 
 
 def settings(port: int, login: str = "") -> Mail:
-    told = {
-        "LUMBARGRADE_NOTICES_SMTP": f"smtp://{login}127.0.0.1:{port}",
-        "LUMBARGRADE_NOTICES_FROM": "grader@example.org",
-        "LUMBARGRADE_NOTICES_TO": "ada@example.org, grace@example.org",
-    }
+    told = Settings(
+        notices_smtp=SecretStr(f"smtp://{login}127.0.0.1:{port}"),
+        notices_from="grader@example.org",
+        notices_to="ada@example.org, grace@example.org",
+    )
     mail = read_settings(told).mail
     assert mail is not None
     return mail

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lumbargrade.config.project import current_project
 from lumbargrade.notifications import sent
-from lumbargrade.notifications.sent import SENT, sent_once
+from lumbargrade.notifications.sent import sent_once
 
 SENDS = """
 import sys, time
@@ -60,7 +61,9 @@ def test_one_that_failed_is_not_taken_for_sent() -> None:
 
 
 def test_a_folder_that_cannot_be_written_keeps_no_notice_back(project: Path) -> None:
-    SENT.parent.write_text("in the way")
+    folder = current_project().operations
+    folder.parent.mkdir()
+    folder.write_text("in the way")
     for _ in range(2):
         with sent_once("failed 7") as is_new:
             assert is_new
@@ -72,4 +75,4 @@ def test_what_is_old_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sent, "_KEEP_SECONDS", -60)
     with sent_once("failed 8"):
         pass
-    assert len(list(SENT.iterdir())) <= 2
+    assert len(list(current_project().sent_notices.iterdir())) <= 2

@@ -9,20 +9,21 @@ SMTP, FROM = "LUMBARGRADE_NOTICES_SMTP", "LUMBARGRADE_NOTICES_FROM"
 
 
 def test_nothing_is_set() -> None:
-    settings = read_settings({})
+    settings = read_settings()
     assert settings.webhook is None and settings.mail is None
 
 
-def test_webhook_and_mail() -> None:
-    settings = read_settings(
-        {
-            HOOK: "https://example.org/hook",
-            SECRET: "s",
-            SMTP: "smtps://ada:p%40ss@mail.example.org",
-            FROM: "a@b.org",
-            "LUMBARGRADE_NOTICES_TO": "c@d.org",
-        }
-    )
+def test_webhook_and_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        HOOK: "https://example.org/hook",
+        SECRET: "s",
+        SMTP: "smtps://ada:p%40ss@mail.example.org",
+        FROM: "a@b.org",
+        "LUMBARGRADE_NOTICES_TO": "c@d.org",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
     assert settings.webhook == Webhook("https://example.org/hook", "s")
     assert settings.mail is not None
     assert (settings.mail.port, settings.mail.tls, settings.mail.password) == (465, True, "p@ss")
@@ -47,9 +48,11 @@ def test_webhook_and_mail() -> None:
         ({SMTP: "smtp://mail.example.org"}, f"{SMTP} is set and {FROM} is not; give the mail address"),
     ],
 )
-def test_wrong_settings(told: dict[str, str], message: str) -> None:
+def test_wrong_settings(told: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(InputError) as error:
-        read_settings(told)
+        read_settings()
     assert str(error.value) == message
 
 

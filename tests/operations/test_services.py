@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import load_task
 from lumbargrade.errors import InputError
-from lumbargrade.operations.addresses import LOCK, Addresses, read_addresses, write_addresses
+from lumbargrade.operations.addresses import Addresses, read_addresses, write_addresses
 from lumbargrade.operations.services import ServerSettings, plan_parts, run_server
 from lumbargrade.operations.status import read_status
 
@@ -30,8 +31,9 @@ def test_a_taken_port_is_named_before_anything_starts(capsys: pytest.CaptureFixt
 
 
 def test_one_server_a_project() -> None:
-    LOCK.parent.mkdir()
-    with FileLock(LOCK), pytest.raises(InputError) as error:
+    lock = current_project().server_lock
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock), pytest.raises(InputError) as error:
         run_server(ServerSettings(), print)
     assert str(error.value) == "the server of this project runs already; see `lumbargrade status`"
 
@@ -56,5 +58,5 @@ def test_a_status_says_whether_anybody_would_start_a_part_again(project: Path) -
     )
     task = load_task("rsna2024")
     assert ("supervisor", "down") in {(part.name, part.state) for part in read_status(task).parts}
-    with FileLock(LOCK):
+    with FileLock(current_project().server_lock):
         assert ("supervisor", "ready") in {(part.name, part.state) for part in read_status(task).parts}

@@ -1,7 +1,6 @@
 """The key that signs: made at first use, or the organisation's. Who checks needs its public half only."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from filelock import FileLock
 
+from lumbargrade.config.project import current_project
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret, write_text
 
-KEYS = Path("audit/keys")
 SIGNING_KEY = "LUMBARGRADE_SIGNING_KEY"
 """Environment variable with the path of the organisation's private key (PEM, elliptic curve P-256, P-384 or P-521)."""
 
@@ -60,14 +60,18 @@ class SigningKey:
         return self.key.sign(message, ec.ECDSA(hashes.SHA256()))
 
 
-def open_signing_key(folder: Path = KEYS) -> SigningKey:
+def open_signing_key(folder: Path | None = None) -> SigningKey:
     """Opens the private key, and makes a pair if there is none yet.
+
+    Args:
+        folder: The project's keys if it is not given.
 
     Raises:
         InputError: The key cannot be used, or is not the one whose public half is in the folder.
     """
-    told = os.environ.get(SIGNING_KEY)
-    path = Path(told) if told else folder / _PRIVATE
+    folder = folder or current_project().audit_keys
+    told = Settings().signing_key
+    path = told or folder / _PRIVATE
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         if not told and not path.exists():
@@ -86,12 +90,16 @@ def open_signing_key(folder: Path = KEYS) -> SigningKey:
     return SigningKey(path, key, public)
 
 
-def open_public_key(folder: Path = KEYS) -> PublicKey:
+def open_public_key(folder: Path | None = None) -> PublicKey:
     """Opens the public key.
+
+    Args:
+        folder: The project's keys if it is not given.
 
     Raises:
         InputError: There is none, or it is no key of a kind that is used.
     """
+    folder = folder or current_project().audit_keys
     path = folder / _PUBLIC
     try:
         key = serialization.load_pem_public_key(path.read_bytes())

@@ -9,17 +9,16 @@ import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lumbargrade.audit.keys import KEYS, PublicKey, SigningKey, open_public_key, open_signing_key
+from lumbargrade.audit.keys import PublicKey, SigningKey, open_public_key, open_signing_key
+from lumbargrade.config.project import Project, current_project
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_text
 
-LOG = Path("audit/log.jsonl")
 BEGUN = "log begun"
 """Kind of the first entry, which names the key."""
 
@@ -74,14 +73,14 @@ class AuditLog:
     """The log of a project.
 
     Args:
-        path: Its file; the head lies beside it.
-        keys: Folder of the key pair.
+        project: The current one if it is not given.
     """
 
-    def __init__(self, path: Path = LOG, keys: Path = KEYS) -> None:
-        self.path = path
-        self.keys = keys
-        self._head = path.with_suffix(".head.json")
+    def __init__(self, project: Project | None = None) -> None:
+        project = project or current_project()
+        self.path = project.audit_log
+        self.keys = project.audit_keys
+        self._head = self.path.with_suffix(".head.json")
 
     def append(self, kind: str, subject: str, details: Mapping[str, object], by: str = "") -> Entry:
         """Adds an entry; once this returns, it is on the disk.

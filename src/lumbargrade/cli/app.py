@@ -17,7 +17,7 @@ from lumbargrade.cli.devices import devices_app
 from lumbargrade.cli.grade import print_grades
 from lumbargrade.cli.models import models_app
 from lumbargrade.cli.monitor import watch
-from lumbargrade.cli.output import Json, Workers, print_result
+from lumbargrade.cli.output import Json, ParamsFile, Workers, print_result
 from lumbargrade.cli.services import deploy, server, status
 from lumbargrade.cli.viewer import serve
 from lumbargrade.errors import InputError, LumbargradeError, told_by_system
@@ -65,7 +65,7 @@ def run(
     recipe: Annotated[
         Path | None, typer.Option(help="YAML laid over params.yaml, such as recipes/rsna2024.yaml.")
     ] = None,
-    params_file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
+    params_file: ParamsFile = None,
     commit: Annotated[
         bool, typer.Option("--commit", help="Commit the data's pointers (.dvc, dvc.lock) to git.")
     ] = False,
@@ -228,7 +228,7 @@ def pretrain(
     task: Annotated[str | None, typer.Option(help="rsna2024 or disc_degeneration.")] = None,
     studies: Annotated[int, typer.Option(help="Phantoms to draw.")] = 200,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
-    params_file: Annotated[Path, typer.Option("--params", help="The parameter file.")] = Path("params.yaml"),
+    params_file: ParamsFile = None,
     as_json: Json = False,
 ) -> None:
     """Train a grader on phantoms, for machines without ImageNet's weights; `training.weights` takes the file."""

@@ -120,17 +120,17 @@ def reproduce_command(
 @audit_app.command("trace")
 def trace_command(
     request_id: Annotated[str, typer.Argument(help="As the answer gave it.")],
-    log: Annotated[Path | None, typer.Option(help="The model server's log; served/answers.jsonl if not given.")] = None,
+    log: Annotated[Path | None, typer.Option(help="The model server's log; the project's if not given.")] = None,
     task: TaskName = "rsna2024",
     as_json: Json = False,
 ) -> None:
     """Go back from an answer to the model, the data, the code and the people behind it."""
     from lumbargrade.registry.lineage.show import show_evidence, summarise_record
     from lumbargrade.registry.versions import version_that_answered
-    from lumbargrade.serving.records.prediction_log import SERVED, ServingLog
+    from lumbargrade.serving.records.prediction_log import ServingLog
 
     tracker, grading_task, audit = open_project(task)
-    answered = ServingLog(log or SERVED).get(request_id)
+    answered = ServingLog(log).get(request_id)
     version = version_that_answered(tracker, grading_task, answered.model)
     record, history = show_evidence(tracker, grading_task, audit, version)
     severe = [f"{cell.condition} {cell.level}" for cell in answered.cells if cell.grade == grading_task.grades[-1]]

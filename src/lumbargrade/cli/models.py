@@ -1,12 +1,11 @@
 """``lumbargrade models``: which versions there are, which is champion and was, and what people decide about it."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lumbargrade.cli.output import Json, TaskName, open_project, print_result, print_table, short_time
+from lumbargrade.cli.output import Json, ParamsFile, TaskName, open_project, print_result, print_table, short_time
 
 if TYPE_CHECKING:
     from lumbargrade.registry.champion import Champion, Move
@@ -40,23 +39,20 @@ def list_command(task: TaskName = "rsna2024", as_json: Json = False) -> None:
 def gate_command(
     version: Version,
     dry: Annotated[bool, typer.Option("--dry-run", help="Do not write the decision on the version.")] = False,
-    params_file: Annotated[Path, typer.Option("--params", help="The parameter file, for its gate section.")] = Path(
-        "params.yaml"
-    ),
+    params_file: ParamsFile = None,
     task: TaskName = "rsna2024",
     as_json: Json = False,
 ) -> None:
     """Judge a version against the champion again. Moves nothing, but counts as a look at the holdout."""
     from lumbargrade.config.loading import load_params
-    from lumbargrade.config.project import PREPARED
-    from lumbargrade.data.versioning.dvc import DATASETS
+    from lumbargrade.config.project import current_project
     from lumbargrade.pipeline.summary import approve_command
     from lumbargrade.registry.promotion.decision import KEEP
     from lumbargrade.registry.promotion.gate import judge_again
 
     rules = load_params(params_file).gate
     champion = _open(task)
-    decision = judge_again(champion, version, rules, DATASETS.parent, PREPARED, dry)
+    decision = judge_again(champion, version, rules, current_project(), dry)
     if as_json:
         print(decision.model_dump_json(indent=2))
         return

@@ -5,16 +5,14 @@ from typing import Annotated
 
 import typer
 
-from lumbargrade.cli.output import Json, TaskName, print_result
+from lumbargrade.cli.output import Json, ParamsFile, TaskName, print_result
 
 
 def watch(
     version: Annotated[str | None, typer.Option(help="Number of a version; the champion if not given.")] = None,
-    log: Annotated[Path | None, typer.Option(help="The model server's log; served/answers.jsonl if not given.")] = None,
+    log: Annotated[Path | None, typer.Option(help="The model server's log; the project's if not given.")] = None,
     report: Annotated[Path | None, typer.Option(help="File for the report, HTML.")] = None,
-    params_file: Annotated[Path, typer.Option("--params", help="The parameter file, for its watch section.")] = Path(
-        "params.yaml"
-    ),
+    params_file: ParamsFile = None,
     task: TaskName = "rsna2024",
     as_json: Json = False,
 ) -> None:

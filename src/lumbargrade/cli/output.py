@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from lumbargrade.config.task import GradingTask
     from lumbargrade.tracking.mlflow_tracker import Tracker
 
+
+ParamsFile = Annotated[Path | None, typer.Option("--params", help="The parameter file; the project's if not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]

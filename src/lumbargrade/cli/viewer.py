@@ -30,9 +30,10 @@ def serve(
         str | None, typer.Option(help="Header in which a reverse proxy names its user, such as X-Remote-User.")
     ] = None,
     proxy_address: Annotated[str | None, typer.Option(help="The proxy's own address; only it is believed.")] = None,
-    data: Annotated[Path, typer.Option(help="Folder for corrections and the salt; it outlives uploads.")] = Path(
-        "served"
-    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder for corrections and the salt; it outlives uploads. The project's if not given."),
+    ] = None,
     spool: Annotated[Path | None, typer.Option(help="Folder for uploads; a temporary one if not given.")] = None,
     keep_minutes: Annotated[float, typer.Option(min=0.1, help="How long an upload is kept.")] = 60,
     max_megabytes: Annotated[int, typer.Option(min=1, help="Of one upload.")] = 1000,
@@ -62,6 +63,7 @@ def serve(
     ] = 10,
 ) -> None:
     """Serve the reading room: model server and page, together, until Ctrl-C."""
+    from lumbargrade.config.project import current_project
     from lumbargrade.viewer.settings import RESEARCH_STRIP, Access, WebSettings, read_token
 
     access = Access(
@@ -108,7 +110,7 @@ def serve(
                 if with_model_url is None
                 else with_model_url.rstrip("/")
             ),
-            data=data,
+            data=data or current_project().served,
             spool=spool or stack.enter_context(scratch_folder("page")),
             keep_seconds=keep_minutes * 60,
             max_bytes=max_megabytes * 1_000_000,

@@ -8,22 +8,27 @@ import yaml
 from pydantic import ValidationError
 
 from lumbargrade.config.params import Params, did_you_mean
+from lumbargrade.config.project import current_project
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_text
 
 
 def load_params(
-    path: Path, recipe: Path | None = None, overrides: Iterable[str] = (), given: Mapping[str, Any] | None = None
+    path: Path | None = None,
+    recipe: Path | None = None,
+    overrides: Iterable[str] = (),
+    given: Mapping[str, Any] | None = None,
 ) -> Params:
     """Reads parameters: the file, then a recipe laid over it, then what is given, then ``section.key=value`` overrides.
 
     Args:
+        path: The project's parameter file if not given.
         given: Values by ``section.key``, taken as they are: a folder may be called ``1e3`` or ``a: b``.
 
     Raises:
         InputError: A file is missing or no YAML, or a parameter is unknown, of the wrong type or out of range.
     """
-    values = _read_yaml(path)
+    values = _read_yaml(path or current_project().params)
     if recipe is not None:
         values = _overlay(values, _read_yaml(recipe))
     for name, value in (given or {}).items():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from lumbargrade.audit.keys import KEYS
+from lumbargrade.config.project import current_project
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
 
@@ -13,12 +13,16 @@ PSEUDONYM_KEY = "pseudonym.key"
 _BYTES = 32
 
 
-def open_pseudonym_key(folder: Path = KEYS) -> bytes:
+def open_pseudonym_key(folder: Path | None = None) -> bytes:
     """Opens the key, and makes one if there is none yet.
+
+    Args:
+        folder: The project's keys if it is not given.
 
     Raises:
         InputError: The file is no key.
     """
+    folder = folder or current_project().audit_keys
     path = folder / PSEUDONYM_KEY
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lumbargrade.config.params import WatchParams
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.monitoring.drift import Watched, read_corrected, watch
@@ -10,7 +11,7 @@ from lumbargrade.registry.lineage.bundle import REFERENCE, read_evidence
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.versions import get_version, open_registry
-from lumbargrade.serving.records.prediction_log import SERVED, ServingLog
+from lumbargrade.serving.records.prediction_log import ServingLog
 from lumbargrade.serving.records.reference import read_reference
 
 STATE = "drift.state"
@@ -32,7 +33,7 @@ def watch_version(
     """Watches a version by what it answered.
 
     Args:
-        log: Of the model server, ``served/answers.jsonl`` if not given; readers' corrections lie beside it.
+        log: Of the model server, the project's if not given; readers' corrections lie beside it.
         version: The champion if not given.
 
     Raises:
@@ -43,7 +44,7 @@ def watch_version(
     if version is None:
         raise InputError(f"{registered_name(task)} has no champion; name the version to watch with --version")
     found = get_version(tracker, task, version)
-    path = log or SERVED
+    path = log or current_project().prediction_log
     if not path.is_file():
         raise InputError(f"{path} is not there; serve the model first, or name the log of its server with --log")
     return watch(

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lumbargrade.config.project import current_project
 from lumbargrade.files import write_text
 
-SENT = Path("operations/notices")
-"""An empty file for each notice that was sent, and its lock."""
 _WAIT_SECONDS = 300.0
 """Longer than a notice takes to be sent, with all its tries."""
 _KEEP_SECONDS = 90 * 24 * 3600.0
@@ -27,7 +26,7 @@ def sent_once(notice: str | None) -> Iterator[bool]:
     Args:
         notice: Names the notice and its way; `None` for one that may be sent any number of times.
     """
-    mark = SENT / hashlib.sha256(notice.encode()).hexdigest() if notice is not None else None
+    mark = current_project().sent_notices / hashlib.sha256(notice.encode()).hexdigest() if notice is not None else None
     lock = _lock(mark) if mark is not None else None
     try:
         is_new = mark is None or not _is_there(mark)

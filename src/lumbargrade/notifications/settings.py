@@ -1,10 +1,9 @@
 """Where notices go: by variables of the environment, as they hold secrets."""
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError
 
 WEBHOOK, SECRET = "LUMBARGRADE_NOTICES_WEBHOOK", "LUMBARGRADE_NOTICES_SECRET"
@@ -50,34 +49,33 @@ class NoticeSettings:
     mail: Mail | None = None
 
 
-def read_settings(variables: Mapping[str, str] | None = None) -> NoticeSettings:
+def read_settings(settings: Settings | None = None) -> NoticeSettings:
     """Reads the settings from the environment.
 
     Raises:
         InputError: A variable is wrong, or its companion is missing; secrets are not repeated.
     """
-    told = os.environ if variables is None else variables
-    return NoticeSettings(_webhook(told), _mail(told))
+    settings = settings or Settings()
+    return NoticeSettings(_webhook(settings), _mail(settings))
 
 
-def _webhook(told: Mapping[str, str]) -> Webhook | None:
-    address = told.get(WEBHOOK)
+def _webhook(settings: Settings) -> Webhook | None:
+    address, secret = settings.notices_webhook, settings.notices_secret
     if not address:
         return None
     if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
         raise InputError(f"{WEBHOOK} is no address; give https://host/path")
-    if not told.get(SECRET):
+    if secret is None:
         raise InputError(
             f"{WEBHOOK} is set and {SECRET} is not; give the secret that the receiver verifies notices with"
         )
-    return Webhook(address, told[SECRET])
+    return Webhook(address, secret.get_secret_value())
 
 
-def _mail(told: Mapping[str, str]) -> Mail | None:
-    address = told.get(SMTP)
-    if not address:
+def _mail(settings: Settings) -> Mail | None:
+    if settings.notices_smtp is None:
         return None
-    parts = urlsplit(address)
+    parts = urlsplit(settings.notices_smtp.get_secret_value())
     try:
         port = parts.port
     except ValueError:
@@ -86,16 +84,17 @@ def _mail(told: Mapping[str, str]) -> Mail | None:
         raise InputError(
             f"{SMTP} is no mail server; give smtp://user:password@host:587 or smtps://user:password@host:465"
         )
-    receivers = tuple(each.strip() for each in told.get(MAIL_TO, "").split(",") if each.strip())
-    for name, value in ((MAIL_FROM, told.get(MAIL_FROM)), (MAIL_TO, receivers)):
-        if not value:
-            raise InputError(f"{SMTP} is set and {name} is not; give the mail address")
+    receivers = tuple(each.strip() for each in (settings.notices_to or "").split(",") if each.strip())
+    sender = settings.notices_from
+    if sender is None or not receivers:
+        missing = MAIL_TO if sender else MAIL_FROM
+        raise InputError(f"{SMTP} is set and {missing} is not; give the mail address")
     return Mail(
         host=parts.hostname,
         port=port or _PORTS[parts.scheme],
         tls=parts.scheme == "smtps",
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password or ""),
-        sender=told[MAIL_FROM],
+        sender=sender,
         receivers=receivers,
     )

@@ -1,15 +1,13 @@
 """Where the parts of a project's server listen, and what they keep; one server a project."""
 
 import os
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lumbargrade.config.project import current_project
+from lumbargrade.config.settings import Settings
 from lumbargrade.files import write_text
 
-OPERATIONS = Path("operations")
-LOCK, ADDRESSES, LOGS = OPERATIONS / "server.lock", OPERATIONS / "addresses.json", OPERATIONS / "logs"
-PREFECT_HOME = OPERATIONS / "prefect"
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 HEARTBEAT_SECONDS = 30
 """Between two signs of life of a flow run; one that gives none for three times as long is taken for dead."""
@@ -36,13 +34,13 @@ class Addresses(BaseModel):
 
 def write_addresses(addresses: Addresses) -> None:
     """Keeps the addresses for the commands that ask the server."""
-    write_text(ADDRESSES, addresses.model_dump_json(indent=2))
+    write_text(current_project().server_addresses, addresses.model_dump_json(indent=2))
 
 
 def read_addresses() -> Addresses | None:
     """The addresses of the project's server, running or not; nothing if there was none."""
     try:
-        return Addresses.model_validate_json(ADDRESSES.read_text(encoding="utf-8"))
+        return Addresses.model_validate_json(current_project().server_addresses.read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
 
@@ -50,7 +48,7 @@ def read_addresses() -> Addresses | None:
 def prefect_api() -> str:
     """Address of Prefect's API: PREFECT_API_URL, or else that of the project's server."""
     addresses = read_addresses()
-    return os.environ.get("PREFECT_API_URL") or (addresses.prefect if addresses else DEFAULT_PREFECT)
+    return Settings().prefect_api_url or (addresses.prefect if addresses else DEFAULT_PREFECT)
 
 
 def prefect_environment(api: str) -> dict[str, str]:
@@ -60,7 +58,7 @@ def prefect_environment(api: str) -> dict[str, str]:
     """
     return {
         **{name: value for name, value in _CONNECTIONS.items() if name not in os.environ},
-        "PREFECT_HOME": str(PREFECT_HOME.resolve()),
+        "PREFECT_HOME": str(current_project().prefect_home.resolve()),
         "PREFECT_API_URL": api,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",

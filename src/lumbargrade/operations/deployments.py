@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 
 import httpx
 from prefect.automations import Automation
@@ -17,6 +16,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from lumbargrade.config.project import current_project
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.operations.addresses import HEARTBEAT_SECONDS
 
@@ -40,7 +40,7 @@ def deploy(api: str, only_if_missing: bool = False) -> list[str]:
         InputError: There is no prefect.yaml, or no server answers.
         LumbargradeError: Prefect refused a deployment; the sentence ends with its last words.
     """
-    if not Path("prefect.yaml").is_file():
+    if not current_project().deployments.is_file():
         raise InputError("there is no prefect.yaml here; run the command in the project's folder")
     with temporary_settings({PREFECT_API_URL: api}):
         try:
@@ -79,6 +79,7 @@ def _make_pool(client: SyncPrefectClient) -> None:
 def _deploy_all(api: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=current_project().root,
         env={**os.environ, "PREFECT_API_URL": api, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -10,6 +10,7 @@ from typing import Any
 from prefect.server.api.server import SubprocessASGIServer
 
 from lumbargrade.config.code_digest import PACKAGE
+from lumbargrade.config.project import current_project
 from lumbargrade.errors import InputError
 from lumbargrade.processes import guard_process
 
@@ -26,7 +27,7 @@ def load_flow(entrypoint: str) -> Callable[..., Any]:
         InputError: There is no such file, as the package was installed without its checkout.
     """
     file, _, function = entrypoint.partition(":")
-    for root in (Path.cwd(), PACKAGE.parents[1]):
+    for root in (current_project().root.resolve(), PACKAGE.parents[1]):
         if (root / file).is_file():
             break
     else:

@@ -1,6 +1,5 @@
 """The server of a project on one machine: Prefect's server and worker, MLflow's server, the model server, the reading room."""
 
-import os
 import socket
 import sys
 import time
@@ -9,11 +8,14 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
+from lumbargrade.config.project import current_project
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError
-from lumbargrade.operations.addresses import LOCK, LOGS, OPERATIONS, Addresses, prefect_environment, write_addresses
+from lumbargrade.operations.addresses import Addresses, prefect_environment, write_addresses
 from lumbargrade.operations.deployments import POOL
 from lumbargrade.operations.supervisor import Children, Part, end_leftovers
-from lumbargrade.tracking.mlflow_tracker import DEFAULT_STORE, make_database, tracking_uri
+from lumbargrade.tracking.mlflow_tracker import make_database, tracking_uri
+from lumbargrade.tracking.relocate import ARTIFACTS
 
 _LOOK_SECONDS = 0.5
 _OURS = (sys.executable, "-c", "from lumbargrade.cli import main; main()")
@@ -40,19 +42,20 @@ def run_server(settings: ServerSettings, tell: Callable[[str], None]) -> None:
     Raises:
         InputError: The project's server runs already, or something else listens at one of the ports.
     """
-    OPERATIONS.mkdir(exist_ok=True)
-    lock = FileLock(LOCK, is_singleton=False)
+    project = current_project()
+    project.operations.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(project.server_lock, is_singleton=False)
     try:
         lock.acquire(timeout=1)  # `lumbargrade status` holds it for a moment
     except Timeout as error:
         raise InputError("the server of this project runs already; see `lumbargrade status`") from error
     with lock:
-        for name in end_leftovers(OPERATIONS):
+        for name in end_leftovers(project.operations):
             tell(f"{name}: of a server that was killed, ended")
         _refuse_taken_ports(settings)
         addresses, parts = plan_parts(settings)
         write_addresses(addresses)
-        children = Children(parts, OPERATIONS, tell)
+        children = Children(parts, project.operations, tell)
         try:
             _watch_over(children, addresses, tell)
         finally:
@@ -61,13 +64,13 @@ def run_server(settings: ServerSettings, tell: Callable[[str], None]) -> None:
 
 
 def _watch_over(children: Children, addresses: Addresses, tell: Callable[[str], None]) -> None:
-    told = False
+    told, logs = False, current_project().server_logs
     while True:
         children.look()
         if children.ready and not told:
             told = True
             page = addresses.prefect.removesuffix("/api")
-            tell(f"all parts are ready; Prefect's page is {page}, MLflow's {addresses.mlflow}, the logs are in {LOGS}")
+            tell(f"all parts are ready; Prefect's page is {page}, MLflow's {addresses.mlflow}, the logs are in {logs}")
             tell(f"in other terminals: export PREFECT_API_URL={addresses.prefect}; lumbargrade status")
             tell("Ctrl-C ends it, and with it a retraining that is under way; the next one goes on from there")
         time.sleep(_LOOK_SECONDS)
@@ -81,7 +84,7 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
     """
     api = f"http://127.0.0.1:{settings.prefect_port}/api"
     environment = prefect_environment(api)
-    elsewhere = os.environ.get("MLFLOW_TRACKING_URI")
+    elsewhere = Settings().mlflow_tracking_uri
     addresses = Addresses(
         prefect=api,
         mlflow=elsewhere or f"http://127.0.0.1:{settings.mlflow_port}",
@@ -121,7 +124,8 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
     ]
     if not elsewhere:
         make_database(tracking_uri())
-        store = ("--backend-store-uri", tracking_uri(), "--default-artifact-root", str(DEFAULT_STORE / "artifacts"))
+        artifacts = str(current_project().mlflow_store / ARTIFACTS)
+        store = ("--backend-store-uri", tracking_uri(), "--default-artifact-root", artifacts)
         command = (
             sys.executable,
             "-m",
@@ -144,7 +148,7 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
 def _refuse_taken_ports(settings: ServerSettings) -> None:
     for option in ("prefect_port", "mlflow_port", "model_port", "reading_room_port"):
         port = getattr(settings, option)
-        if port and not (option == "mlflow_port" and os.environ.get("MLFLOW_TRACKING_URI")):
+        if port and not (option == "mlflow_port" and Settings().mlflow_tracking_uri):
             _refuse_taken(port, f"--{option.replace('_', '-')}")
 
 

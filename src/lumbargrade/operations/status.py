@@ -22,10 +22,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import BaseModel
 
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.monitoring.monitor import STATE, watch_key
-from lumbargrade.operations.addresses import LOCK, prefect_api, read_addresses
+from lumbargrade.operations.addresses import prefect_api, read_addresses
 from lumbargrade.operations.deployments import POOL
 from lumbargrade.operations.supervisor import answers
 from lumbargrade.registry.names import registered_name
@@ -134,7 +135,7 @@ def _part(name: str, address: str, ready: str) -> PartStatus:
 
 def _is_supervised() -> bool:
     """Whether ``lumbargrade server`` runs; its parts live on if it is killed, but are not started again."""
-    lock = FileLock(LOCK, is_singleton=False)
+    lock = FileLock(current_project().server_lock, is_singleton=False)
     try:
         lock.acquire(timeout=0)
     except Timeout:

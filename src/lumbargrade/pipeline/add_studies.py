@@ -9,19 +9,17 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import load_task
 from lumbargrade.console import bars
 from lumbargrade.data.intake.add_studies import Given, add_studies
 from lumbargrade.data.intake.report import AddSummary, Line, as_csv
 from lumbargrade.data.names import check_name
-from lumbargrade.data.versioning.dvc import DATASETS, fetch_dataset
+from lumbargrade.data.versioning.dvc import fetch_dataset
 from lumbargrade.deidentify.key import open_pseudonym_key
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_secret
 from lumbargrade.pipeline.version_dataset import VersionSummary
-
-TABLES = Path("audit/added")
-"""Where the tables lie that say what became of each study: beside the key, as they name files, which may name patients."""
 
 
 class AdditionSummary(BaseModel):
@@ -78,17 +76,18 @@ def add_and_version(
             are not what they should be.
     """
     check_name(to.name)
-    folder = DATASETS.parent / to.name
-    if to.resolve() != folder.resolve() or not DATASETS.is_file():
+    project = current_project()
+    folder = project.datasets / to.name
+    if to.resolve() != folder.resolve() or not project.dataset_list.is_file():
         raise InputError(f"{to} is no dataset of this project; give --to {folder}, in the project's folder")
     grading_task = load_task(task)
     before = None
     if folder.exists() or fetch_dataset(folder):
         before = version_dataset(folder, commit).md5  # or the state that is about to change could not be had again
-    key = open_pseudonym_key()
+    key = open_pseudonym_key(project.audit_keys)
     with bars() as show:
         addition, lines = add_studies(source, folder, grading_task, key, given, workers, show)
-    written = _write_table(table or TABLES / f"{folder.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv", lines)
+    written = _write_table(table or project.additions / f"{folder.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv", lines)
     version = version_dataset(folder, commit) if folder.exists() else None
     return AdditionSummary(addition=addition, task=task, before=before, version=version, table=str(written))
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from lumbargrade.config.code_digest import PHANTOM, TRAINING, code_digest
 from lumbargrade.config.params import Params
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import load_task
 from lumbargrade.console import Show, bars, say
 from lumbargrade.data.layout import open_dataset
@@ -51,7 +52,7 @@ class Pretrained(BaseModel):
         ]
 
 
-def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("runs/pretrained")) -> Pretrained:
+def pretrain(weights: Path, params: Params, studies: int, folder: Path | None = None) -> Pretrained:
     """Draws phantoms, trains a grader on them as ``training`` says, from random weights, and writes its weights.
 
     What is done is not done again, and what was killed goes on.
@@ -59,7 +60,7 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
     Args:
         weights: File to write, of the grader whole.
         studies: Phantoms to draw, with ``params.seed``.
-        folder: Holds crops and training, by what they depend on, the code too.
+        folder: Holds crops and training, by what they depend on, the code too; in the project's runs if not given.
 
     Raises:
         InputError: The task is none that phantoms can be graded for, the file is none that weights can be read from, or there
@@ -74,6 +75,7 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path = Path("r
     training = params.training.model_copy(update={"weights": "none", "suspects": None})
     code = code_digest(PHANTOM, TRAINING)
     told = [params.prepare.model_dump(mode="json"), params.task, studies, params.seed, code]
+    folder = folder or current_project().runs / "pretrained"
     place = folder / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
     with bars() as add:
         if not (place / "crops").is_dir():

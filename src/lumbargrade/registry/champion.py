@@ -7,12 +7,12 @@ log it, a process that was killed or a hand in the store, and logs that it was f
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog, Entry
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.registry.names import registered_name
@@ -20,7 +20,6 @@ from lumbargrade.registry.resolve import CHAMPION, champion_uri, champion_versio
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 MOVED, ROLLED_BACK, FOUND_MOVED = "alias moved", "rolled back", "alias found moved"
-LOCK = Path("audit/champion.lock")
 """Held while the alias moves and is logged, so that no other command finds it moved in between."""
 
 
@@ -108,8 +107,9 @@ class Champion:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        LOCK.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(LOCK):
+        lock = current_project().champion_lock
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
             yield
 
 

@@ -34,8 +34,9 @@ from lumbargrade.registry.tags import STUDENT_RUN, TRIAL_RUN
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 
 SERVING_REQUIREMENTS = (
-    "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydicom", "pyjpegls", "pylibjpeg",
-    "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml", "safetensors", "scipy", "torch", "torchvision",
+    "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydantic-settings",
+    "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml",
+    "safetensors", "scipy", "torch", "torchvision",
 )  # fmt: skip
 """What the served model imports; the versions of this environment are pinned with it."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lumbargrade.audit.keys import open_signing_key
 from lumbargrade.audit.log import AuditLog
+from lumbargrade.config.project import current_project
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.files import files_sha256
 from lumbargrade.registry import tags as tag
@@ -92,7 +93,7 @@ def register_candidate(
             holdout_score=float(score) if score else None,
             approved_by=tags.get(tag.APPROVAL_BY),
         )
-    code = read_code_state()
+    code = read_code_state(current_project().root)
     tags = _tags(candidate, code, flow_run_id)
     version = register_model(tracker, candidate, example_study(), tags)
     log.append(REGISTERED, version_uri(name, version), {"tags": tags})

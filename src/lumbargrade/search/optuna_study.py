@@ -6,7 +6,6 @@ own signs of life.
 """
 
 import json
-import os
 import sys
 import threading
 import time
@@ -25,6 +24,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from lumbargrade.config.params import Choices, FloatRange, Params, TrainingParams, override_training
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.search.plan import SearchPlan
 from lumbargrade.search.pruning import make_pruner
@@ -81,7 +81,7 @@ def open_study(plan: SearchPlan) -> optuna.Study:
 @contextmanager
 def signs_of_life(study: optuna.Study) -> Iterator[None]:
     """Tells other machines that the search is running, if they can see its study."""
-    if not os.environ.get(STORAGE):
+    if not Settings().search_storage:
         yield
         return
     left, life = threading.Event(), uuid.uuid4().hex
@@ -106,11 +106,12 @@ def signs_of_life(study: optuna.Study) -> Iterator[None]:
 
 
 def _storage(plan: SearchPlan) -> BaseStorage:
-    address = os.environ.get(STORAGE)
-    if not address:
+    secret = Settings().search_storage
+    if secret is None:
         path = plan.folder / plan.name / "optuna.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return JournalStorage(JournalFileBackend(str(path)))
+    address = secret.get_secret_value()
     try:
         shown = make_url(address).render_as_string(hide_password=True)
     except ArgumentError:

@@ -10,6 +10,7 @@ from typing import Any
 
 from lumbargrade.config.code_digest import TRAINING, code_digest
 from lumbargrade.config.params import Params, TrainingParams, override_training
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.files import file_sha256
@@ -43,7 +44,7 @@ class SearchPlan:
     data: dict[str, str]
     crops: Path
     split: Path
-    folder: Path = Path("runs")
+    folder: Path = field(default_factory=lambda: current_project().runs)
     located: Path | None = None
     locators: tuple[Path, ...] = ()
     locator_runs: tuple[str, ...] = ()

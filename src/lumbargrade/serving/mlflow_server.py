@@ -19,10 +19,12 @@ from urllib.parse import urlsplit
 
 import requests
 
+from lumbargrade.config.project import current_project
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.inference.schema import EXPLAIN, KEPT_REQUEST, STUDY_COLUMN
 from lumbargrade.processes import end_group, ended_words, guarded_group, listens_at
-from lumbargrade.serving.records.prediction_log import SERVED, SERVING_LOG
+from lumbargrade.serving.records.prediction_log import SERVING_LOG
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
 
 _START_SECONDS = 180
@@ -236,7 +238,7 @@ def _environment() -> dict[str, str]:
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "PATH": path,
         "UVICORN_ACCESS_LOG": "false",  # whether it answers is asked every second
-        SERVING_LOG: os.environ.get(SERVING_LOG) or str(SERVED.resolve()),
+        SERVING_LOG: str((Settings().serving_log or current_project().prediction_log).resolve()),
     }
     return {**os.environ, **ours}
 

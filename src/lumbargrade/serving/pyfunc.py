@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
+from lumbargrade.config.settings import Settings
 from lumbargrade.config.task import Cell, GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyTimeoutError
 from lumbargrade.errors import InputError
@@ -32,7 +33,7 @@ from lumbargrade.models.bundle import read_model
 from lumbargrade.models.trained_on import TRAINED_ON, state
 from lumbargrade.registry.resolve import model_name
 from lumbargrade.scratch import ScratchError, keep_sweeping
-from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
+from lumbargrade.serving.records.prediction_log import ServingLog
 
 _SHARE_OF_WAIT = 0.9
 _BUSY = "the model server was busy with other studies"
@@ -51,8 +52,8 @@ class GradingModel(PythonModel):
         self.model = read_model(Path(path) for path in context.artifacts.values()).to(device)
         self.statement = state(self.model.facts).model_dump_json()
         self.name = model_name(Path(next(iter(context.artifacts.values()))).parent.parent)
-        log = os.environ.get(SERVING_LOG)
-        self.log = ServingLog(Path(log)) if log else None
+        log = Settings().serving_log
+        self.log = ServingLog(log) if log else None
         self.abstain_above = int(context.model_config.get("abstain_above", 0))
         self.turn = threading.Semaphore(1)
         self.cache = CropCache()
@@ -154,7 +155,7 @@ class _Outcome:
 
 def _answer_seconds() -> float:
     """How long somebody waits for an answer: less than the scoring server does, so that he gets it."""
-    waits = os.environ.get(MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.name)
+    waits = MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT.get_raw()  # type: ignore[no-untyped-call]
     return _SHARE_OF_WAIT * float(waits) if waits else LIMITS.seconds
 
 

@@ -3,7 +3,6 @@
 Only the supervising process writes to MLflow; training processes write files.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,12 +19,13 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.engine import make_url
 
+from lumbargrade.config.project import current_project
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import StoreError
 from lumbargrade.failures import explain_failure
 from lumbargrade.files import remove_cut_off, replaced_file
 from lumbargrade.tracking.relocate import ARTIFACTS, DATABASE, follow_move
 
-DEFAULT_STORE = Path("mlruns")
 _MAX_PARAM = 5000
 _OWNER = "lumbargrade.owner"
 _SQLITE = "sqlite:///"
@@ -39,15 +39,15 @@ def tracking_uri() -> str:
     Raises:
         StoreError: The project was moved, and its database cannot be changed.
     """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or _own_store()
+    uri = Settings().mlflow_tracking_uri or _own_store()
     if _is_own(uri):
-        follow_move(DEFAULT_STORE.resolve())
+        follow_move(current_project().mlflow_store.resolve())
     return uri
 
 
 def has_store() -> bool:
     """Whether the project's own database is there, or another store is given."""
-    return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (DEFAULT_STORE / DATABASE).is_file()
+    return bool(Settings().mlflow_tracking_uri) or (current_project().mlflow_store / DATABASE).is_file()
 
 
 class Tracker:
@@ -66,7 +66,7 @@ class Tracker:
             make_database(uri)
             self.client = MlflowClient(tracking_uri=uri)
             found = self.client.get_experiment_by_name(experiment)
-            place = str((DEFAULT_STORE / ARTIFACTS).resolve()) if local else None
+            place = str((current_project().mlflow_store / ARTIFACTS).resolve()) if local else None
             self.experiment_id = (
                 found.experiment_id if found else self.client.create_experiment(experiment, place, _KIND)
             )
@@ -170,12 +170,12 @@ def make_database(uri: str) -> None:
 
 def _own_store() -> str:
     """Absolute: MLflow keeps stores by their address, and a relative one would follow no change of folder."""
-    return f"{_SQLITE}{DEFAULT_STORE.resolve()}/{DATABASE}"
+    return f"{_SQLITE}{current_project().mlflow_store.resolve()}/{DATABASE}"
 
 
 def _is_own(uri: str) -> bool:
     database = make_url(uri).database if uri.startswith(_SQLITE) else None
-    return database is not None and Path(database).resolve() == (DEFAULT_STORE / DATABASE).resolve()
+    return database is not None and Path(database).resolve() == (current_project().mlflow_store / DATABASE).resolve()
 
 
 def check_reachable(uri: str) -> None:

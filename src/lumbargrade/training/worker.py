@@ -15,17 +15,25 @@ from lumbargrade.files import write_text
 from lumbargrade.processes import end_with_parent
 from lumbargrade.training.grader.distill import train_student
 from lumbargrade.training.grader.fit import train_fold
-from lumbargrade.training.jobs.spec import ERROR, AnySpec, FoldSpec, LocatorSpec, StudentSpec, read_result, read_spec
+from lumbargrade.training.jobs.spec import (
+    ERROR,
+    AnySpec,
+    FoldSpec,
+    LocatorSpec,
+    StudentSpec,
+    WorkerSettings,
+    read_result,
+    read_spec,
+)
 from lumbargrade.training.locator.fit import train_locator
 
 LOCK = "fold.lock"
-_PARENT = "LUMBARGRADE_PARENT"
 
 
 def main(folder: Path) -> int:
     """Trains the fold described in a folder and returns the exit code of :mod:`lumbargrade.errors`."""
-    if parent := os.environ.get(_PARENT):  # a killed flow must not leave training behind on its devices
-        end_with_parent(int(parent))
+    if parent := WorkerSettings().parent:  # a killed flow must not leave training behind on its devices
+        end_with_parent(parent)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
     spec = read_spec(folder)
     try:

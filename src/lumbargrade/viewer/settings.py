@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
@@ -73,7 +74,7 @@ class WebSettings(BaseModel):
 
     task: GradingTask
     model_url: str
-    data: Path = Path("served")
+    data: Path = Field(default_factory=lambda: current_project().served)
     spool: Path
     keep_seconds: float = Field(default=3600, gt=0)
     max_bytes: int = Field(default=1 << 30, gt=0)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from lumbargrade.audit.keys import open_public_key
-from lumbargrade.audit.log import LOG
+from lumbargrade.config.project import current_project
 from lumbargrade.errors import InputError
 from lumbargrade.registry.approval import approve, rollback
 from lumbargrade.registry.champion import Champion
@@ -28,11 +28,11 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def lines() -> list[str]:
-    return LOG.read_text().splitlines()
+    return current_project().audit_log.read_text().splitlines()
 
 
 def write(kept: list[str]) -> None:
-    LOG.write_text("".join(f"{line}\n" for line in kept))
+    current_project().audit_log.write_text("".join(f"{line}\n" for line in kept))
 
 
 def the_code_that_serves(project: Project) -> str:
@@ -114,19 +114,19 @@ def the_version_deleted(project: Project) -> str:
 
 
 def a_line_of_the_log_edited(project: Project) -> str:
-    edit(LOG, "there was no champion", "everybody was for it")
+    edit(current_project().audit_log, "there was no champion", "everybody was for it")
     return "was edited: its hash is another"
 
 
 def a_line_of_the_log_removed(project: Project) -> str:
     write([line for number, line in enumerate(lines()) if number != 2])
-    return f"log: {LOG} line 3 is entry 3 where entry 2 belongs"
+    return f"log: {current_project().audit_log} line 3 is entry 3 where entry 2 belongs"
 
 
 def lines_of_the_log_in_another_order(project: Project) -> str:
     one, two, *rest = lines()
     write([two, one, *rest])
-    return f"log: {LOG} line 1 is entry 1 where entry 0 belongs"
+    return f"log: {current_project().audit_log} line 1 is entry 1 where entry 0 belongs"
 
 
 def the_end_of_the_log_cut_off(project: Project) -> str:
@@ -135,7 +135,7 @@ def the_end_of_the_log_cut_off(project: Project) -> str:
 
 
 def the_log_deleted(project: Project) -> str:
-    LOG.unlink()
+    current_project().audit_log.unlink()
     return "and its head says that it had entry"
 
 

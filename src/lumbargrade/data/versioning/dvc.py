@@ -20,13 +20,11 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 from filelock import FileLock
 
+from lumbargrade.config.project import current_project
 from lumbargrade.data.names import check_name, project_name
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import exchange_folder, new_folder, recover_folder, write_text
 from lumbargrade.tree import check_whole, file_sizes, has_linked_folders, link_tree, remove_tree
-
-DATASETS = Path("data/datasets.yaml")
-"""The list over which ``dvc.yaml`` repeats its stages."""
 
 POINTERS = ("*.dvc", "dvc.lock", "data/datasets.yaml", "data/.gitignore")
 """What DVC has git keep (pathspecs): the data's pointers, as against code and parameters."""
@@ -52,7 +50,7 @@ class DatasetVersion:
     @property
     def folder(self) -> Path:
         """Where it lies in the project."""
-        return DATASETS.parent / self.name
+        return current_project().datasets / self.name
 
 
 def version_dataset(source: Path) -> DatasetVersion:
@@ -76,7 +74,7 @@ def version_dataset(source: Path) -> DatasetVersion:
         elif has_linked_folders(source):
             raise InputError(
                 f"{source} holds folders that are links, which DVC does not follow, so that their files would be missing; copy "
-                f"it with what they lead to (cp -rL) into {DATASETS.parent}/ and give that copy"
+                f"it with what they lead to (cp -rL) into {current_project().datasets}/ and give that copy"
             )
         elif not pointer_of(folder).is_file():
             repo.imp_url(str(source.resolve()), out=str(folder))
@@ -98,10 +96,10 @@ def dataset_folder(source: Path) -> Path:
         InputError: It lies in ``data/`` under a name that the project's datasets may not have.
     """
     given = Path(os.path.abspath(source))  # noqa: PTH100  # a link in data/ has its own name, not that of what it leads to
-    if given.parent.resolve() != DATASETS.parent.resolve():
-        return DATASETS.parent / project_name(source.resolve())
+    if given.parent.resolve() != current_project().datasets.resolve():
+        return current_project().datasets / project_name(source.resolve())
     check_name(given.name)
-    return DATASETS.parent / given.name
+    return current_project().datasets / given.name
 
 
 def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
@@ -124,7 +122,7 @@ def versioned_bytes(folder: Path) -> int:
 
 def cache_folder() -> Path:
     """Returns where DVC keeps its objects, as it is configured, without opening the repository."""
-    return Path(".dvc") / _config().get("cache", "dir", fallback="cache")
+    return current_project().dvc_folder / _config().get("cache", "dir", fallback="cache")
 
 
 def default_remote() -> str | None:
@@ -152,13 +150,13 @@ def reproduce(name: str, *stages: str) -> dict[str, str]:
     """
     check_name(name)
     with _repository(f"prepare {name}") as repo, _own_commands():
-        repo.reproduce([f"{stage}@{name}" for stage in stages])
+        repo.reproduce([f"{current_project().dvc_stages}:{stage}@{name}" for stage in stages])
     return output_hashes(name, *stages)
 
 
 def output_hashes(name: str, *stages: str) -> dict[str, str]:
     """Returns the hashes that ``dvc.lock`` records for the outputs of stages: ``{"crops": …, "split.csv": …}``."""
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+    lock = yaml.safe_load(current_project().dvc_lock.read_text(encoding="utf-8"))
     outs = [out for stage in stages for out in lock["stages"][f"{stage}@{name}"]["outs"]]
     return {Path(out["path"]).name: out["md5"] for out in outs}
 
@@ -186,7 +184,8 @@ def pointer_of(folder: Path) -> Path:
 
 def _config() -> ConfigParser:
     config = ConfigParser(interpolation=None)
-    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
+    folder = current_project().dvc_folder
+    config.read([folder / "config", folder / "config.local"], encoding="utf-8")
     return config
 
 
@@ -221,19 +220,20 @@ def _own_if_changed(folder: Path) -> None:
 
 
 def _register(name: str) -> None:
-    listed: list[str] = yaml.safe_load(DATASETS.read_text(encoding="utf-8"))["datasets"]
+    listed: list[str] = yaml.safe_load(current_project().dataset_list.read_text(encoding="utf-8"))["datasets"]
     if name not in listed:
-        comment = DATASETS.read_text(encoding="utf-8").split("datasets:")[0]
-        write_text(DATASETS, comment + yaml.safe_dump({"datasets": [*listed, name]}))
+        comment = current_project().dataset_list.read_text(encoding="utf-8").split("datasets:")[0]
+        write_text(current_project().dataset_list, comment + yaml.safe_dump({"datasets": [*listed, name]}))
 
 
 @contextmanager
 def _repository(doing: str) -> Iterator[Any]:
-    if not Path("dvc.yaml").is_file():
+    project = current_project()
+    if not project.dvc_stages.is_file():
         raise InputError("there is no dvc.yaml here; run the command in the project's folder")
     logging.getLogger("dvc").setLevel(logging.WARNING)
     try:
-        with redirect_stdout(sys.stderr), Repo() as repo:
+        with redirect_stdout(sys.stderr), Repo(project.root) as repo:
             yield repo
     except (DvcException, SCMError, OSError) as error:
         raise LumbargradeError(f"DVC could not {doing}: {_last_cause(error)}") from error
@@ -258,7 +258,7 @@ def _own_commands() -> Iterator[None]:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    done = subprocess.run(["git", "-C", current_project().root, *arguments], capture_output=True, check=False)
     if done.returncode != 0:
         verb = next(word for word in arguments if not word.startswith("-"))
         reason = (os.fsdecode(done.stderr).strip().splitlines() or ["it said nothing"])[-1]

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from lumbargrade.data.versioning.dvc import DATASETS, cache_folder, pointer_of
+from lumbargrade.config.project import current_project
+from lumbargrade.data.versioning.dvc import cache_folder, pointer_of
 from lumbargrade.errors import CannotVerifyError, InputError
 from lumbargrade.tree import files_below
 
@@ -93,15 +94,16 @@ def file_md5(path: Path) -> str:
 
 def _recorded() -> dict[Path, str]:
     """What lies in the project by DVC's account: datasets, and what stages made or read of them."""
+    project = current_project()
     found: dict[Path, str] = {}
     for name in _datasets():
-        pointer = pointer_of(DATASETS.parent / name)
-        if pointer.is_file() and (DATASETS.parent / name).exists():
-            found[DATASETS.parent / name] = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]["md5"]
+        pointer = pointer_of(project.datasets / name)
+        if pointer.is_file() and (project.datasets / name).exists():
+            found[project.datasets / name] = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]["md5"]
     for stage in _stages().values():
         for part in (*stage.get("outs", []), *stage.get("deps", [])):
-            path = Path(part["path"])
-            if path.parts[0] == "prepared" and path.exists():
+            path = project.root / part["path"]
+            if path.is_relative_to(project.prepared) and path.exists():
                 found.setdefault(path, part["md5"])
     return {path: str(md5) for path, md5 in found.items()}
 
@@ -109,8 +111,9 @@ def _recorded() -> dict[Path, str]:
 def _parameter_problems() -> Iterator[str]:
     for name, stage in _stages().items():
         for file, told in stage.get("params", {}).items():
-            if Path(file).is_file():
-                now = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+            path = current_project().root / file
+            if path.is_file():
+                now = yaml.safe_load(path.read_text(encoding="utf-8"))
                 for key, value in told.items():
                     if _at(now, key) != value:
                         yield f"{file}: {key} is not what dvc.lock says that {name} was run with; a run makes it anew"
@@ -123,12 +126,13 @@ def _at(params: Any, key: str) -> Any:
 
 
 def _datasets() -> list[str]:
-    names: list[str] = yaml.safe_load(DATASETS.read_text(encoding="utf-8"))["datasets"] if DATASETS.is_file() else []
+    listed = current_project().dataset_list
+    names: list[str] = yaml.safe_load(listed.read_text(encoding="utf-8"))["datasets"] if listed.is_file() else []
     return names
 
 
 def _stages() -> dict[str, Any]:
-    lock = Path("dvc.lock")
+    lock = current_project().dvc_lock
     stages: dict[str, Any] = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
     return stages
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import Params
-from lumbargrade.data.versioning.dvc import DATASETS, dataset_folder, default_remote, versioned_bytes
+from lumbargrade.config.project import current_project
+from lumbargrade.data.versioning.dvc import dataset_folder, default_remote, versioned_bytes
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
 from lumbargrade.training.jobs.devices import find_devices
 
@@ -69,7 +70,7 @@ def _dataset_needs(source: Path, size: int) -> list[DiskNeed]:
     if versioned_bytes(dataset_folder(source)) == size:
         return []
     needs = []
-    if source.resolve().parent != DATASETS.parent.resolve():
+    if source.resolve().parent != current_project().datasets.resolve():
         needs.append(DiskNeed(what="dataset in data/ and DVC's cache", bytes=size, why="a copy, linked to both places"))
     remote = default_remote()
     if remote is not None and "://" not in remote:

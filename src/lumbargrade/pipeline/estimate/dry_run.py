@@ -1,7 +1,7 @@
 """A dry run: what would stop the main job, and what it will take. Nothing is trained to an end, and nothing is written."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lumbargrade.config.params import DatasetParams, Params
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.validation.counts import DatasetCounts, check_counts, count_dataset
@@ -88,16 +89,18 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
     Args:
         allow_dirty: Whether the run would take a project whose files differ from the commit.
     """
+    project = current_project()
     problems: list[str] = []
     notes: list[str] = []
     task = load_task(params.task)
-    if not Path("dvc.yaml").is_file():
+    if not project.dvc_stages.is_file():
         problems.append("there is no dvc.yaml here; run the command in the project's folder")
-    for check in (
-        read_code_state if allow_dirty else refuse_changes,
+    checks: tuple[Callable[[], object], ...] = (
+        lambda: read_code_state(project.root) if allow_dirty else refuse_changes(project.root),
         lambda: check_reachable(tracking_uri()),
         lambda: check_files(params, task),
-    ):
+    )
+    for check in checks:
         with _noted(problems):
             check()
     counts = _read_counts(params, task, problems, notes)
@@ -114,11 +117,11 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
     disk: list[DiskNeed] = []
     with _noted(problems):
         disk = disk_needs(params, size, files, cells, costs)
-    needed, free = sum(need.bytes for need in disk), shutil.disk_usage(Path()).free
+    needed, free = sum(need.bytes for need in disk), shutil.disk_usage(project.root).free
     if needed > free:
         problems.append(
-            f"the run needs {_size(needed)} of disk and {_size(free)} are free in {Path().resolve()}; free some, or run "
-            "where there is more"
+            f"the run needs {_size(needed)} of disk and {_size(free)} are free in {project.root.resolve()}; free some, or "
+            "run where there is more"
         )
     hours = training_hours(params, costs, cells)
     problems += [*too_slow(params, hours), *_too_large(costs)]

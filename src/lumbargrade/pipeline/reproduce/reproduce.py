@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import Params
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
 from lumbargrade.errors import InputError, LumbargradeError
@@ -130,7 +131,7 @@ def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
     """The recorded code, in a worktree as long as the context lasts."""
     code = parts_of(record)["code"]
     commit = code["digest"]["gitCommit"]
-    with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=Path()) as name:
+    with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=current_project().root) as name:
         project = (Path(name) / "project").resolve()
         _git("worktree", "add", "--quiet", "--detach", str(project), commit)
         try:

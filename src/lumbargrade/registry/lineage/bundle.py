@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from lumbargrade.audit.keys import SigningKey
 from lumbargrade.audit.signature import sign_folder
+from lumbargrade.config.project import current_project
 from lumbargrade.errors import InputError
 from lumbargrade.files import file_sha256
 from lumbargrade.preprocessing.pack import SKIPPED
@@ -169,7 +170,7 @@ def _write_files(folder: Path, tracker: Tracker, candidate: Candidate, version: 
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     shutil.copyfile(candidate.split, folder / SPLIT)
-    shutil.copyfile(LOCK, folder / LOCK)
+    shutil.copyfile(current_project().dvc_lock, folder / LOCK)
     if version.code.diff:
         (folder / PATCH).write_bytes(version.code.diff)
 

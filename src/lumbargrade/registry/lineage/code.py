@@ -42,7 +42,7 @@ class CodeState:
         return hashlib.sha256(self.diff).hexdigest()
 
 
-def read_code_state(project: Path = Path()) -> CodeState:
+def read_code_state(project: Path) -> CodeState:
     """Returns the state of the project's code.
 
     Raises:
@@ -61,14 +61,14 @@ def source_sha256(package: Path) -> str:
     return folder_sha256(package, without=page)
 
 
-def changed_files(project: Path = Path()) -> list[str]:
+def changed_files(project: Path) -> list[str]:
     """Returns the files that differ from the commit or are not in it; the data's pointers do not count."""
     status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
     entries = os.fsdecode(_git(project, *status, *_WITHOUT_POINTERS)).split("\0")
     return [entry[3:] for entry in entries if entry]
 
 
-def refuse_changes(project: Path = Path()) -> None:
+def refuse_changes(project: Path) -> None:
     """Refuses a tree that no commit names: a version of it could not be made again.
 
     Raises:

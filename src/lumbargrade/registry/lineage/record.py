@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from lumbargrade.config.project import current_project
 from lumbargrade.data.versioning.dvc import read_version
 from lumbargrade.files import file_sha256
 from lumbargrade.preprocessing.split.split import HOLDOUT
@@ -163,7 +164,7 @@ def _data(root: Path, listing: Mapping[str, str]) -> list[Json]:
         "digest": {"md5": version.md5, "sha256": hashlib.sha256(manifest(listing).encode()).hexdigest()},
         "annotations": {"files": version.files, "bytes": version.size},
     }
-    stages = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+    stages = yaml.safe_load(current_project().dvc_lock.read_text(encoding="utf-8"))["stages"]
     ours = {name: stage for name, stage in stages.items() if name.endswith(f"@{version.name}")}
     return [dataset, *(_stage(name, stage) for name, stage in sorted(ours.items()))]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import GateParams
+from lumbargrade.config.project import Project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.subgroups import study_subgroups
@@ -65,16 +66,13 @@ def settle(champion: Champion, version: str) -> None:
         champion.move(version, tags[tag.GATE_REASON], check=still(None if against == NOBODY else against, version))
 
 
-def judge_again(
-    champion: Champion, version: str, rules: GateParams, data: Path, prepared: Path, dry: bool
-) -> GateDecision:
+def judge_again(champion: Champion, version: str, rules: GateParams, project: Project, dry: bool) -> GateDecision:
     """Judges a registered version again, from the dataset's files; each time is a look at the holdout.
 
     No alias moves: what a run has not promoted, a person approves.
 
     Args:
-        data: Folder of the datasets.
-        prepared: Folder where their splits are.
+        project: Where the datasets are, and their splits.
         dry: Whether to leave the version as it is; the log has the decision in any case.
 
     Raises:
@@ -84,8 +82,8 @@ def judge_again(
     judged_against = champion.version
     if judged_against == version:
         raise InputError(f"version {version} is champion; there is nothing to judge it against")
-    held = _held_as_then(version, tags, prepared)
-    dataset = open_dataset(data / tags[tag.DATASET_NAME], champion.task)
+    held = _held_as_then(version, tags, project.prepared)
+    dataset = open_dataset(project.datasets / tags[tag.DATASET_NAME], champion.task)
     candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
     grades = grade_anew(candidate, theirs, dataset, held, study_subgroups(dataset, held))
     judgement = _decide(champion, version, judged_against, grades, rules, unreadable, again=True, dry=dry)

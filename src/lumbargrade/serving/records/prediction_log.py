@@ -14,12 +14,12 @@ import pandas as pd
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError
 from lumbargrade.inference.drift_features import Features
 
-SERVED = Path("served/answers.jsonl")
 SERVING_LOG = "LUMBARGRADE_SERVING_LOG"
 """Environment variable with the path of the log; a model server without it writes none."""
 
@@ -69,11 +69,11 @@ class ServingLog:
     """The log of a model server.
 
     Args:
-        path: Its file; the salt lies beside it, for its owner only.
+        path: Its file, the project's if it is not given; the salt lies beside it, for its owner only.
     """
 
-    def __init__(self, path: Path = SERVED) -> None:
-        self.path = path
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or current_project().prediction_log
 
     def append(
         self,

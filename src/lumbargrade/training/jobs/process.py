@@ -17,6 +17,7 @@ from lumbargrade.training.jobs.spec import (
     ERROR,
     HISTORY,
     LOG,
+    PARENT,
     RESULT,
     SPEC,
     AnySpec,
@@ -132,7 +133,7 @@ def _environment(device: Device) -> dict[str, str]:
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "LUMBARGRADE_PARENT": str(os.getpid()),
+        PARENT: str(os.getpid()),
         DEVICE: device.name,
     }
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lumbargrade.config.code_digest import TRAINING, code_digest
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError, LumbargradeError, StoppedError
 from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.jobs.process import OnEpoch, begin_fold, error_of, report_epochs, run_fold
@@ -78,7 +79,7 @@ def join_cluster(threads: int, per_device: int) -> Iterator[Cluster]:
     Raises:
         InputError: Ray is not installed, the cluster does not answer, or it has no cores.
     """
-    address = os.environ[ADDRESS]
+    address = str(Settings().ray_address)
     if find_spec("ray") is None:
         raise InputError(
             f"{ADDRESS} is {address}, but Ray is not installed; pip install 'lumbargrade[cluster]', or unset it"

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lumbargrade.config.params import LocatorParams, PrepareParams, SinglePackaging, TrainingParams, ViewParams
 from lumbargrade.config.task import GradingTask
@@ -19,10 +20,24 @@ PREDICTIONS = "predictions.parquet"
 RESULT = "result.json"
 ERROR = "error.txt"
 LOG = "log.txt"
-DEVICE = "LUMBARGRADE_DEVICE"
-"""Environment variable with the name of the device that a training process was lent."""
-HOST = "LUMBARGRADE_HOST"
-"""Environment variable with the name that its machine goes by in a cluster."""
+DEVICE, HOST, PARENT = "LUMBARGRADE_DEVICE", "LUMBARGRADE_HOST", "LUMBARGRADE_PARENT"
+"""Environment variables of :class:`WorkerSettings`."""
+
+
+class WorkerSettings(BaseSettings):
+    """What a training process is told by the one that starts it.
+
+    Attributes:
+        device: Name of the device that it was lent.
+        host: Name that its machine goes by in a cluster.
+        parent: Id of the process that it ends with.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LUMBARGRADE_", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    device: str | None = None
+    host: str | None = None
+    parent: int | None = None
 
 
 class _CropsSpec(BaseModel):

@@ -7,7 +7,7 @@ served model does it.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 from lumbargrade.config.code_digest import TRAINING, code_digest
 from lumbargrade.config.params import Params
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import files_sha256, replaced_file
@@ -46,7 +47,7 @@ class LocatorPlan:
     data: dict[str, str]
     views: Path
     split: Path
-    folder: Path = Path("runs")
+    folder: Path = field(default_factory=lambda: current_project().runs)
 
     @cached_property
     def name(self) -> str:

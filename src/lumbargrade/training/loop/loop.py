@@ -1,6 +1,5 @@
 """What training a grader and training a locator share: epoch after epoch, checkpoints, and what a fold leaves behind."""
 
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -15,15 +14,14 @@ import torch
 from lumbargrade.errors import DivergedError
 from lumbargrade.files import replaced_file, write_text
 from lumbargrade.training.jobs.spec import (
-    DEVICE,
     HISTORY,
-    HOST,
     PREDICTIONS,
     RESULT,
     AnySpec,
     Epoch,
     FoldResult,
     LocatorSpec,
+    WorkerSettings,
 )
 from lumbargrade.training.loop.checkpoint import Checkpoint, Learner, remove_checkpoint
 
@@ -110,15 +108,15 @@ def finish_fold(run: Run, course: Course, predictions: pd.DataFrame) -> FoldResu
     spec = run.spec
     with replaced_file(spec.folder / PREDICTIONS) as temporary:
         predictions.to_parquet(temporary, index=False)
-    seconds = time.monotonic() - course.started
+    seconds, told = time.monotonic() - course.started, WorkerSettings()
     result = FoldResult(
         fold=spec.fold,
         folder=spec.folder,
         epoch=course.best.epoch,
         epochs=course.epochs,
         validation_loss=course.best.validation_loss,
-        host=os.environ.get(HOST) or socket.gethostname(),
-        device=os.environ.get(DEVICE, run.device.type),
+        host=told.host or socket.gethostname(),
+        device=told.device or run.device.type,
         began=course.began,
         ended=datetime.now(UTC),
         precision=run.learner.precision.name,
