@@ -16,10 +16,9 @@ from statistics import median
 
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
-from lumbargrade.models.bundle import read_model
 from lumbargrade.serving.batch.grade import find_studies, grade_batch, plan_batch
 from lumbargrade.serving.batch.journal import BatchModel, Journal
-from lumbargrade.serving.batch.model_files import open_packaged
+from lumbargrade.serving.verified_model import open_model
 
 
 def main() -> None:
@@ -30,17 +29,17 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=3)
     told = parser.parse_args()
-    packaged = open_packaged(told.model)
+    packaged = open_model(told.model)
     plan = plan_batch(packaged.files, packaged.abstain_above)
-    model = read_model(packaged.files)
-    by = BatchModel(name=packaged.name, task=packaged.task.name, sha256=packaged.sha256)
+    model = packaged.loaded
+    by = BatchModel(name=packaged.name, task=model.config.task.name, sha256=packaged.sha256)
     studies = find_studies(told.dataset)[: told.studies]
     shares = [studies[number :: told.rounds] for number in range(told.rounds)]
     bare, steady, whole = [], [], []
     for share in shares:
         started = time.perf_counter()
         for study in share:
-            with open_study(study, packaged.task) as opened:
+            with open_study(study, model.config.task) as opened:
                 grade_study(model, opened, packaged.abstain_above)
         bare.append(len(share) / (time.perf_counter() - started))
         times: list[float] = []

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,7 +70,8 @@ def doors(model: "LoadedModel", tmp_path_factory: pytest.TempPathFactory) -> Ite
         page(model, task, tmp_path_factory.mktemp("page")) as app,
         pacs(app, task) as peer,
     ):
-        patch.setattr("lumbargrade.registry.resolve.load_model", lambda uri: model)
+        verified = SimpleNamespace(loaded=model, abstain_above=0)
+        patch.setattr("lumbargrade.serving.verified_model.open_model", lambda uri: verified)
         yield {
             "command line": CommandLine(),
             "batch": Batch(model),

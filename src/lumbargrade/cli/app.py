@@ -120,10 +120,10 @@ def evaluate(
     from lumbargrade.data.subgroups import study_subgroups
     from lumbargrade.evaluation.evaluate import cut_for, grade_packed
     from lumbargrade.evaluation.export import compare_model, write_report
-    from lumbargrade.registry.resolve import load_model
+    from lumbargrade.serving.verified_model import open_model
 
-    loaded = load_model(model)
-    other = load_model(against) if against else None
+    loaded = open_model(model).loaded
+    other = open_model(against).loaded if against else None
     dataset = open_dataset(data, loaded.config.task)
     with (
         bar("studies read") as progress,
@@ -179,18 +179,19 @@ def grade(
         return
     from lumbargrade.inference.grade import grade_study
     from lumbargrade.inference.study import open_study
-    from lumbargrade.registry.resolve import load_model
+    from lumbargrade.serving.verified_model import open_model
 
-    loaded = load_model(model)
+    verified = open_model(model)
+    loaded, abstain_above = verified.loaded, verified.abstain_above
     with open_study(study, loaded.config.task) as opened:
         if explain is None:
-            answer = grade_study(loaded, opened)
+            answer = grade_study(loaded, opened, abstain_above)
         else:
             from lumbargrade.console import say
             from lumbargrade.inference.explain import explain_study
             from lumbargrade.inference.figures import save_looks
 
-            answer, looks = explain_study(loaded, opened)
+            answer, looks = explain_study(loaded, opened, abstain_above)
             pictures = save_looks(looks, answer, loaded.config.task, explain)
             say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
     records = answer.to_dict("records")

@@ -80,13 +80,14 @@ def serve(
 
     from lumbargrade.config.task import load_task
     from lumbargrade.console import say
+    from lumbargrade.registry.names import champion_uri
     from lumbargrade.scratch import keep_sweeping, scratch_folder
     from lumbargrade.serving.kept_server import kept_server
     from lumbargrade.serving.mlflow_server import free_port, running_champion
     from lumbargrade.viewer.dicom_node import DimseSettings, dicom_node, read_node
     from lumbargrade.viewer.http.app import create_app
     from lumbargrade.viewer.http.server import listening, running, until_stopped, wait_until_ready
-    from lumbargrade.viewer.model_info import RegisteredModel, champion_of, find_model
+    from lumbargrade.viewer.model_info import RegisteredModel, find_model
     from lumbargrade.viewer.schemas import ModelPage
 
     with until_stopped(), ExitStack() as stack:
@@ -95,11 +96,11 @@ def serve(
         if model is None and with_model_url is not None:
             found = RegisteredModel("", ModelPage(name="model server", version="unknown"))
         else:
-            found = find_model(model or champion_of(grading_task))
+            found = find_model(model or champion_uri(grading_task))
             if found.read_task() != grading_task:
                 raise InputError(f"{found.uri} was not trained for task {task}; give its own with --task")
             say(f"starting {found.uri}")
-        number = None if model is None or model.endswith("@champion") else found.page.version
+        number = None if model is None or found.page.alias else found.page.version
         served_at = model_port or free_port()  # the same whenever it is started again, as the page asks there
         settings = WebSettings(
             task=grading_task,

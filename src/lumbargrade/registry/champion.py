@@ -15,8 +15,8 @@ from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.registry.names import registered_name
-from lumbargrade.registry.resolve import CHAMPION, champion_uri, champion_version
+from lumbargrade.registry.names import CHAMPION, champion_uri, registered_name
+from lumbargrade.registry.resolve import champion_version
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 MOVED, ROLLED_BACK, FOUND_MOVED = "alias moved", "rolled back", "alias found moved"

@@ -10,19 +10,11 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.models.bundle import LoadedModel, read_model
 from lumbargrade.registry.artifacts import fetch_artifact
-from lumbargrade.registry.names import MODEL_META, registered_name
+from lumbargrade.registry.names import CHAMPION, MODEL_META, registered_name
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
-
-CHAMPION = "champion"
-
 
 _NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """What MLflow says where there is no such model, and where the model has no such alias."""
-
-
-def champion_uri(task: GradingTask) -> str:
-    """Address of a task's champion."""
-    return f"models:/{registered_name(task)}@{CHAMPION}"
 
 
 def champion_version(tracker: Tracker, task: GradingTask) -> str | None:

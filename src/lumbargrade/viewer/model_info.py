@@ -4,7 +4,6 @@ Nothing here imports torch, which the model server alone needs: it would take 60
 """
 
 import json
-import re
 import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,12 +20,11 @@ from lumbargrade.errors import InputError
 from lumbargrade.models.bundle import GRADER
 from lumbargrade.models.trained_on import state
 from lumbargrade.registry.artifacts import ABSENT, fetch_artifact, reading
-from lumbargrade.registry.names import registered_name
+from lumbargrade.registry.names import parse_address
 from lumbargrade.registry.tags import HOLDOUT_ACCURACY, HOLDOUT_SCORE, facts_of_tags
 from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri
 from lumbargrade.viewer.schemas import ModelPage
 
-_ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 _PAGES = {"card": ("card.html", "report.html"), "lineage": ("lineage.html",)}
 
 
@@ -64,11 +62,6 @@ class RegisteredModel:
             ) from error
 
 
-def champion_of(task: GradingTask) -> str:
-    """Address of a task's champion."""
-    return f"models:/{registered_name(task)}@champion"
-
-
 def find_model(uri: str) -> RegisteredModel:
     """Looks a version up.
 
@@ -79,16 +72,16 @@ def find_model(uri: str) -> RegisteredModel:
         InputError: There is none, or the store cannot be reached.
         CannotVerifyError: The store, or the folder for temporary files, was in the way.
     """
-    address = _ADDRESS.fullmatch(uri)
+    address = parse_address(uri)
     if address is None:
         raise InputError(f"{uri} names no registered model; give models:/<name>@champion or models:/<name>/<version>")
     check_reachable(tracking_uri())
     client = MlflowClient(tracking_uri=tracking_uri())
-    name, version, alias = address["name"], address["version"], address["alias"]
+    name, version, alias = address.name, address.version, address.alias
     with reading(uri):
         try:
             if version is None:
-                version = str(client.get_model_version_by_alias(name, alias).version)
+                version = str(client.get_model_version_by_alias(name, str(alias)).version)
             found = client.get_model_version(name, version)
         except MlflowException as error:
             if error.error_code not in ABSENT:

@@ -11,8 +11,7 @@ from lumbargrade.registry.approval import APPROVED
 from lumbargrade.registry.lineage.bundle import required_evidence
 from lumbargrade.registry.lineage.page import record_html
 from lumbargrade.registry.lineage.record import Json
-from lumbargrade.registry.names import registered_name, version_uri
-from lumbargrade.registry.resolve import champion_uri
+from lumbargrade.registry.names import champion_uri, registered_name, version_uri
 from lumbargrade.registry.versions import get_version
 from lumbargrade.tracking.mlflow_tracker import Tracker
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from lumbargrade.models.trained_on import state
 from lumbargrade.serving.batch.grade import find_studies, grade_batch, plan_batch
 from lumbargrade.serving.batch.journal import BatchModel, Journal
-from lumbargrade.serving.batch.model_files import open_packaged
 from lumbargrade.serving.batch.outputs import check_output, write_faults, write_predictions, write_statement
+from lumbargrade.serving.verified_model import open_model
 
 
 class BatchSummary(BaseModel):
@@ -61,15 +61,15 @@ def run_batch(
     """
     check_output(out)
     studies = find_studies(folder)
-    packaged = open_packaged(model)
-    statement = state(packaged.facts)
-    by = BatchModel(name=packaged.name, task=packaged.task.name, sha256=packaged.sha256)
+    packaged = open_model(model)
+    task, statement = packaged.loaded.config.task, state(packaged.loaded.facts)
+    by = BatchModel(name=packaged.name, task=task.name, sha256=packaged.sha256)
     plan = plan_batch(packaged.files, packaged.abstain_above, processes)
     faults_file = out.with_suffix(".faults.csv")
     with Journal.opened(out.with_name(f"{out.name}.journal"), by) as journal:
         now = grade_batch(journal, studies, plan, on_progress)
         graded = [journal.studies[study.name] for study in studies]
-        write_predictions(out, packaged.task, packaged.name, statement, graded)
+        write_predictions(out, task, packaged.name, statement, graded)
         write_statement(out.with_name(f"{out.name}.model.json"), packaged.name, statement)
         write_faults(faults_file, graded)
     faults = sum(each.fault is not None for each in graded)
