@@ -56,6 +56,7 @@ from lumbargrade.registry.promotion.holdout import held_out
 from lumbargrade.registry.promotion.report import gate_table, gate_text
 from lumbargrade.registry.register import Registration, register_candidate
 from lumbargrade.registry.resolve import load_model
+from lumbargrade.search.history import explain_new_search
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.search.plots import PLOTS
 from lumbargrade.search.run import run_search
@@ -264,6 +265,8 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
+    if because := explain_new_search(plan):
+        _tell(because)
     _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
     if plan.params.training.suspects is not None:
         studies = pd.read_csv(plan.split)["study_id"]
