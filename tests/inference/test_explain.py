@@ -33,6 +33,8 @@ from lumbargrade.preprocessing.crop import cut_crop
 from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.serving.mlflow_server import ask, served_model
 
+pytestmark = pytest.mark.slow
+
 
 class LeftEdge(Grader):
     """Says Severe by what it sees at the left of its input."""
@@ -136,7 +138,6 @@ def test_mlflow_explains_on_request_only(model_folder: Path, zipped: bytes, monk
         model.predict(studies, params={"explain": "perhaps"})
 
 
-@pytest.mark.slow
 def test_the_server_explains_on_request_only(
     model_folder: Path, zipped: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
