@@ -12,7 +12,6 @@ KEY = Pseudonyms(b"k" * 32)
 uids = st.from_regex(r"[0-2](\.(0|[1-9][0-9]{0,11})){1,9}", fullmatch=True)
 
 
-@pytest.mark.slow
 @given(st.lists(uids, min_size=2, max_size=30, unique=True))
 def test_uids_are_valid_and_as_different_as_they_were(originals: list[str]) -> None:
     made = [KEY.uid(original) for original in originals]
