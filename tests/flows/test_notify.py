@@ -16,6 +16,8 @@ from lumbargrade.errors import LumbargradeError
 from lumbargrade.notifications.message import Notice
 from lumbargrade.notifications.settings import MAIL_FROM, MAIL_TO, SECRET, SMTP, WEBHOOK
 
+pytestmark = pytest.mark.slow
+
 FAILED = "prefect.flow-run.Failed"
 
 

@@ -34,6 +34,8 @@ from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.serving.mlflow_server import ask, ask_kept, served_model
 from lumbargrade.serving.records.prediction_log import SERVING_LOG
 
+pytestmark = pytest.mark.slow
+
 
 class LeftEdge(Grader):
     """Says Severe by what it sees at the left of its input."""
@@ -137,7 +139,6 @@ def test_mlflow_explains_on_request_only(model_folder: Path, zipped: bytes, monk
         model.predict(studies, params={"explain": "perhaps"})
 
 
-@pytest.mark.slow
 def test_the_server_explains_on_request_only(
     model_folder: Path, zipped: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,8 @@ from lumbargrade.training.loop.precision import choose_precision
 from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
 from tests.crops import make_fold, pack_crops
 
+pytestmark = pytest.mark.slow
+
 
 def changed(spec: FoldSpec, folder: str | None = None, **training: Any) -> FoldSpec:
     values = spec.model_dump()
@@ -40,7 +42,6 @@ def weights_hash(spec: FoldSpec) -> str:
     return hashlib.sha256((spec.folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.slow
 def test_it_learns_and_leaves_everything_behind(spec: FoldSpec) -> None:
     spec = changed(spec, epochs=4, epoch_crops=160)
     told = []
@@ -75,7 +76,6 @@ def plain_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     return weights_hash(plain)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [
@@ -102,7 +102,6 @@ def test_each_part_of_the_recipe_trains_and_is_repeatable(
     np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", [{}, {"mixup": 0.4, "label_smoothing": 0.1}], ids=["plain", "mixed"])
 def test_doubted_labels_of_training_studies_change_the_weights_and_no_others_do(
     spec: FoldSpec, part: dict[str, Any]
