@@ -90,21 +90,25 @@ def select_study(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], lis
         InputError: There is no image, none of MR, or there are several studies or patients.
     """
     if not headers:
-        raise InputError("the study holds no DICOM image that can be read")
+        raise InputError("the study holds no DICOM image that can be read", "", "study-without-readable-image")
     kept = [header for header in headers if is_mr(header.modality)]
     others = {header.path: header.modality for header in headers if not is_mr(header.modality)}
     if not kept:
         kind = Counter(others.values()).most_common(1)[0][0]
-        raise InputError(f"the study holds {_name_kind(kind)}, not MR; send an MRI of the lumbar spine")
+        raise InputError(
+            f"the study holds {_name_kind(kind)}, not MR", "send an MRI of the lumbar spine", "study-not-mr"
+        )
     notes = []
     if others:
         notes.append(f"{name_modalities(others.values())} left out, as only MR images are graded")
     uids = {header.study_uid for header in kept} - {""}
     if len(uids) > 1:
-        raise InputError(f"the files belong to {len(uids)} studies; grade each on its own")
+        raise InputError(f"the files belong to {len(uids)} studies", "grade each on its own", "several-studies")
     patients = count_patients({header.patient for header in kept})
     if patients > 1:
-        raise InputError(f"the files of the study are of {patients} patients; send those of one patient")
+        raise InputError(
+            f"the files of the study are of {patients} patients", "send those of one patient", "several-patients"
+        )
     nameless = [header for header in kept if not header.study_uid]
     if uids and nameless:
         count = len({header.path for header in nameless})

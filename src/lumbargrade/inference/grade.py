@@ -42,7 +42,9 @@ class _OpenStudy:
     def images(self, series: int | str) -> SeriesImages:
         key = self.study.key(series)
         if key is None:
-            raise InputError(f"the series that {POINTS} names is not among the study's images")
+            raise InputError(
+                f"the series that {POINTS} names is not among the study's images", "", "points-of-missing-series"
+            )
         if key not in self._images:
             self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
         return self._images[key]

@@ -21,13 +21,19 @@ def read_study_points(path: Path, task: GradingTask) -> pd.DataFrame:
             sentence names line and column, and quotes no cell.
     """
     if path.stat().st_size > LIMITS.points_bytes:
-        raise InputError(f"{POINTS} is larger than {LIMITS.points_bytes >> 20} MiB; keep a row for each cell to grade")
+        raise InputError(
+            f"{POINTS} is larger than {LIMITS.points_bytes >> 20} MiB",
+            "keep a row for each cell to grade",
+            "points-file-too-large",
+        )
     points = read_points(path, task, quoted=False).drop_duplicates(ignore_index=True)
     most = LIMITS.points_per_cell * len(task.cells)
     if len(points) > most:
         raise InputError(
             f"{POINTS} has {len(points)} different rows, and the {len(task.cells)} cells of task {task.name} can have "
-            f"{most}; keep a row for each cell to grade"
+            f"{most}",
+            "keep a row for each cell to grade",
+            "points-too-many",
         )
     return points
 

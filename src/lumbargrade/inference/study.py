@@ -85,7 +85,9 @@ def open_study(
             yield _read_folder(source, task, source.name)
             return
         if isinstance(source, Path) and not source.is_file():
-            raise InputError(f"study {source} does not exist; give a folder of DICOM files or a zip of one")
+            raise InputError(
+                f"study {source} does not exist", "give a folder of DICOM files or a zip of one", "study-missing"
+            )
         with _unpacking_folder(unpack_in) as folder:
             damaged = unpack_study(source, folder, limits)
             study = _read_folder(folder, task, None)
@@ -109,7 +111,9 @@ def _unpacking_folder(beside: Path | None) -> Iterator[Path]:
 def _check_folder(folder: Path, limits: StudyLimits) -> None:
     files = len(files_below(folder))
     if files > limits.files:
-        raise InputError(f"the study's folder holds {files} files; at most {limits.files} are taken")
+        raise InputError(
+            f"the study's folder holds {files} files", f"at most {limits.files} are taken", "too-many-files"
+        )
 
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
@@ -131,6 +135,8 @@ def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:
     if points is not None and len(points):
         ids = points["study_id"].unique()
         if len(ids) > 1:
-            raise InputError(f"{POINTS} names {len(ids)} studies; a study is graded on its own")
+            raise InputError(
+                f"{POINTS} names {len(ids)} studies", "a study is graded on its own", "points-of-several-studies"
+            )
         return str(ids[0])
     return name if name is not None and name.isdecimal() else uid

@@ -86,7 +86,7 @@ def locate_study(
     config = locators[0].config
     task, column = config.task, column_group(config.task)
     if column is None:
-        raise InputError(f"task {task.name} has no midline to name levels by")
+        raise InputError(f"task {task.name} has no midline to name levels by", "", "task-without-midline")
     located = LocatedStudy()
     series, refused = _sagittal_series(locators, stacks, column, config.shape)
     reference = _reference(series)

@@ -1,6 +1,7 @@
 """The crop of each point of a study, or why it has none: the one road for training and for serving."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,11 +55,11 @@ def cut_points(
         quoted: Whether a reason may name files and quote the points: not where it is answered or logged.
     """
     for series_id, rows in points.groupby("series_id"):
-        images: SeriesImages | str
+        images: SeriesImages | InputError
         try:
             images = open_series(series_id if isinstance(series_id, str) else int(str(series_id)))
         except InputError as error:
-            images = _reason(error, quoted)
+            images = error
         for row in rows.to_dict("records"):
             check_time()
             yield _cut_point(row, images, task, params, quoted)
@@ -82,22 +83,26 @@ def check_point(
     """
     header = stack.slices[index]
     if images.localizer:
-        raise InputError(f"its series is a localizer: {images.localizer}")
+        raise InputError(f"its series is a localizer: {images.localizer}", "", "point-on-localizer")
     if stack.size_fault:
-        raise InputError(f"in its series of {len(stack.slices)} slices {stack.size_fault}")
+        raise InputError(
+            f"in its series of {len(stack.slices)} slices {stack.size_fault}", "", "point-on-unsized-slices"
+        )
     sided = condition.side is not None
     if sided and stack.placement_fault and (stack.orientation == "sagittal" or not header.orientation_known):
-        raise InputError(f"it has a side, but in its series {stack.placement_fault}")
+        raise InputError(f"it has a side, but in its series {stack.placement_fault}", "", "point-on-unplaced-slices")
     rows, columns = header.plane.shape
     if not header.plane.holds(*xy):
-        raise InputError(f"its point lies outside the image of {columns} x {rows} pixels")
+        raise InputError(f"its point lies outside the image of {columns} x {rows} pixels", "", "point-outside-image")
     if shown_share(header.plane, stack.orientation, xy, params) < _LEAST_SHOWN:
-        raise InputError("its point lies so near the image's edge that most of its crop shows nothing")
+        raise InputError(
+            "its point lies so near the image's edge that most of its crop shows nothing", "", "point-at-image-edge"
+        )
 
 
 def _cut_point(
     row: Mapping[Hashable, object],
-    images: SeriesImages | str,
+    images: SeriesImages | InputError,
     task: GradingTask,
     params: PrepareParams,
     quoted: bool,
@@ -108,8 +113,8 @@ def _cut_point(
     instance = int(str(row["instance_number"]))
     crop, reason, reflected = None, None, False
     try:
-        if isinstance(images, str):
-            raise InputError(images)
+        if isinstance(images, InputError):
+            raise copy(images)
         stack, index = images.find(instance)
         check_point(images, stack, index, (x, y), condition, params)
         crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)

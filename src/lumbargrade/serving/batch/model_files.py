@@ -51,7 +51,11 @@ def open_packaged(uri: str) -> PackagedModel:
     if address is None:
         return _read(Path(uri).name, fetch_model(uri))
     if address["alias"] not in (None, CHAMPION):
-        raise InputError(f"{uri} names an alias that is not kept here; give @{CHAMPION}, or a version's number")
+        raise InputError(
+            f"{uri} names an alias that is not kept here",
+            f"give @{CHAMPION}, or a version's number",
+            "model-alias-unknown",
+        )
     found = _read("", fetch_model(uri))
     version = address["version"] or champion_to_serve(found.task)
     check_version(found.task, version, as_champion=address["alias"] is not None)
