@@ -22,6 +22,7 @@ from lumbargrade.inference.archive import unpack_study
 from lumbargrade.inference.contents import describe_losses, describe_torn, read_contents, select_study
 from lumbargrade.inference.points import read_study_points
 from lumbargrade.inference.series_keys import key_series
+from lumbargrade.notes import Note
 from lumbargrade.scratch import scratch_error, scratch_folder
 from lumbargrade.tree import files_below
 
@@ -34,7 +35,7 @@ class Study:
         study_id: As the points name it, else the folder, else the study's UID.
         series: Image headers by series: RSNA's number where its folder holds the series and nothing else, else the UID.
         points: What to grade where, as the coordinates table has it; None if the study carries none.
-        notes: Sentences on files that were left out or could not be read, and on series that are not graded on.
+        notes: On files that were left out or could not be read, and on series that are not graded on.
         numbers: Keys of ``series`` by RSNA's numbers, where a number names one series; None where it names several.
         torn: Keys of single slices of which it is not known what series they are of; no place is looked for there.
     """
@@ -42,7 +43,7 @@ class Study:
     study_id: str
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
-    notes: Sequence[str] = ()
+    notes: Sequence[Note] = ()
     numbers: dict[str, str | None] = field(default_factory=dict)
     torn: frozenset[str] = frozenset()
 
@@ -127,8 +128,13 @@ def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
     return Study(study_id, series, points, notes, numbers, torn)
 
 
-def _damaged_note(files: int) -> str:
-    return f"{files} {'file' if files == 1 else 'files'} of the zip could not be unpacked"
+def _damaged_note(files: int) -> Note:
+    words = (
+        "{count} file of the zip could not be unpacked"
+        if files == 1
+        else "{count} files of the zip could not be unpacked"
+    )
+    return Note.make("files-damaged-in-zip", words, count=files)
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:

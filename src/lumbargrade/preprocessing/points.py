@@ -26,6 +26,7 @@ class PointCrop:
 
     Attributes:
         crop: (channels, rows, columns), or nothing if ``reason`` says why.
+        code: Of the error that ``reason`` is of.
         reflected: Whether the crop's columns run against those of the displayed slice.
     """
 
@@ -38,6 +39,7 @@ class PointCrop:
     crop: NDArray[np.uint8] | None
     reason: str | None = None
     reflected: bool = False
+    code: str = ""
 
 
 def cut_points(
@@ -111,7 +113,7 @@ def _cut_point(
     x, y = float(str(row["x"])), float(str(row["y"]))
     series_id = row["series_id"] if isinstance(row["series_id"], str) else int(str(row["series_id"]))
     instance = int(str(row["instance_number"]))
-    crop, reason, reflected = None, None, False
+    crop, reason, reflected, code = None, None, False, ""
     try:
         if isinstance(images, InputError):
             raise copy(images)
@@ -120,8 +122,8 @@ def _cut_point(
         crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)
         reflected = reflects(stack.orientation, condition.mirrored)
     except InputError as error:
-        reason = _reason(error, quoted)
-    return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason, reflected)
+        reason, code = _reason(error, quoted), error.code
+    return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason, reflected, code)
 
 
 def _reason(error: InputError, quoted: bool) -> str:

@@ -96,20 +96,22 @@ class GradingModel(PythonModel):
         """
         task = self.model.config.task
         if not self.turn.acquire(timeout=max(0.0, end - time.monotonic())):
-            return _Outcome(refuse_study(task, f"{_BUSY} for {self.seconds:.0f} s; send the study again later"))
+            reason = f"{_BUSY} for {self.seconds:.0f} s; send the study again later"
+            return _Outcome(refuse_study(task, reason, "model-server-busy"))
         try:
             with open_study(study, task, seconds=end - time.monotonic()) as opened:
                 graded = grade_with_crops(self.model, opened, self.abstain_above)
                 looks = explain_graded(self.model, graded, only) if explain else {}
                 return _Outcome(graded.answer, looks, graded.features() if self.log is not None else None)
         except (InputError, StudyTimeoutError) as error:
-            return _Outcome(refuse_study(task, str(error)))
+            return _Outcome(refuse_study(task, str(error), error.code))
         except ScratchError as error:
             _log.error("a study could not be unpacked: %s", error)
-            return _Outcome(refuse_study(task, _NO_SPACE))
+            return _Outcome(refuse_study(task, _NO_SPACE, error.code))
         except Exception as error:  # a study may hold anything; its words may be a patient's
             _log.error("a study could not be graded (%s)", type(error).__name__)
-            return _Outcome(refuse_study(task, f"the study could not be graded ({type(error).__name__})"))
+            reason = f"the study could not be graded ({type(error).__name__})"
+            return _Outcome(refuse_study(task, reason, "unexpected-fault"))
         finally:
             self.turn.release()
 
