@@ -108,7 +108,9 @@ def measure_phantom(told: argparse.Namespace, training: LocatorParams) -> dict[s
         "studies_with_all_levels_right": float(right.mean()),
         "wrong_studies": right.index[~right].tolist(),
         "sides_swapped": int((~seen["side_right"]).sum()),
-        "notes": {str(study): located.notes for study, located in found.items() if located.notes},
+        "notes": {
+            str(study): [note.text for note in located.notes] for study, located in found.items() if located.notes
+        },
         "locate_seconds_a_study": round(seconds, 2),
     }
 
@@ -126,7 +128,7 @@ def measure_count(told: argparse.Namespace) -> dict[str, dict[str, int]]:
                 SPOILS[f"{name} lumbar vertebrae"](study, np.random.default_rng([COUNT_SEED, index]), task)
             for note in locate_study([locator], written_views(study, task)).notes:
                 for count in noted:
-                    noted[count] += f"there may be {count} lumbar vertebrae" in note
+                    noted[count] += f"there may be {count} lumbar vertebrae" in note.text
         table[name] = noted | {"studies": told.studies}
     return table
 
@@ -201,7 +203,7 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
             located = locate_study([locator], packed.stacks[int(study)])
             tables.append(located_table(located, int(study)))
             if located.notes:
-                notes[str(study)] = located.notes
+                notes[str(study)] = [note.text for note in located.notes]
             for move, note in moved_notes(locator, located).items():
                 doubted.setdefault(move, []).append(note)
     table = compare_points(pd.concat(tables, ignore_index=True), packed, task)
@@ -228,7 +230,7 @@ def moved_notes(locator: Locator, located: LocatedStudy) -> dict[str, str]:
     said = {}
     for move in ("as located", "one lower", "one higher"):
         note = cord_note([locator], [replace(one, column=moved(one.column, move)) for one in located.canal])
-        said[move] = "nothing" if note is None else "six" if "six" in note else "four"
+        said[move] = "nothing" if note is None else "six" if "six" in note.text else "four"
     return said
 
 

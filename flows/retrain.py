@@ -157,7 +157,11 @@ def obtain(dataset: DatasetParams) -> Path:
     if source.is_dir() or fetch_dataset(source):
         return source
     if dataset.path != DatasetParams().path:
-        raise InputError(f"dataset folder {source} does not exist; give a folder in RSNA layout with --data")
+        raise InputError(
+            f"dataset folder {source} does not exist",
+            "give a folder in RSNA layout with --data",
+            "dataset-folder-missing",
+        )
     with bar("phantom studies") as progress:
         generate(source, dataset.phantom_studies, dataset.phantom_seed, progress=progress)
     _tell(f"made {dataset.phantom_studies} phantom studies in {source}")

@@ -42,7 +42,7 @@ class Receivers:
 
     def mail(self, notice: Notice, where: Any) -> None:
         if self.is_away:
-            raise LumbargradeError("the mail was not taken")
+            raise LumbargradeError("the mail was not taken", "", "mail-not-taken")
         self.mailed.append(notice)
 
 

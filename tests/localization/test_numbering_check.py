@@ -54,14 +54,14 @@ def test_a_cord_that_ends_elsewhere_is_told(
     packed: PackedViews, oracle: list[Any], offs: list[float], told: list[str]
 ) -> None:
     locators = [type(oracle[0])(config=oracle[0].config, cord=Off(off)) for off in offs]
-    assert locate_study(locators, packed.stacks[packed.studies[0]]).notes == told
+    assert [note.text for note in locate_study(locators, packed.stacks[packed.studies[0]]).notes] == told
 
 
 def test_nothing_is_told_without_the_canal(packed: PackedViews, oracle: list[Any]) -> None:
     locators = [type(oracle[0])(config=oracle[0].config, cord=Off(2.0))]
     stacks = packed.stacks[packed.studies[0]]
     unknown = [replace(stack, known=False) for stack in stacks]
-    assert not any("the cord" in note for note in locate_study(locators, unknown).notes)
+    assert not any("the cord" in note.text for note in locate_study(locators, unknown).notes)
 
 
 def test_only_slices_in_the_canal_show_it(packed: PackedViews, rsna: GradingTask) -> None:

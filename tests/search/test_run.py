@@ -68,7 +68,7 @@ class Trainer:
             raise KeyboardInterrupt
         future: Future[FoldResult] = Future()
         if new and len(self.rates) in self.diverge_at:
-            future.set_exception(DivergedError("fold 0: the loss is no longer a number"))
+            future.set_exception(DivergedError("fold 0: the loss is no longer a number", "", "loss-diverged"))
         else:
             future.set_result(self._result(spec))
         return future

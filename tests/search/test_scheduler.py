@@ -56,7 +56,7 @@ class WatchedPool(SimulatedPool):
             raise KeyboardInterrupt
         if self.diverge == 0:
             failed: Future[FoldResult] = Future()
-            failed.set_exception(DivergedError("the loss is no longer a number"))
+            failed.set_exception(DivergedError("the loss is no longer a number", "", "loss-diverged"))
             return spec, failed
         return spec, future
 
@@ -203,7 +203,9 @@ def test_a_fold_that_fails_ends_the_search_and_what_it_has_begun(tmp_path: Path)
             spec, future = super().next()
             if len(self.begun) > 6 and future is not None:
                 failed: Future[FoldResult] = Future()
-                failed.set_exception(LumbargradeError("fold 1: its process was killed by signal 9"))
+                failed.set_exception(
+                    LumbargradeError("fold 1: its process was killed by signal 9", "", "training-process-failed")
+                )
                 return spec, failed
             return spec, future
 

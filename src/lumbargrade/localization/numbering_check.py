@@ -12,6 +12,7 @@ from torch import Tensor
 from lumbargrade.config.task import GradingTask
 from lumbargrade.models.conus_net import CordNet, canal_strips
 from lumbargrade.models.locator import CONTRASTS, Locator
+from lumbargrade.notes import Note
 from lumbargrade.preprocessing.views import StackView
 
 _REACH_MM = 7.0
@@ -106,7 +107,7 @@ def usual_offsets(offsets: Sequence[float]) -> tuple[float, float]:
     return middle, max(float(np.sqrt(np.mean(near**2))), _LEAST_SPREAD) * float(further)
 
 
-def cord_note(locators: Sequence[Locator], slices: Sequence[CanalSlice]) -> str | None:
+def cord_note(locators: Sequence[Locator], slices: Sequence[CanalSlice]) -> Note | None:
     """Says so if the cord's end suggests four or six lumbar vertebrae in a spine whose levels are named."""
     if not slices:
         return None
@@ -116,7 +117,10 @@ def cord_note(locators: Sequence[Locator], slices: Sequence[CanalSlice]) -> str 
     if abs(off) < _RARE:
         return None
     where, count = ("higher", "six") if off > 0 else ("lower", "four")
-    return (
-        f"the cord ends {where} than usual for the levels' names: there may be {count} lumbar vertebrae; count them (some "
-        "spines with five are told so too)"
+    return Note.make(
+        "cord-ends-elsewhere",
+        "the cord ends {where} than usual for the levels' names: there may be {vertebrae} lumbar vertebrae; count them "
+        "(some spines with five are told so too)",
+        where=where,
+        vertebrae=count,
     )

@@ -66,7 +66,9 @@ def run_search(
             tracker.end_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
             if isinstance(error, StorageInternalError):
                 raise LumbargradeError(
-                    f"the search's database does not answer any more; when it does, run again: {plan.name} goes on"
+                    "the search's database does not answer any more",
+                    f"when it does, run again: {plan.name} goes on",
+                    "search-database-lost",
                 ) from error
             raise
         tracker.end_run(run_id)
@@ -79,8 +81,9 @@ def _outcome(runner: TrialRunner, new_trials: int) -> SearchOutcome:
     best = best_trial(study)
     if best is None:
         raise LumbargradeError(
-            f"none of the {len(ended_trials(study))} trials of {plan.name} could be trained; lower "
-            "training.learning_rate and its range in search.space"
+            f"none of the {len(ended_trials(study))} trials of {plan.name} could be trained",
+            "lower training.learning_rate and its range in search.space",
+            "no-trial-trained",
         )
     training = training_of(best)
     specs = plan.fold_specs(training)

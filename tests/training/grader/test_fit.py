@@ -1,4 +1,5 @@
 import hashlib
+import json
 import random
 import resource
 from pathlib import Path
@@ -21,6 +22,7 @@ from lumbargrade.training import worker as fold
 from lumbargrade.training.grader import fit
 from lumbargrade.training.grader.fit import train_fold, weighted_cross_entropy
 from lumbargrade.training.grader.sampling import fold_rows
+from lumbargrade.training.jobs.process import error_of
 from lumbargrade.training.jobs.spec import ERROR, SPEC, Epoch, FoldSpec, read_history, read_result
 from lumbargrade.training.loop.precision import choose_precision
 from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
@@ -383,9 +385,9 @@ def test_a_full_disk_is_told_as_such_and_the_next_run_goes_on(spec: FoldSpec) ->
         assert fold.main(spec.folder) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    told = (spec.folder / ERROR).read_text(encoding="utf-8")
+    told = error_of(1, json.loads((spec.folder / ERROR).read_text(encoding="utf-8")))
     full = spec.folder / "checkpoint.pt"
-    assert told == f"fold 0: File too large ({full}); mend this and run again: it goes on"
+    assert str(told) == f"fold 0: File too large ({full}); mend this and run again: it goes on"
     assert not list(spec.folder.glob(".*")), "nothing half written is left"
     assert fold.main(spec.folder) == 0
     assert read_result(spec.folder) is not None

@@ -155,8 +155,9 @@ def _train_locators(
     if "error_mm.median" not in metrics:
         tracker.end_run(run_id, "FAILED")
         raise LumbargradeError(
-            f"the locator found none of the places in {len(packed.studies)} studies; raise locator.epochs "
-            f"(now {plan.params.locator.epochs}) or locator.epoch_slices, or add studies"
+            f"the locator found none of the places in {len(packed.studies)} studies",
+            f"raise locator.epochs (now {plan.params.locator.epochs}) or locator.epoch_slices, or add studies",
+            "locator-found-nothing",
         )
     metrics |= _cord_spread(results)
     tracker.log_metrics(run_id, metrics)
