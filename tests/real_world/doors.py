@@ -24,6 +24,7 @@ from urllib3.filepost import encode_multipart_formdata
 from lumbargrade.cli.app import app
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
+from lumbargrade.inference.crop_cache import CropCache
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.trained_on import state
 from lumbargrade.serving.batch import grade as batch
@@ -69,7 +70,7 @@ def served_model(model: LoadedModel) -> "GradingModel":
     served = GradingModel()
     served.model, served.name, served.log, served.abstain_above = model, "lumbargrade-rsna2024/1", None, 0
     served.statement = state(model.facts).model_dump_json()
-    served.turn, served.seconds = threading.Semaphore(1), LIMITS.seconds
+    served.turn, served.seconds, served.cache = threading.Semaphore(1), LIMITS.seconds, CropCache()
     return served
 
 
