@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lumbargrade.config.code_digest import TRAINING, code_digest
@@ -81,8 +80,7 @@ class LocatorOutcome:
 
     Attributes:
         located: The points of all studies, as :mod:`lumbargrade.localization` gives them, with ``error_mm``.
-        metrics: How far they are off, for the studies outside the holdout; ``cord_spread``, by which four or six lumbar
-            vertebrae are told from chance, in levels.
+        metrics: How far they are off, for the studies outside the holdout.
         run_ids: MLflow's ids of the training and of its folds.
     """
 
@@ -158,7 +156,6 @@ def _train_locators(
             f"the locator found none of the places in {len(packed.studies)} studies; raise locator.epochs "
             f"(now {plan.params.locator.epochs}) or locator.epoch_slices, or add studies"
         )
-    metrics |= _cord_spread(results)
     tracker.log_metrics(run_id, metrics)
     tracker.log_figure(run_id, worst_figure(seen, packed, plan.task), "worst.png")
     tracker.end_run(run_id)
@@ -167,12 +164,6 @@ def _train_locators(
         f"all levels right in {metrics['studies_right']:.1%} of the studies"
     )
     return LocatorOutcome(plan.name, results, located, metrics, (run_id, *fold_runs))
-
-
-def _cord_spread(results: Sequence[FoldResult]) -> dict[str, float]:
-    """How far usual spines' cords seem to end from each other, in levels, if the folds have enough studies to tell."""
-    spread = float(np.mean([load_locator(result.model).cord.usual[1] for result in results]))
-    return {"cord_spread": spread} if np.isfinite(spread) else {}
 
 
 def save_located(located: pd.DataFrame, path: Path) -> None:
