@@ -30,6 +30,7 @@ from lumbargrade.tracking.mlflow_tracker import tracking_uri
 _START_SECONDS = 180
 _ANSWER_SECONDS = 300
 _STOP_SECONDS = 30
+_PING_SECONDS = 2
 _TAIL_BYTES = 4000
 _ERROR = re.compile(r"[\w.]+(Error|Exception): ")
 _CODE_OF_WORKER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
@@ -97,13 +98,6 @@ def running_model(uri: str, port: int | None = None) -> Iterator[ScoringServer]:
 
 
 @contextmanager
-def served_model(uri: str, port: int | None = None) -> Iterator[str]:
-    """Does as :func:`running_model` and yields the server's address."""
-    with running_model(uri, port) as server:
-        yield server.address
-
-
-@contextmanager
 def running_champion(task: str, version: str | None, port: int) -> Iterator[ScoringServer]:
     """Runs ``lumbargrade models serve`` as long as the context lasts, in a process of its own.
 
@@ -154,10 +148,10 @@ def read_from(file: int, start: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size - start, start)
 
 
-def is_ready(address: str, seconds: float = 2) -> bool:
+def is_ready(address: str) -> bool:
     """Whether a scoring server answers."""
     try:
-        return requests.get(f"{address}/ping", timeout=seconds).ok
+        return requests.get(f"{address}/ping", timeout=_PING_SECONDS).ok
     except requests.RequestException:
         return False
 
