@@ -159,10 +159,6 @@ class GradingTask(BaseModel):
             f"condition {name_or_label!r} is not in task {self.name}; it has: {', '.join(c.label for c in self.conditions)}"
         )
 
-    def row_id(self, study_id: int | str, cell: Cell) -> str:
-        """Row id of a submission: ``{study}_{condition}_{level}``."""
-        return f"{study_id}_{cell.column}"
-
 
 def task_names() -> list[str]:
     """Names of the tasks that come with the package."""

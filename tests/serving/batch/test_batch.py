@@ -218,7 +218,7 @@ def test_a_submission_has_rsnas_rows(phantom: Path, model_folder: Path, rsna: Gr
     run(folder, tmp_path / "submission.csv", model_folder)
     table = pd.read_csv(tmp_path / "submission.csv")
     assert table["row_id"].tolist() == sorted(
-        rsna.row_id(study_id, cell) for study_id in ids[:2] for cell in rsna.cells
+        f"{study_id}_{cell.column}" for study_id in ids[:2] for cell in rsna.cells
     )
     assert table.columns.tolist() == ["row_id", *rsna.grade_columns]
     assert table[list(rsna.grade_columns)].sum(axis=1).tolist() == pytest.approx([1] * len(table))
