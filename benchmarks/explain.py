@@ -96,11 +96,13 @@ def severe_cells(dataset: RsnaDataset, params: PrepareParams, jitter: float) -> 
     task = dataset.task
     if not (dataset.root / MARKER).is_file():
         raise InputError(
-            f"{dataset.root} is no phantom, so nobody knows the true places; make one: lumbargrade phantom"
+            f"{dataset.root} is no phantom, so nobody knows the true places",
+            "make one: lumbargrade phantom",
+            "not-a-phantom",
         )
     made = json.loads((dataset.root / MARKER).read_text(encoding="utf-8"))["arguments"]
     if made["faults"]:
-        raise InputError(f"{dataset.root} has faults; make a phantom without --faults")
+        raise InputError(f"{dataset.root} has faults", "make a phantom without --faults", "phantom-with-faults")
     labels, points = dataset.labels.set_index("study_id"), dataset.used_points()
     for index in range(made["studies"]):
         study = study_number(made["seed"], index)

@@ -90,7 +90,9 @@ def measure_phantom(told: argparse.Namespace, training: LocatorParams) -> dict[s
         "studies_with_all_levels_right": float(right.mean()),
         "wrong_studies": right.index[~right].tolist(),
         "sides_swapped": int((~seen["side_right"]).sum()),
-        "notes": {str(study): located.notes for study, located in found.items() if located.notes},
+        "notes": {
+            str(study): [note.text for note in located.notes] for study, located in found.items() if located.notes
+        },
         "locate_seconds_a_study": round(seconds, 2),
     }
 
@@ -146,7 +148,7 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
             located = locate_study([locator], packed.stacks[int(study)])
             tables.append(located_table(located, int(study)))
             if located.notes:
-                notes[str(study)] = located.notes
+                notes[str(study)] = [note.text for note in located.notes]
     table = compare_points(pd.concat(tables, ignore_index=True), packed, task)
     worst_figure(table, packed, task).savefig(told.folder / "worst.png", dpi=90)
     doubts = {study: doubtful_labels(packed, study) for study in packed.studies}

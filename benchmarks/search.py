@@ -88,7 +88,7 @@ class ReplayingPool(FoldPool):
             self.epochs += 1
             on_epoch(spec, epoch)
             if stop.is_set():
-                raise StoppedError("stopped")
+                raise StoppedError("stopped", "", "stopped")
 
         try:
             future.set_result(self._result(spec, each))

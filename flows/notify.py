@@ -66,7 +66,7 @@ def tell(event: str, about: str, payload: dict[str, Any] | None = None, number: 
         except LumbargradeError as error:
             failed.append(str(error))
     if failed:
-        raise LumbargradeError("; ".join(failed))
+        raise LumbargradeError("; ".join(failed), "", "notice-not-taken")
     return told
 
 

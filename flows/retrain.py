@@ -56,6 +56,7 @@ from lumbargrade.registry.promotion.holdout import held_out
 from lumbargrade.registry.promotion.report import gate_table, gate_text
 from lumbargrade.registry.register import Registration, register_candidate
 from lumbargrade.registry.resolve import load_model
+from lumbargrade.search.history import explain_new_search
 from lumbargrade.search.plan import SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.search.plots import PLOTS
 from lumbargrade.search.run import run_search
@@ -156,7 +157,11 @@ def obtain(dataset: DatasetParams) -> Path:
     if source.is_dir() or fetch_dataset(source):
         return source
     if dataset.path != DatasetParams().path:
-        raise InputError(f"dataset folder {source} does not exist; give a folder in RSNA layout with --data")
+        raise InputError(
+            f"dataset folder {source} does not exist",
+            "give a folder in RSNA layout with --data",
+            "dataset-folder-missing",
+        )
     with bar("phantom studies") as progress:
         generate(source, dataset.phantom_studies, dataset.phantom_seed, progress=progress)
     _tell(f"made {dataset.phantom_studies} phantom studies in {source}")
@@ -264,6 +269,8 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
 
 def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     """Runs the missing trials; each fold is a task."""
+    if because := explain_new_search(plan):
+        _tell(because)
     _tell(f"search {plan.name}: {plan.params.search.trials} trials of {plan.params.split.folds} folds")
     if plan.params.training.suspects is not None:
         studies = pd.read_csv(plan.split)["study_id"]

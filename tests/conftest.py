@@ -3,7 +3,6 @@
 import os
 import shutil
 import warnings
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,8 @@ from hypothesis import settings
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.phantom import generate
+
+from .skips import describe_skips
 
 if TYPE_CHECKING:  # torch and MLflow take seconds, and most tests need none
     from lumbargrade.models.bundle import LoadedModel
@@ -53,21 +54,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
     """Says at the end what was skipped, and what to install that it is not."""
     yield
-    reasons = [report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", ())]
-    if reasons:
-        terminalreporter.line(describe_skips(Counter(reasons)))
-
-
-def describe_skips(reasons: Counter[str]) -> str:
-    """One line; a reason that begins with "needs" names what can be installed."""
-    needs = {reason: number for reason, number in reasons.most_common() if reason.startswith("needs ")}
-    told = [f"{reasons.total()} tests were skipped"]
-    if needs:
-        programs = ", ".join(f"{reason.removeprefix('needs ')} ({number})" for reason, number in needs.items())
-        told.append(f"{sum(needs.values())} of them need what is not installed: {programs}")
-    if others := reasons.total() - sum(needs.values()):
-        told.append(f"{others} cannot run here, for the reasons above")
-    return "; ".join(told)
+    if skipped := terminalreporter.stats.get("skipped"):
+        terminalreporter.line(describe_skips(report.longrepr[2].removeprefix("Skipped: ") for report in skipped))
 
 
 @pytest.fixture

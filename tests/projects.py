@@ -213,7 +213,7 @@ def register_again(candidate: Candidate, tracker: Tracker, log: AuditLog, patch:
     """Registers as the main job would, but for the networks."""
     truth = cells(candidate.task, 8)
     grades: HoldoutGrades = both(candidate.task, truth, right(truth, 0.8), None)
-    patch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", "of the package"))
+    patch.setattr(registering, "read_code_state", lambda project: CodeState("c0ffee", "of the package"))
     patch.setattr(registering, "example_study", lambda: b"")
     patch.setattr(registering, "register_model", log_small_model)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lumbargrade.errors import told_by_system
+from lumbargrade.errors import system_error
 from lumbargrade.files import (
     exchange_folder,
     recover_folder,
@@ -34,7 +34,7 @@ def test_a_file_that_the_system_takes_no_more_bytes_for_is_named(tmp_path: Path)
             write_bytes(tmp_path / "model.bin", bytes(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert told_by_system(caught.value) == (
+    assert str(system_error(caught.value)) == (
         f"File too large ({tmp_path / 'model.bin'}); mend this and run again: it goes on"
     )
     assert not list(tmp_path.iterdir())

@@ -1,10 +1,31 @@
-"""The errors that a user of Lumbargrade meets: one sentence that names the thing, says what is wrong and what to do."""
+"""The errors that a user of Lumbargrade meets: what is wrong, what to do about it, and a name that programs decide by."""
 
 
 class LumbargradeError(Exception):
-    """A failure that is nobody's mistake in the call: a full disk, a process that died. The command exits with 1."""
+    """A failure that is nobody's mistake in the call: a full disk, a process that died. The command exits with 1.
+
+    Args:
+        what: What is wrong, with the name of the thing.
+        remedy: What to do about it; empty if nothing can be done.
+        code: A stable name of the mistake in kebab case. Programs compare this one, never the words.
+    """
 
     exit_code = 1
+
+    def __init__(self, what: str, remedy: str, code: str) -> None:
+        super().__init__(what, remedy, code)
+        self.what = what
+        self.remedy = remedy
+        self.code = code
+
+    def __str__(self) -> str:
+        """The sentence for people: ``what; remedy``."""
+        return f"{self.what}; {self.remedy}" if self.remedy else self.what
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What the error is made of, for another process: ``LumbargradeError(**parts)`` is the same one."""
+        return {"what": self.what, "remedy": self.remedy, "code": self.code}
 
 
 class InputError(LumbargradeError):
@@ -29,8 +50,8 @@ class QuotingError(InputError):
         instead: What stands for them where the sentence is answered or logged.
     """
 
-    def __init__(self, sentence: str, quote: str = "", instead: str = "") -> None:
-        super().__init__(sentence)
+    def __init__(self, what: str, remedy: str, code: str, quote: str = "", instead: str = "") -> None:
+        super().__init__(what, remedy, code)
         self.quote = quote
         self.instead = instead
 
@@ -50,7 +71,12 @@ class StoppedError(LumbargradeError):
     """Somebody who had asked for work does not want it any more."""
 
 
-def told_by_system(error: OSError) -> str:
-    """The sentence for what the system refused, such as to write onto a full disk."""
+def system_error(error: OSError, of: str = "") -> LumbargradeError:
+    """What the system refused, such as to write onto a full disk.
+
+    Args:
+        of: Whose work it was, if the sentence is to begin with it.
+    """
     where = f" ({error.filename})" if error.filename else ""
-    return f"{error.strerror or error}{where}; mend this and run again: it goes on"
+    what = f"{of}{': ' if of else ''}{error.strerror or error}{where}"
+    return LumbargradeError(what, "mend this and run again: it goes on", "system-refused")

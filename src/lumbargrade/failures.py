@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from typing import NamedTuple
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -17,20 +18,31 @@ _IN_TEXT = re.compile(r"\[Errno (\d+)\] [^:\n'\"]*(?:: (['\"])(?P<of>[^\n]+?)\2(
 """How Python writes what the system refused; libraries that copy files in threads hand on this text alone."""
 
 
-def explain_failure(error: BaseException) -> str:
-    """Says what was in the way, and after a semicolon what to do."""
+class Failure(NamedTuple):
+    """What was in the way, and what to do about it."""
+
+    what: str
+    remedy: str
+
+
+def explain_failure(error: BaseException) -> Failure:
+    """Says what was in the way, and what to do."""
     for one in _chain(error):
         number, path = _system_error(one)
         if number is not None:
             return _words(number, path)
         if "database is locked" in str(one):
-            return "another process holds the database locked; wait until it is done, or end it, and run again"
+            return Failure(
+                "another process holds the database locked", "wait until it is done, or end it, and run again"
+            )
         if "No usable temporary directory" in str(one):
-            return "there is no folder for temporary files; set TMPDIR to one that can be written, and run again"
+            return Failure(
+                "there is no folder for temporary files", "set TMPDIR to one that can be written, and run again"
+            )
     if any(isinstance(one, OSError) or "onnection" in type(one).__name__ for one in _chain(error)):
-        return "the store does not answer; start its server, or check the network, and run again"
+        return Failure("the store does not answer", "start its server, or check the network, and run again")
     lines = str(error).splitlines() or [type(error).__name__]
-    return f"{lines[0][:200]}; mend this and run again"
+    return Failure(lines[0][:200], "mend this and run again")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -55,22 +67,25 @@ def _system_error(error: BaseException) -> tuple[int | None, str | None]:
     return number, (written or read) if number in _FULL else read  # of a copy, what it ran out of room for
 
 
-def _words(number: int, path: str | None) -> str:
+def _words(number: int, path: str | None) -> Failure:
     reason = os.strerror(number)
     if number in _FULL:
         where = f"the disk of {path}" if path else f"the folder for temporary files, {_temporary_folder()},"
-        return (
-            f"{where} is full ({reason}); free some room there, or set TMPDIR to a folder that has more, and run again"
+        return Failure(
+            f"{where} is full ({reason})",
+            "free some room there, or set TMPDIR to a folder that has more, and run again",
         )
     if number in _FORBIDDEN:
-        return f"{path or 'a file'} may not be used ({reason}); give this user the permission, and run again"
+        return Failure(f"{path or 'a file'} may not be used ({reason})", "give this user the permission, and run again")
     if number == errno.ENOENT:
-        return f"{path or 'a file'} is not there ({reason}); mount or restore it, and run again"
+        return Failure(f"{path or 'a file'} is not there ({reason})", "mount or restore it, and run again")
     if number in _BUSY:
-        return f"the machine is short of memory or open files ({reason}); end other work, and run again"
+        return Failure(f"the machine is short of memory or open files ({reason})", "end other work, and run again")
     if number in _SILENT:
-        return f"{path or 'the store'} does not answer ({reason}); check its server, disk or network, and run again"
-    return f"{path or 'a file'} cannot be used ({reason}); mend this and run again"
+        return Failure(
+            f"{path or 'the store'} does not answer ({reason})", "check its server, disk or network, and run again"
+        )
+    return Failure(f"{path or 'a file'} cannot be used ({reason})", "mend this and run again")
 
 
 def _temporary_folder() -> str:

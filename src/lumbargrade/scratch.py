@@ -75,7 +75,11 @@ def scratch_root() -> Path:
     parent = Path(os.environ.get("TMPDIR") or tempfile.gettempdir())
     root = parent / _root_name()
     if not parent.is_dir():
-        raise ScratchError(f"the temporary folder {parent} (TMPDIR) does not exist; make it, or set TMPDIR to another")
+        raise ScratchError(
+            f"the temporary folder {parent} (TMPDIR) does not exist",
+            "make it, or set TMPDIR to another",
+            "temporary-folder-missing",
+        )
     try:
         root.mkdir(mode=0o700, exist_ok=True)
         found = root.lstat()
@@ -85,8 +89,9 @@ def scratch_root() -> Path:
         raise scratch_error(error, parent) from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise ScratchError(
-            f"{root} is not a folder of this user, and patients' files are not put there; remove it, or set TMPDIR to "
-            "a folder of your own"
+            f"{root} is not a folder of this user, and patients' files are not put there",
+            "remove it, or set TMPDIR to a folder of your own",
+            "temporary-folder-of-another-user",
         )
     if found.st_mode & 0o077:
         root.chmod(0o700)
@@ -98,11 +103,14 @@ def scratch_error(error: OSError, folder: Path) -> ScratchError:
     folder = next((each.parent for each in (folder, *folder.parents) if each.name == _root_name()), folder)
     if error.errno in _FULL:
         return ScratchError(
-            f"the disk of the temporary folder {folder} is full; free space there, or set TMPDIR to a folder with more"
+            f"the disk of the temporary folder {folder} is full",
+            "free space there, or set TMPDIR to a folder with more",
+            "temporary-folder-full",
         )
     return ScratchError(
-        f"the temporary folder {folder} cannot be used ({error.strerror or error}); set TMPDIR to a folder that can be "
-        "written"
+        f"the temporary folder {folder} cannot be used ({error.strerror or error})",
+        "set TMPDIR to a folder that can be written",
+        "temporary-folder-unusable",
     )
 
 

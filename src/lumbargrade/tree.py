@@ -48,7 +48,9 @@ def read_tree(folder: Path) -> list[TreeEntry]:
     problems = [f"{entry.path} {entry.problem}" for entry in entries if entry.problem is not None]
     if problems:
         more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
-        raise InputError(f"{problems[0]}{more}; mend or remove it and run again, nothing was changed")
+        raise InputError(
+            f"{problems[0]}{more}", "mend or remove it and run again, nothing was changed", "tree-not-copyable"
+        )
     return entries
 
 
@@ -105,10 +107,14 @@ def check_whole(folder: Path, wanted: dict[Path, int], but: frozenset[Path] = fr
     found = file_sizes(folder)
     for path, size in wanted.items():
         if path not in found:
-            raise LumbargradeError(f"{path} did not come along into {folder}; nothing was changed, run again")
+            raise LumbargradeError(
+                f"{path} did not come along into {folder}", "nothing was changed, run again", "copy-incomplete"
+            )
         if found[path] != size and path not in but:
             raise LumbargradeError(
-                f"{path} has {found[path]} bytes in {folder} where {size} are right; nothing was changed, run again"
+                f"{path} has {found[path]} bytes in {folder} where {size} are right",
+                "nothing was changed, run again",
+                "copy-incomplete",
             )
 
 
@@ -168,6 +174,8 @@ def _link_file(entry: TreeEntry, target: Path) -> None:
         else:
             target.hardlink_to(entry.path)
     except FileExistsError as error:  # a copy would write into the bytes of the file that is there
-        raise LumbargradeError(f"two files want to be {target}; nothing was changed, rename one of them") from error
+        raise LumbargradeError(
+            f"two files want to be {target}", "nothing was changed, rename one of them", "names-collide"
+        ) from error
     except OSError:
         shutil.copy2(entry.path, target)

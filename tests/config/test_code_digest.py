@@ -50,6 +50,7 @@ def test_what_cannot_change_a_weight_leaves_folds_as_they_are(changes: Change, f
     assert not changes(file, old, new)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [

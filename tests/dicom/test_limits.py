@@ -128,7 +128,7 @@ def test_a_study_that_takes_too_long_ends_within_a_file(write: Any, monkeypatch:
 
     def check() -> None:
         if next(checks, "late") == "late":
-            raise StudyTimeoutError("late")
+            raise StudyTimeoutError("late", "", "study-took-too-long")
 
     monkeypatch.setattr(parse, "check_time", check)
     with pytest.raises(StudyTimeoutError, match="late"):

@@ -70,6 +70,7 @@ def test_metrics_worked_by_hand() -> None:
     assert found.calibration_error == pytest.approx((0.4 + 0.5 + 2 * 0.1 + 0.3 + 0.2) / 6)
 
 
+@pytest.mark.slow
 def test_calibration_by_chance_is_what_sound_answers_show() -> None:
     """Drawn as often right as the answers are sure, again and again."""
     rng = np.random.default_rng(0)

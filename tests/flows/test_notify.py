@@ -16,6 +16,8 @@ from lumbargrade.errors import LumbargradeError
 from lumbargrade.notifications.message import Notice
 from lumbargrade.notifications.settings import MAIL_FROM, MAIL_TO, SECRET, SMTP, WEBHOOK
 
+pytestmark = pytest.mark.slow
+
 FAILED = "prefect.flow-run.Failed"
 
 
@@ -40,7 +42,7 @@ class Receivers:
 
     def mail(self, notice: Notice, where: Any) -> None:
         if self.is_away:
-            raise LumbargradeError("the mail was not taken")
+            raise LumbargradeError("the mail was not taken", "", "mail-not-taken")
         self.mailed.append(notice)
 
 

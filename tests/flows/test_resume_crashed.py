@@ -10,6 +10,8 @@ from prefect.testing.utilities import prefect_test_harness
 
 from flows.resume_crashed import MOST, go_on
 
+pytestmark = pytest.mark.slow
+
 
 @flow
 def work(number: int) -> None:

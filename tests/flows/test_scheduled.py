@@ -27,6 +27,8 @@ from lumbargrade.pipeline.new_data import NewData
 from tests.alterations import artifacts_that_are_not_mounted
 from tests.projects import Project
 
+pytestmark = pytest.mark.slow
+
 PARAMS = Params(dataset=DatasetParams(path="data/tiny"))
 
 

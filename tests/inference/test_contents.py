@@ -158,7 +158,7 @@ def test_images_without_a_study_uid_are_left_out_and_counted(folder: Path, opene
     with opened(folder) as study:
         assert sum(map(len, study.series.values())) == len(files(folder)) - 2
         (note,) = study.notes
-        assert note.startswith("2 images without a StudyInstanceUID left out")
+        assert note.text.startswith("2 images without a StudyInstanceUID left out")
 
 
 def test_the_study_is_called_by_its_own_uid(folder: Path, opened: Any) -> None:
@@ -191,7 +191,7 @@ def test_images_that_are_no_mr_are_left_out_and_counted(folder: Path, opened: An
     with opened(folder) as study:
         shutil.rmtree(folder / "999")
         assert series_of(study) == expected(folder)
-        assert study.notes == [f"{count} CT images left out, as only MR images are graded"]
+        assert [note.text for note in study.notes] == [f"{count} CT images left out, as only MR images are graded"]
 
 
 def test_a_study_without_mr_is_refused(folder: Path, opened: Any) -> None:
@@ -307,7 +307,7 @@ def test_slices_that_belong_to_no_known_series_are_counted(folder: Path, opened:
     count = len(files(sorted(folder.iterdir())[0]))
     with opened(folder) as study:
         assert len(study.torn) == count
-        assert study.notes == [
+        assert [note.text for note in study.notes] == [
             f"{count} series of one slice are not graded on, as it is not known which slices belong together"
         ]
 
@@ -327,9 +327,9 @@ def test_files_that_were_cut_are_counted_by_series(folder: Path, opened: Any) ->
     with opened(folder) as study:
         assert sum(map(len, study.series.values())) == len(files(folder)) - 5
         assert len(study.notes) == 3
-        assert Counter(note.split(" ")[0] for note in study.notes) == {"3": 1, "1": 2}
-        assert all("series" in note and note.endswith("could not be read") for note in study.notes)
-        assert len({note[2:] for note in study.notes}) == 3
+        assert Counter(note.text.split(" ")[0] for note in study.notes) == {"3": 1, "1": 2}
+        assert all("series" in note.text and note.text.endswith("could not be read") for note in study.notes)
+        assert len({note.text[2:] for note in study.notes}) == 3
 
 
 def test_where_nothing_tells_the_series_none_is_guessed(folder: Path, opened: Any) -> None:
@@ -337,7 +337,7 @@ def test_where_nothing_tells_the_series_none_is_guessed(folder: Path, opened: An
     for path in files(flat)[:2]:
         path.write_bytes(path.read_bytes()[:150])
     with opened(flat) as study:
-        assert study.notes == ["2 files of the study could not be read"]
+        assert [note.text for note in study.notes] == ["2 files of the study could not be read"]
 
 
 def test_a_header_that_still_tells_the_series_is_believed(folder: Path, opened: Any) -> None:
@@ -348,7 +348,7 @@ def test_a_header_that_still_tells_the_series_is_believed(folder: Path, opened: 
     path.write_bytes(data[: data.index(uid) + len(uid) + 8])
     with opened(flat) as study:
         (note,) = study.notes
-        assert note.startswith("1 file of series ")
+        assert note.text.startswith("1 file of series ")
 
 
 def test_other_files_are_no_loss(folder: Path, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -394,7 +394,7 @@ def test_files_that_may_not_be_read_are_counted(
     monkeypatch.setattr(Path, "open", refuse)
     with open_study(folder, rsna) as study:
         (note,) = study.notes
-        assert note.startswith("2 files beside series")
+        assert note.text.startswith("2 files beside series")
 
 
 @pytest.fixture
@@ -409,7 +409,7 @@ def closed(folder: Path) -> Iterator[Path]:
 def test_folders_that_may_not_be_opened_are_counted(closed: Path, rsna: GradingTask) -> None:
     sorted(closed.iterdir())[1].chmod(0)
     with open_study(closed, rsna) as study:
-        assert study.notes == ["1 folder of the study could not be opened"]
+        assert [note.text for note in study.notes] == ["1 folder of the study could not be opened"]
 
 
 def test_a_link_that_leads_nowhere_is_a_lost_file(folder: Path, rsna: GradingTask) -> None:
@@ -418,7 +418,7 @@ def test_a_link_that_leads_nowhere_is_a_lost_file(folder: Path, rsna: GradingTas
     path.symlink_to(folder / "gone")
     with open_study(folder, rsna) as study:
         (note,) = study.notes
-        assert note.startswith("1 file beside series")
+        assert note.text.startswith("1 file beside series")
 
 
 def test_linked_folders_are_followed_once(folder: Path, rsna: GradingTask, tmp_path: Path) -> None:

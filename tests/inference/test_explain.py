@@ -35,6 +35,8 @@ from lumbargrade.serving.mlflow_server import ask, ask_kept
 from lumbargrade.serving.records.prediction_log import SERVING_LOG
 from tests.served import served_model
 
+pytestmark = pytest.mark.slow
+
 
 class LeftEdge(Grader):
     """Says Severe by what it sees at the left of its input."""
@@ -138,7 +140,6 @@ def test_mlflow_explains_on_request_only(model_folder: Path, zipped: bytes, monk
         model.predict(studies, params={"explain": "perhaps"})
 
 
-@pytest.mark.slow
 def test_the_server_explains_on_request_only(
     model_folder: Path, zipped: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def test_of_two_echoes_the_short_one_does_not_make_the_series_something_else(sag
     assert described.contrast == "T2"
     assert find_left_out([described], rsna) == []
     (note,) = write_notes([described], [], rsna)
-    assert "they differ in echo time" in note
+    assert "they differ in echo time" in note.text
 
 
 def test_no_description_is_quoted(sagittal: Path, rsna: GradingTask) -> None:

@@ -26,7 +26,7 @@ def test_a_place_below_the_least_confidence_is_none_whatever_it_is_of(rsna: Grad
         }
         reasons = unsure_reasons(places, rsna)
         assert list(reasons) == [(condition.name, "L1/L2")]
-        assert f"with a confidence below {LEAST_CONFIDENCE:.0%}" in reasons[condition.name, "L1/L2"]
+        assert f"with a confidence below {LEAST_CONFIDENCE:.0%}" in reasons[condition.name, "L1/L2"].text
 
 
 def test_a_spine_as_spines_are_is_not_doubted(rsna: GradingTask) -> None:
@@ -41,14 +41,16 @@ def test_of_neighbours_that_are_too_near_or_too_far_the_less_confident_one_is_re
     far = spine(CANAL, rsna)
     far[CANAL, "L5/S1"] = place(-STEP * 3 - 70, 0.1)
     reasons = implausible_reasons(far, rsna, STEP)
-    assert reasons == {(CANAL, "L5/S1"): "place uncertain: Spinal Canal Stenosis L4/L5 and L5/S1 would lie 70 mm apart"}
+    assert {key: why.text for key, why in reasons.items()} == {
+        (CANAL, "L5/S1"): "place uncertain: Spinal Canal Stenosis L4/L5 and L5/S1 would lie 70 mm apart"
+    }
 
 
 def test_left_and_right_of_a_level_are_not_a_level_apart(rsna: GradingTask) -> None:
     places = spine(LEFT, rsna) | {(RIGHT, "L4/L5"): place(-STEP * 4 - 5, 0.3)}
     reasons = implausible_reasons(places, rsna, STEP)
     assert list(reasons) == [(RIGHT, "L4/L5")]
-    assert "left and right of L4/L5 would lie 40 mm apart in height" in reasons[RIGHT, "L4/L5"]
+    assert "left and right of L4/L5 would lie 40 mm apart in height" in reasons[RIGHT, "L4/L5"].text
 
 
 def test_a_spine_that_seems_large_is_doubted_by_its_own_measure(rsna: GradingTask) -> None:

@@ -18,6 +18,8 @@ from lumbargrade.phantom import generate
 from lumbargrade.phantom.protocol import draw_protocol
 from lumbargrade.phantom.study import draw_study, study_number, study_rng, true_point
 
+pytestmark = pytest.mark.slow
+
 TASK = load_task("rsna2024")
 SEED = 11
 
@@ -47,7 +49,6 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.slow
 def test_number_of_workers_does_not_change_a_byte(made, tmp_path):
     generate(tmp_path / "again", 2, SEED, workers=2)
     first, second = contents(made[0]), contents(tmp_path / "again")

@@ -49,7 +49,7 @@ def candidate_of(trial: str, student: Student | None = None) -> Candidate:
 @pytest.fixture
 def call(tracker: Tracker, register: Register, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Registration]:
     """Registers a trial; the gate, if asked, decides as it is told to."""
-    monkeypatch.setattr(registering, "read_code_state", lambda: CodeState("c0ffee", "p"))
+    monkeypatch.setattr(registering, "read_code_state", lambda project: CodeState("c0ffee", "p"))
     monkeypatch.setattr(registering, "example_study", lambda: b"")
     monkeypatch.setattr(registering, "register_model", lambda tracker, candidate, example, tags: register(None, **tags))
     monkeypatch.setattr(registering, "write_evidence", lambda *told: {"evidence.sig": "abc"})

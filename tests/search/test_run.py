@@ -28,6 +28,8 @@ from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import Epoch, FoldResult, FoldSpec
 
+pytestmark = pytest.mark.slow
+
 
 class Trainer:
     """Stands in for training: the score of a trial follows from its learning rate, best at 0.001.
@@ -66,7 +68,7 @@ class Trainer:
             raise KeyboardInterrupt
         future: Future[FoldResult] = Future()
         if new and len(self.rates) in self.diverge_at:
-            future.set_exception(DivergedError("fold 0: the loss is no longer a number"))
+            future.set_exception(DivergedError("fold 0: the loss is no longer a number", "", "loss-diverged"))
         else:
             future.set_result(self._result(spec))
         return future
@@ -164,7 +166,6 @@ def test_running_again_trains_nothing_and_more_trials_only_add(
     assert len(trainer.rates) == len(set(trainer.rates)) == 5
 
 
-@pytest.mark.slow
 def test_a_search_that_goes_on_tries_what_it_would_have_tried(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, tmp_path: Path
 ) -> None:

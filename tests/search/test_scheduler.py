@@ -17,6 +17,8 @@ from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult
 from tests.simulated_search import SimulatedPool, make_plan, simulate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def here(empty_project: Path) -> None: ...
@@ -54,7 +56,7 @@ class WatchedPool(SimulatedPool):
             raise KeyboardInterrupt
         if self.diverge == 0:
             failed: Future[FoldResult] = Future()
-            failed.set_exception(DivergedError("the loss is no longer a number"))
+            failed.set_exception(DivergedError("the loss is no longer a number", "", "loss-diverged"))
             return spec, failed
         return spec, future
 
@@ -63,7 +65,6 @@ def tracked_runs(tracker: Tracker, kind: str):
     return tracker.client.search_runs([tracker.experiment_id], f"tags.`lumbargrade.kind` = '{kind}'")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pruning", ["none", "wilcoxon"])
 def test_four_devices_are_kept_busy(tmp_path: Path, pruning: str) -> None:
     told = simulate(tmp_path / "search", 4, 20, 5, pruning, 0)
@@ -71,7 +72,6 @@ def test_four_devices_are_kept_busy(tmp_path: Path, pruning: str) -> None:
     assert told["folds"] == 100 if pruning == "none" else told["folds"] < 90
 
 
-@pytest.mark.slow
 def test_one_device_trains_one_trial_after_another_if_none_may_be_stopped(tmp_path: Path) -> None:
     plan = make_plan(tmp_path / "search", 6, 5, "none", 0)
     with WatchedPool(1) as pool:
@@ -80,7 +80,6 @@ def test_one_device_trains_one_trial_after_another_if_none_may_be_stopped(tmp_pa
     assert pool.begun == [(trial, fold) for trial in trials for fold in range(5)]
 
 
-@pytest.mark.slow
 def test_first_folds_of_random_trials_come_first_then_the_most_promising(tmp_path: Path) -> None:
     """So that the others lose against the best of all."""
     plan = make_plan(tmp_path / "search", 14, 5, "wilcoxon", 0)
@@ -152,7 +151,6 @@ def test_devices_take_further_folds_until_there_is_a_trial_to_learn_from(tmp_pat
     assert len({trial for trial, _ in pool.begun}) == 14
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fail_after", [3, 9, 13])
 def test_a_search_that_was_cut_off_tries_the_same_again_and_nothing_twice(tmp_path: Path, fail_after: int) -> None:
     plan = make_plan(tmp_path / "search", 8, 3, "wilcoxon", 0)
@@ -205,7 +203,9 @@ def test_a_fold_that_fails_ends_the_search_and_what_it_has_begun(tmp_path: Path)
             spec, future = super().next()
             if len(self.begun) > 6 and future is not None:
                 failed: Future[FoldResult] = Future()
-                failed.set_exception(LumbargradeError("fold 1: its process was killed by signal 9"))
+                failed.set_exception(
+                    LumbargradeError("fold 1: its process was killed by signal 9", "", "training-process-failed")
+                )
                 return spec, failed
             return spec, future
 

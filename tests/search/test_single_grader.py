@@ -145,7 +145,9 @@ def test_a_student_that_fails_is_told_and_its_run_is_closed(
 ) -> None:
     def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> "Future[FoldResult]":
         future: Future[FoldResult] = Future()
-        future.set_exception(LumbargradeError(f"{spec.name}: its process was killed by signal 9"))
+        future.set_exception(
+            LumbargradeError(f"{spec.name}: its process was killed by signal 9", "", "training-process-failed")
+        )
         return future
 
     with pytest.raises(LumbargradeError, match="the student: its process was killed by signal 9"):

@@ -67,7 +67,9 @@ def test_a_server_that_dies_again_and_again_is_started_after_longer_and_longer_p
     assert whens == ["now (restart 1)", "in 0.1 s (restart 2)", "in 0.2 s (restart 3)"]
 
 
-@pytest.mark.parametrize("error", [InputError("its weights were altered"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    "error", [InputError("its weights were altered", "", "version-altered"), OSError(28, "No space left on device")]
+)
 def test_a_server_that_cannot_be_started_again_is_down_until_it_can(
     crew: Crew, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

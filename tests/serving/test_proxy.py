@@ -68,13 +68,13 @@ class Models:
         self.said: list[str] = []
         self.started: list[Started] = []
         self.failures = 0
-        self.error: Exception = LumbargradeError("no memory")
+        self.error: Exception = LumbargradeError("no memory", "", "no-memory")
         self.starting = threading.Event()
 
     @contextmanager
     def serve(self, version: str) -> Iterator[Started]:
         if version == "altered":
-            raise InputError("its weights were altered")
+            raise InputError("its weights were altered", "", "version-altered")
         if version == "broken":
             raise sqlite3.OperationalError("database is locked")
         if self.failures:
@@ -210,7 +210,10 @@ def test_an_end_during_a_change_leaves_no_server_running(models: Models) -> None
     assert models.running == set()
 
 
-@pytest.mark.parametrize("error", [LumbargradeError("the store does not answer"), OSError("the store does not answer")])
+@pytest.mark.parametrize(
+    "error",
+    [LumbargradeError("the store does not answer", "", "store-not-reached"), OSError("the store does not answer")],
+)
 def test_a_store_that_is_away_for_a_while_stops_nothing(models: Models, error: Exception) -> None:
     away = threading.Event()
 

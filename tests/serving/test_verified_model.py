@@ -37,7 +37,7 @@ def test_one_study_is_graded_by_a_verified_version_only(
 
     def refuse(task: GradingTask, version: str, as_champion: bool = False) -> None:
         checked.append((version, as_champion))
-        raise InputError("version 3 is not served, as it is not what was signed")
+        raise InputError("version 3 is not served, as it is not what was signed", "", "version-altered")
 
     monkeypatch.setattr(verified_model, "fetch_model", lambda uri: model_folder)
     monkeypatch.setattr(verified_model, "check_version", refuse)

@@ -21,6 +21,7 @@ from urllib3.filepost import encode_multipart_formdata
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.models.trained_on import ModelFacts, Performance, TrainedOn
+from lumbargrade.notes import Note, join_notes, write_notes_json
 from lumbargrade.viewer.schemas import ModelPage
 
 UNSEEN = ("right_subarticular_stenosis", "L1/L2")
@@ -48,6 +49,8 @@ class ModelServer:
         self.seconds = 0.0
         self.model = ""
         self.trained_on: str | None = None
+        self.notes: list[Note] = []
+        self.answers_codes = True
         self.confidence = 0.8
         self.status = 200
         outer = self
@@ -106,7 +109,9 @@ class ModelServer:
         record: dict[str, Any] = {"study_id": str(image.StudyInstanceUID), "condition": condition, "level": level}
         nothing = dict.fromkeys(("series", "instance_number", "sop_instance_uid", "x", "y", "x_mm", "y_mm", "z_mm"))
         record |= dict.fromkeys((*self.task.grade_columns, "grade", "possible_grades", "confidence")) | nothing
-        record |= {"reason": None, "notes": None, "model": self.model}
+        record |= {"reason": None, "notes": join_notes(self.notes), "model": self.model}
+        if self.answers_codes:
+            record |= {"reason_code": None, "notes_json": write_notes_json(self.notes)}
         record |= {} if self.trained_on is None else {"trained_on": self.trained_on}
         if explain:
             record |= {"heat_map": None, "heat_map_mm": None}

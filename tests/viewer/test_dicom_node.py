@@ -138,6 +138,7 @@ def test_a_node_is_read_from_its_address() -> None:
             read_node(text)
 
 
+@pytest.mark.slow
 def test_two_patients_of_one_study_get_no_report(
     node: DimseNode,
     reports: tuple[queue.Queue[pydicom.Dataset], int],

@@ -77,8 +77,10 @@ def open_signing_key(folder: Path | None = None) -> SigningKey:
         if not told and not path.exists():
             if (folder / _PUBLIC).exists():
                 raise InputError(
-                    f"{path} is missing beside {folder / _PUBLIC}; put it back, name it in {SIGNING_KEY}, or move "
-                    f"{folder.parent} away to begin a new log with a new key"
+                    f"{path} is missing beside {folder / _PUBLIC}",
+                    f"put it back, name it in {SIGNING_KEY}, or move {folder.parent} away to begin a new log with a "
+                    "new key",
+                    "signing-key-missing",
                 )
             _write_private(path)
         key = _read_private(path)
@@ -86,7 +88,9 @@ def open_signing_key(folder: Path | None = None) -> SigningKey:
             write_text(folder / _PUBLIC, _public_pem(key.public_key()).decode())
     public = open_public_key(folder)
     if public.sha256 != _fingerprint(key.public_key()):
-        raise InputError(f"{path} is not the key whose public half is {public.path}; sign with that one")
+        raise InputError(
+            f"{path} is not the key whose public half is {public.path}", "sign with that one", "signing-key-is-another"
+        )
     return SigningKey(path, key, public)
 
 
@@ -104,11 +108,15 @@ def open_public_key(folder: Path | None = None) -> PublicKey:
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except FileNotFoundError as error:
-        raise InputError(f"there is no public key {path}; nothing was signed here yet") from error
+        raise InputError(
+            f"there is no public key {path}", "nothing was signed here yet", "public-key-missing"
+        ) from error
     except ValueError as error:
-        raise InputError(f"{path} is no public key in PEM form; put back the one that was there") from error
+        raise InputError(
+            f"{path} is no public key in PEM form", "put back the one that was there", "public-key-unreadable"
+        ) from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _CURVES:
-        raise InputError(f"{path} is no elliptic curve key of P-256, P-384 or P-521")
+        raise InputError(f"{path} is no elliptic curve key of P-256, P-384 or P-521", "", "key-of-unknown-curve")
     return PublicKey(path, _fingerprint(key), key)
 
 
@@ -116,9 +124,13 @@ def _read_private(path: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"signing key {path} cannot be read as an unencrypted private key in PEM form") from error
+        raise InputError(
+            f"signing key {path} cannot be read as an unencrypted private key in PEM form", "", "signing-key-unreadable"
+        ) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name not in _CURVES:
-        raise InputError(f"signing key {path} is no elliptic curve key of P-256, P-384 or P-521")
+        raise InputError(
+            f"signing key {path} is no elliptic curve key of P-256, P-384 or P-521", "", "key-of-unknown-curve"
+        )
     return key
 
 

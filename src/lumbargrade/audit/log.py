@@ -168,7 +168,9 @@ class AuditLog:
         if last is None or last.digest() != last.sha256:
             problems.append(f"{self.path} does not end with a whole entry")
         if problems:
-            raise InputError(f"the audit log was altered: {problems[0]}; see `lumbargrade audit verify`")
+            raise InputError(
+                f"the audit log was altered: {problems[0]}", "see `lumbargrade audit verify`", "audit-log-altered"
+            )
         return last
 
     def _write(

@@ -20,7 +20,7 @@ from lumbargrade.cli.monitor import watch
 from lumbargrade.cli.output import Json, ParamsFile, Workers, print_result
 from lumbargrade.cli.services import deploy, server, status
 from lumbargrade.cli.viewer import serve
-from lumbargrade.errors import InputError, LumbargradeError, told_by_system
+from lumbargrade.errors import InputError, LumbargradeError, system_error
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
@@ -46,7 +46,7 @@ def main() -> None:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        print(f"error: {told_by_system(error)}", file=sys.stderr)
+        print(f"error: {system_error(error)}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -169,7 +169,7 @@ def grade(
     """Grade a study, or many, without a server."""
     if out is not None:
         if explain is not None:
-            raise InputError("--explain is for one study; leave out --out")
+            raise InputError("--explain is for one study", "leave out --out", "explain-with-out")
         from lumbargrade.console import bar
         from lumbargrade.serving.batch.run import run_batch
 

@@ -32,7 +32,7 @@ def verify_command(
         with bars() as watch:
             found = verify(*open_project(task), version, watch, key)
     except (CannotVerifyError, StoreError) as error:
-        raise CannotVerifyError(f"nothing could be checked: {error}") from error
+        raise CannotVerifyError(f"nothing could be checked: {error.what}", error.remedy, error.code) from error
     lines = [(problem.part, problem.problem) for problem in found.problems]
     lines += [(problem.part, f"could not be checked: {problem.problem}") for problem in found.unchecked]
     if found.unchecked and not found.problems:

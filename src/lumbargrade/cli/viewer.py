@@ -73,10 +73,14 @@ def serve(
         proxy_address=proxy_address,
     )
     if with_model_url is not None and not with_model_url.startswith(("http://", "https://")):
-        raise InputError(f"--with-model-url {with_model_url} is no address; give http://host:port")
+        raise InputError(
+            f"--with-model-url {with_model_url} is no address", "give http://host:port", "model-url-invalid"
+        )
 
     if (dicom_port is None) != (report_to is None):
-        raise InputError("--dicom-port and --report-to belong together; give both or neither")
+        raise InputError(
+            "--dicom-port and --report-to belong together", "give both or neither", "dicom-options-incomplete"
+        )
 
     from lumbargrade.config.task import load_task
     from lumbargrade.console import say
@@ -98,7 +102,9 @@ def serve(
         else:
             found = find_model(model or champion_uri(grading_task))
             if found.read_task() != grading_task:
-                raise InputError(f"{found.uri} was not trained for task {task}; give its own with --task")
+                raise InputError(
+                    f"{found.uri} was not trained for task {task}", "give its own with --task", "model-of-another-task"
+                )
             say(f"starting {found.uri}")
         number = None if model is None or found.page.alias else found.page.version
         served_at = model_port or free_port()  # the same whenever it is started again, as the page asks there

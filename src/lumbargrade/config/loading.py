@@ -38,7 +38,7 @@ def load_params(
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise InputError(_explain(error)) from error
+        raise InputError(_explain(error), "", "params-invalid") from error
 
 
 def save_params(params: Params, path: Path) -> None:
@@ -50,24 +50,38 @@ def save_params(params: Params, path: Path) -> None:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise InputError(f"parameter file {path} does not exist; run in the project's folder or give --params")
+        raise InputError(
+            f"parameter file {path} does not exist",
+            "run in the project's folder or give --params",
+            "params-file-missing",
+        )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise InputError(f"parameter file {path} is not YAML: {str(error).splitlines()[0]}") from error
+        raise InputError(
+            f"parameter file {path} is not YAML: {str(error).splitlines()[0]}", "", "params-not-yaml"
+        ) from error
     if not isinstance(values, dict):
-        raise InputError(f"parameter file {path} must hold sections such as training:, not {type(values).__name__}")
+        raise InputError(
+            f"parameter file {path} must hold sections such as training:, not {type(values).__name__}",
+            "",
+            "params-without-sections",
+        )
     return values
 
 
 def _parse_override(override: str) -> dict[str, Any]:
     name, separator, text = override.partition("=")
     if not separator or not name:
-        raise InputError(f"--set {override!r} is not of the form section.key=value, such as training.epochs=20")
+        raise InputError(
+            f"--set {override!r} is not of the form section.key=value, such as training.epochs=20",
+            "",
+            "override-malformed",
+        )
     try:
         value: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InputError(f"--set {name}: {text!r} is not a YAML value") from error
+        raise InputError(f"--set {name}: {text!r} is not a YAML value", "", "override-not-yaml") from error
     if isinstance(value, str):
         value = _as_number(value)
     return _nested(name, value)

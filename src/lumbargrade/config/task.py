@@ -156,7 +156,9 @@ class GradingTask(BaseModel):
             if name_or_label in (condition.name, condition.label):
                 return condition
         raise InputError(
-            f"condition {name_or_label!r} is not in task {self.name}; it has: {', '.join(c.label for c in self.conditions)}"
+            f"condition {name_or_label!r} is not in task {self.name}",
+            f"it has: {', '.join(c.label for c in self.conditions)}",
+            "condition-unknown",
         )
 
 
@@ -179,17 +181,25 @@ def load_task(name: str) -> GradingTask:
         path = Path(name)
         if not path.is_file():
             raise InputError(
-                f"task file {name} does not exist; give a path to a YAML file or one of: {', '.join(task_names())}"
+                f"task file {name} does not exist",
+                f"give a path to a YAML file or one of: {', '.join(task_names())}",
+                "task-file-missing",
             )
         text = path.read_text(encoding="utf-8")
     elif name in task_names():
         text = (resources.files("lumbargrade.config.tasks") / f"{name}.yaml").read_text(encoding="utf-8")
     else:
-        raise InputError(f"task {name!r} is unknown; choose one of: {', '.join(task_names())}, or give a .yaml file")
+        raise InputError(
+            f"task {name!r} is unknown",
+            f"choose one of: {', '.join(task_names())}, or give a .yaml file",
+            "task-unknown",
+        )
     try:
         return GradingTask.model_validate(yaml.safe_load(text))
     except (ValidationError, yaml.YAMLError) as error:
-        raise InputError(f"task {name} is not a valid task description: {_first_problem(error)}") from error
+        raise InputError(
+            f"task {name} is not a valid task description: {_first_problem(error)}", "", "task-invalid"
+        ) from error
 
 
 def save_task(task: GradingTask, path: Path) -> None:

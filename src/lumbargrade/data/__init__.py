@@ -1,1 +1,1 @@
-"""The RSNA layout on disk: its tables, its integrity check, and the phantom."""
+"""A dataset in RSNA's layout: its tables, its patients, its check, its versions, and new studies for it."""

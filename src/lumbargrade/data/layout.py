@@ -69,7 +69,11 @@ def open_dataset(root: Path, task: GradingTask) -> RsnaDataset:
         InputError: The folder is no dataset of this task; it names the file, column, line and value, and what to do.
     """
     if not root.is_dir():
-        raise InputError(f"dataset folder {root} does not exist; give a folder that holds {LABELS} and {IMAGES}")
+        raise InputError(
+            f"dataset folder {root} does not exist",
+            f"give a folder that holds {LABELS} and {IMAGES}",
+            "dataset-folder-missing",
+        )
     dataset = RsnaDataset(
         root=root,
         task=task,
@@ -78,5 +82,9 @@ def open_dataset(root: Path, task: GradingTask) -> RsnaDataset:
         points=read_points(root / POINTS, task),
     )
     if not (root / IMAGES).is_dir():
-        raise InputError(f"{root} has no folder {IMAGES}; put images there as <study_id>/<series_id>/<instance>.dcm")
+        raise InputError(
+            f"{root} has no folder {IMAGES}",
+            "put images there as <study_id>/<series_id>/<instance>.dcm",
+            "images-folder-missing",
+        )
     return dataset

@@ -23,7 +23,9 @@ def check_name(name: str) -> None:
     if not _is_safe(name):
         raise InputError(
             f"{name!r} cannot be a dataset's name in a project: a name has {_WORDS}, and does not end in "
-            f"{' or '.join(_POINTERS)}; call it {_fold(name)} for example"
+            f"{' or '.join(_POINTERS)}",
+            f"call it {_fold(name)} for example",
+            "dataset-name-invalid",
         )
 
 
@@ -36,7 +38,9 @@ def project_name(folder: Path) -> str:
     name = folder.name
     if name.endswith(".dvc") or _is_no_text(str(folder)):
         raise InputError(
-            f"DVC cannot record a dataset's place as {str(folder)!r}; rename what ends in .dvc, or is not written in UTF-8"
+            f"DVC cannot record a dataset's place as {str(folder)!r}",
+            "rename what ends in .dvc, or is not written in UTF-8",
+            "dataset-path-unrecordable",
         )
     if _is_safe(name):
         return name

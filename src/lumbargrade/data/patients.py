@@ -29,8 +29,12 @@ def read_patients(root: Path) -> pd.DataFrame:
         table = table.astype({"study_id": np.int64})
     except (KeyError, ValueError, OSError) as error:
         raise InputError(
-            f"{path} is no table of {', '.join(COLUMNS)}; take it from the dataset's last version"
+            f"{path} is no table of {', '.join(COLUMNS)}",
+            "take it from the dataset's last version",
+            "patients-table-malformed",
         ) from error
     if table["study_id"].duplicated().any():
-        raise InputError(f"{path} names a study twice; take it from the dataset's last version")
+        raise InputError(
+            f"{path} names a study twice", "take it from the dataset's last version", "patients-name-study-twice"
+        )
     return table

@@ -32,7 +32,9 @@ def zip_study(dataset: Path, study_id: int, only_pointed: bool = False, with_poi
         pointed = set(zip(points["series_id"].astype(str), points["instance_number"].astype(str), strict=True))
         files = [path for path in files if (path.parent.name, path.stem) in pointed]
     if not files:
-        raise InputError(f"study {study_id} has no images in {images}; choose one of train.csv")
+        raise InputError(
+            f"study {study_id} has no images in {images}", "choose one of train.csv", "study-without-images"
+        )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files:

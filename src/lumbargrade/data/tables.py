@@ -49,9 +49,13 @@ def read_labels(path: Path, task: GradingTask, key: str = "study_id") -> pd.Data
     if text[key].duplicated().any():  # the value itself would name a patient's study
         later = text.index[text[key].duplicated()][0]
         first = text.index[text[key] == text.loc[later, key]][0]
-        raise InputError(f"{path.name} line {later} has the {key} of line {first}; remove one of the lines")
+        raise InputError(
+            f"{path.name} line {later} has the {key} of line {first}", "remove one of the lines", "table-row-repeated"
+        )
     if text.empty:
-        raise InputError(f"{path} holds no studies; it needs one row a study under its header")
+        raise InputError(
+            f"{path} holds no studies", "it needs one row a study under its header", "table-without-studies"
+        )
     grades = text[list(task.columns)].replace("", pd.NA)
     studies = text[key].astype(np.int64) if is_number else text[key]
     return pd.concat([studies, grades], axis=1).reset_index(drop=True)
@@ -82,7 +86,7 @@ def read_header(path: Path) -> list[str]:
     try:
         return next(iter(_read_lines(path, path.name).values()), [])
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist; give a CSV table") from error
+        raise InputError(f"{path} does not exist", "give a CSV table", "table-missing") from error
 
 
 def read_points(
@@ -130,15 +134,17 @@ def _read_text_table(
     try:
         lines = _read_lines(source, name)
     except FileNotFoundError as error:
-        raise InputError(f"{source} does not exist; it must be a CSV table with {_listed(columns)}") from error
+        raise InputError(
+            f"{source} does not exist", f"it must be a CSV table with {_listed(columns)}", "table-missing"
+        ) from error
     if not lines:
-        raise InputError(f"{name} is empty; its first line must name the columns {_listed(columns)}")
+        raise InputError(f"{name} is empty", f"its first line must name the columns {_listed(columns)}", "table-empty")
     header, *rows = lines.values()
     _check_header(name, header, columns, task, quoted)
     for line, row in lines.items():
         if len(row) != len(header):
             fields = f"{len(row)} fields where the header has {len(header)}"
-            raise InputError(f"{name} line {line} has {fields}; mend or remove the line")
+            raise InputError(f"{name} line {line} has {fields}", "mend or remove the line", "table-line-malformed")
     return pd.DataFrame(rows, columns=header, index=list(lines)[1:], dtype=str)[list(columns)]
 
 
@@ -152,11 +158,15 @@ def _read_lines(source: Path | TextIO, name: str) -> dict[int, list[str]]:
                 if row:
                     lines[reader.line_num] = [field.strip().removeprefix(_BYTE_ORDER_MARK) for field in row]
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{name} is not a comma-separated table in UTF-8 ({error}); export it as CSV UTF-8") from error
+        raise InputError(
+            f"{name} is not a comma-separated table in UTF-8 ({error})", "export it as CSV UTF-8", "table-not-csv"
+        ) from error
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise InputError(f"{source} cannot be read ({error.strerror}); check the file and its permissions") from error
+        raise InputError(
+            f"{source} cannot be read ({error.strerror})", "check the file and its permissions", "table-unreadable"
+        ) from error
     return lines
 
 
@@ -171,14 +181,14 @@ def _check_header(name: str, header: list[str], columns: tuple[str, ...], task: 
         remedy = f"give --task {owner} if that is what the dataset is for, or " if owner else ""
         which = f"column {_quote(extra[0])}" if quoted else f"column {header.index(extra[0]) + 1}"
         unknown = f"{which}, which task {task.name} does not know{_more(len(extra), 'column')}"
-        raise InputError(f"{name} has {unknown}; {remedy}remove the column")
+        raise InputError(f"{name} has {unknown}", f"{remedy}remove the column", "table-column-unknown")
     missing = [column for column in columns if column not in header]
     if missing:
         needed = f"column {missing[0]!r}, which task {task.name} needs{_more(len(missing), 'column')}"
-        raise InputError(f"{name} has no {needed}; add it")
+        raise InputError(f"{name} has no {needed}", "add it", "table-column-missing")
     if len(header) != len(columns):
         twice = next(column for column in header if header.count(column) > 1)
-        raise InputError(f"{name} has column {twice!r} twice; remove one of them")
+        raise InputError(f"{name} has column {twice!r} twice", "remove one of them", "table-column-repeated")
 
 
 def _check(
@@ -196,18 +206,20 @@ def _check(
         first = cases.iloc[0]
         more = _more(cases["index"].nunique(), "line")
         if first["check"] == "multiple_fields_uniqueness":
-            raise InputError(_repeated(text, schema.unique, name)) from None
+            raise InputError(
+                _repeated(text, schema.unique, name), "remove one of the lines", "table-row-repeated"
+            ) from None
         value = str(first["failure_case"])
         reason = str(first["check"]).replace("{hint}", hint(value))
         what = f"{first['column']} {_quote(value)}" if quoted else first["column"]
-        raise InputError(f"{name} line {first['index']}: {what} {reason}{more}") from None
+        raise InputError(f"{name} line {first['index']}: {what} {reason}{more}", "", "table-value-invalid") from None
 
 
 def _repeated(text: pd.DataFrame, key: list[str], name: str) -> str:
     later = text.index[text.duplicated(key)][0]
     same = (text[key] == text.loc[later, key]).all(axis=1)
     ids = " ".join(f"{column} {_shorten(str(text.loc[later, column]))}" for column in key)
-    return f"{name} line {later}: {ids} is already on line {text.index[same][0]}; remove one of the lines"
+    return f"{name} line {later}: {ids} is already on line {text.index[same][0]}"
 
 
 def _quote(value: str) -> str:

@@ -33,5 +33,9 @@ def open_pseudonym_key(folder: Path | None = None) -> bytes:
     except (OSError, ValueError):
         key = b""
     if len(key) != _BYTES:
-        raise InputError(f"{path} is no key of {_BYTES} bytes in hexadecimal; put back the one that was there")
+        raise InputError(
+            f"{path} is no key of {_BYTES} bytes in hexadecimal",
+            "put back the one that was there",
+            "pseudonym-key-unreadable",
+        )
     return key

@@ -36,6 +36,9 @@ from lumbargrade.dicom.synthetic import SYNTHETIC, is_synthetic
 EDITION = "2026c"
 """Of the standard whose table is applied."""
 
+SHOWS_PATIENT = frozenset({"text-burned-in", "secondary-capture"})
+"""Codes of the errors for images that may show who the patient is."""
+
 KEPT = frozenset((
     "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "StudyDate",
     "SeriesDate", "AcquisitionDate", "Modality", "PatientSex", "PatientAge", "PatientPosition", "BodyPartExamined",
@@ -124,13 +127,17 @@ def refuse_unfit(header: Dataset, name: str) -> None:
     """
     if str(header.get("BurnedInAnnotation") or "").strip().upper() == "YES":
         raise NotAnImage(
-            f"{name} says that text is burned into its image (BurnedInAnnotation), which may name the patient"
+            f"{name} says that text is burned into its image (BurnedInAnnotation), which may name the patient",
+            "",
+            "text-burned-in",
         )
     if header.get("ConversionType") or "SecondaryCapture" in _class_name(header):
-        raise NotAnImage(f"{name} is a secondary capture, whose image may show who the patient is")
+        raise NotAnImage(
+            f"{name} is a secondary capture, whose image may show who the patient is", "", "secondary-capture"
+        )
     told = header.get("SOPClassUID")
     if str(header.get("Modality") or "MR") != "MR" or (told and told not in _MR_CLASSES):
-        raise NotAnImage(f"{name} is no MR image")
+        raise NotAnImage(f"{name} is no MR image", "", "not-mr")
 
 
 def deidentify(
@@ -274,7 +281,7 @@ def _set_pixels(clean: Dataset, header: Dataset, pixels: NDArray[np.generic]) ->
     allocated, stored = int(header.BitsAllocated), int(header.BitsStored)
     signed = bool(header.get("PixelRepresentation"))
     if allocated not in (8, 16, 32) or not np.issubdtype(pixels.dtype, np.integer) or not 1 <= stored <= allocated:
-        raise UnreadableFile("its pixels are no whole numbers of 8, 16 or 32 bits")
+        raise UnreadableFile("its pixels are no whole numbers of 8, 16 or 32 bits", "", "pixels-of-unfit-type")
     values = pixels.astype(np.int64)
     if any(header.get(tag) is not None for tag in _OVERLAYS):  # drawings in the bits that the image leaves free
         values &= (1 << stored) - 1

@@ -10,8 +10,8 @@ class UnreadableFile(QuotingError):  # noqa: N818 - named for what it tells the 
         file_name: As the sentence has it; :func:`lumbargrade.dicom.parse.parsing` adds it where it is not given.
     """
 
-    def __init__(self, sentence: str, file_name: str = "") -> None:
-        super().__init__(sentence, file_name, "an image file")
+    def __init__(self, what: str, remedy: str, code: str, file_name: str = "") -> None:
+        super().__init__(what, remedy, code, file_name, "an image file")
 
 
 class NotAnImage(UnreadableFile):

@@ -136,7 +136,7 @@ def _count_frames(path: Path, dataset: Dataset) -> int:
     with parsing(path):
         frames = int(dataset.get("NumberOfFrames") or 1)
         if not 1 <= frames <= MAX_FRAMES:
-            raise UnreadableFile(f"{path.name} claims {frames} frames, which no MR image has")
+            raise UnreadableFile(f"{path.name} claims {frames} frames, which no MR image has", "", "too-many-frames")
         return frames
 
 

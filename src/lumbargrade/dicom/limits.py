@@ -86,12 +86,15 @@ def count_images(frames: int, rows: int, columns: int) -> None:
     meter.pixels += frames * rows * columns
     if meter.frames > meter.limits.frames:
         raise InputError(
-            f"the study holds more than {meter.limits.frames:,} images; send the lumbar spine's series alone"
+            f"the study holds more than {meter.limits.frames:,} images",
+            "send the lumbar spine's series alone",
+            "study-of-too-many-images",
         )
     if meter.pixels > meter.limits.pixels:
         raise InputError(
-            f"the study's images have more than {meter.limits.pixels >> 20} million pixels together; send the lumbar "
-            "spine's series alone"
+            f"the study's images have more than {meter.limits.pixels >> 20} million pixels together",
+            "send the lumbar spine's series alone",
+            "study-of-too-many-pixels",
         )
 
 
@@ -104,6 +107,7 @@ def check_time() -> None:
     meter = _meter.get()
     if meter is not None and time.monotonic() > meter.end:
         raise StudyTimeoutError(
-            f"the study was not graded within {meter.seconds:.0f} s; send fewer series, or send it again when less is "
-            "going on"
+            f"the study was not graded within {meter.seconds:.0f} s",
+            "send fewer series, or send it again when less is going on",
+            "study-took-too-long",
         )

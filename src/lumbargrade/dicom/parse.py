@@ -58,11 +58,13 @@ def parsing(path: Path) -> Iterator[None]:
     except StudyTimeoutError:
         raise
     except FileNotFoundError as error:
-        raise UnreadableFile(f"{path.name} is not there", path.name) from error
+        raise UnreadableFile(f"{path.name} is not there", "", "file-missing", path.name) from error
     except OSError as error:
         if error.errno in (None, errno.EINVAL):  # what decoders raise, and a leap to nowhere
             raise _damaged(path) from error
-        raise UnreadableFile(f"{path.name} cannot be read: {error.strerror}; see that it can be", path.name) from error
+        raise UnreadableFile(
+            f"{path.name} cannot be read: {error.strerror}", "see that it can be", "file-unreadable", path.name
+        ) from error
     except BaseException as error:  # damage makes pydicom raise anything, and decoders in Rust panic
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
@@ -70,7 +72,9 @@ def parsing(path: Path) -> Iterator[None]:
 
 
 def _damaged(path: Path) -> UnreadableFile:
-    return UnreadableFile(f"{path.name} is damaged or no DICOM file; send it again or remove it", path.name)
+    return UnreadableFile(
+        f"{path.name} is damaged or no DICOM file", "send it again or remove it", "file-damaged", path.name
+    )
 
 
 @contextmanager
@@ -114,7 +118,7 @@ def bounded_file(path: Path) -> Iterator[BinaryIO]:
     check_time()
     with path.open("rb") as file:
         if not looks_like_dicom(file.read(START_BYTES)):
-            raise UnreadableFile(f"{path.name} is not a DICOM file")
+            raise UnreadableFile(f"{path.name} is not a DICOM file", "", "not-dicom")
         file.seek(0)
         bounded = bound_reads(file)
         inflated = _inflate(bounded, path)
@@ -171,16 +175,20 @@ def parse_header(path: Path, tags: list[BaseTag]) -> Dataset:
                 or dataset.get("Modality")
                 or dataset.file_meta.get("MediaStorageSOPClassUID")
             ):
-                raise NotAnImage(f"{path.name} is a DICOM object without an image")
-            raise UnreadableFile(f"{path.name} is not a DICOM file")
+                raise NotAnImage(f"{path.name} is a DICOM object without an image", "", "no-image")
+            raise UnreadableFile(f"{path.name} is not a DICOM file", "", "not-dicom")
         if dataset.get("SOPClassUID") in _SEGMENTATIONS:
-            raise NotAnImage(f"{path.name} is a DICOM object without an image")
+            raise NotAnImage(f"{path.name} is a DICOM object without an image", "", "no-image")
         if int(dataset.Rows) < 0 or int(dataset.Columns) < 0:
             raise ValueError("negative size")
         if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
-            raise UnreadableFile(f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has")
+            raise UnreadableFile(
+                f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has",
+                "",
+                "image-too-large",
+            )
         if cut:
-            raise UnreadableFile(f"{path.name} ends before its pixels; send it again", path.name)
+            raise UnreadableFile(f"{path.name} ends before its pixels", "send it again", "file-cut-short", path.name)
         for tag in tags:
             _refuse_long_sequence(dataset, tag)
         return dataset
@@ -210,7 +218,11 @@ def _inflate(file: BinaryIO, path: Path) -> BinaryIO | None:
     while not inflater.eof and (deflated := inflater.unconsumed_tail or file.read(_CHUNK)):
         inflated.write(inflater.decompress(deflated, _CHUNK))
         if inflated.tell() - end > MAX_INFLATED:
-            raise UnreadableFile(f"{path.name} inflates to more than {MAX_INFLATED >> 20} MiB, which no MR image does")
+            raise UnreadableFile(
+                f"{path.name} inflates to more than {MAX_INFLATED >> 20} MiB, which no MR image does",
+                "",
+                "file-inflates-too-much",
+            )
     if not inflater.eof:
         raise ValueError("cut short")
     inflated.seek(0)

@@ -65,7 +65,9 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
         slope, intercept = _rescale(dataset, header.frame)
         pixels = (stored * slope + intercept).astype(np.float32)
     if not np.isfinite(pixels).all():
-        raise UnreadableFile(f"the pixels of {path.name} are not all finite numbers; send it again", path.name)
+        raise UnreadableFile(
+            f"the pixels of {path.name} are not all finite numbers", "send it again", "pixels-not-finite", path.name
+        )
     return pixels
 
 
@@ -78,7 +80,9 @@ def read_stored(header: SliceHeader) -> NDArray[np.int64]:
     stored = _stored(header, _parsed(header))
     whole = stored.astype(np.int64)
     if not (whole == stored).all():
-        raise UnreadableFile(f"the pixels of {header.path.name} are no whole numbers", header.path.name)
+        raise UnreadableFile(
+            f"the pixels of {header.path.name} are no whole numbers", "", "pixels-not-whole", header.path.name
+        )
     return whole
 
 
@@ -101,7 +105,7 @@ def _stored(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:
     path = header.path
     with parsing(path):
         if int(dataset.get("SamplesPerPixel") or 1) != 1 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-            raise UnreadableFile(f"{path.name} is a colour image; MR images are grey", path.name)
+            raise UnreadableFile(f"{path.name} is a colour image; MR images are grey", "", "image-in-colour", path.name)
     stored = _decode(header, dataset)
     if stored.shape != header.plane.shape:
         raise _other_size(path)
@@ -119,8 +123,12 @@ def _decode(header: SliceHeader, dataset: Dataset) -> NDArray[np.float64]:
         raise
     except UnreadableFile as error:
         encoding = _encoding(header.transfer_syntax)
-        sentence = f"the pixels of {path.name} cannot be decoded ({encoding}); send it again"
-        raise UnreadableFile(sentence, path.name) from error
+        raise UnreadableFile(
+            f"the pixels of {path.name} cannot be decoded ({encoding})",
+            "send it again",
+            "pixels-not-decodable",
+            path.name,
+        ) from error
 
 
 def _encoding(transfer_syntax: str) -> str:
@@ -164,7 +172,9 @@ def _compressed_frame(header: SliceHeader, index: int) -> Dataset:
 
 
 def _other_size(path: Path) -> _OtherSize:
-    return _OtherSize(f"{path.name} holds other pixels than its header says; send it again", path.name)
+    return _OtherSize(
+        f"{path.name} holds other pixels than its header says", "send it again", "pixels-of-another-size", path.name
+    )
 
 
 def _turned(stored: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:

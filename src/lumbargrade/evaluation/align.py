@@ -51,24 +51,33 @@ def align(task: GradingTask, truth: pd.DataFrame, probabilities: pd.DataFrame) -
         InputError: A labelled cell has no prediction, a cell is there twice, or a value is not possible.
     """
     if truth.empty:
-        raise InputError("there are no labelled cells to score; give studies with grades")
+        raise InputError("there are no labelled cells to score", "give studies with grades", "no-labelled-cells")
     for table, what in ((truth, "the labels"), (probabilities, "the predictions")):
         if table.duplicated(CELL).any():
-            raise InputError(f"{what} name {_first_cell(table[table.duplicated(CELL)])} twice; remove one of the rows")
+            raise InputError(
+                f"{what} name {_first_cell(table[table.duplicated(CELL)])} twice",
+                "remove one of the rows",
+                "cell-named-twice",
+            )
     columns = list(task.grade_columns)
     cells = truth[[*CELL, "grade"]].merge(probabilities[[*CELL, *columns]], on=CELL, how="left", indicator=True)
     cells = cells.sort_values(CELL, kind="stable")
     missing = cells[cells["_merge"] == "left_only"]
     if len(missing):
         raise InputError(
-            f"{len(missing)} of {len(cells)} labelled cells have no prediction, the first is {_first_cell(missing)}; "
-            "predict every labelled cell"
+            f"{len(missing)} of {len(cells)} labelled cells have no prediction, the first is {_first_cell(missing)}",
+            "predict every labelled cell",
+            "predictions-missing",
         )
     _check_values(cells, columns)
     group = {condition.name: condition.group for condition in task.conditions}
     unknown = cells[~cells["condition"].isin(group)]
     if len(unknown):
-        raise InputError(f"{_first_cell(unknown)} is not of task {task.name}, which has {', '.join(group)}")
+        raise InputError(
+            f"{_first_cell(unknown)} is not of task {task.name}, which has {', '.join(group)}",
+            "",
+            "cell-of-another-task",
+        )
     return GradedCells(
         study=cells["study_id"].to_numpy(np.int64),
         condition=cells["condition"].to_numpy(np.str_),
@@ -84,14 +93,18 @@ def _check_values(cells: pd.DataFrame, columns: list[str]) -> None:
     strange = cells[~grade.isin(range(len(columns)))]
     if len(strange):
         raise InputError(
-            f"{_first_cell(strange)} has grade {strange['grade'].iloc[0]}; grades are 0 to {len(columns) - 1}"
+            f"{_first_cell(strange)} has grade {strange['grade'].iloc[0]}",
+            f"grades are 0 to {len(columns) - 1}",
+            "grade-out-of-range",
         )
     values = cells[columns].to_numpy(np.float64)
     fits = (values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) <= _SUM_TOLERANCE)
     if not fits.all():
         shown = ", ".join(f"{value:.4g}" for value in values[~fits][0])
         raise InputError(
-            f"{_first_cell(cells[~fits])} has the probabilities {shown}; they must be at least 0 and their sum must be 1"
+            f"{_first_cell(cells[~fits])} has the probabilities {shown}",
+            "they must be at least 0 and their sum must be 1",
+            "probabilities-invalid",
         )
 
 

@@ -49,7 +49,9 @@ def opened_archive(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
         archive = _open(source)
     except _DAMAGE as error:
         _raise_if_unreadable(error)
-        raise InputError("the study is not a zip file that can be unpacked; send a zip of its DICOM files") from error
+        raise InputError(
+            "the study is not a zip file that can be unpacked", "send a zip of its DICOM files", "not-a-zip"
+        ) from error
     with archive:
         yield archive
 
@@ -62,13 +64,17 @@ def check_archive(archive: zipfile.ZipFile, limits: StudyLimits = LIMITS) -> lis
     """
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if any(entry.flag_bits & _ENCRYPTED for entry in entries):
-        raise InputError("the study's zip is encrypted; send it without a password")
+        raise InputError("the study's zip is encrypted", "send it without a password", "zip-encrypted")
     size, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
     if len(entries) > limits.files:
-        raise InputError(f"the study's zip holds {len(entries)} files; at most {limits.files} are taken")
+        raise InputError(
+            f"the study's zip holds {len(entries)} files", f"at most {limits.files} are taken", "too-many-files"
+        )
     if size > limits.unpacked_bytes or size > limits.growth * max(packed, 1 << 20):
         raise InputError(
-            f"the study's zip unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no real study does"
+            f"the study's zip unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no real study does",
+            "",
+            "zip-bomb",
         )
     return entries
 
@@ -106,13 +112,17 @@ def unpack_study(source: Path | bytes, folder: Path, limits: StudyLimits = LIMIT
                 unpacked += _unpack_member(archive, entry, target)
             except _DamagedMember as error:
                 if target.name == POINTS:
-                    raise InputError(f"{POINTS} cannot be unpacked from the zip; send it again") from error
+                    raise InputError(
+                        f"{POINTS} cannot be unpacked from the zip", "send it again", "points-damaged-in-zip"
+                    ) from error
                 target.unlink(missing_ok=True)
                 damaged += 1
             except OSError as error:
                 raise scratch_error(error, folder) from error
     if damaged and not unpacked:
-        raise InputError(f"none of the {damaged} files in the study's zip can be unpacked; make the zip again")
+        raise InputError(
+            f"none of the {damaged} files in the study's zip can be unpacked", "make the zip again", "zip-damaged"
+        )
     return damaged
 
 
@@ -120,7 +130,7 @@ def _target(folder: Path, entry: zipfile.ZipInfo, place: str, count: int) -> Pat
     own = _own_name(PurePosixPath(entry.filename), place, count)
     if (folder / own).exists():  # the zip has one name twice
         if own == POINTS:
-            raise InputError(f"the study's zip holds {POINTS} twice; remove one of them")
+            raise InputError(f"the study's zip holds {POINTS} twice", "remove one of them", "points-twice-in-zip")
         own = f"{place}/{_OTHERS}/f{count}.dcm"
     return folder / own
 
@@ -172,7 +182,9 @@ def _parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
 def _raise_if_unreadable(error: BaseException) -> None:
     """What the disk says of the zip's own file is no damage; decoders raise OSError without a number."""
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-        raise InputError(f"the study's zip cannot be read ({error.strerror}); see that it can be") from error
+        raise InputError(
+            f"the study's zip cannot be read ({error.strerror})", "see that it can be", "zip-unreadable"
+        ) from error
 
 
 def _dictionary_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:

@@ -16,6 +16,7 @@ from lumbargrade.dicom.identity import count_patients
 from lumbargrade.dicom.modality import is_mr, name_modalities
 from lumbargrade.dicom.probe import Probe, begins_as_dicom, probe_file
 from lumbargrade.errors import InputError
+from lumbargrade.notes import Note
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def _walk(folder: Path, contents: Contents) -> Iterator[Path]:
         yield from (Path(root) / name for name in sorted(files))
 
 
-def select_study(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[str]]:
+def select_study(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], list[Note]]:
     """Selects the MR images of the one study that there is.
 
     Returns:
@@ -90,27 +91,41 @@ def select_study(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], lis
         InputError: There is no image, none of MR, or there are several studies or patients.
     """
     if not headers:
-        raise InputError("the study holds no DICOM image that can be read")
+        raise InputError("the study holds no DICOM image that can be read", "", "study-without-readable-image")
     kept = [header for header in headers if is_mr(header.modality)]
     others = {header.path: header.modality for header in headers if not is_mr(header.modality)}
     if not kept:
         kind = Counter(others.values()).most_common(1)[0][0]
-        raise InputError(f"the study holds {_name_kind(kind)}, not MR; send an MRI of the lumbar spine")
-    notes = []
+        raise InputError(
+            f"the study holds {_name_kind(kind)}, not MR", "send an MRI of the lumbar spine", "study-not-mr"
+        )
+    notes: list[Note] = []
     if others:
-        notes.append(f"{name_modalities(others.values())} left out, as only MR images are graded")
+        notes.append(
+            Note.make(
+                "not-mr-left-out",
+                "{images} left out, as only MR images are graded",
+                images=name_modalities(others.values()),
+            )
+        )
     uids = {header.study_uid for header in kept} - {""}
     if len(uids) > 1:
-        raise InputError(f"the files belong to {len(uids)} studies; grade each on its own")
+        raise InputError(f"the files belong to {len(uids)} studies", "grade each on its own", "several-studies")
     patients = count_patients({header.patient for header in kept})
     if patients > 1:
-        raise InputError(f"the files of the study are of {patients} patients; send those of one patient")
+        raise InputError(
+            f"the files of the study are of {patients} patients", "send those of one patient", "several-patients"
+        )
     nameless = [header for header in kept if not header.study_uid]
     if uids and nameless:
         count = len({header.path for header in nameless})
         kept = [header for header in kept if header.study_uid]
-        what = f"{count} image{'s' if count > 1 else ''} without a StudyInstanceUID"
-        notes.append(f"{what} left out, as nothing says that {'they are' if count > 1 else 'it is'} of this study")
+        words = (
+            "{count} images without a StudyInstanceUID left out, as nothing says that they are of this study"
+            if count > 1
+            else "{count} image without a StudyInstanceUID left out, as nothing says that it is of this study"
+        )
+        notes.append(Note.make("images-without-study-uid", words, count=count))
     return kept, notes
 
 
@@ -118,16 +133,20 @@ def _name_kind(modality: str) -> str:
     return name_modalities([modality] * 2).removeprefix("2 ")
 
 
-def describe_losses(contents: Contents, groups: Sequence[SeriesGroup]) -> list[str]:
+def describe_losses(contents: Contents, groups: Sequence[SeriesGroup]) -> list[Note]:
     """Says how many files of which series could not be read; what no header tells is not guessed."""
     there = {header.sop_uid for group in groups for header in group.slices if header.sop_uid}
     counts: Counter[str] = Counter()
     for lost in contents.lost:
         if lost.probe.sop_uid not in there or not lost.probe.sop_uid:
             counts[_name_origin(lost, groups)] += 1
-    notes = [f"{count} file{'s' if count > 1 else ''}{origin} could not be read" for origin, count in counts.items()]
+    words = "{count} file{origin} could not be read", "{count} files{origin} could not be read"
+    notes = [
+        Note.make("files-unreadable", words[count > 1], count=count, origin=origin) for origin, count in counts.items()
+    ]
     if closed := contents.closed_folders:
-        notes.append(f"{closed} folder{'s' if closed > 1 else ''} of the study could not be opened")
+        folders = "{count} folders" if closed > 1 else "{count} folder"
+        notes.append(Note.make("folders-closed", f"{folders} of the study could not be opened", count=closed))
     return notes
 
 
@@ -145,10 +164,11 @@ def _has_uid(slices: Iterable[SliceHeader], uid: str) -> bool:
     return bool(uid) and any(header.series_uid == uid for header in slices)
 
 
-def describe_torn(groups: Iterable[SeriesGroup]) -> list[str]:
+def describe_torn(groups: Iterable[SeriesGroup]) -> list[Note]:
     """Says how many single slices cannot be put together to series."""
     torn = sum(group.torn for group in groups)
     if not torn:
         return []
     are = "are" if torn > 1 else "is"
-    return [f"{torn} series of one slice {are} not graded on, as it is not known which slices belong together"]
+    words = f"{{count}} series of one slice {are} not graded on, as it is not known which slices belong together"
+    return [Note.make("series-torn", words, count=torn)]

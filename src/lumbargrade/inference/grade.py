@@ -24,6 +24,7 @@ from lumbargrade.inference.study import Study
 from lumbargrade.localization.localize import LocatedStudy, locate_study
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.locator import Locator
+from lumbargrade.notes import Note, join_notes, write_notes_json
 from lumbargrade.preprocessing.points import PointCrop, cut_points
 from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.preprocessing.views import StackView, view_series
@@ -42,7 +43,9 @@ class _OpenStudy:
     def images(self, series: int | str) -> SeriesImages:
         key = self.study.key(series)
         if key is None:
-            raise InputError(f"the series that {POINTS} names is not among the study's images")
+            raise InputError(
+                f"the series that {POINTS} names is not among the study's images", "", "points-of-missing-series"
+            )
         if key not in self._images:
             self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
         return self._images[key]
@@ -73,7 +76,7 @@ class _Found:
     rows: list[dict[str, str]] = field(default_factory=list)
     crops: list[NDArray[np.uint8]] = field(default_factory=list)
     points: dict[CellKey, PointCrop] = field(default_factory=dict)
-    reasons: dict[CellKey, str] = field(default_factory=dict)
+    reasons: dict[CellKey, Note] = field(default_factory=dict)
     places: dict[CellKey, dict[str, object]] = field(default_factory=dict)
 
 
@@ -139,8 +142,9 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
 
     Returns:
         One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade,
-        possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes, and
-        the columns of :data:`lumbargrade.inference.schema.ANSWER_PLACE`; what does not apply is None.
+        possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes,
+        reason_code, notes_json, and the columns of :data:`lumbargrade.inference.schema.ANSWER_PLACE`; what does not apply is
+        None.
     """
     return grade_with_crops(model, study, abstain_above).answer
 
@@ -180,16 +184,15 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
     for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
         del by_cell[key]
-        found.reasons[key] = "the model's answer for this cell is not a number"
+        found.reasons[key] = Note.make("answer-not-finite", "the model's answer for this cell is not a number")
+    words = {"notes": join_notes(notes), "notes_json": write_notes_json(notes)}
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
         missing = found.reasons.get(key, _no_point(study))
         record = _record(task, study.study_id, key, by_cell.get(key), missing, abstain_above)
         place = found.places.get(key, dict.fromkeys(ANSWER_PLACE))
-        records.append(
-            {name: _finite(value) for name, value in {**record, "notes": "; ".join(notes) or None, **place}.items()}
-        )
+        records.append({name: _finite(value) for name, value in {**record, **words, **place}.items()})
     answer = pd.DataFrame(records, dtype=object)
     return GradedStudy(answer, found.points, opened, embedding, len(notes))
 
@@ -197,7 +200,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
 def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:
     key = (point.condition.name, point.level)
     if point.crop is None:
-        found.reasons[key] = point.reason or ""
+        found.reasons[key] = Note(code=point.code, text=point.reason or "")
         return
     found.rows.append({"study_id": study.study_id, "condition": key[0], "level": key[1]})
     found.crops.append(point.crop)
@@ -219,10 +222,15 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
     }
 
 
-def refuse_study(task: GradingTask, reason: str) -> pd.DataFrame:
-    """The answer for a study that cannot be opened: every cell with the reason."""
-    empty = {"notes": None, **dict.fromkeys(ANSWER_PLACE)}
-    records = [{**_record(task, None, (c.condition.name, c.level), None, reason), **empty} for c in task.cells]
+def refuse_study(task: GradingTask, reason: str, code: str = "study-refused") -> pd.DataFrame:
+    """The answer for a study that cannot be opened: every cell with the reason.
+
+    Args:
+        code: Of the error that the reason is of.
+    """
+    empty = {"notes": None, "notes_json": None, **dict.fromkeys(ANSWER_PLACE)}
+    why = Note(code=code, text=reason)
+    records = [{**_record(task, None, (c.condition.name, c.level), None, why), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)
 
 
@@ -240,7 +248,7 @@ def _record(
     study_id: str | None,
     key: CellKey,
     graded: dict[str, Any] | None,
-    reason: str,
+    missing: Note,
     abstain_above: int = 0,
 ) -> dict[str, object]:
     record: dict[str, object] = {"study_id": study_id, "condition": key[0], "level": key[1]}
@@ -251,13 +259,19 @@ def _record(
     likeliest = None if graded is None else task.grades[int(np.argmax(np.array(probabilities, dtype=float)))]
     record["grade"] = None if unsure else likeliest
     record["possible_grades"] = ";".join(possible) or None
-    record["reason"] = (
-        f"not sure enough: may be {' or '.join(possible)}" if unsure else reason if graded is None else None
-    )
+    reason = missing if graded is None else None
+    if unsure:
+        reason = Note.make("not-sure-enough", "not sure enough: may be {grades}", grades=" or ".join(possible))
+    record["reason"] = None if reason is None else reason.text
+    record["reason_code"] = None if reason is None else reason.code
     return record
 
 
-def _no_point(study: Study) -> str:
+def _no_point(study: Study) -> Note:
     if study.points is None:
-        return f"the model has no locator and the study carries no {POINTS}, so it is not known where to look"
-    return f"{POINTS} has no point for this cell"
+        return Note.make(
+            "nowhere-to-look",
+            "the model has no locator and the study carries no {file}, so it is not known where to look",
+            file=POINTS,
+        )
+    return Note.make("no-point", "{file} has no point for this cell", file=POINTS)

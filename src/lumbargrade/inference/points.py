@@ -9,6 +9,7 @@ from lumbargrade.data.study_zip import POINTS
 from lumbargrade.data.tables import read_points
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
+from lumbargrade.notes import Note
 
 _CELL = ["condition", "level"]
 
@@ -21,18 +22,24 @@ def read_study_points(path: Path, task: GradingTask) -> pd.DataFrame:
             sentence names line and column, and quotes no cell.
     """
     if path.stat().st_size > LIMITS.points_bytes:
-        raise InputError(f"{POINTS} is larger than {LIMITS.points_bytes >> 20} MiB; keep a row for each cell to grade")
+        raise InputError(
+            f"{POINTS} is larger than {LIMITS.points_bytes >> 20} MiB",
+            "keep a row for each cell to grade",
+            "points-file-too-large",
+        )
     points = read_points(path, task, quoted=False).drop_duplicates(ignore_index=True)
     most = LIMITS.points_per_cell * len(task.cells)
     if len(points) > most:
         raise InputError(
             f"{POINTS} has {len(points)} different rows, and the {len(task.cells)} cells of task {task.name} can have "
-            f"{most}; keep a row for each cell to grade"
+            f"{most}",
+            "keep a row for each cell to grade",
+            "points-too-many",
         )
     return points
 
 
-def split_conflicts(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], str]]:
+def split_conflicts(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str, str], Note]]:
     """Takes out the points of cells that have several in one series: nobody knows which one is meant.
 
     Returns:
@@ -40,10 +47,10 @@ def split_conflicts(points: pd.DataFrame) -> tuple[pd.DataFrame, dict[tuple[str,
     """
     several = points.duplicated([*_CELL, "series_id"], keep=False)
     cells = points.loc[several, _CELL].drop_duplicates().itertuples(index=False, name=None)
-    reasons = {
-        (str(condition), str(level)): f"{POINTS} has different points of this cell in one series; keep one of them"
-        for condition, level in cells
-    }
+    reason = Note.make(
+        "points-differ", "{file} has different points of this cell in one series; keep one of them", file=POINTS
+    )
+    reasons = {(str(condition), str(level)): reason for condition, level in cells}
     conflicting = pd.Series(
         [key in reasons for key in zip(points["condition"], points["level"], strict=True)], points.index, dtype=bool
     )

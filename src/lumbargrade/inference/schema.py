@@ -25,8 +25,9 @@ ANSWER_PLACE = {
 }  # fmt: skip
 
 
-ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes")
-"""Columns of an answer beside the grades' probabilities; those of the place are null where nothing was graded."""
+ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes", "reason_code", "notes_json")
+"""Columns of an answer beside the grades' probabilities. ``notes`` is for people; ``notes_json`` is a list of
+:class:`lumbargrade.notes.Note`, and ``reason_code`` the code of one. They are null where there is nothing to say."""
 
 
 ANSWER_ORIGIN = ("request_id", "model")

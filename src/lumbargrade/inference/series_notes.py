@@ -15,6 +15,7 @@ from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.stacks import SetAside, Stack
 from lumbargrade.dicom.variants import WORDS
 from lumbargrade.localization.left_out import LeftOut
+from lumbargrade.notes import Note
 from lumbargrade.preprocessing.series import SeriesImages
 
 _MOST_DECODED = 500
@@ -84,7 +85,7 @@ def _plane(stack: Stack) -> str | None:
     return stack.orientation if first.orientation_known or first.plane_named else None
 
 
-def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], task: GradingTask) -> list[str]:
+def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], task: GradingTask) -> list[Note]:
     """Writes what is to be known of a study's series, one note a cause.
 
     Args:
@@ -104,26 +105,34 @@ def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], 
     return notes
 
 
-def _left_out_notes(left_out: Sequence[LeftOut]) -> Iterator[str]:
+def _left_out_notes(left_out: Sequence[LeftOut]) -> Iterator[Note]:
     by_reason: dict[str, list[str]] = {}
     for one in left_out:
         by_reason.setdefault(one.reason, []).append(f"a {one.name}")
     for reason, names in by_reason.items():
-        several = len(names) > 1
-        yield f"{' and '.join(names)} {'are' if several else 'is'} not used: {reason}"
+        words = "{series} are not used: {reason}" if len(names) > 1 else "{series} is not used: {reason}"
+        yield Note.make("series-left-out", words, series=" and ".join(names), reason=reason)
 
 
-def _stack_notes(described: DescribedSeries, stacks: Sequence[Stack]) -> Iterator[str]:
+def _stack_notes(described: DescribedSeries, stacks: Sequence[Stack]) -> Iterator[Note]:
     name = described.name(stacks)
     if described.reason:
-        yield f"a {name} is taken for a {described.contrast}: {described.reason}"
+        yield Note.make(
+            "weighting-guessed",
+            "a {series} is taken for a {contrast}: {reason}",
+            series=name,
+            contrast=str(described.contrast),
+            reason=described.reason,
+        )
     faults = [stack.placement_fault for stack in stacks if stack.placement_fault]
     if faults:
-        yield f"in a {name} {faults[0]}"
+        yield Note.make("slices-unplaced", "in a {series} {fault}", series=name, fault=faults[0])
         return
     missing = _missing(stacks)
     if missing:
-        yield f"about {missing} slice{'s' if missing > 1 else ''} seem to be missing among those of a {name}: it has gaps"
+        slices = "{count} slices" if missing > 1 else "{count} slice"
+        words = f"about {slices} seem to be missing among those of a {{series}}: it has gaps"
+        yield Note.make("slices-missing", words, count=missing, series=name)
 
 
 def _missing(stacks: Sequence[Stack]) -> int:
@@ -145,24 +154,37 @@ def _missing(stacks: Sequence[Stack]) -> int:
     return count + sum(Stack(tuple(apart)).missing)
 
 
-def _decoding_notes(described: DescribedSeries) -> Iterator[str]:
+def _decoding_notes(described: DescribedSeries) -> Iterator[Note]:
     images = described.images
     slices = sum(len(stack.slices) for stack in images.stacks)
     lost = images.count_unreadable() if slices <= _MOST_DECODED or images.unreadable else 0
     if lost:
-        yield f"{lost} of the slices of a {described.name(images.stacks)} cannot be decoded and are left out"
+        yield Note.make(
+            "slices-undecodable",
+            "{count} of the slices of a {series} cannot be decoded and are left out",
+            count=lost,
+            series=described.name(images.stacks),
+        )
 
 
-def _copy_notes(described: DescribedSeries) -> Iterator[str]:
+def _copy_notes(described: DescribedSeries) -> Iterator[Note]:
     images = described.images
     name = described.name(images.stacks)
     if images.set_aside:
-        yield f"several images lie at one place in a {name}: {_taken(images.set_aside)}"
+        yield Note.make(
+            "images-at-one-place",
+            "several images lie at one place in a {series}: {taken}",
+            series=name,
+            taken=_taken(images.set_aside),
+        )
     differing = images.count_differing_copies()
     if differing:
-        yield (
-            f"{differing} images lie where another one of a {name} lies and show something else, though no tag says "
-            "what: those of the lowest instance number are used"
+        yield Note.make(
+            "images-differ-untold",
+            "{count} images lie where another one of a {series} lies and show something else, though no tag says "
+            "what: those of the lowest instance number are used",
+            count=differing,
+            series=name,
         )
 
 

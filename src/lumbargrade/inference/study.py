@@ -22,6 +22,7 @@ from lumbargrade.inference.archive import unpack_study
 from lumbargrade.inference.contents import describe_losses, describe_torn, read_contents, select_study
 from lumbargrade.inference.points import read_study_points
 from lumbargrade.inference.series_keys import key_series
+from lumbargrade.notes import Note
 from lumbargrade.scratch import scratch_error, scratch_folder
 from lumbargrade.tree import files_below
 
@@ -34,7 +35,7 @@ class Study:
         study_id: As the points name it, else the folder, else the study's UID.
         series: Image headers by series: RSNA's number where its folder holds the series and nothing else, else the UID.
         points: What to grade where, as the coordinates table has it; None if the study carries none.
-        notes: Sentences on files that were left out or could not be read, and on series that are not graded on.
+        notes: On files that were left out or could not be read, and on series that are not graded on.
         numbers: Keys of ``series`` by RSNA's numbers, where a number names one series; None where it names several.
         torn: Keys of single slices of which it is not known what series they are of; no place is looked for there.
     """
@@ -42,7 +43,7 @@ class Study:
     study_id: str
     series: dict[str, list[SliceHeader]] = field(default_factory=dict)
     points: pd.DataFrame | None = None
-    notes: Sequence[str] = ()
+    notes: Sequence[Note] = ()
     numbers: dict[str, str | None] = field(default_factory=dict)
     torn: frozenset[str] = frozenset()
 
@@ -85,7 +86,9 @@ def open_study(
             yield _read_folder(source, task, source.name)
             return
         if isinstance(source, Path) and not source.is_file():
-            raise InputError(f"study {source} does not exist; give a folder of DICOM files or a zip of one")
+            raise InputError(
+                f"study {source} does not exist", "give a folder of DICOM files or a zip of one", "study-missing"
+            )
         with _unpacking_folder(unpack_in) as folder:
             damaged = unpack_study(source, folder, limits)
             study = _read_folder(folder, task, None)
@@ -109,7 +112,9 @@ def _unpacking_folder(beside: Path | None) -> Iterator[Path]:
 def _check_folder(folder: Path, limits: StudyLimits) -> None:
     files = len(files_below(folder))
     if files > limits.files:
-        raise InputError(f"the study's folder holds {files} files; at most {limits.files} are taken")
+        raise InputError(
+            f"the study's folder holds {files} files", f"at most {limits.files} are taken", "too-many-files"
+        )
 
 
 def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
@@ -123,14 +128,21 @@ def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
     return Study(study_id, series, points, notes, numbers, torn)
 
 
-def _damaged_note(files: int) -> str:
-    return f"{files} {'file' if files == 1 else 'files'} of the zip could not be unpacked"
+def _damaged_note(files: int) -> Note:
+    words = (
+        "{count} file of the zip could not be unpacked"
+        if files == 1
+        else "{count} files of the zip could not be unpacked"
+    )
+    return Note.make("files-damaged-in-zip", words, count=files)
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:
     if points is not None and len(points):
         ids = points["study_id"].unique()
         if len(ids) > 1:
-            raise InputError(f"{POINTS} names {len(ids)} studies; a study is graded on its own")
+            raise InputError(
+                f"{POINTS} names {len(ids)} studies", "a study is graded on its own", "points-of-several-studies"
+            )
         return str(ids[0])
     return name if name is not None and name.isdecimal() else uid

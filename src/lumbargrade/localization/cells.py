@@ -7,10 +7,11 @@ import numpy as np
 
 from lumbargrade.config.task import Condition, GradingTask, series_kind
 from lumbargrade.localization.heatmaps import Place, SeenStack
-from lumbargrade.localization.left_out import LeftOut, missing_reason
+from lumbargrade.localization.left_out import LeftOut, missing_reason, unused_series
 from lumbargrade.localization.shown import is_aside, is_beside_gap, is_cut_off, is_lost, is_shown, nearest_level
 from lumbargrade.localization.vertebral_column import Column, offset_score
 from lumbargrade.models.locator import SpineShape, place_key
+from lumbargrade.notes import Note
 from lumbargrade.preprocessing.views import StackView
 
 _AXIAL_REACH_MM = 9.0
@@ -55,7 +56,7 @@ def locate_on_sagittal(
     refused: Mapping[str, str],
     left_out: Sequence[LeftOut],
     shape: SpineShape,
-) -> dict[str, Place | str]:
+) -> dict[str, Place | Note]:
     """The place of a condition at each level on the sagittal series that shows it best, or why it has none.
 
     Args:
@@ -66,22 +67,35 @@ def locate_on_sagittal(
     contrast = series_kind(condition.series).contrast
     shown = [candidate for candidate in series if candidate.contrast == contrast]
     if not shown:
-        not_used = f"the study's {condition.series} series is not used: {refused.get(contrast)}"
-        reason = not_used if contrast in refused else missing_reason(condition.series, left_out)
-        return dict.fromkeys(task.levels, reason)
+        if contrast in refused:
+            return dict.fromkeys(task.levels, unused_series(condition.series, refused[contrast]))
+        return dict.fromkeys(task.levels, missing_reason(condition.series, left_out))
     placed = [candidate for candidate in shown if candidate.known]
     if condition.side is not None and not placed:
-        reason = f"it has a side, but in the study's {condition.series} series {shown[0].fault}"
+        reason = Note.make(
+            "side-unknown",
+            "it has a side, but in the study's {series} series {fault}",
+            series=condition.series,
+            fault=shown[0].fault,
+        )
         return dict.fromkeys(task.levels, reason)
     best = max(shown if condition.side is None else placed, key=lambda candidate: candidate.column.confidence)
-    found: dict[str, Place | str] = {}
+    found: dict[str, Place | Note] = {}
     for number, level in enumerate(task.levels):
         middle = best.column.places[number]
         if middle is None:
-            found[level] = f"{level} is not seen in the study's {condition.series} series"
+            found[level] = Note.make(
+                "level-not-seen",
+                "{level} is not seen in the study's {series} series",
+                level=level,
+                series=condition.series,
+            )
         elif _disagrees(best, middle, number, levels):
-            found[level] = (
-                f"place uncertain: {level} lies elsewhere in the {condition.series} series than in the study's others"
+            found[level] = Note.make(
+                "level-elsewhere",
+                "place uncertain: {level} lies elsewhere in the {series} series than in the study's others",
+                level=level,
+                series=condition.series,
             )
         elif condition.group == column:
             found[level] = middle if _shows_middle(best, middle, levels[number]) else _not_shown(condition, level)
@@ -109,7 +123,7 @@ def _shows_middle(series: SagittalSeries, middle: Place, level: Place | None) ->
 
 def _on_side(
     series: SagittalSeries, condition: Condition, levels: Sequence[str], number: int, middle: Place, shape: SpineShape
-) -> Place | str:
+) -> Place | Note:
     """The place of a condition beside the midline of a sagittal series, if a slice shows it."""
     level = levels[number]
     offsets = shape.places.get(place_key(condition.group, condition.side))
@@ -120,19 +134,47 @@ def _on_side(
         return _not_shown(condition, level)
     place = _beside(series.stacks, condition, level, number, middle, shape)
     if place is None:
-        return f"{condition.label} {level}: its place is not seen in the {condition.series} series"
+        return _not_seen(condition, level)
     if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
-        return f"{condition.label} {level}: its place is not seen on its side in the {condition.series} series"
+        return Note.make(
+            "place-not-seen-on-side",
+            "{condition} {level}: its place is not seen on its side in the {series} series",
+            condition=condition.label,
+            level=level,
+            series=condition.series,
+        )
     if condition.side is not None and is_cut_off(series.stacks, place, usual[number]):
         return _not_shown(condition, level)
     nearest = nearest_level(place, usual)
     if nearest != number:
-        return f"place uncertain: {condition.label} {level} would lie at the height of {levels[nearest]}"
+        return Note.make(
+            "place-at-other-level",
+            "place uncertain: {condition} {level} would lie at the height of {other}",
+            condition=condition.label,
+            level=level,
+            other=levels[nearest],
+        )
     return place
 
 
-def _not_shown(condition: Condition, level: str) -> str:
-    return f"{condition.label} {level}: no slice of the study's {condition.series} series passes through its place"
+def _not_shown(condition: Condition, level: str) -> Note:
+    return Note.make(
+        "place-not-shown",
+        "{condition} {level}: no slice of the study's {series} series passes through its place",
+        condition=condition.label,
+        level=level,
+        series=condition.series,
+    )
+
+
+def _not_seen(condition: Condition, level: str) -> Note:
+    return Note.make(
+        "place-not-seen",
+        "{condition} {level}: its place is not seen in the {series} series",
+        condition=condition.label,
+        level=level,
+        series=condition.series,
+    )
 
 
 def _beside(
@@ -160,16 +202,21 @@ def _mark(seen: SeenStack, condition: Condition, level: str | None) -> int:
 
 def axial_unused_reason(
     condition: Condition, stacks: Sequence[StackView], reference: SagittalSeries | None, left_out: Sequence[LeftOut]
-) -> str | None:
+) -> Note | None:
     """Why no slice of an axial series can be chosen, whatever the level."""
     kind = series_kind(condition.series)
     lying = [s for s in stacks if s.orientation == "axial" and (s.contrast or kind.contrast) == kind.contrast]
     if not lying:
         return missing_reason(condition.series, left_out)
     if not any(stack.known for stack in lying):
-        return f"the study's {condition.series} series is not used: {lying[0].fault or _PLACE_UNKNOWN}"
+        return unused_series(condition.series, lying[0].fault or _PLACE_UNKNOWN)
     if reference is not None and not reference.known:
-        return f"its {condition.series} slice is not known: in the study's sagittal series {reference.fault}"
+        return Note.make(
+            "slice-unknown",
+            "its {series} slice is not known: in the study's sagittal series {fault}",
+            series=condition.series,
+            fault=reference.fault,
+        )
     return None
 
 
@@ -187,9 +234,9 @@ def locate_on_axial(
     task: GradingTask,
     axial: Sequence[SeenStack],
     levels: Sequence[Place | None],
-    unused: str | None,
+    unused: Note | None,
     shape: SpineShape,
-) -> dict[str, Place | str]:
+) -> dict[str, Place | Note]:
     """The place of a condition at each level in the axial slices near it, or why it has none.
 
     Args:
@@ -199,12 +246,15 @@ def locate_on_axial(
     """
     if unused is not None:
         return dict.fromkeys(task.levels, unused)
-    found: dict[str, Place | str] = {}
+    found: dict[str, Place | Note] = {}
     for number, level in enumerate(task.levels):
         middle = levels[number]
         if middle is None:
-            found[level] = (
-                f"{level} is not located on a sagittal series, so that its {condition.series} slice is not known"
+            found[level] = Note.make(
+                "level-not-located",
+                "{level} is not located on a sagittal series, so that its {series} slice is not known",
+                level=level,
+                series=condition.series,
             )
             continue
         near = [part for seen in axial for part in _only(seen, near_slices(seen.stack, middle).tolist())]
@@ -212,9 +262,17 @@ def locate_on_axial(
             found[level] = _not_shown(condition, level)
             continue
         place = _beside(near, condition, None, number, middle, shape) if near else None
-        missing = f"{condition.label} {level}: its place is not seen in the {condition.series} series"
-        found[level] = place or (missing if near else f"no {condition.series} slice passes through {level}")
+        found[level] = place or (_not_seen(condition, level) if near else _no_slice(condition, level))
     return found
+
+
+def _no_slice(condition: Condition, level: str) -> Note:
+    return Note.make(
+        "no-slice-at-level",
+        "no {series} slice passes through {level}",
+        series=condition.series,
+        level=level,
+    )
 
 
 def _only(seen: SeenStack, slices: Sequence[int]) -> Iterator[SeenStack]:

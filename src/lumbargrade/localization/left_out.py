@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lumbargrade.config.task import series_kind
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.stacks import Orientation
+from lumbargrade.notes import Note
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class LeftOut:
     localizer: bool = False
 
 
-def missing_reason(description: str, left_out: Sequence[LeftOut]) -> str:
+def missing_reason(description: str, left_out: Sequence[LeftOut]) -> Note:
     """Says why a study has no series of a kind to use.
 
     Args:
@@ -37,8 +38,21 @@ def missing_reason(description: str, left_out: Sequence[LeftOut]) -> str:
     lying = [one for one in left_out if one.orientation in (kind.orientation, None) and not one.localizer]
     for one in lying:
         if one.contrast == kind.contrast and one.orientation is not None:
-            return f"the study's {description} series is not used: {one.reason}"
+            return unused_series(description, one.reason)
     for one in lying:
         if one.contrast in (kind.contrast, None, "other"):
-            return f"the study has no {description} series; its {one.name} is not used: {one.reason}"
-    return f"the study has no {description} series"
+            return Note.make(
+                "series-missing",
+                "the study has no {series} series; its {other} is not used: {reason}",
+                series=description,
+                other=one.name,
+                reason=one.reason,
+            )
+    return Note.make("series-missing", "the study has no {series} series", series=description)
+
+
+def unused_series(description: str, reason: str) -> Note:
+    """Says why the study's series of a kind is not used."""
+    return Note.make(
+        "series-not-used", "the study's {series} series is not used: {reason}", series=description, reason=reason
+    )

@@ -22,6 +22,7 @@ from lumbargrade.localization.heatmaps import Place, SeenStack, look_at
 from lumbargrade.localization.left_out import LeftOut
 from lumbargrade.localization.vertebral_column import Column, find_column, refuse_smaller
 from lumbargrade.models.locator import Locator, SpineShape, column_group
+from lumbargrade.notes import Note
 from lumbargrade.preprocessing.views import StackView
 
 POINT_COLUMNS = (
@@ -54,12 +55,12 @@ class LocatedStudy:
     Attributes:
         places: By (condition, level).
         reasons: Why the other cells have no place.
-        notes: What whoever reads the grades should know, in sentences.
+        notes: What whoever reads the grades should know.
     """
 
     places: dict[CellKey, Place] = field(default_factory=dict)
-    reasons: dict[CellKey, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    reasons: dict[CellKey, Note] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
 
     def table(self, study_id: int | str) -> pd.DataFrame:
         """The places as a table of :data:`POINT_COLUMNS`."""
@@ -83,7 +84,7 @@ def locate_study(
     config = locators[0].config
     task, column = config.task, column_group(config.task)
     if column is None:
-        raise InputError(f"task {task.name} has no midline to name levels by")
+        raise InputError(f"task {task.name} has no midline to name levels by", "", "task-without-midline")
     located = LocatedStudy()
     series, refused = _sagittal_series(locators, stacks, column, config.shape)
     reference = _reference(series)
@@ -97,7 +98,7 @@ def locate_study(
             unused = axial_unused_reason(condition, stacks, reference, left_out)
             found = locate_on_axial(condition, task, axial, levels, unused, config.shape)
         for level, place in found.items():
-            if isinstance(place, str):
+            if isinstance(place, Note):
                 located.reasons[condition.name, level] = place
             else:
                 located.places[condition.name, level] = place
@@ -109,7 +110,7 @@ def locate_study(
     return located
 
 
-def _refuse(located: LocatedStudy, reasons: Mapping[CellKey, str]) -> None:
+def _refuse(located: LocatedStudy, reasons: Mapping[CellKey, Note]) -> None:
     """Takes places away, with the reasons."""
     for key, reason in reasons.items():
         del located.places[key]
@@ -230,31 +231,43 @@ def _axial_stacks(
             yield seen
 
 
-def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Mapping[str, str]) -> Iterator[str]:
+def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Mapping[str, str]) -> Iterator[Note]:
     for contrast, reason in refused.items():
-        yield f"a sagittal {contrast} series was not used: {reason}"
+        yield Note.make(
+            "sagittal-series-refused",
+            "a sagittal {contrast} series was not used: {reason}",
+            contrast=contrast,
+            reason=reason,
+        )
     if reference is None:
         return
     column = reference.column
     if column.naming < _NAMES_SURE:
-        yield (
-            f"the levels may be named one too high or too low (sure to {column.naming:.0%}); count the vertebrae: "
-            "there may be four or six lumbar ones"
+        yield Note.make(
+            "levels-doubtful",
+            "the levels may be named one too high or too low (sure to {sure:.0%}); count the vertebrae: "
+            "there may be four or six lumbar ones",
+            sure=column.naming,
         )
     if reference.known and column.size > _ODD_SIZE:
-        yield (
-            f"by the images' pixel spacing its vertebrae have {column.size:.0%} of the usual height; check the "
-            "spacing: if it is wrong, the crops show too little, and lengths in mm are wrong"
+        yield Note.make(
+            "vertebrae-too-high",
+            "by the images' pixel spacing its vertebrae have {share:.0%} of the usual height; check the "
+            "spacing: if it is wrong, the crops show too little, and lengths in mm are wrong",
+            share=column.size,
         )
     lowest = column.places[-1]
     if lowest is not None and not _shows(reference.stacks, lowest, _SACRUM_MM):
-        yield (
-            f"the images end just below {task.levels[-1]}: without the sacrum the levels may be named wrongly; count the "
-            "vertebrae"
+        yield Note.make(
+            "sacrum-not-shown",
+            "the images end just below {level}: without the sacrum the levels may be named wrongly; count the vertebrae",
+            level=task.levels[-1],
         )
     missing = [level for level, place in zip(task.levels, column.places, strict=True) if place is None]
     if missing:
-        yield f"{', '.join(missing)} cannot be seen; the images may end there"
+        yield Note.make(
+            "levels-not-seen", "{levels} cannot be seen; the images may end there", levels=", ".join(missing)
+        )
 
 
 def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:

@@ -65,7 +65,7 @@ def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
         [file for stem, file in by_name.items() if stem.startswith(kind)] for kind in (GRADER, LOCATOR)
     )
     if not graders or CALIBRATION_NAME not in by_name:
-        raise UnreadableModelError(_unreadable(name, "it holds no graders or no calibration"))
+        raise _unreadable(name, "it holds no graders or no calibration")
     facts = by_name.get(FACTS_NAME)
     try:
         return LoadedModel(
@@ -76,11 +76,12 @@ def read_model(files: Iterable[Path], name: str = "the model") -> LoadedModel:
             facts=ModelFacts.model_validate_json(facts.read_text(encoding="utf-8")) if facts else None,
         )
     except (InputError, ValidationError) as error:
-        raise UnreadableModelError(_unreadable(name, "a file of it has another form")) from error
+        raise _unreadable(name, "a file of it has another form") from error
 
 
-def _unreadable(name: str, reason: str) -> str:
-    return (
-        f"{name} was made by another version of Lumbargrade ({reason}); use it with that version (tag git.commit), "
-        "or train a new one with `lumbargrade run`"
+def _unreadable(name: str, reason: str) -> UnreadableModelError:
+    return UnreadableModelError(
+        f"{name} was made by another version of Lumbargrade ({reason})",
+        "use it with that version (tag git.commit), or train a new one with `lumbargrade run`",
+        "model-of-another-version",
     )

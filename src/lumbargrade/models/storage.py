@@ -66,7 +66,7 @@ def load_network(
         InputError: The file is not there, or holds another network.
     """
     if not path.is_file():
-        raise InputError(f"{what} {path} does not exist")
+        raise InputError(f"{what} {path} does not exist", "", "model-file-missing")
     try:
         with safe_open(path, framework="pt") as file:
             config = kind.model_validate(json.loads((file.metadata() or {})["config"]))
@@ -76,6 +76,10 @@ def load_network(
         network.load_state_dict(weights)
     except (SafetensorError, KeyError, ValidationError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is not a {what} of this version of Lumbargrade: {reason}; train it again") from error
+        raise InputError(
+            f"{path} is not a {what} of this version of Lumbargrade: {reason}",
+            "train it again",
+            "model-file-of-another-version",
+        ) from error
     network.to(memory_format=torch.channels_last)
     return network.eval()

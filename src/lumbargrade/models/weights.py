@@ -46,7 +46,9 @@ def load_weights(grader: Grader, source: str) -> None:
     problems = grader.features.load_state_dict(_features(state, source), strict=False)
     if problems.missing_keys or problems.unexpected_keys:
         odd = (problems.missing_keys + problems.unexpected_keys)[0]
-        raise InputError(f"training.weights {source} does not fit DenseNet-121 (layer {odd}); {_WAYS_OUT}")
+        raise InputError(
+            f"training.weights {source} does not fit DenseNet-121 (layer {odd})", f"{_WAYS_OUT}", "weights-do-not-fit"
+        )
     if _task(Path(source)) == grader.config.task:
         beyond = {name for name in grader.state_dict() if not name.startswith("features.")}
         grader.load_state_dict({name: state[name] for name in beyond & state.keys()}, strict=False)
@@ -64,7 +66,9 @@ def _read(source: str) -> dict[str, Tensor]:
     try:
         return dict(DenseNet121_Weights.IMAGENET1K_V1.get_state_dict(progress=False))
     except (URLError, OSError) as error:
-        raise InputError(f"training.weights imagenet cannot be downloaded on this machine; {_WAYS_OUT}") from error
+        raise InputError(
+            "training.weights imagenet cannot be downloaded on this machine", f"{_WAYS_OUT}", "weights-not-downloadable"
+        ) from error
 
 
 def _features(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
@@ -76,7 +80,9 @@ def _features(state: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
         if new_name.startswith("features."):
             features[new_name.removeprefix("features.")] = tensor
     if not features:
-        raise InputError(f"training.weights {source} holds no DenseNet features; {_WAYS_OUT}")
+        raise InputError(
+            f"training.weights {source} holds no DenseNet features", f"{_WAYS_OUT}", "weights-without-features"
+        )
     return features
 
 
@@ -94,7 +100,9 @@ def _task(path: Path) -> GradingTask | None:
 
 def _read_file(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise InputError(f"training.weights {path} is neither imagenet, none nor a file; {_WAYS_OUT}")
+        raise InputError(
+            f"training.weights {path} is neither imagenet, none nor a file", f"{_WAYS_OUT}", "weights-missing"
+        )
     try:
         state = (
             load_file(path)
@@ -102,5 +110,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
             else torch.load(path, weights_only=True, map_location="cpu")
         )
     except Exception as error:  # whatever torch's and safetensors' parsers raise on a file that is none
-        raise InputError(f"training.weights {path} is not a weights file; {_WAYS_OUT}") from error
+        raise InputError(
+            f"training.weights {path} is not a weights file", f"{_WAYS_OUT}", "weights-not-readable"
+        ) from error
     return dict(state)

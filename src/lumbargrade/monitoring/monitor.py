@@ -42,11 +42,17 @@ def watch_version(
     tracker = open_registry(task)
     version = version or champion_version(tracker, task)
     if version is None:
-        raise InputError(f"{registered_name(task)} has no champion; name the version to watch with --version")
+        raise InputError(
+            f"{registered_name(task)} has no champion", "name the version to watch with --version", "no-champion"
+        )
     found = get_version(tracker, task, version)
     path = log or current_project().prediction_log
     if not path.is_file():
-        raise InputError(f"{path} is not there; serve the model first, or name the log of its server with --log")
+        raise InputError(
+            f"{path} is not there",
+            "serve the model first, or name the log of its server with --log",
+            "prediction-log-missing",
+        )
     return watch(
         ServingLog(path).answers(),
         f"{registered_name(task)}/{version}",

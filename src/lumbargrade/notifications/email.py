@@ -33,10 +33,16 @@ def send(notice: Notice, mail: Mail) -> None:
             if not mail.tls and server.has_extn("starttls"):
                 server.starttls(context=context)
             elif not mail.tls and mail.user:
-                raise LumbargradeError(f"{mail.host} offers no encryption, so the password is not sent; use smtps://")
+                raise LumbargradeError(
+                    f"{mail.host} offers no encryption, so the password is not sent",
+                    "use smtps://",
+                    "mail-server-without-encryption",
+                )
             if mail.user:
                 server.login(mail.user, mail.password)
             server.send_message(message)
     except (OSError, smtplib.SMTPException) as error:
         code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
-        raise LumbargradeError(f"the mail was not taken by {mail.host} ({type(error).__name__}{code})") from error
+        raise LumbargradeError(
+            f"the mail was not taken by {mail.host} ({type(error).__name__}{code})", "", "mail-not-taken"
+        ) from error

@@ -64,10 +64,12 @@ def _webhook(settings: Settings) -> Webhook | None:
     if not address:
         return None
     if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
-        raise InputError(f"{WEBHOOK} is no address; give https://host/path")
+        raise InputError(f"{WEBHOOK} is no address", "give https://host/path", "webhook-address-invalid")
     if secret is None:
         raise InputError(
-            f"{WEBHOOK} is set and {SECRET} is not; give the secret that the receiver verifies notices with"
+            f"{WEBHOOK} is set and {SECRET} is not",
+            "give the secret that the receiver verifies notices with",
+            "webhook-secret-missing",
         )
     return Webhook(address, secret.get_secret_value())
 
@@ -82,13 +84,15 @@ def _mail(settings: Settings) -> Mail | None:
         port = -1
     if parts.scheme not in _PORTS or not parts.hostname or port == -1:
         raise InputError(
-            f"{SMTP} is no mail server; give smtp://user:password@host:587 or smtps://user:password@host:465"
+            f"{SMTP} is no mail server",
+            "give smtp://user:password@host:587 or smtps://user:password@host:465",
+            "mail-server-invalid",
         )
     receivers = tuple(each.strip() for each in (settings.notices_to or "").split(",") if each.strip())
     sender = settings.notices_from
     if sender is None or not receivers:
         missing = MAIL_TO if sender else MAIL_FROM
-        raise InputError(f"{SMTP} is set and {missing} is not; give the mail address")
+        raise InputError(f"{SMTP} is set and {missing} is not", "give the mail address", "mail-address-missing")
     return Mail(
         host=parts.hostname,
         port=port or _PORTS[parts.scheme],

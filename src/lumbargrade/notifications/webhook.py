@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import httpx
 
@@ -35,17 +36,27 @@ def post(notice: Notice, webhook: Webhook, pauses: Sequence[float] = PAUSES) -> 
     """
     body = notice.model_dump_json().encode()
     for pause in (*pauses, None):
-        told = _try(notice, webhook, body)
-        if not told:
+        failure = _try(notice, webhook, body)
+        if failure is None:
             return
-        final = told.startswith("refused")
-        if final or pause is None:
-            raise LumbargradeError(f"the notice was not taken by {httpx.URL(webhook.address).host}: {told}")
+        if failure.final or pause is None:
+            raise LumbargradeError(
+                f"the notice was not taken by {httpx.URL(webhook.address).host}: {failure.reason}",
+                "",
+                "webhook-refused" if failure.final else "webhook-not-reached",
+            )
         time.sleep(pause)
 
 
-def _try(notice: Notice, webhook: Webhook, body: bytes) -> str:
-    """Returns what is wrong, if something is; what begins with ``refused`` will not get better."""
+class _Failure(NamedTuple):
+    """Why a notice was not taken; a final one will not get better."""
+
+    reason: str
+    final: bool
+
+
+def _try(notice: Notice, webhook: Webhook, body: bytes) -> _Failure | None:
+    """Sends a notice once; returns what is wrong, if something is."""
     headers = {
         "Content-Type": "application/json",
         SIGNATURE: sign(webhook.secret, int(time.time()), body),
@@ -54,8 +65,8 @@ def _try(notice: Notice, webhook: Webhook, body: bytes) -> str:
     try:
         answer = httpx.post(webhook.address, content=body, headers=headers, timeout=_TIMEOUT_SECONDS)
     except httpx.TransportError as error:
-        return f"it did not answer ({type(error).__name__})"
+        return _Failure(f"it did not answer ({type(error).__name__})", final=False)
     if answer.is_success:
-        return ""
+        return None
     busy = answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS
-    return f"{'it is busy' if busy else 'refused'} (status {answer.status_code})"
+    return _Failure(f"{'it is busy' if busy else 'refused'} (status {answer.status_code})", final=not busy)

@@ -41,7 +41,9 @@ def deploy(api: str, only_if_missing: bool = False) -> list[str]:
         LumbargradeError: Prefect refused a deployment; the sentence ends with its last words.
     """
     if not current_project().deployments.is_file():
-        raise InputError("there is no prefect.yaml here; run the command in the project's folder")
+        raise InputError(
+            "there is no prefect.yaml here", "run the command in the project's folder", "prefect-yaml-missing"
+        )
     with temporary_settings({PREFECT_API_URL: api}):
         try:
             with get_client(sync_client=True) as client:
@@ -52,7 +54,9 @@ def deploy(api: str, only_if_missing: bool = False) -> list[str]:
                 return deployed(client)
         except httpx.TransportError as error:
             raise InputError(
-                f"no Prefect server answers at {api}; start one with `lumbargrade server`, or correct PREFECT_API_URL"
+                f"no Prefect server answers at {api}",
+                "start one with `lumbargrade server`, or correct PREFECT_API_URL",
+                "prefect-server-not-reached",
             ) from error
 
 
@@ -88,7 +92,9 @@ def _deploy_all(api: str) -> None:
     )
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it said nothing"]
-        raise LumbargradeError(f"Prefect refused the deployments of prefect.yaml: {lines[-1]}")
+        raise LumbargradeError(
+            f"Prefect refused the deployments of prefect.yaml: {lines[-1]}", "", "deployments-refused"
+        )
 
 
 def _end_zombies() -> None:

@@ -32,7 +32,9 @@ def load_flow(entrypoint: str) -> Callable[..., Any]:
             break
     else:
         raise InputError(
-            f"there is no {file} here; run the command in a checkout of Lumbargrade, which holds the flows"
+            f"there is no {file} here",
+            "run the command in a checkout of Lumbargrade, which holds the flows",
+            "flow-missing",
         )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))

@@ -48,7 +48,9 @@ def run_server(settings: ServerSettings, tell: Callable[[str], None]) -> None:
     try:
         lock.acquire(timeout=1)  # `lumbargrade status` holds it for a moment
     except Timeout as error:
-        raise InputError("the server of this project runs already; see `lumbargrade status`") from error
+        raise InputError(
+            "the server of this project runs already", "see `lumbargrade status`", "server-running"
+        ) from error
     with lock:
         for name in end_leftovers(project.operations):
             tell(f"{name}: of a server that was killed, ended")
@@ -158,4 +160,6 @@ def _refuse_taken(port: int, option: str) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise InputError(f"something listens at port {port} already; end it, or give another {option}") from error
+            raise InputError(
+                f"something listens at port {port} already", f"end it, or give another {option}", "port-taken"
+            ) from error

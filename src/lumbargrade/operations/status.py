@@ -102,7 +102,7 @@ def read_status(task: GradingTask) -> Status:
     """
     addresses = read_addresses()
     if addresses is None:
-        raise InputError("this project has had no server; start it with `lumbargrade server`")
+        raise InputError("this project has had no server", "start it with `lumbargrade server`", "server-never-run")
     api = prefect_api()
     parts = [
         PartStatus(name="supervisor", state="ready" if _is_supervised() else "down", address="lumbargrade server"),

@@ -95,13 +95,13 @@ def generate(
         LumbargradeError: The disk is full or a worker died.
     """
     if studies < 1:
-        raise InputError(f"studies is {studies}; ask for at least 1")
+        raise InputError(f"studies is {studies}", "ask for at least 1", "phantom-studies-invalid")
     if seed < 0:
-        raise InputError(f"seed is {seed}; give 0 or a larger whole number")
+        raise InputError(f"seed is {seed}", "give 0 or a larger whole number", "phantom-seed-invalid")
     if workers < 0:
-        raise InputError(f"workers is {workers}; give 0 for one a CPU, or a larger number")
+        raise InputError(f"workers is {workers}", "give 0 for one a CPU, or a larger number", "phantom-workers-invalid")
     if task not in TASKS:
-        raise InputError(f"phantoms cannot be graded for {task}; give {' or '.join(TASKS)}")
+        raise InputError(f"phantoms cannot be graded for {task}", f"give {' or '.join(TASKS)}", "phantom-task-invalid")
     arguments: dict[str, Any] = {"recipe": _RECIPE, "studies": studies, "seed": seed, "faults": faults}
     arguments |= {} if task == STENOSES else {"task": task}
     arguments |= {"crops_only": True} if crops_only else {}
@@ -121,11 +121,17 @@ def generate(
             _write_marker(folder, arguments, summary)
     except OSError as error:
         if error.errno != errno.ENOSPC:
-            raise LumbargradeError(f"{directory} cannot be written ({error.strerror}); check the folder") from error
-        raise LumbargradeError(f"the disk of {directory} is full; free some space (about 7 MB a study)") from error
+            raise LumbargradeError(
+                f"{directory} cannot be written ({error.strerror})", "check the folder", "phantom-folder-not-writable"
+            ) from error
+        raise LumbargradeError(
+            f"the disk of {directory} is full", "free some space (about 7 MB a study)", "disk-full"
+        ) from error
     except BrokenProcessPool as error:
         raise LumbargradeError(
-            "a process that draws phantoms was killed, perhaps for lack of memory; use fewer workers"
+            "a process that draws phantoms was killed, perhaps for lack of memory",
+            "use fewer workers",
+            "phantom-process-killed",
         ) from error
     return summary
 
@@ -133,20 +139,26 @@ def generate(
 def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | None:
     """Returns the summary of a finished dataset, or None where there is nothing, or only a damaged one of ours."""
     if directory.is_file():
-        raise InputError(f"{directory} is a file; give a folder that is new or empty")
+        raise InputError(f"{directory} is a file", "give a folder that is new or empty", "phantom-folder-is-file")
     if not directory.exists() or not any(directory.iterdir()):
         return None
     try:
         marker = json.loads((directory / MARKER).read_text(encoding="utf-8"))
         made_with, summary = marker["arguments"], marker["summary"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"{directory} is not empty; give a new folder, or remove what is in it") from None
+        raise InputError(
+            f"{directory} is not empty", "give a new folder, or remove what is in it", "phantom-folder-not-empty"
+        ) from None
     if made_with != arguments:
         had = f"--studies {made_with.get('studies')} --seed {made_with.get('seed')}"
         had += " --faults" if made_with.get("faults") else ""
         had += f" --task {made_with['task']}" if "task" in made_with else ""
         had += " for crops only" if made_with.get("crops_only") else ""
-        raise InputError(f"{directory} holds a phantom made with {had}; give a new folder, or remove it")
+        raise InputError(
+            f"{directory} holds a phantom made with {had}",
+            "give a new folder, or remove it",
+            "phantom-folder-of-another",
+        )
     if sum(1 for _ in (directory / IMAGES).glob("*/*/*.dcm")) != summary["files"]:
         return None
     faults = tuple(Fault(**fault) for fault in summary.pop("faults"))

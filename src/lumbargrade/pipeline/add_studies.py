@@ -79,7 +79,11 @@ def add_and_version(
     project = current_project()
     folder = project.datasets / to.name
     if to.resolve() != folder.resolve() or not project.dataset_list.is_file():
-        raise InputError(f"{to} is no dataset of this project; give --to {folder}, in the project's folder")
+        raise InputError(
+            f"{to} is no dataset of this project",
+            f"give --to {folder}, in the project's folder",
+            "dataset-not-of-project",
+        )
     grading_task = load_task(task)
     before = None
     if folder.exists() or fetch_dataset(folder):

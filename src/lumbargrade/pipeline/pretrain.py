@@ -68,9 +68,13 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path | None = 
         LumbargradeError: The training failed or was stopped.
     """
     if weights.suffix != ".safetensors":
-        raise InputError(f"{weights} cannot hold weights; give a name that ends in .safetensors")
+        raise InputError(
+            f"{weights} cannot hold weights", "give a name that ends in .safetensors", "weights-name-invalid"
+        )
     if studies < _VALIDATED:
-        raise InputError(f"{studies} phantoms are too few to learn from; ask for at least {_VALIDATED}")
+        raise InputError(
+            f"{studies} phantoms are too few to learn from", f"ask for at least {_VALIDATED}", "phantoms-too-few"
+        )
     task = load_task(params.task)
     training = params.training.model_copy(update={"weights": "none", "suspects": None})
     code = code_digest(PHANTOM, TRAINING)

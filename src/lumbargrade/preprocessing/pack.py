@@ -94,7 +94,9 @@ def pack_crops(
         if not rows:
             why = skipped[0]["reason"] if skipped else "there are no points"
             raise LumbargradeError(
-                f"no crop could be cut from {dataset.root}: {why}; run `lumbargrade dataset check` on it"
+                f"no crop could be cut from {dataset.root}: {why}",
+                "run `lumbargrade dataset check` on it",
+                "no-crop-cut",
             )
         index = pd.DataFrame(rows, columns=_INDEX_COLUMNS).astype({"grade": "Int8", "error_mm": "float64"})
         index.to_parquet(temporary / INDEX, index=False)
@@ -159,7 +161,9 @@ class PackedCrops:
     def __init__(self, *folders: Path) -> None:
         for folder in folders:
             if not (folder / INDEX).is_file():
-                raise InputError(f"{folder} holds no packed crops; run `lumbargrade run` or `dvc repro` first")
+                raise InputError(
+                    f"{folder} holds no packed crops", "run `lumbargrade run` or `dvc repro` first", "no-packed-crops"
+                )
         tables = [pd.read_parquet(folder / INDEX).assign(folder=place) for place, folder in enumerate(folders)]
         self.index = pd.concat(tables, ignore_index=True)
         self._shards = [Shards(folder, "crops") for folder in folders]

@@ -87,7 +87,9 @@ def pack_views(
                 progress(done, len(studies))
         shards.close()
         if not rows:
-            raise InputError(f"{dataset.root} has no readable series of task {dataset.task.name}")
+            raise InputError(
+                f"{dataset.root} has no readable series of task {dataset.task.name}", "", "no-readable-series"
+            )
         pd.DataFrame(rows, columns=_SLICE_COLUMNS).to_parquet(temporary / SLICES, index=False)
         pd.DataFrame(points, columns=_POINT_COLUMNS).to_parquet(temporary / POINTS, index=False)
     return ViewSummary(slices=len(rows), studies=len({row["study_id"] for row in rows}))
@@ -181,7 +183,9 @@ class PackedViews:
 
     def __init__(self, folder: Path) -> None:
         if not (folder / SLICES).is_file():
-            raise InputError(f"{folder} holds no packed views; run `lumbargrade run` or `dvc repro` first")
+            raise InputError(
+                f"{folder} holds no packed views", "run `lumbargrade run` or `dvc repro` first", "no-packed-views"
+            )
         table = pd.read_parquet(folder / SLICES)
         self._points: dict[int, list[dict[str, Any]]] = {}
         for row in pd.read_parquet(folder / POINTS).to_dict("records"):

@@ -1,6 +1,7 @@
 """The crop of each point of a study, or why it has none: the one road for training and for serving."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ class PointCrop:
 
     Attributes:
         crop: (channels, rows, columns), or nothing if ``reason`` says why.
+        code: Of the error that ``reason`` is of.
         reflected: Whether the crop's columns run against those of the displayed slice.
     """
 
@@ -37,6 +39,7 @@ class PointCrop:
     crop: NDArray[np.uint8] | None
     reason: str | None = None
     reflected: bool = False
+    code: str = ""
 
 
 def cut_points(
@@ -54,11 +57,11 @@ def cut_points(
         quoted: Whether a reason may name files and quote the points: not where it is answered or logged.
     """
     for series_id, rows in points.groupby("series_id"):
-        images: SeriesImages | str
+        images: SeriesImages | InputError
         try:
             images = open_series(series_id if isinstance(series_id, str) else int(str(series_id)))
         except InputError as error:
-            images = _reason(error, quoted)
+            images = error
         for row in rows.to_dict("records"):
             check_time()
             yield _cut_point(row, images, task, params, quoted)
@@ -82,22 +85,26 @@ def check_point(
     """
     header = stack.slices[index]
     if images.localizer:
-        raise InputError(f"its series is a localizer: {images.localizer}")
+        raise InputError(f"its series is a localizer: {images.localizer}", "", "point-on-localizer")
     if stack.size_fault:
-        raise InputError(f"in its series of {len(stack.slices)} slices {stack.size_fault}")
+        raise InputError(
+            f"in its series of {len(stack.slices)} slices {stack.size_fault}", "", "point-on-unsized-slices"
+        )
     sided = condition.side is not None
     if sided and stack.placement_fault and (stack.orientation == "sagittal" or not header.orientation_known):
-        raise InputError(f"it has a side, but in its series {stack.placement_fault}")
+        raise InputError(f"it has a side, but in its series {stack.placement_fault}", "", "point-on-unplaced-slices")
     rows, columns = header.plane.shape
     if not header.plane.holds(*xy):
-        raise InputError(f"its point lies outside the image of {columns} x {rows} pixels")
+        raise InputError(f"its point lies outside the image of {columns} x {rows} pixels", "", "point-outside-image")
     if shown_share(header.plane, stack.orientation, xy, params) < _LEAST_SHOWN:
-        raise InputError("its point lies so near the image's edge that most of its crop shows nothing")
+        raise InputError(
+            "its point lies so near the image's edge that most of its crop shows nothing", "", "point-at-image-edge"
+        )
 
 
 def _cut_point(
     row: Mapping[Hashable, object],
-    images: SeriesImages | str,
+    images: SeriesImages | InputError,
     task: GradingTask,
     params: PrepareParams,
     quoted: bool,
@@ -106,17 +113,17 @@ def _cut_point(
     x, y = float(str(row["x"])), float(str(row["y"]))
     series_id = row["series_id"] if isinstance(row["series_id"], str) else int(str(row["series_id"]))
     instance = int(str(row["instance_number"]))
-    crop, reason, reflected = None, None, False
+    crop, reason, reflected, code = None, None, False, ""
     try:
-        if isinstance(images, str):
-            raise InputError(images)
+        if isinstance(images, InputError):
+            raise copy(images)
         stack, index = images.find(instance)
         check_point(images, stack, index, (x, y), condition, params)
         crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)
         reflected = reflects(stack.orientation, condition.mirrored)
     except InputError as error:
-        reason = _reason(error, quoted)
-    return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason, reflected)
+        reason, code = _reason(error, quoted), error.code
+    return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason, reflected, code)
 
 
 def _reason(error: InputError, quoted: bool) -> str:

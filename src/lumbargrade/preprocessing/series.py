@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from functools import cached_property
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -42,7 +43,7 @@ class SeriesImages:
     def __init__(self, headers: Iterable[SliceHeader], percentiles: tuple[float, float]) -> None:
         self._percentiles = percentiles
         self._decoded: dict[SliceHeader, NDArray[np.float32]] = {}
-        self.unreadable: dict[SliceHeader, str] = {}
+        self.unreadable: dict[SliceHeader, UnreadableFile] = {}
         self._headers = settle_positions(list(headers))
         self.stacks, self.set_aside = choose_stacks(self._headers)
         self._settle_disorder()
@@ -76,10 +77,12 @@ class SeriesImages:
         by_name = [header for header, number in self.numbers.items() if number == instance_number]
         found = by_name or [header for header in self._headers if header.instance_number == instance_number]
         if not found:
-            raise QuotingError(f"{instance} is not among the series' images", instance, "the point's instance")
+            raise QuotingError(
+                f"{instance} is not among the series' images", "", "instance-missing", instance, "the point's instance"
+            )
         if len(found) > 1:
             several = f"{instance} is the number of {len(found)} of the series' images"
-            raise QuotingError(several, instance, "the point's instance")
+            raise QuotingError(several, "", "instance-ambiguous", instance, "the point's instance")
         return self._nearest(found[0])
 
     def _nearest(self, wanted: SliceHeader) -> tuple[Stack, int]:
@@ -101,11 +104,11 @@ class SeriesImages:
     def _decode(self, header: SliceHeader) -> NDArray[np.float32]:
         """Decodes a slice without keeping it; one that could not be is not tried again."""
         if header in self.unreadable:
-            raise UnreadableFile(self.unreadable[header], header.path.name)
+            raise copy(self.unreadable[header])
         try:
             return read_pixels(header)
         except UnreadableFile as error:
-            self.unreadable[header] = str(error)
+            self.unreadable[header] = copy(error)  # without its traceback, which holds what was decoded
             raise
 
     def count_unreadable(self) -> int:
@@ -121,10 +124,10 @@ class SeriesImages:
         used = {header for stack in self.stacks for header in stack.slices}
         used |= {header for aside in self.set_aside for header in aside.headers}
         differing = 0
-        for copy in [header for header in self._headers if header not in used][:_MOST_COPIES]:
-            stack, index = self._nearest(copy)
+        for other in [header for header in self._headers if header not in used][:_MOST_COPIES]:
+            stack, index = self._nearest(other)
             with suppress(UnreadableFile):
-                differing += not np.array_equal(self._decode(copy), self._decode(stack.slices[index]))
+                differing += not np.array_equal(self._decode(other), self._decode(stack.slices[index]))
         return differing
 
     @property
@@ -146,7 +149,7 @@ class SeriesImages:
         Raises:
             UnreadableFile: None of them can.
         """
-        values, unreadable = [], UnreadableFile("the series holds no image")
+        values, unreadable = [], UnreadableFile("the series holds no image", "", "series-without-image")
         for header in self.sample:
             try:
                 values.append(self.pixels(header)[::2, ::2].ravel())
@@ -187,8 +190,11 @@ class SeriesImages:
 
     def _refuse_blank(self, header: SliceHeader, pixels: NDArray[np.float32]) -> None:
         if pixels.min() == pixels.max():
-            self.unreadable[header] = f"the pixels of {header.path.name} are all of one value; send it again"
-            raise UnreadableFile(self.unreadable[header], header.path.name)
+            name = header.path.name
+            self.unreadable[header] = UnreadableFile(
+                f"the pixels of {name} are all of one value", "send it again", "pixels-of-one-value", name
+            )
+            raise copy(self.unreadable[header])
 
     def _settle_disorder(self) -> None:
         """Orders stacks by their instance numbers whose positions put unlike slices side by side."""
@@ -233,7 +239,7 @@ def open_series(folder: Path, percentiles: tuple[float, float]) -> SeriesImages:
         with suppress(UnreadableFile):
             headers += read_headers(path)
     if not headers:
-        raise InputError("its series has no readable image")
+        raise InputError("its series has no readable image", "", "series-without-readable-image")
     return SeriesImages(headers, percentiles)
 
 

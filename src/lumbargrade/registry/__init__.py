@@ -1,1 +1,1 @@
-"""Registered models: packaging, lineage, and which one is champion."""
+"""Registered versions: what is packaged, by what evidence, and which one is champion."""

@@ -54,41 +54,49 @@ def rollback(champion: Champion, by: str = "", why: str = "") -> Move:
     if not before:
         raise InputError(
             f"there is nothing to roll back to: {registered_name(champion.task)} has had "
-            f"{'one champion, version ' + now if now else 'no champion'}; see `lumbargrade models history`"
+            f"{'one champion, version ' + now if now else 'no champion'}",
+            "see `lumbargrade models history`",
+            "nothing-to-roll-back-to",
         )
     try:
         get_version(champion.tracker, champion.task, before[-1])
     except InputError as error:
         raise InputError(
-            f"version {before[-1]}, the champion before, is no longer registered; make another one champion with "
-            "`lumbargrade models approve`"
+            f"version {before[-1]}, the champion before, is no longer registered",
+            "make another one champion with `lumbargrade models approve`",
+            "former-champion-gone",
         ) from error
 
     def unchanged(latest: str | None) -> None:
         if latest != now:
-            raise InputError("the champion has changed meanwhile; see `lumbargrade models history` and roll back again")
+            raise InputError(
+                "the champion has changed meanwhile",
+                "see `lumbargrade models history` and roll back again",
+                "champion-changed-meanwhile",
+            )
 
     return champion.move(before[-1], why.strip()[:MAX_LENGTH], by.strip(), ROLLED_BACK, unchanged)
 
 
 def _said(option: str, text: str, what: str) -> str:
     if not text.strip():
-        raise InputError(f"{option} is empty; give {what}")
+        raise InputError(f"{option} is empty", f"give {what}", "reason-empty")
     if len(text) > MAX_LENGTH:
-        raise InputError(f"{option} has {len(text):,} characters; give at most {MAX_LENGTH:,}")
+        raise InputError(f"{option} has {len(text):,} characters", f"give at most {MAX_LENGTH:,}", "reason-too-long")
     return text.strip()
 
 
 def _refuse_champion(champion: str | None, version: str) -> None:
     if champion == version:
-        raise InputError(f"version {version} is champion already; there is nothing to approve")
+        raise InputError(f"version {version} is champion already", "there is nothing to approve", "champion-already")
 
 
 def _decision(found: ModelVersion) -> str:
     decision: str | None = found.tags.get(GATE_DECISION)
     if decision is None:
         raise InputError(
-            f"version {found.version} has not passed by the gate, as its registration was cut off; judge it with "
-            f"`lumbargrade models gate {found.version}`"
+            f"version {found.version} has not passed by the gate, as its registration was cut off",
+            f"judge it with `lumbargrade models gate {found.version}`",
+            "version-not-judged",
         )
     return decision

@@ -40,7 +40,12 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except STORE_FAILURES as error:
-        raise CannotVerifyError(f"{what} could not be read: {explain_failure(error)}") from error
+        raise _unreadable(what, error) from error
+
+
+def _unreadable(what: str, error: BaseException) -> CannotVerifyError:
+    failure = explain_failure(error)
+    return CannotVerifyError(f"{what} could not be read: {failure.what}", failure.remedy, "store-unreadable")
 
 
 @contextmanager
@@ -74,7 +79,7 @@ def fetch_artifact(uri: str, folder: Path | None = None) -> Path | None:
         with reading(uri):
             if _is_absent(uri):
                 return None
-        raise CannotVerifyError(f"{uri} could not be read: {explain_failure(error)}") from error
+        raise _unreadable(uri, error) from error
 
 
 def read_artifact(uri: str) -> str | None:
@@ -164,6 +169,7 @@ def _check_store(folder: Path) -> None:
     """
     if not folder.is_dir() or next(folder.iterdir(), None) is None:
         raise CannotVerifyError(
-            f"the store of models keeps its files in {folder}, where nothing is; mount that folder or restore it from a copy, "
-            "and run in the folder of the project"
+            f"the store of models keeps its files in {folder}, where nothing is",
+            "mount that folder or restore it from a copy, and run in the folder of the project",
+            "store-files-missing",
         )

@@ -132,7 +132,9 @@ def moves_at(moves: Sequence[Move], when: str) -> list[Move]:
     try:
         first = datetime.fromisoformat(when)
     except ValueError as error:
-        raise InputError(f"{when} is no date or time; give one like 2026-03-31 or 2026-03-31T12:00") from error
+        raise InputError(
+            f"{when} is no date or time", "give one like 2026-03-31 or 2026-03-31T12:00", "date-invalid"
+        ) from error
     first = first if first.tzinfo else first.replace(tzinfo=UTC)
     last = first + timedelta(days=1) if len(when) <= len("2026-03-31") else first
     before = [move for move in moves if datetime.fromisoformat(move.time) <= first]
@@ -150,8 +152,10 @@ def still(judged_against: str | None, version: str) -> Callable[[str | None], No
     def check(now: str | None) -> None:
         if now != judged_against:
             raise LumbargradeError(
-                f"the champion changed from {version_words(judged_against)} to {version_words(now)} "
-                f"while version {version} was judged; judge it again with `lumbargrade models gate {version}`"
+                f"the champion changed from {version_words(judged_against)} to {version_words(now)} while version "
+                f"{version} was judged",
+                f"judge it again with `lumbargrade models gate {version}`",
+                "champion-changed-meanwhile",
             )
 
     return check

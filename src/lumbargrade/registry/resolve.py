@@ -29,7 +29,9 @@ def champion_version(tracker: Tracker, task: GradingTask) -> str | None:
         if error.error_code in _NO_CHAMPION:
             return None
         reason = str(error).splitlines()[0][:200]
-        raise LumbargradeError(f"the store cannot say which version is champion ({reason}); run again") from error
+        raise LumbargradeError(
+            f"the store cannot say which version is champion ({reason})", "run again", "champion-unknown"
+        ) from error
 
 
 def load_model(uri: str) -> LoadedModel:
@@ -65,7 +67,9 @@ def fetch_model(uri: str) -> Path:
     folder = fetch_artifact(uri)
     if folder is None:
         raise InputError(
-            f"model {uri} is not there; give models:/<name>@champion or models:/<name>/<version>, and check that "
-            f"{tracking_uri()} is the store that holds it"
+            f"model {uri} is not there",
+            f"give models:/<name>@champion or models:/<name>/<version>, and check that {tracking_uri()} is the store "
+            "that holds it",
+            "model-not-registered",
         )
     return folder

@@ -46,11 +46,17 @@ def open_registry(task: GradingTask) -> Tracker:
     """
     name = registered_name(task)
     if not has_store():
-        raise InputError("there is no store of models here; run in the project's folder, or give MLFLOW_TRACKING_URI")
+        raise InputError(
+            "there is no store of models here",
+            "run in the project's folder, or give MLFLOW_TRACKING_URI",
+            "store-missing",
+        )
     tracker = Tracker(f"lumbargrade-{task.name}")
     if not all_versions(tracker, task):
         raise InputError(
-            f"{tracking_uri()} holds no version of {name}; make one with `lumbargrade run`, or give --task"
+            f"{tracking_uri()} holds no version of {name}",
+            "make one with `lumbargrade run`, or give --task",
+            "no-version-registered",
         )
     return tracker
 
@@ -64,7 +70,9 @@ def get_version(tracker: Tracker, task: GradingTask, version: str) -> ModelVersi
     known = {str(found.version): found for found in all_versions(tracker, task)}
     if version not in known:
         numbers = ", ".join(sorted(known, key=int)) or "none"
-        raise InputError(f"{registered_name(task)} has no version {version}; registered: {numbers}")
+        raise InputError(
+            f"{registered_name(task)} has no version {version}", f"registered: {numbers}", "version-not-registered"
+        )
     return known[version]
 
 
@@ -79,13 +87,19 @@ def version_that_answered(tracker: Tracker, task: GradingTask, model: str) -> st
     """
     name, _, version = model.partition("/")
     if version and name != registered_name(task):
-        raise InputError(f"the answer was given by {model}, a model of another task; give that task with --task")
+        raise InputError(
+            f"the answer was given by {model}, a model of another task",
+            "give that task with --task",
+            "answer-of-another-task",
+        )
     made = [str(found.version) for found in all_versions(tracker, task) if found.source == f"models:/{model}"]
     if not version and not made:
         raise InputError(
-            f"the answer was given by {f'model {model}' if model else 'a model without a name'}, which is no version of "
-            f"{registered_name(task)} in {tracking_uri()}; give the --task and the MLFLOW_TRACKING_URI it was served from, "
-            "and serve with `lumbargrade models serve`, so that answers name their version"
+            f"the answer was given by {f'model {model}' if model else 'a model without a name'}, which is no version "
+            f"of {registered_name(task)} in {tracking_uri()}",
+            "give the --task and the MLFLOW_TRACKING_URI it was served from, and serve with `lumbargrade models "
+            "serve`, so that answers name their version",
+            "answer-of-unknown-model",
         )
     return version or made[-1]
 

@@ -116,19 +116,24 @@ def _storage(plan: SearchPlan) -> BaseStorage:
         shown = make_url(address).render_as_string(hide_password=True)
     except ArgumentError:
         raise InputError(
-            f"{STORAGE} is no address of a database; give one like postgresql+psycopg://user:password@host/name"
+            f"{STORAGE} is no address of a database",
+            "give one like postgresql+psycopg://user:password@host/name",
+            "search-database-invalid",
         ) from None
     try:
         return RDBStorage(address, engine_kwargs={"pool_pre_ping": True})
     except ImportError as error:
         raise InputError(
-            f"the driver of {shown} ({STORAGE}) is not installed; pip install 'lumbargrade[cluster]' has PostgreSQL's"
+            f"the driver of {shown} ({STORAGE}) is not installed",
+            "pip install 'lumbargrade[cluster]' has PostgreSQL's",
+            "search-database-driver-missing",
         ) from error
     except (SQLAlchemyError, StorageInternalError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0][:200]
         raise InputError(
-            f"the database {shown} cannot be used ({reason}); start it, correct {STORAGE}, or unset it to keep the study in a "
-            "file"
+            f"the database {shown} cannot be used ({reason})",
+            f"start it, correct {STORAGE}, or unset it to keep the study in a file",
+            "search-database-not-reached",
         ) from error
 
 
@@ -139,7 +144,9 @@ def _wait_for_death(study: optuna.Study) -> None:
         time.sleep(_SIGN_SECONDS / 5)
         if study.user_attrs[_ALIVE] != last:
             raise LumbargradeError(
-                f"search {study.study_name} is already running on another machine; wait for it or stop it"
+                f"search {study.study_name} is already running on another machine",
+                "wait for it or stop it",
+                "search-running-elsewhere",
             )
 
 

@@ -57,11 +57,19 @@ class SearchPlan:
         It follows from data, parameters, the files that these name, and the code that trains: what was trained by other
         code is never taken for this code's.
         """
-        code = code_digest(TRAINING)
-        told = json.dumps(
-            [self.settings, self.task.model_dump(mode="json"), self.data, self.files, code], sort_keys=True
-        )
+        told = json.dumps(self.identity, sort_keys=True)
         return f"{self.task.name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What the name follows from."""
+        return {
+            "settings": self.settings,
+            "task": self.task.model_dump(mode="json"),
+            "data": self.data,
+            "files": self.files,
+            "code": code_digest(TRAINING),
+        }
 
     @cached_property
     def files(self) -> dict[str, str]:

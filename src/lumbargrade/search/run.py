@@ -64,7 +64,9 @@ def run_search(
                 return _outcome(runner, missing)
             except StorageInternalError as error:
                 raise LumbargradeError(
-                    f"the search's database does not answer any more; when it does, run again: {plan.name} goes on"
+                    "the search's database does not answer any more",
+                    f"when it does, run again: {plan.name} goes on",
+                    "search-database-lost",
                 ) from error
 
 
@@ -74,8 +76,9 @@ def _outcome(runner: TrialRunner, new_trials: int) -> SearchOutcome:
     best = best_trial(study)
     if best is None:
         raise LumbargradeError(
-            f"none of the {len(ended_trials(study))} trials of {plan.name} could be trained; lower "
-            "training.learning_rate and its range in search.space"
+            f"none of the {len(ended_trials(study))} trials of {plan.name} could be trained",
+            "lower training.learning_rate and its range in search.space",
+            "no-trial-trained",
         )
     training = training_of(best)
     specs = plan.fold_specs(training)

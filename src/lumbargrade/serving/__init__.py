@@ -1,1 +1,1 @@
-"""A study's bytes in, gradings out."""
+"""Models over HTTP and in batches: MLflow's scoring server, verified and kept running, and what it answered."""

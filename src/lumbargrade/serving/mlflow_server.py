@@ -134,7 +134,9 @@ def running_server(command: list[str], port: int, what: str) -> Iterator[Scoring
             with guarded_group(process.pid):
                 if not _answers(address, port, process):
                     words = _last_words(read_from(log.fileno(), 0).decode(errors="replace"))
-                    raise LumbargradeError(f"the model server for {what} did not start: {words}")
+                    raise LumbargradeError(
+                        f"the model server for {what} did not start: {words}", "", "model-server-not-started"
+                    )
                 yield ScoringServer(address, process, log.fileno())
         finally:
             process.end(_STOP_SECONDS)
@@ -188,15 +190,25 @@ def _post(address: str, question: Any) -> list[dict[str, Any]]:
     try:
         answer = requests.post(f"{address}/invocations", data=question, headers=kind, timeout=_ANSWER_SECONDS)
     except requests.RequestException as error:
-        raise LumbargradeError(f"the model server at {address} did not answer ({type(error).__name__})") from error
+        raise LumbargradeError(
+            f"the model server at {address} did not answer ({type(error).__name__})", "", "model-server-not-reached"
+        ) from error
     if answer.status_code == requests.codes.unavailable:
-        raise LumbargradeError(f"the model server at {address} is being started; try again in a minute")
+        raise LumbargradeError(
+            f"the model server at {address} is being started", "try again in a minute", "model-server-starting"
+        )
     if answer.status_code != requests.codes.ok:
-        raise LumbargradeError(f"the model server at {address} answered with status {answer.status_code}; see its log")
+        raise LumbargradeError(
+            f"the model server at {address} answered with status {answer.status_code}",
+            "see its log",
+            "model-server-refused",
+        )
     try:
         records: list[dict[str, Any]] = answer.json()["predictions"]
     except (ValueError, KeyError, TypeError):
-        raise LumbargradeError(f"what answers at {address} is no model server of MLflow; give its address") from None
+        raise LumbargradeError(
+            f"what answers at {address} is no model server of MLflow", "give its address", "not-a-model-server"
+        ) from None
     return records
 
 
@@ -257,8 +269,9 @@ def _refuse_taken(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise InputError(
-                f"port {port} cannot be listened at ({error.strerror}), perhaps as an older model server has it; "
-                "end what listens there, or choose another port"
+                f"port {port} cannot be listened at ({error.strerror}), perhaps as an older model server has it",
+                "end what listens there, or choose another port",
+                "port-taken",
             ) from error
 
 

@@ -217,7 +217,9 @@ def serve_front(begin: Callable[[], Front], host: str, port: int) -> None:
         try:
             listener.bind((host, port))
         except OSError as error:
-            raise InputError(f"{host}:{port} cannot be listened at ({error.strerror}); give another --port") from error
+            raise InputError(
+                f"{host}:{port} cannot be listened at ({error.strerror})", "give another --port", "port-taken"
+            ) from error
         front = begin()
         config = uvicorn.Config(front.app(), log_level="critical", timeout_graceful_shutdown=30)
         try:

@@ -105,9 +105,8 @@ class GradingModel(PythonModel):
         return self._sign(_Outcome(graded.answer, looks), request_id, explain)
 
     def _busy(self) -> "_Outcome":
-        return _Outcome(
-            refuse_study(self.model.config.task, f"{_BUSY} for {self.seconds:.0f} s; send the study again later")
-        )
+        reason = f"{_BUSY} for {self.seconds:.0f} s; send the study again later"
+        return _Outcome(refuse_study(self.model.config.task, reason, "model-server-busy"))
 
     def _sign(self, outcome: "_Outcome", request_id: str, explain: bool) -> pd.DataFrame:
         """The answer with its heat maps, if they were asked for, and where it comes from."""
@@ -134,13 +133,14 @@ class GradingModel(PythonModel):
                 features = graded.features() if self.log is not None else None
                 return _Outcome(graded.answer, looks, features, crops)
         except (InputError, StudyTimeoutError) as error:
-            return _Outcome(refuse_study(task, str(error)))
+            return _Outcome(refuse_study(task, str(error), error.code))
         except ScratchError as error:
             _log.error("a study could not be unpacked: %s", error)
-            return _Outcome(refuse_study(task, _NO_SPACE))
+            return _Outcome(refuse_study(task, _NO_SPACE, error.code))
         except Exception as error:  # a study may hold anything; its words may be a patient's
             _log.error("a study could not be graded (%s)", type(error).__name__)
-            return _Outcome(refuse_study(task, f"the study could not be graded ({type(error).__name__})"))
+            reason = f"the study could not be graded ({type(error).__name__})"
+            return _Outcome(refuse_study(task, reason, "unexpected-fault"))
         finally:
             self.turn.release()
 

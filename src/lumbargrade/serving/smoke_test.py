@@ -40,7 +40,9 @@ def answer_over_http(version: str, dataset: Path, task: GradingTask, split: Path
         records = ask(server.address, zip_study(dataset, study_id, with_points=False))
     if len(records) != len(task.cells):
         raise LumbargradeError(
-            f"version {version} answered {len(records)} cells for study {study_id}; the task has {len(task.cells)}"
+            f"version {version} answered {len(records)} cells for study {study_id}",
+            f"the task has {len(task.cells)}",
+            "answer-incomplete",
         )
     return Answer(
         study_id=str(study_id), cells=len(records), graded=sum(record["grade"] is not None for record in records)

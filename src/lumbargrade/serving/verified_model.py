@@ -48,7 +48,11 @@ def open_model(uri: str) -> VerifiedModel:
     if address is None:
         return _read(Path(uri).name, fetch_model(uri))
     if address.alias not in (None, CHAMPION):
-        raise InputError(f"{uri} names an alias that is not kept here; give @{CHAMPION}, or a version's number")
+        raise InputError(
+            f"{uri} names an alias that is not kept here",
+            f"give @{CHAMPION}, or a version's number",
+            "model-alias-unknown",
+        )
     task = _read("", fetch_model(uri)).loaded.config.task
     version = address.version or champion_to_serve(task)
     check_version(task, version, as_champion=address.alias is not None)

@@ -25,7 +25,9 @@ def champion_to_serve(task: GradingTask) -> str:
     version = champion_version(open_registry(task), task)
     if version is None:
         raise InputError(
-            f"{registered_name(task)} has no champion; make a version champion with `lumbargrade models approve`"
+            f"{registered_name(task)} has no champion",
+            "make a version champion with `lumbargrade models approve`",
+            "no-champion",
         )
     return version
 
@@ -46,10 +48,12 @@ def check_version(task: GradingTask, version: str, as_champion: bool = False) ->
         problems = version_problems(tracker, task, AuditLog(), version, as_champion)
     except CannotVerifyError as error:
         raise CannotVerifyError(
-            f"version {version} of {registered_name(task)} could not be checked, and grades nothing until it is: {error}"
+            f"version {version} of {registered_name(task)} could not be checked, and grades nothing until it is: {error.what}",
+            error.remedy,
+            error.code,
         ) from error
     if problems:
-        raise InputError(_refusal(registered_name(task), version, problems[0], as_champion))
+        raise _refusal(registered_name(task), version, problems[0], as_champion)
 
 
 @contextmanager
@@ -71,14 +75,15 @@ def served_version(task: GradingTask, version: str, as_champion: bool = False) -
         yield server
 
 
-def _refusal(name: str, version: str, problem: Problem, as_champion: bool) -> str:
+def _refusal(name: str, version: str, problem: Problem, as_champion: bool) -> InputError:
     if problem.part == LOG_PART:
         remedy = "put the folder audit back from a copy"
     elif as_champion:
         remedy = "`lumbargrade models rollback` serves the champion before"
     else:
         remedy = "`lumbargrade models list` names the other versions"
-    return (
-        f"version {version} of {name} is not served, as it is not what was signed: {problem.problem}; "
-        f"`lumbargrade audit verify` names all that was altered, {remedy}"
+    return InputError(
+        f"version {version} of {name} is not served, as it is not what was signed: {problem.problem}",
+        f"`lumbargrade audit verify` names all that was altered, {remedy}",
+        "version-altered",
     )

@@ -1,1 +1,1 @@
-"""MLflow runs."""
+"""MLflow's runs: search, trials, folds."""

@@ -71,7 +71,7 @@ class Tracker:
                 found.experiment_id if found else self.client.create_experiment(experiment, place, _KIND)
             )
         except Exception as error:  # MLflow lets SQLAlchemy's, requests' and its own errors through
-            raise StoreError(_unreachable(uri, error)) from error
+            raise _unreachable(uri, error) from error
         self.owner: str | None = None
 
     @contextmanager
@@ -205,16 +205,18 @@ def check_reachable(uri: str) -> None:
     try:
         requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except requests.RequestException as error:
-        raise StoreError(_unreachable(uri, error)) from error
+        raise _unreachable(uri, error) from error
 
 
-def _unreachable(uri: str, error: Exception) -> str:
+def _unreachable(uri: str, error: Exception) -> StoreError:
     if "database is locked" in str(error):
-        return f"the MLflow store {uri} cannot be used: {explain_failure(error)}"
+        failure = explain_failure(error)
+        return StoreError(f"the MLflow store {uri} cannot be used: {failure.what}", failure.remedy, "store-locked")
     reason = error.message if isinstance(error, MlflowException) else type(error).__name__
-    return (
-        f"the MLflow store {uri} cannot be used ({str(reason).splitlines()[0][:200]}); start its server, correct "
-        "MLFLOW_TRACKING_URI, or unset it to use the project's own database"
+    return StoreError(
+        f"the MLflow store {uri} cannot be used ({str(reason).splitlines()[0][:200]})",
+        "start its server, correct MLFLOW_TRACKING_URI, or unset it to use the project's own database",
+        "store-not-reached",
     )
 
 

@@ -48,8 +48,10 @@ def follow_move(store: Path) -> None:
     except sqlite3.Error as error:
         if moved:
             raise StoreError(
-                f"the project was moved from {Path(moved[0]).parents[1]} to {store.parent}, and {database}, which names "
-                f"the old place, cannot be changed ({error}); let this user write it, end what holds it, and run again"
+                f"the project was moved from {Path(moved[0]).parents[1]} to {store.parent}, and {database}, which "
+                f"names the old place, cannot be changed ({error})",
+                "let this user write it, end what holds it, and run again",
+                "store-not-movable",
             ) from error
     for place in moved:
         logging.getLogger(__name__).warning(

@@ -51,7 +51,7 @@ def _alone_in(folder: Path, what: str) -> Iterator[None]:
         lock.acquire(timeout=_WAIT_SECONDS)
     except Timeout as error:
         raise LumbargradeError(
-            f"{what} {folder.name} is already running on this machine; wait for it or stop it"
+            f"{what} {folder.name} is already running on this machine", "wait for it or stop it", "already-running"
         ) from error
     try:
         yield

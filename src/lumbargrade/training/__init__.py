@@ -1,1 +1,1 @@
-"""Loss, metrics and score; one fold, k folds on the devices there are, and the search over them."""
+"""Trains one grader or one locator, in a process of its own: the loop, the loss, augmentation, checkpoints."""

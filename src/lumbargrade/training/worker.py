@@ -3,6 +3,7 @@
 It needs no server and no parent; but if it has a parent that dies, it ends too.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from filelock import FileLock
 
-from lumbargrade.errors import LumbargradeError, told_by_system
+from lumbargrade.errors import LumbargradeError, system_error
 from lumbargrade.files import write_text
 from lumbargrade.processes import end_with_parent
 from lumbargrade.training.grader.distill import train_student
@@ -41,12 +42,16 @@ def main(folder: Path) -> int:
             if read_result(folder) is None:
                 _train(spec)
     except LumbargradeError as error:
-        write_text(folder / ERROR, str(error))
+        _write_error(folder, error)
         return error.exit_code
     except OSError as error:
-        write_text(folder / ERROR, f"{spec.name}: {told_by_system(error)}")
+        _write_error(folder, system_error(error, spec.name))
         return LumbargradeError.exit_code
     return 0
+
+
+def _write_error(folder: Path, error: LumbargradeError) -> None:
+    write_text(folder / ERROR, json.dumps(error.parts))
 
 
 def _train(spec: AnySpec) -> None:

@@ -1,1 +1,1 @@
-"""The reading room: a study is uploaded, its grades are read. Flask; the page itself is React and lies in ``web/``."""
+"""The viewer, or reading room: a study is uploaded, its grades are read. Flask; the page itself is React, in ``web/``."""

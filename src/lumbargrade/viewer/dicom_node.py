@@ -92,7 +92,9 @@ def read_node(text: str) -> Node:
             raise ValueError
         return Node(title=title, host=host, port=int(port))
     except ValueError as error:
-        raise InputError(f"{text!r} names no DICOM node; give TITLE@host:port, such as PACS@10.0.0.7:104") from error
+        raise InputError(
+            f"{text!r} names no DICOM node", "give TITLE@host:port, such as PACS@10.0.0.7:104", "dicom-node-invalid"
+        ) from error
 
 
 @dataclass(eq=False)
@@ -117,7 +119,9 @@ class DimseNode:
     def __init__(self, room: ReadingRoom, settings: DimseSettings) -> None:
         if not settings.peers and not is_loopback(settings.host):
             raise InputError(
-                f"{settings.host} can be reached from other machines; name the nodes that may call with --dicom-peer"
+                f"{settings.host} can be reached from other machines",
+                "name the nodes that may call with --dicom-peer",
+                "dicom-peers-missing",
             )
         self._room = room
         self._settings = settings
@@ -137,7 +141,9 @@ class DimseNode:
             )
         except OSError as error:
             raise InputError(
-                f"{settings.host}:{settings.port} cannot be listened at ({error.strerror}); give another --dicom-port"
+                f"{settings.host}:{settings.port} cannot be listened at ({error.strerror})",
+                "give another --dicom-port",
+                "port-taken",
             ) from error
         self._server = server
         self.port: int = server.socket.getsockname()[1]

@@ -26,18 +26,19 @@ class Refusal(Exception):  # noqa: N818 - it is what the server answers, and no 
 
     Args:
         status: HTTP status.
+        code: A stable name of it, as errors have.
     """
 
-    def __init__(self, status: int, what: str, do: str) -> None:
+    def __init__(self, status: int, what: str, do: str, code: str) -> None:
         super().__init__(what)
         self.status = status
+        self.code = code
         self.problem = Problem(what=what, do=do)
 
 
 def problem_of(error: LumbargradeError) -> Problem:
-    """Tells an error of the package, ``what is wrong; what to do``, in two sentences."""
-    what, _, do = str(error).partition("; ")
-    return Problem(what=sentence(what), do=sentence(do) if do else _ANOTHER)
+    """Tells an error of the package in two sentences."""
+    return Problem(what=sentence(error.what), do=sentence(error.remedy) if error.remedy else _ANOTHER)
 
 
 def sentence(words: str) -> str:

@@ -58,7 +58,7 @@ class RegisteredModel:
                 return GradingTask.model_validate(json.loads(grader.metadata()["config"])["task"])
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{self.uri} holds no graders of this version of Lumbargrade; train a model again"
+                f"{self.uri} holds no graders of this version of Lumbargrade", "train a model again", "model-unreadable"
             ) from error
 
 
@@ -74,7 +74,11 @@ def find_model(uri: str) -> RegisteredModel:
     """
     address = parse_address(uri)
     if address is None:
-        raise InputError(f"{uri} names no registered model; give models:/<name>@champion or models:/<name>/<version>")
+        raise InputError(
+            f"{uri} names no registered model",
+            "give models:/<name>@champion or models:/<name>/<version>",
+            "model-uri-invalid",
+        )
     check_reachable(tracking_uri())
     client = MlflowClient(tracking_uri=tracking_uri())
     name, version, alias = address.name, address.version, address.alias
@@ -87,7 +91,9 @@ def find_model(uri: str) -> RegisteredModel:
             if error.error_code not in ABSENT:
                 raise
             raise InputError(
-                f"model {uri} is not in {tracking_uri()}; check its name, and that MLFLOW_TRACKING_URI is the store that has it"
+                f"model {uri} is not in {tracking_uri()}",
+                "check its name, and that MLFLOW_TRACKING_URI is the store that has it",
+                "model-not-registered",
             ) from error
         pages = _pages(found)
     return RegisteredModel(f"models:/{name}/{version}", _page(client, found, alias, set(pages)), pages)

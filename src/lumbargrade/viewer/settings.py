@@ -40,11 +40,16 @@ class Access(BaseModel):
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         if (self.proxy_user_header is None) != (self.proxy_address is None):
-            raise InputError("--proxy-user-header and --proxy-address belong together; give both or neither")
+            raise InputError(
+                "--proxy-user-header and --proxy-address belong together",
+                "give both or neither",
+                "proxy-options-incomplete",
+            )
         if self.open and not is_loopback(self.host):
             raise InputError(
-                f"{self.host} can be reached from other machines; give --token-file, or --proxy-user-header with "
-                "--proxy-address, or bind to 127.0.0.1"
+                f"{self.host} can be reached from other machines",
+                "give --token-file, or --proxy-user-header with --proxy-address, or bind to 127.0.0.1",
+                "page-unprotected",
             )
         return self
 
@@ -107,11 +112,17 @@ def read_token(path: Path) -> str:
     try:
         mode, token = path.stat().st_mode, path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"token file {path} cannot be read; put a secret of one line into it") from error
+        raise InputError(
+            f"token file {path} cannot be read", "put a secret of one line into it", "token-file-unreadable"
+        ) from error
     if mode & 0o077:
-        raise InputError(f"token file {path} can be read by others; run: chmod 600 {path}")
+        raise InputError(
+            f"token file {path} can be read by others", f"run: chmod 600 {path}", "token-file-readable-by-others"
+        )
     if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable():
         raise InputError(
-            f"token file {path} must hold at least {_SHORTEST_TOKEN} plain characters; make it with: openssl rand -hex 32"
+            f"token file {path} must hold at least {_SHORTEST_TOKEN} plain characters",
+            "make it with: openssl rand -hex 32",
+            "token-too-weak",
         )
     return token

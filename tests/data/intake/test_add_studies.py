@@ -29,6 +29,8 @@ from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
 from tests.exports import ROOT, Export, secrets_in
 
+pytestmark = pytest.mark.slow
+
 KEY = b"a key of thirty-two bytes, 01234"
 Make = Callable[..., Export]
 WRITER = Tag("ImplementationClassUID")

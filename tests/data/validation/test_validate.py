@@ -498,6 +498,7 @@ def many(tables: Tables) -> Iterator[Tables]:
     yield tables
 
 
+@pytest.mark.slow
 def test_processes_change_nothing_even_if_one_is_killed(many: Tables) -> None:
     alone = many.check(workers=1)
     assert [(count.kind, count.findings) for count in alone.counts] == [("instances_with_gaps", 39)]

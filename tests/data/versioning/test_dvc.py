@@ -138,6 +138,7 @@ def test_a_dataset_in_data_with_an_odd_name_is_refused_at_once(project: Path, na
     assert "datasets:\n- phantom\n" in Path("data/datasets.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_dataset_from_elsewhere_may_have_any_name_and_gets_one_of_safe_letters(project: Path, tmp_path: Path) -> None:
     named = [name for name in ODD_NAMES if name not in ("x.dvc", "\udcff")]
     pointers = set()

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import random
 import resource
 from pathlib import Path
@@ -21,10 +22,13 @@ from lumbargrade.training import worker as fold
 from lumbargrade.training.grader import fit
 from lumbargrade.training.grader.fit import train_fold, weighted_cross_entropy
 from lumbargrade.training.grader.sampling import fold_rows
+from lumbargrade.training.jobs.process import error_of
 from lumbargrade.training.jobs.spec import ERROR, SPEC, Epoch, FoldSpec, read_history, read_result
 from lumbargrade.training.loop.precision import choose_precision
 from lumbargrade.training.loop.schedule import layered_groups, steps_per_epoch, warmup_cosine
 from tests.crops import make_fold, pack_crops
+
+pytestmark = pytest.mark.slow
 
 
 def changed(spec: FoldSpec, folder: str | None = None, **training: Any) -> FoldSpec:
@@ -40,7 +44,6 @@ def weights_hash(spec: FoldSpec) -> str:
     return hashlib.sha256((spec.folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.slow
 def test_it_learns_and_leaves_everything_behind(spec: FoldSpec) -> None:
     spec = changed(spec, epochs=4, epoch_crops=160)
     told = []
@@ -75,7 +78,6 @@ def plain_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     return weights_hash(plain)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [
@@ -102,7 +104,6 @@ def test_each_part_of_the_recipe_trains_and_is_repeatable(
     np.testing.assert_allclose(predictions.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", [{}, {"mixup": 0.4, "label_smoothing": 0.1}], ids=["plain", "mixed"])
 def test_doubted_labels_of_training_studies_change_the_weights_and_no_others_do(
     spec: FoldSpec, part: dict[str, Any]
@@ -384,9 +385,9 @@ def test_a_full_disk_is_told_as_such_and_the_next_run_goes_on(spec: FoldSpec) ->
         assert fold.main(spec.folder) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    told = (spec.folder / ERROR).read_text(encoding="utf-8")
+    told = error_of(1, json.loads((spec.folder / ERROR).read_text(encoding="utf-8")))
     full = spec.folder / "checkpoint.pt"
-    assert told == f"fold 0: File too large ({full}); mend this and run again: it goes on"
+    assert str(told) == f"fold 0: File too large ({full}); mend this and run again: it goes on"
     assert not list(spec.folder.glob(".*")), "nothing half written is left"
     assert fold.main(spec.folder) == 0
     assert read_result(spec.folder) is not None

@@ -60,7 +60,9 @@ def test_a_fold_can_be_stopped_by_the_first_epoch_that_it_tells(spec: FoldSpec) 
         epoch = Epoch(epoch=1, train_loss=1, validation_loss=1, validation_accuracy=1, learning_rate=1, seconds=1)
         on_epoch(spec, epoch)
         future: Future[FoldResult] = Future()
-        future.set_exception(StoppedError("stopped") if stop.is_set() else AssertionError("nobody stopped it"))
+        future.set_exception(
+            StoppedError("stopped", "", "stopped") if stop.is_set() else AssertionError("nobody stopped it")
+        )
         return future
 
     with FoldPool(submit, 1) as pool:
@@ -84,5 +86,5 @@ def test_leaving_the_pool_stops_what_still_waits_for_a_device(spec: FoldSpec) ->
     with pytest.raises(LumbargradeError, match="enough"), local_pool(SHARED[:1]) as pool:
         pool.start(first, lambda spec, epoch: None)
         pool.start(second, lambda spec, epoch: None)
-        raise LumbargradeError("enough")
+        raise LumbargradeError("enough", "", "enough")
     assert pool.running == 0

@@ -14,6 +14,7 @@ import pytest
 from pydicom.sr.codedict import codes
 
 from lumbargrade.models.trained_on import ModelFacts, state
+from lumbargrade.notes import Note
 from lumbargrade.viewer.reports.dicom_sr import SCHEME
 
 from ..reading import FACTS, MakeApp, ModelServer, Reader, edited
@@ -147,6 +148,29 @@ def test_json_and_csv_agree_with_the_answer(reader: Reader, answer: dict[str, An
     corrected = [row for row in rows if row["reader_grade"]]
     assert [(row["reader_grade"], row["reader_comment"]) for row in corrected] == [("Severe", "'=SUM(A1)")]
     assert {row["caution"] for row in rows} == {"Not for clinical use"}
+
+
+def test_a_note_with_a_semicolon_is_one_note_everywhere(
+    reader: Reader, model_server: ModelServer, zipped: bytes, tmp_path: Path
+) -> None:
+    model_server.notes = [
+        Note.make("levels-not-seen", "{levels} cannot be seen; the images may end there", levels="L5/S1"),
+        Note.make("files-unreadable", "{count} files of the study could not be read", count=2),
+    ]
+    told = ["L5/S1 cannot be seen; the images may end there.", "2 files of the study could not be read."]
+    answer = reader.graded(zipped)
+    assert answer["flags"] == told
+    assert reader.get(answer["report"]["json"]).json["flags"] == told
+    values = [item.get("TextValue", "") for item in read_sr(reader, answer).ContentSequence]
+    assert [value for value in values if value in told] == told
+    words = words_of(reader.get(answer["report"]["pdf"]).data, tmp_path)
+    assert all(f"• {note}" in words for note in told)
+
+
+def test_the_notes_of_an_older_model_are_one_note(reader: Reader, model_server: ModelServer, zipped: bytes) -> None:
+    model_server.notes = [Note(code="a", text="one; two"), Note(code="b", text="three")]
+    model_server.answers_codes = False
+    assert reader.graded(zipped)["flags"] == ["One; two; three."]
 
 
 def test_an_organisation_can_remove_the_strip(make_app: MakeApp, zipped: bytes) -> None:

@@ -1,10 +1,14 @@
 """Plain sentences a level: they lead the page."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.viewer.schemas import Cell, Place
 from lumbargrade.viewer.studies.narrative import flags, level_sentences
+from lumbargrade.viewer.studies.present import study_reasons
 
 SHORT = {
     "canal": "spinal_canal_stenosis",
@@ -83,8 +87,33 @@ def test_another_task_has_its_own_words(disc: GradingTask) -> None:
 def test_what_to_know_first_is_told_once(rsna: GradingTask) -> None:
     reason = "the study has no Axial T2 series"
     cells = study(rsna, reason=reason, left_recess="", right_recess="")
-    told = flags(rsna, cells, ["the levels may be named one too high or too low"], [])
+    told = flags(rsna, cells, ["the levels may be named one too high or too low"], [], [reason])
     assert told == ["The levels may be named one too high or too low.", "The study has no Axial T2 series."]
+
+
+def records(
+    reasons: Sequence[str | None], codes: Sequence[str] = (), study_id: str | None = "1.2"
+) -> list[dict[str, Any]]:
+    found = [{"study_id": study_id, "reason": reason} for reason in reasons]
+    return [record | {"reason_code": code} for record, code in zip(found, codes, strict=True)] if codes else found
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            records(["no T2", "no T2", "too dark", None], ["series-missing", "series-missing", "place-unsure", ""]),
+            ["no T2"],
+        ),
+        (records(["the study is fine", None], ["place-unsure", ""]), []),
+        (records(["it is no zip"] * 3, ["not-a-zip"] * 3, study_id=None), ["it is no zip"]),
+        (records(["no T2", "no T2", "too dark", None]), ["no T2"]),
+        (records([None, None], ["", ""]), []),
+    ],
+    ids=["by its code", "not by its words", "refused", "an older model", "graded"],
+)
+def test_a_reason_that_lies_in_the_study_is_known_by_its_code(answer: list[dict[str, Any]], told: list[str]) -> None:
+    assert study_reasons(answer, levels=2) == told
 
 
 def placed(cells: list[Cell], uncertain: int) -> list[Cell]:

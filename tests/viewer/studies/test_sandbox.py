@@ -28,7 +28,7 @@ def answers(one: int, tell: Any) -> dict[str, int]:
 
 
 def refuses(tell: Any) -> None:
-    raise InputError("this is wrong; do that")
+    raise InputError("this is wrong", "do that", "wrong")
 
 
 def hangs(tell: Any) -> None:
@@ -64,11 +64,11 @@ def fills_disk(tell: Any) -> None:
 
 
 def cannot_unpack(tell: Any) -> None:
-    raise ScratchError("/secret/folder is full")
+    raise ScratchError("/secret/folder is full", "", "temporary-folder-full")
 
 
 def takes_too_long(tell: Any) -> None:
-    raise StudyTimeoutError("it took too long; send less")
+    raise StudyTimeoutError("it took too long", "send less", "study-took-too-long")
 
 
 def prints(tell: Any) -> str:
@@ -135,8 +135,9 @@ def test_a_result_comes_from_another_process_with_its_progress() -> None:
 
 
 def test_what_the_user_did_wrong_is_told() -> None:
-    with pytest.raises(InputError, match="this is wrong; do that"):
+    with pytest.raises(InputError, match="this is wrong; do that") as caught:
         run_guarded(refuses, limits=LIMITS)
+    assert caught.value.parts == {"what": "this is wrong", "remedy": "do that", "code": "wrong"}
 
 
 def test_what_hangs_is_killed_with_its_children() -> None:

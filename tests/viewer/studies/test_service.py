@@ -48,6 +48,7 @@ def test_twenty_uploads_at_once_are_not_mixed_up(
     assert len(set.union(*hashes)) == len(archives)
 
 
+@pytest.mark.slow
 def test_those_that_wait_are_told_their_place(make_app: MakeApp, zipped: bytes, model_server: ModelServer) -> None:
     model_server.seconds = 2
     reader = Reader(make_app(workers=1))

@@ -27,6 +27,7 @@ from lumbargrade.data.intake.study import StagedStudy, image_digests
 from lumbargrade.data.intake.tables import Rows
 from lumbargrade.data.layout import IMAGES, RsnaDataset, dicom_files, open_dataset
 from lumbargrade.data.patients import read_patients
+from lumbargrade.deidentify.profile import SHOWS_PATIENT
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import read_headers
@@ -89,7 +90,7 @@ def add_studies(
             points = read_sop_points(given.points, task) if given.points else None
             with open_source(source, task, _scratch(folder), show("read")) as opened:
                 if points is not None and opened.dataset is not None:
-                    raise InputError(f"{source} has points of its own; leave --points out")
+                    raise InputError(f"{source} has points of its own", "leave --points out", "points-given-twice")
                 intake.add(opened, labels, points, workers, show("studies de-identified"))
         return intake.finish(), intake.lines
 
@@ -107,8 +108,9 @@ def _opened(folder: Path, task: GradingTask, pseudonyms: Pseudonyms) -> Iterator
         patients = read_patients(folder)
         if not patients.empty and set(patients["key"]) != {pseudonyms.fingerprint}:
             raise InputError(
-                f"{folder} was added to with another pseudonym key (fingerprint {patients['key'].iloc[0]}); put that one "
-                "back, or patients and studies would not be recognised"
+                f"{folder} was added to with another pseudonym key (fingerprint {patients['key'].iloc[0]})",
+                "put that one back, or patients and studies would not be recognised",
+                "pseudonym-key-differs",
             )
         yield _Intake(folder, task, pseudonyms, dataset, patients)
 
@@ -138,11 +140,16 @@ class _Intake:
         """Takes grades of studies that are there."""
         if table.key != "study_id":
             raise InputError(
-                f"{name} names studies by {table.key}, which a de-identified dataset does not have; name them by study_id, "
-                "or give the studies, and this table with --labels"
+                f"{name} names studies by {table.key}, which a de-identified dataset does not have",
+                "name them by study_id, or give the studies, and this table with --labels",
+                "studies-named-by-missing-key",
             )
         if self.dataset is None:
-            raise InputError(f"{self.folder} does not exist; a table of grades changes those of studies that are there")
+            raise InputError(
+                f"{self.folder} does not exist",
+                "a table of grades changes those of studies that are there",
+                "dataset-folder-missing",
+            )
         for study in self.dataset.labels["study_id"].tolist():
             uid = _study_uid(self.dataset, study) if table.salt is not None else ""
             self._change(study, table.of_number(study, uid))
@@ -232,7 +239,7 @@ class _Intake:
                     f"study {study}: {staged[study].lettered} images look as if text were burned in; look at them before "
                     "anybody else does"
                 )
-        declared = sum("burned into" in line.reason or "secondary capture" in line.reason for line in self.lines)
+        declared = sum(line.code in SHOWS_PATIENT for line in self.lines)
         if declared:
             self.warnings.append(f"{declared} files were left out because their images may show who the patient is")
         for one, other in self._same_images(staged):

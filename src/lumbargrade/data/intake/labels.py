@@ -69,7 +69,11 @@ def read_label_table(path: Path, task: GradingTask, salt: Path | None = None) ->
     header = read_header(path)
     keys = [key for key in KEYS if key in header]
     if len(keys) != 1:
-        raise InputError(f"{path.name} must have one of the columns {', '.join(KEYS)}, to say which study a row is of")
+        raise InputError(
+            f"{path.name} must have one of the columns {', '.join(KEYS)}, to say which study a row is of",
+            "",
+            "labels-without-key-column",
+        )
     table = read_labels(path, task, keys[0]).set_index(keys[0])
     grades = {str(name): {str(c): str(g) for c, g in row.items() if pd.notna(g)} for name, row in table.iterrows()}
     return LabelTable(keys[0], grades, None if salt is None else _read_salt(salt))
@@ -89,5 +93,7 @@ def _read_salt(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"salt {path} cannot be read ({error.strerror}); it lies in the reading room's data folder"
+            f"salt {path} cannot be read ({error.strerror})",
+            "it lies in the reading room's data folder",
+            "salt-unreadable",
         ) from error

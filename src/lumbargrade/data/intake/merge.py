@@ -44,7 +44,11 @@ def merge(
     check_whole(new, before | coming, but=TABLES)
     _check_rows(folder, new, rows)
     if folder.exists() and file_sizes(folder) != before:
-        raise LumbargradeError(f"{folder} changed while studies were added to it; nothing was added, run again")
+        raise LumbargradeError(
+            f"{folder} changed while studies were added to it",
+            "nothing was added, run again",
+            "dataset-changed-meanwhile",
+        )
     exchange_folder(new, folder)
     remove_tree(new)
 
@@ -55,5 +59,7 @@ def _check_rows(folder: Path, new: Path, rows: Rows) -> None:
         wanted = before.get(name, 0) + len(added[name])
         if number != wanted:
             raise LumbargradeError(
-                f"{new / name} has {number} rows where {wanted} are right; nothing was added, run again"
+                f"{new / name} has {number} rows where {wanted} are right",
+                "nothing was added, run again",
+                "merged-table-incomplete",
             )

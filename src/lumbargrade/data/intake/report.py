@@ -23,6 +23,7 @@ class Line(NamedTuple):
         study_id: The study's number in the dataset, if it has one.
         outcome: What became of it; files that came along with their study have no line.
         reason: Why it was left out, or what is to be known of it.
+        code: Of the error that left it out, if one did.
     """
 
     source: str
@@ -30,6 +31,7 @@ class Line(NamedTuple):
     outcome: Outcome
     reason: str
     is_study: bool
+    code: str = ""
 
 
 class AddedStudy(BaseModel):

@@ -102,7 +102,7 @@ def open_source(path: Path, task: GradingTask, scratch: Path, progress: Progress
             yield _read_loose(path, progress)
         return
     if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is no folder, zip or CSV table; give where the studies lie")
+        raise InputError(f"{path} is no folder, zip or CSV table", "give where the studies lie", "source-missing")
     scratch.mkdir(mode=0o700)
     try:
         _unpack(path, scratch)
@@ -118,14 +118,20 @@ def _unpack(path: Path, folder: Path) -> None:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             size, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
             if any(entry.flag_bits & 1 for entry in entries):
-                raise InputError(f"{path} is encrypted; unpack it and give the folder")
+                raise InputError(f"{path} is encrypted", "unpack it and give the folder", "source-zip-encrypted")
             if size > MAX_RATIO * max(packed, 1 << 20):
-                raise InputError(f"{path} unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no export does")
+                raise InputError(
+                    f"{path} unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no export does",
+                    "",
+                    "source-zip-bomb",
+                )
             for count, entry in enumerate(entries):
                 with archive.open(entry) as member, (folder / f"member-{count:06d}").open("wb") as target:
                     shutil.copyfileobj(member, target)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise InputError(f"{path} is a zip that cannot be unpacked; make it again or give the folder") from error
+        raise InputError(
+            f"{path} is a zip that cannot be unpacked", "make it again or give the folder", "source-zip-damaged"
+        ) from error
 
 
 def _read_dataset(root: Path, task: GradingTask, progress: Progress) -> Source:
@@ -194,18 +200,18 @@ def _header(source: Source, path: Path) -> Dataset | None:
                 str(header.get(keyword))  # a damaged value shows when it is looked at
         return header
     except UnreadableFile as error:
-        source.lines.append(_left_out(source, path, without_name(error, path)))
+        source.lines.append(_left_out(source, path, without_name(error, path), error.code))
         return None
 
 
-def without_name(error: Exception, path: Path) -> str:
-    """What is wrong with a file, without its name, which may name a patient."""
-    told = re.sub(rf"(?<!\w){re.escape(path.name)}(?!\w)", "it", str(error), count=1)
-    return told.removesuffix("; send it again or remove it").removesuffix("; send it again")
+def without_name(error: UnreadableFile, path: Path) -> str:
+    """What is wrong with a file, without its name, which may name a patient; nobody is asked to send it again."""
+    told = str(error) if error.code == "file-unreadable" else error.what
+    return re.sub(rf"(?<!\w){re.escape(path.name)}(?!\w)", "it", told, count=1)
 
 
-def _left_out(source: Source, path: Path, reason: str) -> Line:
-    return Line(source.name(path), None, "left out", reason, is_study=False)
+def _left_out(source: Source, path: Path, reason: str, code: str = "") -> Line:
+    return Line(source.name(path), None, "left out", reason, is_study=False, code=code)
 
 
 def _note(study: SourceStudy, header: Dataset) -> None:

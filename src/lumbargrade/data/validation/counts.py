@@ -60,8 +60,9 @@ def check_counts(root: Path, counts: DatasetCounts, expected: ExpectedDataset) -
     ]
     if wrong:
         raise InputError(
-            f"{root} has {', '.join(wrong)}; complete the download, or give --set dataset.expected=null if the dataset is "
-            "meant to be so"
+            f"{root} has {', '.join(wrong)}",
+            "complete the download, or give --set dataset.expected=null if the dataset is meant to be so",
+            "dataset-incomplete",
         )
 
 

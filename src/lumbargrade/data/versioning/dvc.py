@@ -73,8 +73,10 @@ def version_dataset(source: Path) -> DatasetVersion:
             _own_if_changed(folder)
         elif has_linked_folders(source):
             raise InputError(
-                f"{source} holds folders that are links, which DVC does not follow, so that their files would be missing; copy "
-                f"it with what they lead to (cp -rL) into {current_project().datasets}/ and give that copy"
+                f"{source} holds folders that are links, which DVC does not follow, so that their files would be "
+                "missing",
+                f"copy it with what they lead to (cp -rL) into {current_project().datasets}/ and give that copy",
+                "dataset-with-linked-folders",
             )
         elif not pointer_of(folder).is_file():
             repo.imp_url(str(source.resolve()), out=str(folder))
@@ -110,7 +112,11 @@ def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
     """
     pointer = pointer_of(folder)
     if not pointer.is_file():
-        raise InputError(f"{folder} is not under DVC; version it with `lumbargrade dataset version {folder}`")
+        raise InputError(
+            f"{folder} is not under DVC",
+            f"version it with `lumbargrade dataset version {folder}`",
+            "dataset-not-under-dvc",
+        )
     out = yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0]
     return DatasetVersion(name=folder.name, md5=out["md5"], size=out["size"], files=out["nfiles"], remote=remote)
 
@@ -195,7 +201,11 @@ def _check_origin(folder: Path, source: Path) -> None:
     origin = pointer.get("deps", [{}])[0].get("path")
     known = (pointer_of(folder).parent / origin).resolve() if origin else folder.resolve()
     if known != source.resolve():
-        raise InputError(f"{folder} already holds a dataset from elsewhere; rename {source.name} and run again")
+        raise InputError(
+            f"{folder} already holds a dataset from elsewhere",
+            f"rename {source.name} and run again",
+            "dataset-name-taken",
+        )
 
 
 def _replace_linked_folders(folder: Path) -> None:
@@ -230,13 +240,13 @@ def _register(name: str) -> None:
 def _repository(doing: str) -> Iterator[Any]:
     project = current_project()
     if not project.dvc_stages.is_file():
-        raise InputError("there is no dvc.yaml here; run the command in the project's folder")
+        raise InputError("there is no dvc.yaml here", "run the command in the project's folder", "dvc-yaml-missing")
     logging.getLogger("dvc").setLevel(logging.WARNING)
     try:
         with redirect_stdout(sys.stderr), Repo(project.root) as repo:
             yield repo
     except (DvcException, SCMError, OSError) as error:
-        raise LumbargradeError(f"DVC could not {doing}: {_last_cause(error)}") from error
+        raise LumbargradeError(f"DVC could not {doing}: {_last_cause(error)}", "", "dvc-failed") from error
 
 
 def _last_cause(error: BaseException) -> str:
@@ -262,5 +272,5 @@ def _git(*arguments: str) -> str:
     if done.returncode != 0:
         verb = next(word for word in arguments if not word.startswith("-"))
         reason = (os.fsdecode(done.stderr).strip().splitlines() or ["it said nothing"])[-1]
-        raise LumbargradeError(f"git {verb} failed: {reason}")
+        raise LumbargradeError(f"git {verb} failed: {reason}", "", "git-failed")
     return os.fsdecode(done.stdout)

@@ -153,7 +153,9 @@ def _object(md5: str) -> Path:
     objects = cache_folder() / "files" / "md5"
     if not objects.is_dir():
         raise CannotVerifyError(
-            f"DVC's cache {objects} is not there; mount it, or bring it with `dvc pull` if a remote has it, and run again"
+            f"DVC's cache {objects} is not there",
+            "mount it, or bring it with `dvc pull` if a remote has it, and run again",
+            "dvc-cache-missing",
         )
     return objects / md5[:2] / md5[2:]
 
@@ -166,7 +168,7 @@ def restore_object(md5: str, target: Path) -> None:
     """
     problems = list(object_problems(md5, target.name))
     if problems:
-        raise InputError(problems[0])
+        raise InputError(problems[0], "", "data-altered")
     listing, _ = _listing(md5)
     for name, digest in (listing or {"": md5}).items():
         file = target / name if name else target

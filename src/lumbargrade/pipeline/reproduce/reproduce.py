@@ -98,12 +98,14 @@ def reproduce(
         if problems:
             raise InputError(
                 f"version {version} of {registered_name(task)} is not made again, as it is not what was signed: "
-                f"{problems[0].problem}; `lumbargrade audit verify` names all that was altered, put it back from a copy"
+                f"{problems[0].problem}",
+                "`lumbargrade audit verify` names all that was altered, put it back from a copy",
+                "version-altered",
             )
         record = evidence.record
         known = recorded_folds(record)
         if folds is not None and not 1 <= folds <= len(known):
-            raise InputError(f"--folds is {folds}; version {version} has {len(known)} folds")
+            raise InputError(f"--folds is {folds}", f"version {version} has {len(known)} folds", "folds-out-of-range")
         environment = tuple(environment_differences(record, installed_packages()))
         tell(f"environment: {len(environment)} packages differ" if environment else "environment: the same packages")
         with _checked_out(record, evidence) as project:
@@ -139,8 +141,10 @@ def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
                 _git("-C", str(project), "apply", str((evidence.folder / PATCH).resolve()))
             if source_sha256(project / "src" / OWN) != code["digest"]["sha256"]:
                 raise InputError(
-                    f"the package that made the version was not that of commit {commit}: it was installed from elsewhere; "
-                    "check that code out and install it, then reproduce"
+                    f"the package that made the version was not that of commit {commit}: it was installed from "
+                    "elsewhere",
+                    "check that code out and install it, then reproduce",
+                    "package-of-another-commit",
                 )
             yield project
         finally:
@@ -195,7 +199,11 @@ def _command(project: Path, *arguments: str) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise LumbargradeError(f"`lumbargrade {arguments[0]}` of the recorded code failed; its last words stand above")
+        raise LumbargradeError(
+            f"`lumbargrade {arguments[0]}` of the recorded code failed",
+            "its last words stand above",
+            "recorded-command-failed",
+        )
     return done.stdout
 
 
@@ -203,4 +211,6 @@ def _git(*arguments: str) -> None:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         words: Sequence[str] = done.stderr.strip().splitlines() or ["no reason given"]
-        raise InputError(f"git {arguments[0]} failed: {words[-1]}; fetch the recorded commit and try again")
+        raise InputError(
+            f"git {arguments[0]} failed: {words[-1]}", "fetch the recorded commit and try again", "git-failed"
+        )

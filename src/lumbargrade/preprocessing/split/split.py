@@ -51,13 +51,16 @@ def split_studies(crops: pd.DataFrame, params: SplitParams, groups: Mapping[int,
     if len(kept) < params.folds:
         twins = "; a patient's studies and near-duplicates count as one" if len(kept) < (~held).sum() else ""
         raise InputError(
-            f"{len(kept)} labelled studies are left for {params.folds} folds ({held.sum()} of {len(studies)} are held out"
-            f"{twins}); add studies or lower split.folds"
+            f"{len(kept)} labelled studies are left for {params.folds} folds ({held.sum()} of {len(studies)} are held "
+            f"out{twins})",
+            "add studies or lower split.folds",
+            "too-few-studies-for-folds",
         )
     if params.holdout > 0 and not held.any():
         raise InputError(
-            f"none of the {len(studies)} labelled studies falls into the frozen holdout; add studies or raise split.holdout "
-            f"(now {params.holdout:g})"
+            f"none of the {len(studies)} labelled studies falls into the frozen holdout",
+            f"add studies or raise split.holdout (now {params.holdout:g})",
+            "holdout-empty",
         )
     folds = dict.fromkeys(studies[held].tolist(), HOLDOUT)
     rest = labelled[labelled["study_id"].isin(studies[~held])]
@@ -93,7 +96,9 @@ def check_split(split: pd.DataFrame, groups: Mapping[int, int]) -> None:
     others = int((sides > 1).sum()) - 1
     more = f" (and {others} more such group{'s' if others > 1 else ''})" if others else ""
     raise InputError(
-        f"the split leaks: {places}, which are {what}{more}; remove split.csv and run again, so that it is made anew"
+        f"the split leaks: {places}, which are {what}{more}",
+        "remove split.csv and run again, so that it is made anew",
+        "split-leaks",
     )
 
 

@@ -124,7 +124,9 @@ def required_evidence(found: ModelVersion) -> Iterator[Evidence]:
     with fetched_evidence(found) as evidence:
         if evidence is None:
             raise InputError(
-                f"version {found.version} has no evidence; versions that `lumbargrade run` registers have it"
+                f"version {found.version} has no evidence",
+                "versions that `lumbargrade run` registers have it",
+                "version-without-evidence",
             )
         yield evidence
 

@@ -78,8 +78,10 @@ def refuse_changes(project: Path) -> None:
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise InputError(
-            f"git does not have {', '.join(changed[:3])}{more} as here, so that no commit would tell what a version was made "
-            "of; commit the changes, or use --allow-dirty, which keeps them beside the version"
+            f"git does not have {', '.join(changed[:3])}{more} as here, so that no commit would tell what a version "
+            "was made of",
+            "commit the changes, or use --allow-dirty, which keeps them beside the version",
+            "code-not-committed",
         )
 
 
@@ -106,5 +108,7 @@ def _git(project: Path, *arguments: str, environment: dict[str, str] | None = No
     done = subprocess.run(command, capture_output=True, check=False, env=environment)
     if done.returncode != 0:
         reason = done.stderr.decode().strip().splitlines()[-1]
-        raise LumbargradeError(f"git cannot say what code this is ({reason}); run in a git repository with a commit")
+        raise LumbargradeError(
+            f"git cannot say what code this is ({reason})", "run in a git repository with a commit", "code-not-in-git"
+        )
     return done.stdout

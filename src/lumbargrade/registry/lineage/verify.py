@@ -77,10 +77,11 @@ class Verification(BaseModel):
 
 @dataclass(frozen=True)
 class _Found:
-    """What does not agree, and what could not be checked."""
+    """What does not agree, and what could not be checked, with what was in the way."""
 
     problems: list[Problem] = field(default_factory=list)
     unchecked: list[Problem] = field(default_factory=list)
+    obstacles: list[LumbargradeError] = field(default_factory=list)
 
     def take(self, part: str, told: Iterable[str]) -> None:
         """Takes the problems of a part, until what was in the way of the check, if anything was."""
@@ -90,6 +91,7 @@ class _Found:
                     self.problems.append(Problem(part=part, problem=problem))
         except LumbargradeError as error:
             self.unchecked.append(Problem(part=part, problem=str(error)))
+            self.obstacles.append(error)
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ def verify(
     if version is not None:
         if version not in names:
             raise InputError(
-                f"{registered_name(task)} has no version {version}; registered: {', '.join(names) or 'none'}"
+                f"{registered_name(task)} has no version {version}",
+                f"registered: {', '.join(names) or 'none'}",
+                "version-not-registered",
             )
         names = [version]
     found, objects = _Found(), dict[str, str]()
@@ -173,8 +177,9 @@ def version_problems(
     if as_champion:
         found.take("champion", _champion_problems(registry))
     found.take(f"version {version}", _problems_of_version(registry, version, None))
-    if found.unchecked and not found.problems:
-        raise CannotVerifyError(found.unchecked[0].problem)
+    if found.obstacles and not found.problems:
+        first = found.obstacles[0]
+        raise CannotVerifyError(first.what, first.remedy, first.code) from first
     return found.problems
 
 
@@ -188,8 +193,10 @@ def _open(tracker: Tracker, task: GradingTask, log: AuditLog) -> _Registry:
         versions = {str(each.version): each for each in all_versions(tracker, task)}
         if log.is_absent():
             raise CannotVerifyError(
-                f"there is no audit log {log.path} here; run in the folder of the project that registered the versions, or "
-                f"put its folder {log.path.parent} back from a copy"
+                f"there is no audit log {log.path} here",
+                f"run in the folder of the project that registered the versions, or put its folder {log.path.parent} "
+                "back from a copy",
+                "audit-log-missing",
             )
         log.entries()
     return _Registry(tracker, task, log, versions)

@@ -81,7 +81,9 @@ def judge_again(champion: Champion, version: str, rules: GateParams, project: Pr
     tags = get_version(champion.tracker, champion.task, version).tags
     judged_against = champion.version
     if judged_against == version:
-        raise InputError(f"version {version} is champion; there is nothing to judge it against")
+        raise InputError(
+            f"version {version} is champion", "there is nothing to judge it against", "version-is-champion"
+        )
     held = _held_as_then(version, tags, project.prepared)
     dataset = open_dataset(project.datasets / tags[tag.DATASET_NAME], champion.task)
     candidate, (theirs, unreadable) = _load(champion.task, version), _load_champion(champion.task, judged_against)
@@ -167,15 +169,19 @@ def _held_as_then(version: str, tags: dict[str, str], prepared: Path) -> list[in
     """The holdout, if it is the one that the version was not trained on."""
     if tag.DATASET_NAME not in tags or tag.DATASET_SPLIT_MD5 not in tags:
         raise InputError(
-            f"version {version} does not say what it was trained on; judge one that `lumbargrade run` made"
+            f"version {version} does not say what it was trained on",
+            "judge one that `lumbargrade run` made",
+            "version-without-training-data",
         )
     split = prepared / tags[tag.DATASET_NAME] / "split.csv"
     if not split.is_file():
-        raise InputError(f"{split} is not here; `dvc repro` makes it, or `lumbargrade run`")
+        raise InputError(f"{split} is not here", "`dvc repro` makes it, or `lumbargrade run`", "split-missing")
     if hashlib.md5(split.read_bytes(), usedforsecurity=False).hexdigest() != tags[tag.DATASET_SPLIT_MD5]:
         raise InputError(
-            f"{split} is not the split of version {version} (its tag {tag.DATASET_SPLIT_MD5}), which may have been trained on "
-            f"what is held out now; check out its commit (tag {tag.GIT_COMMIT}) with `dvc checkout`, or train it anew"
+            f"{split} is not the split of version {version} (its tag {tag.DATASET_SPLIT_MD5}), which may have been trained "
+            "on what is held out now",
+            f"check out its commit (tag {tag.GIT_COMMIT}) with `dvc checkout`, or train it anew",
+            "split-of-another-version",
         )
     return held_out(split)
 

@@ -68,12 +68,18 @@ def find_studies(folder: Path) -> list[Path]:
         InputError: There are none.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give one that holds a folder or a zip for each study")
+        raise InputError(
+            f"{folder} is no folder", "give one that holds a folder or a zip for each study", "studies-folder-missing"
+        )
     places = [folder / name for name in _IMAGES if (folder / name).is_dir()] or [folder]
     found = [path for place in places for path in place.iterdir() if not path.name.startswith(".")]
     studies = sorted(path for path in found if _may_be_study(path))
     if not studies:
-        raise InputError(f"{folder} holds no studies; put each study's files into a folder or a zip of its own there")
+        raise InputError(
+            f"{folder} holds no studies",
+            "put each study's files into a folder or a zip of its own there",
+            "studies-folder-empty",
+        )
     return studies
 
 

@@ -78,7 +78,9 @@ class Journal:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise InputError(f"another run writes {path}; wait for it, or give another --out") from None
+            raise InputError(
+                f"another run writes {path}", "wait for it, or give another --out", "batch-output-in-use"
+            ) from None
         try:
             yield cls(path, model)
         finally:
@@ -93,11 +95,15 @@ class Journal:
         try:
             begun = BatchModel.model_validate_json(line)
         except ValidationError:
-            raise InputError(f"{self._path} is no journal of a batch; give another --out") from None
+            raise InputError(
+                f"{self._path} is no journal of a batch", "give another --out", "batch-journal-unreadable"
+            ) from None
         if begun != model:
             raise InputError(
-                f"{self._path} was begun with {begun.name}, and {model.name} is another model: go on with --model "
-                "of the first, or give another --out, as an output never mixes two models"
+                f"{self._path} was begun with {begun.name}, and {model.name} is another model: go on with --model of "
+                "the first, or give another --out, as an output never mixes two models",
+                "",
+                "batch-of-another-model",
             )
 
     def _note(self, line: bytes) -> None:

@@ -25,7 +25,9 @@ def check_output(path: Path) -> None:
         InputError: Its ending names none.
     """
     if path.suffix not in (TABLE, SUBMISSION):
-        raise InputError(f"{path} must end in {TABLE} (a row a cell) or {SUBMISSION} (RSNA's submission)")
+        raise InputError(
+            f"{path} must end in {TABLE} (a row a cell) or {SUBMISSION} (RSNA's submission)", "", "output-name-invalid"
+        )
 
 
 def write_predictions(

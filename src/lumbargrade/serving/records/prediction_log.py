@@ -119,7 +119,11 @@ class ServingLog:
         for answered in self.answers():
             if answered.request_id == request_id:
                 return answered
-        raise InputError(f"{self.path} has no answer {request_id}; name the log of the server that gave it with --log")
+        raise InputError(
+            f"{self.path} has no answer {request_id}",
+            "name the log of the server that gave it with --log",
+            "answer-not-logged",
+        )
 
 
 def answered_cells(answer: pd.DataFrame, task: GradingTask) -> tuple[AnsweredCell, ...]:

@@ -89,9 +89,11 @@ class _Run(GraderRun):
         divergence, same_grade = self._validate()
         if same_grade < _AGREES:
             raise InputError(
-                f"the mean of {len(self.teachers)} folds' weights gives the same grade as they do together in {same_grade:.0%} "
-                "of a sample of cells: they have gone too far apart to be averaged; set package.graders to ensemble or "
-                "distilled, for which nothing is searched anew, or lower training.learning_rate"
+                f"the mean of {len(self.teachers)} folds' weights gives the same grade as they do together in "
+                f"{same_grade:.0%} of a sample of cells: they have gone too far apart to be averaged",
+                "set package.graders to ensemble or distilled, for which nothing is searched anew, or lower "
+                "training.learning_rate",
+                "average-differs-from-ensemble",
             )
         epoch = Epoch(
             epoch=1,
@@ -138,6 +140,8 @@ class _Run(GraderRun):
 def _load_teacher(teacher: Teacher) -> Grader:
     if file_sha256(teacher.model) != teacher.sha256:
         raise InputError(
-            f"the teacher {teacher.model} has changed since it was named; run again: its student is made anew"
+            f"the teacher {teacher.model} has changed since it was named",
+            "run again: its student is made anew",
+            "teacher-changed",
         )
     return load_grader(teacher.model)

@@ -52,7 +52,9 @@ def check_unchanged(digests: Mapping[str, str]) -> None:
     for name, digest in digests.items():
         if not Path(name).is_file() or file_digests([name])[name] != digest:
             raise InputError(
-                f"{name} is not the file that it was when the run began; put it back, or run again with what is there now"
+                f"{name} is not the file that it was when the run began",
+                "put it back, or run again with what is there now",
+                "input-file-changed",
             )
 
 

@@ -22,25 +22,33 @@ def read_suspects(source: str, task: GradingTask) -> pd.DataFrame:
         InputError: There is no such table, or it is not of this task.
     """
     if not Path(source).is_file():
-        raise InputError(f"training.suspects {source} is no file; {_WAYS_OUT}")
+        raise InputError(f"training.suspects {source} is no file", f"{_WAYS_OUT}", "suspects-missing")
     try:
         table = pd.read_csv(source, dtype=str, keep_default_na=False)
     except ValueError as error:  # pandas' parser and Python's decoder raise kinds of it
-        raise InputError(f"training.suspects {source} is no CSV table; {_WAYS_OUT}") from error
+        raise InputError(f"training.suspects {source} is no CSV table", f"{_WAYS_OUT}", "suspects-not-csv") from error
     missing = [column for column in CELL if column not in table]
     if missing:
-        raise InputError(f"training.suspects {source} has no column {missing[0]}; {_WAYS_OUT}")
+        raise InputError(
+            f"training.suspects {source} has no column {missing[0]}", f"{_WAYS_OUT}", "suspects-without-column"
+        )
     known = {"condition": [condition.name for condition in task.conditions], "level": list(task.levels)}
     for column, names in known.items():
         unknown = table.loc[~table[column].isin(names), column]
         if len(unknown):
             raise InputError(
                 f"training.suspects {source} names {column} {unknown.iloc[0]!r}, which task {task.name} does not have "
-                f"({', '.join(names)}); {_WAYS_OUT}"
+                f"({', '.join(names)})",
+                f"{_WAYS_OUT}",
+                "suspects-name-unknown",
             )
     odd = table.loc[~table["study_id"].str.fullmatch(r"\d{1,18}"), "study_id"]
     if len(odd):
-        raise InputError(f"training.suspects {source} has study_id {odd.iloc[0]!r}, which is no number; {_WAYS_OUT}")
+        raise InputError(
+            f"training.suspects {source} has study_id {odd.iloc[0]!r}, which is no number",
+            f"{_WAYS_OUT}",
+            "suspects-study-id-invalid",
+        )
     return table[CELL].astype({"study_id": np.int64})
 
 

@@ -43,7 +43,9 @@ def fold_rows(
     }
     labelled = len(validation["labelled"])
     if not len(training) or not labelled:
-        raise InputError(f"fold {fold} has {len(training)} crops to train on and {labelled} to validate with")
+        raise InputError(
+            f"fold {fold} has {len(training)} crops to train on and {labelled} to validate with", "", "fold-too-small"
+        )
     return training, validation
 
 
@@ -59,7 +61,11 @@ def student_rows(index: pd.DataFrame, split: pd.DataFrame) -> tuple[Rows, dict[s
     folds = index["study_id"].map(split.set_index("study_id")["fold"])
     training = np.flatnonzero(folds.notna() & (folds != HOLDOUT))
     if not len(training):
-        raise InputError("there are no crops outside the holdout to train the student on; lower split.holdout")
+        raise InputError(
+            "there are no crops outside the holdout to train the student on",
+            "lower split.holdout",
+            "no-crops-for-student",
+        )
     known = index.iloc[training]
     last = known["folder"].max()
     kind = "located" if last else "labelled"

@@ -138,9 +138,11 @@ def lease(
                 lock.release()
             return
         if stop is not None and stop.is_set():
-            raise StoppedError(f"stopped while waiting for a device ({names})")
+            raise StoppedError(f"stopped while waiting for a device ({names})", "", "stopped")
         if time.monotonic() - started > wait_seconds:
             raise LumbargradeError(
-                f"no device became free in {wait_seconds:g} s ({names}); another training run holds them"
+                f"no device became free in {wait_seconds:g} s ({names})",
+                "another training run holds them",
+                "no-free-device",
             )
         time.sleep(_WAIT_SECONDS)

@@ -1,5 +1,6 @@
 """One fold of a cross-validation: a process of its own, on a leased device."""
 
+import json
 import os
 import sys
 import threading
@@ -63,7 +64,9 @@ def run_fold(
         _run_process(spec, worker, environment, on_epoch, stop or threading.Event())
     result = read_result(spec.folder)
     if result is None:
-        raise LumbargradeError(f"{spec.name} ended without a result; see {spec.folder / LOG}")
+        raise LumbargradeError(
+            f"{spec.name} ended without a result", f"see {spec.folder / LOG}", "training-without-result"
+        )
     return result
 
 
@@ -88,10 +91,10 @@ def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int
     return len(epochs)
 
 
-def error_of(code: int, message: str) -> LumbargradeError:
-    """The error that a training process has ended with, by its exit code."""
+def error_of(exit_code: int, parts: Mapping[str, str]) -> LumbargradeError:
+    """The error that a training process has ended with, by its exit code and what it wrote of it."""
     kinds = {kind.exit_code: kind for kind in (InputError, DivergedError)}
-    return kinds.get(code, LumbargradeError)(message)
+    return kinds.get(exit_code, LumbargradeError)(**parts)
 
 
 def _run_process(
@@ -106,10 +109,12 @@ def _run_process(
             reported = report_epochs(spec, reported, on_epoch)
             if time.monotonic() > stop_at:
                 raise LumbargradeError(
-                    f"{spec.name} was stopped after {minutes:g} minutes; raise training.time_limit_minutes"
+                    f"{spec.name} was stopped after {minutes:g} minutes",
+                    "raise training.time_limit_minutes",
+                    "training-too-slow",
                 )
             if stop.wait(_POLL_SECONDS):
-                raise StoppedError(f"{spec.name} was stopped; run again: it goes on")
+                raise StoppedError(f"{spec.name} was stopped", "run again: it goes on", "stopped")
     report_epochs(spec, reported, on_epoch)
     if code != 0:
         raise _failure(spec, code)
@@ -130,10 +135,12 @@ def _environment(device: Device) -> dict[str, str]:
 def _failure(spec: AnySpec, code: int) -> LumbargradeError:
     told = spec.folder / ERROR
     if told.is_file():
-        return error_of(code, told.read_text(encoding="utf-8"))
+        return error_of(code, json.loads(told.read_text(encoding="utf-8")))
     how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
     lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
     last = f" ({lines[-1][:200]})" if lines else ""
     return LumbargradeError(
-        f"{spec.name}: its process {how}{last}; see {spec.folder / LOG}, then run again: it goes on"
+        f"{spec.name}: its process {how}{last}",
+        f"see {spec.folder / LOG}, then run again: it goes on",
+        "training-process-failed",
     )

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,21 @@ class Cluster:
     per_device: int
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """How a fold ended on a machine of the cluster.
+
+    Attributes:
+        host: The machine.
+        exit_code: Of :mod:`lumbargrade.errors`; 0 if it is trained.
+        error: The parts of the error, if it is not.
+    """
+
+    host: str
+    exit_code: int = 0
+    error: dict[str, str] = field(default_factory=dict)
+
+
 def share_out(nodes: list[dict[str, float]], threads: int = 0, per_device: int = 1) -> Cluster:
     """What a fold takes of machines with so many ``CPU`` and ``GPU``: a GPU if any has one, or else all cores of one.
 
@@ -67,7 +82,9 @@ def share_out(nodes: list[dict[str, float]], threads: int = 0, per_device: int =
         cluster = Cluster(sum(each // cpus for each in cores), cpus, 0, max(max(cores, default=1) // cpus, 1))
     if cluster.places < 1:
         raise InputError(
-            f"no machine of the Ray cluster has {cluster.cpus} cores for a fold; lower training.threads or add machines"
+            f"no machine of the Ray cluster has {cluster.cpus} cores for a fold",
+            "lower training.threads or add machines",
+            "cluster-too-small",
         )
     return cluster
 
@@ -82,7 +99,9 @@ def join_cluster(threads: int, per_device: int) -> Iterator[Cluster]:
     address = str(Settings().ray_address)
     if find_spec("ray") is None:
         raise InputError(
-            f"{ADDRESS} is {address}, but Ray is not installed; pip install 'lumbargrade[cluster]', or unset it"
+            f"{ADDRESS} is {address}, but Ray is not installed",
+            "pip install 'lumbargrade[cluster]', or unset it",
+            "ray-not-installed",
         )
     import ray
 
@@ -92,8 +111,9 @@ def join_cluster(threads: int, per_device: int) -> Iterator[Cluster]:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"the Ray cluster {address} cannot be used ({str(error).splitlines()[0][:200]}); start it, correct {ADDRESS} or "
-            "unset it to train on this machine"
+            f"the Ray cluster {address} cannot be used ({str(error).splitlines()[0][:200]})",
+            f"start it, correct {ADDRESS} or unset it to train on this machine",
+            "cluster-unusable",
         ) from error
     try:
         yield share_out([node["Resources"] for node in ray.nodes() if node["Alive"]], threads, per_device)
@@ -126,40 +146,50 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
         while not (ended := bool(ray.wait([task], timeout=_POLL_SECONDS)[0])):
             reported = report_epochs(spec, reported, on_epoch)
             if stop.is_set():
-                raise StoppedError(f"{spec.name} was stopped; run again: it goes on")
-        code, message = ray.get(task)
+                raise StoppedError(f"{spec.name} was stopped", "run again: it goes on", "stopped")
+        outcome = ray.get(task)
     except RayError as error:
         raise LumbargradeError(
-            f"{spec.name}: its Ray task failed ({str(error).splitlines()[0][:200]}); see Ray's logs, then run again: it "
-            "goes on"
+            f"{spec.name}: its Ray task failed ({str(error).splitlines()[0][:200]})",
+            "see Ray's logs, then run again: it goes on",
+            "cluster-task-failed",
         ) from error
     finally:
         if not ended:  # Ray may abort the whole process for a task that is cancelled while it ends
             ray.cancel(task, force=True)
     report_epochs(spec, reported, on_epoch)
-    if code:
-        raise error_of(code, message)
+    if outcome.exit_code:
+        raise error_of(outcome.exit_code, outcome.error)
     result = read_result(spec.folder)
     if result is None:
         raise LumbargradeError(
-            f"{message} has trained {spec.name}, but its result is not in {spec.folder}; the project's folder must be "
-            "the same on all machines of the cluster"
+            f"{outcome.host} has trained {spec.name}, but its result is not in {spec.folder}",
+            "the project's folder must be the same on all machines of the cluster",
+            "cluster-result-missing",
         )
     return result
 
 
-def _train_here(folder: str, threads: int, per_device: int, code: str) -> tuple[int, str]:
-    """Runs on the cluster's machine. Returns an exit code of :mod:`lumbargrade.errors` and a message, or the machine."""
+def _train_here(folder: str, threads: int, per_device: int, code: str) -> _Outcome:
+    """Runs on the cluster's machine."""
     host = _machine()
     try:
         if _code() != code:
-            raise InputError("this machine has another version of Lumbargrade; install the one that runs the search")
+            raise InputError(
+                "this machine has another version of Lumbargrade",
+                "install the one that runs the search",
+                "cluster-version-differs",
+            )
         if not Path(folder).is_dir():
-            raise InputError(f"there is no folder {folder}; the project's folder must be the same on all machines")
+            raise InputError(
+                f"there is no folder {folder}",
+                "the project's folder must be the same on all machines",
+                "cluster-folder-missing",
+            )
         run_fold(read_spec(Path(folder)), find_devices(threads, per_device), variables={HOST: host})
     except LumbargradeError as error:
-        return error.exit_code, f"{host}: {error}"
-    return 0, host
+        return _Outcome(host, error.exit_code, {**error.parts, "what": f"{host}: {error.what}"})
+    return _Outcome(host)
 
 
 def _machine() -> str:
@@ -186,6 +216,7 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         raise InputError(
-            f"the Ray cluster {address} does not answer ({error.strerror or error}); start it, correct {ADDRESS} or unset it "
-            "to train on this machine"
+            f"the Ray cluster {address} does not answer ({error.strerror or error})",
+            f"start it, correct {ADDRESS} or unset it to train on this machine",
+            "cluster-not-reached",
         ) from error

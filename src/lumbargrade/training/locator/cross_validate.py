@@ -132,8 +132,9 @@ def _train_locators(
         metrics = locator_metrics(seen, packed, plan.task, split.loc[split["fold"] != HOLDOUT, "study_id"])
         if "error_mm.median" not in metrics:
             raise LumbargradeError(
-                f"the locator found none of the places in {len(packed.studies)} studies; raise locator.epochs "
-                f"(now {plan.params.locator.epochs}) or locator.epoch_slices, or add studies"
+                f"the locator found none of the places in {len(packed.studies)} studies",
+                f"raise locator.epochs (now {plan.params.locator.epochs}) or locator.epoch_slices, or add studies",
+                "locator-found-nothing",
             )
         tracker.log_metrics(run_id, metrics)
         tracker.log_figure(run_id, worst_figure(seen, packed, plan.task), "worst.png")

@@ -71,7 +71,9 @@ def fold_studies(packed: PackedViews, split: pd.DataFrame, fold: int) -> tuple[l
     validation = [study for study in packed.studies if folds.get(study) == fold]
     if not training or not validation:
         raise InputError(
-            f"fold {fold} has {len(training)} studies to train the locator on and {len(validation)} to locate"
+            f"fold {fold} has {len(training)} studies to train the locator on and {len(validation)} to locate",
+            "",
+            "fold-too-small",
         )
     return training, validation
 

@@ -141,7 +141,9 @@ def learn_shape(packed: PackedViews, task: GradingTask, studies: Sequence[int]) 
     column = column_group(task)
     if column is None:
         raise InputError(
-            f"task {task.name} has no condition without a side on a sagittal series, so that levels cannot be located"
+            f"task {task.name} has no condition without a side on a sagittal series, so that levels cannot be located",
+            "",
+            "task-without-sagittal-midline",
         )
     lines = [line for study in studies for line in _midlines(packed, task, study, column).values()]
     steps = _steps(np.stack(lines) if lines else np.empty((0, len(task.levels), 3)))
@@ -151,7 +153,9 @@ def learn_shape(packed: PackedViews, task: GradingTask, studies: Sequence[int]) 
             vectors.setdefault(key, [[] for _ in task.levels])[level].append(vector)
     if not all(steps):
         raise InputError(
-            "the training studies have too few points in the midline to locate levels; add labelled points"
+            "the training studies have too few points in the midline to locate levels",
+            "add labelled points",
+            "too-few-midline-points",
         )
     places = {key: _spread(_filled(found)) for key, found in sorted(vectors.items()) if any(found)}
     return SpineShape(steps=_spread(steps), places=places)

@@ -136,8 +136,9 @@ def _epoch(run: Run, number: int) -> Epoch:
         training = run.spec.training
         section = "locator" if isinstance(run.spec, LocatorSpec) else "training"
         raise DivergedError(
-            f"{run.spec.name}: the loss is no longer a number in epoch {number}; lower {section}.learning_rate "
-            f"(now {training.learning_rate:g}) or set {section}.precision to fp32"
+            f"{run.spec.name}: the loss is no longer a number in epoch {number}",
+            f"lower {section}.learning_rate (now {training.learning_rate:g}) or set {section}.precision to fp32",
+            "loss-diverged",
         )
     return Epoch(
         epoch=number,

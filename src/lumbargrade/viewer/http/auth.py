@@ -59,14 +59,16 @@ def guard_app(app: Flask, access: Access) -> None:
     def let_in() -> BaseResponse | None:
         g.user = "reader"
         if access.open and not _names_this_machine(request.host):
-            raise Refusal(400, "The reading room is not known by this name.", "Open it as http://127.0.0.1.")
+            raise Refusal(
+                400, "The reading room is not known by this name.", "Open it as http://127.0.0.1.", "host-unknown"
+            )
         if request.path in _OPEN_PATHS:
             return None
         by_header = _enter(access, sessions)
         if by_header is None:
             if request.path == "/":
                 return redirect("/login")
-            raise Refusal(401, "This needs a sign-in.", "Open /login and give the access token.")
+            raise Refusal(401, "This needs a sign-in.", "Open /login and give the access token.", "not-signed-in")
         if request.method not in _SAFE and not by_header:
             _check_csrf()
         return None
@@ -129,4 +131,4 @@ def _check_csrf() -> None:
     """Double submit: the header must repeat the cookie, which another site can neither read nor set."""
     cookie, header = request.cookies.get(CSRF_COOKIE, ""), request.headers.get(CSRF_HEADER, "")
     if not cookie or not hmac.compare_digest(cookie.encode(), header.encode()):
-        raise Refusal(403, "The page is out of date.", "Reload it and try again.")
+        raise Refusal(403, "The page is out of date.", "Reload it and try again.", "page-out-of-date")

@@ -87,7 +87,7 @@ def pages(room: ReadingRoom, model_pages: Mapping[str, str], page: Path = PAGE) 
     @blueprint.get("/api/model/<any(card, lineage):name>")
     def model_page(name: str) -> Response:
         if name not in model_pages:
-            raise Refusal(404, "This model has no such page.", "Ask whoever registered it.")
+            raise Refusal(404, "This model has no such page.", "Ask whoever registered it.", "model-page-missing")
         response = Response(model_pages[name], mimetype="text/html")
         response.headers["Content-Security-Policy"] = _OWN_PAGE
         response.headers["X-Frame-Options"] = "SAMEORIGIN"

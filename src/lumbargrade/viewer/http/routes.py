@@ -75,7 +75,9 @@ def api(room: ReadingRoom, page: ModelPage) -> Blueprint:
     def events(study_id: str) -> Response:
         work = room.get(study_id)
         if not streams.acquire(blocking=False):
-            raise Refusal(503, "Too many pages are waiting.", "Ask for the study itself instead.")
+            raise Refusal(
+                503, "Too many pages are waiting.", "Ask for the study itself instead.", "too-many-pages-waiting"
+            )
         response = Response(_stream(work), mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
         response.call_on_close(streams.release)
         return response
@@ -117,7 +119,9 @@ def api(room: ReadingRoom, page: ModelPage) -> Blueprint:
         try:
             wanted = CorrectionRequest.model_validate_json(request.get_data(cache=False)[:10_000])
         except ValidationError as error:
-            raise Refusal(422, "The correction is not complete.", "Give condition, level and grade.") from error
+            raise Refusal(
+                422, "The correction is not complete.", "Give condition, level and grade.", "correction-incomplete"
+            ) from error
         return _json(room.correct(study_id, wanted, g.user))
 
     @blueprint.get("/corrections.csv")
@@ -153,7 +157,12 @@ def _receive(room: ReadingRoom) -> str:
         raise too_large(settings.max_bytes)
     boundary = request.mimetype_params.get("boundary", "")
     if request.mimetype != "multipart/form-data" or not boundary:
-        raise Refusal(415, "Nothing was uploaded.", "Send a zip as part `file`, or DICOM files as parts `files`.")
+        raise Refusal(
+            415,
+            "Nothing was uploaded.",
+            "Send a zip as part `file`, or DICOM files as parts `files`.",
+            "nothing-uploaded",
+        )
     work = room.admit()
     try:
         receive(request.stream, boundary.encode(), work.folder, settings.max_bytes, settings.max_files)

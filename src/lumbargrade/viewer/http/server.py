@@ -38,7 +38,9 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         try:
             listener.bind((host, port))
         except OSError as error:
-            raise InputError(f"{host}:{port} cannot be listened at ({error.strerror}); give another --port") from error
+            raise InputError(
+                f"{host}:{port} cannot be listened at ({error.strerror})", "give another --port", "port-taken"
+            ) from error
         yield listener
 
 
@@ -99,7 +101,11 @@ def wait_until_ready(app: Flask) -> None:
     give_up = time.monotonic() + _READY_SECONDS
     while not room.model_is_ready():
         if time.monotonic() > give_up:
-            raise LumbargradeError(f"the model server at {room.settings.model_url} does not answer; check its address")
+            raise LumbargradeError(
+                f"the model server at {room.settings.model_url} does not answer",
+                "check its address",
+                "model-server-not-reached",
+            )
         time.sleep(0.5)
 
 

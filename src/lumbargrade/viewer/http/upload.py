@@ -39,7 +39,12 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
         with zipfile.ZipFile(folder / "loose.zip", "w", zipfile.ZIP_STORED) as archive:
             for number, chunks in enumerate(_files(stream, boundary), start=1):
                 if number > max_files:
-                    raise Refusal(413, f"The upload has more than {max_files} files.", "Send one study at a time.")
+                    raise Refusal(
+                        413,
+                        f"The upload has more than {max_files} files.",
+                        "Send one study at a time.",
+                        "upload-of-too-many-files",
+                    )
                 start = b""
                 with part.open("wb") as file:
                     for chunk in chunks:
@@ -59,14 +64,22 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
             raise disk_full() from error
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise Refusal(400, "The upload did not arrive as a whole.", "Send it again.") from error
+        raise Refusal(400, "The upload did not arrive as a whole.", "Send it again.", "upload-cut-short") from error
     finally:
         part.unlink(missing_ok=True)
     if zips > 1 or (zips and loose):
-        raise Refusal(400, "The upload has several studies, or a zip beside loose files.", "Send one study at a time.")
+        raise Refusal(
+            400,
+            "The upload has several studies, or a zip beside loose files.",
+            "Send one study at a time.",
+            "upload-of-several-studies",
+        )
     if not zips and not loose:
         raise Refusal(
-            415, "The upload is no zip and holds no DICOM file.", "Send the study's DICOM files, or a zip of them."
+            415,
+            "The upload is no zip and holds no DICOM file.",
+            "Send the study's DICOM files, or a zip of them.",
+            "upload-without-dicom",
         )
     if loose:
         (folder / "loose.zip").replace(target)
@@ -77,12 +90,14 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
 
 def too_large(max_bytes: int) -> Refusal:
     """The refusal of an upload above the limit."""
-    return Refusal(413, f"The upload is larger than {max_bytes / 1e6:,.0f} MB.", "Send one study at a time.")
+    return Refusal(
+        413, f"The upload is larger than {max_bytes / 1e6:,.0f} MB.", "Send one study at a time.", "upload-too-large"
+    )
 
 
 def disk_full() -> Refusal:
     """The refusal of an upload that there is no room for."""
-    return Refusal(507, "The server's disk is full.", "Tell whoever runs it.")
+    return Refusal(507, "The server's disk is full.", "Tell whoever runs it.", "disk-full")
 
 
 def _files(stream: _Readable, boundary: bytes) -> Iterator[Iterable[bytes]]:

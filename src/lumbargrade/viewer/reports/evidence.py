@@ -59,12 +59,16 @@ def read_evidence(path: Path) -> Evidence:
             header, changes = _valid(dataset)
     except UnreadableFile as error:  # its words have the file's name
         raise InputError(
-            "an image that the structured report refers to cannot be read again; use the PDF, JSON or CSV report"
+            "an image that the structured report refers to cannot be read again",
+            "use the PDF, JSON or CSV report",
+            "evidence-image-unreadable",
         ) from error
     if missing:
         raise InputError(
-            f"the study's files have no valid {' and no valid '.join(missing)}, so no PACS could file a structured report "
-            "of it; use the PDF, JSON or CSV report"
+            f"the study's files have no valid {' and no valid '.join(missing)}, so no PACS could file a structured "
+            "report of it",
+            "use the PDF, JSON or CSV report",
+            "uids-invalid",
         )
     return Evidence(header, tuple(changes))
 

@@ -43,7 +43,11 @@ def check_upload(folder: str, max_files: int, tell: OnProgress) -> None:
     """
     with opened_archive(Path(folder) / UPLOAD) as archive:
         if not holds_dicom(archive, check_archive(archive, replace(LIMITS, files=max_files))):
-            raise InputError("the upload holds no DICOM file; send the study's DICOM files, or a zip of them")
+            raise InputError(
+                "the upload holds no DICOM file",
+                "send the study's DICOM files, or a zip of them",
+                "upload-without-dicom",
+            )
 
 
 def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) -> dict[str, Any]:
@@ -68,7 +72,11 @@ def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) ->
             identifiers=_identifiers(first.path) if identifiers else None,
         )
     if not index.series:
-        raise InputError("none of the study's images can be decoded; export the study again, uncompressed if possible")
+        raise InputError(
+            "none of the study's images can be decoded",
+            "export the study again, uncompressed if possible",
+            "no-image-decodable",
+        )
     return index.model_dump(mode="json")
 
 

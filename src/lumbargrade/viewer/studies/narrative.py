@@ -19,12 +19,22 @@ def level_sentences(task: GradingTask, cells: Sequence[Cell]) -> tuple[Sentence,
     return tuple(Sentence(level=level, text=f"{level}: {_level(task, level, by_key)}") for level in task.levels)
 
 
-def flags(task: GradingTask, cells: Sequence[Cell], notes: Iterable[str], series: Iterable[SeriesIndex]) -> list[str]:
-    """What to know before reading: places that are uncertain, the model's notes, series that are missing, lost slices."""
+def flags(
+    task: GradingTask,
+    cells: Sequence[Cell],
+    notes: Iterable[str],
+    series: Iterable[SeriesIndex],
+    study_reasons: Iterable[str] = (),
+) -> list[str]:
+    """What to know before reading: places that are uncertain, the model's notes, series that are missing, lost slices.
+
+    Args:
+        study_reasons: Why cells are not graded, where the reason lies in the study as a whole.
+    """
     told = [*_uncertain_places(cells), *map(sentence, notes)]
     if all(cell.grade is None for cell in cells):
         told.insert(0, "Nothing could be graded in this study.")
-    told += [sentence(reason) for reason in dict.fromkeys(cell.reason or "" for cell in cells) if "the study" in reason]
+    told += map(sentence, study_reasons)
     for found in series:
         if found.unreadable:
             count = f"{found.unreadable} slice{'s' if found.unreadable > 1 else ''}"

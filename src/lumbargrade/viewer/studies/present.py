@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 from lumbargrade.config.task import GradingTask
 from lumbargrade.inference.schema import is_uncertain
 from lumbargrade.models.trained_on import statement_of
+from lumbargrade.notes import read_texts
 from lumbargrade.serving.records.corrections import Correction, ServedVersion
 from lumbargrade.viewer.image_index import SeriesIndex, SliceIndex, StudyIndex
 from lumbargrade.viewer.schemas import (
@@ -32,6 +34,11 @@ Records = Sequence[Mapping[str, Any]]
 CellKey = tuple[str, str]
 
 _LEFT, _BACK, _HEAD = np.eye(3)
+_OF_THE_STUDY = frozenset((
+    "series-missing", "series-not-used", "side-unknown", "slice-unknown", "level-not-seen", "level-elsewhere",
+    "place-not-shown", "nowhere-to-look", "points-of-missing-series",
+))  # fmt: skip
+"""Codes of reasons that say what the study's series do not show; others are of a cell alone."""
 
 
 def version_of(records: Records, served: ServedVersion) -> ServedVersion:
@@ -63,7 +70,7 @@ def build_answer(
         _cell(task, by_key[cell.condition.name, cell.level], index, corrections.get((cell.condition.name, cell.level)))
         for cell in task.cells
     )
-    notes = [note for note in str(records[0].get("notes") or "").split("; ") if note]
+    notes = read_texts(records[0].get("notes"), records[0].get("notes_json"))
     address = f"/api/studies/{study_id}/report"
     return StudyAnswer(
         id=study_id,
@@ -72,13 +79,28 @@ def build_answer(
         trained_on=statement_of(records[0]),
         graded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         study_hash=study_hash,
-        flags=tuple(flags(task, cells, notes, index.series)),
+        flags=tuple(flags(task, cells, notes, index.series, study_reasons(records, len(task.levels)))),
         sentences=level_sentences(task, cells),
         cells=cells,
         series=tuple(map(_series, index.series)),
         identifiers=index.identifiers,
         report=ReportLinks(pdf=f"{address}.pdf", sr=f"{address}.sr", json=f"{address}.json", csv=f"{address}.csv"),
     )
+
+
+def study_reasons(records: Records, levels: int) -> list[str]:
+    """Why cells are not graded, each reason once, where it lies in the study as a whole.
+
+    A study that was refused as a whole has no id. Older models answer without codes: then it is a reason that as many cells
+    have as a condition has.
+    """
+    count = Counter(record["reason"] for record in records if record["reason"])
+    if records[0].get("study_id") is None:
+        return list(count)
+    if "reason_code" not in records[0]:
+        return [reason for reason, cells in count.items() if cells >= levels]
+    codes = {record["reason"]: record["reason_code"] for record in records}
+    return [reason for reason in count if codes[reason] in _OF_THE_STUDY]
 
 
 def report_of(answer: StudyAnswer, task: GradingTask, research_strip: str | None) -> StudyReport:

@@ -25,8 +25,8 @@ from lumbargrade.scratch import ScratchError
 
 _LARGEST_ANSWER = 64 << 20
 _START_SECONDS = 300
+_SEND_FEWER = "send fewer images, or tell whoever runs the server"
 _CONTEXT = multiprocessing.get_context("forkserver")
-_NO_SPACE = "the server's disk is full, or cannot be written; tell whoever runs it"
 _PRELOADED = ["__main__", "lumbargrade.viewer.studies.decode", "lumbargrade.viewer.reports.dicom_sr"]
 
 OnProgress = Callable[[int, int], None]
@@ -91,7 +91,7 @@ def run_guarded(
         return _result(ours, doing, on_progress or (lambda done, total: None))
     except EOFError:
         process.join(1)
-        raise GuardError(_death(process.exitcode, late.is_set(), doing, limits)) from None
+        raise _death(process.exitcode, late.is_set(), doing, limits) from None
     finally:
         deadline.cancel()
         _kill(process)
@@ -103,26 +103,44 @@ def _nothing(tell: OnProgress) -> None:
     """What is run to see that processes start."""
 
 
-def _death(status: int | None, late: bool, doing: str, limits: Limits) -> str:
+def _death(status: int | None, late: bool, doing: str, limits: Limits) -> GuardError:
     """Why a process ended without an answer."""
     if late or status == -signal.SIGXCPU:
-        return f"{doing} took longer than {limits.seconds:g} s; send fewer images, or tell whoever runs the server"
+        return GuardError(f"{doing} took longer than {limits.seconds:g} s", _SEND_FEWER, "study-took-too-long")
     if status == -signal.SIGKILL:
-        return f"{doing} was stopped by the server's system, which may be short of memory; try again later"
+        return GuardError(
+            f"{doing} was stopped by the server's system, which may be short of memory",
+            "try again later",
+            "process-killed",
+        )
     if status is not None and status < 0:
-        return f"{doing} crashed ({signal.Signals(-status).name}): the files are damaged; export the study again"
-    return f"{doing} ended without an answer; try again, and tell whoever runs the server"
+        return GuardError(
+            f"{doing} crashed ({signal.Signals(-status).name}): the files are damaged",
+            "export the study again",
+            "process-crashed",
+        )
+    return GuardError(
+        f"{doing} ended without an answer", "try again, and tell whoever runs the server", "process-without-answer"
+    )
 
 
-def _fault(error: Exception, doing: str) -> str:
+def _no_space() -> GuardError:
+    return GuardError("the server's disk is full, or cannot be written", "tell whoever runs it", "disk-full")
+
+
+def _fault(error: Exception, doing: str) -> GuardError:
     """What was raised, without its words: they may quote a patient's name."""
     if isinstance(error, MemoryError):
-        return f"{doing} took more memory than the server allows; send fewer images, or tell whoever runs the server"
+        return GuardError(
+            f"{doing} took more memory than the server allows", _SEND_FEWER, "study-takes-too-much-memory"
+        )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{doing} stopped as the server's disk is full; tell whoever runs the server"
+        return GuardError(f"{doing} stopped as the server's disk is full", "tell whoever runs the server", "disk-full")
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
-        return f"{doing} wrote a larger file than the server allows; send fewer images, or tell whoever runs the server"
-    return f"{doing} failed by a fault of the server ({type(error).__name__}); tell whoever runs it"
+        return GuardError(f"{doing} wrote a larger file than the server allows", _SEND_FEWER, "study-writes-too-much")
+    return GuardError(
+        f"{doing} failed by a fault of the server ({type(error).__name__})", "tell whoever runs it", "unexpected-fault"
+    )
 
 
 def _result(pipe: Connection, doing: str, on_progress: OnProgress) -> Any:
@@ -134,9 +152,9 @@ def _result(pipe: Connection, doing: str, on_progress: OnProgress) -> Any:
         if "progress" in message:
             on_progress(*message["progress"])
         elif "input_error" in message:
-            raise InputError(message["input_error"])
+            raise InputError(**message["input_error"])
         elif "error" in message:
-            raise GuardError(message["error"])
+            raise GuardError(**message["error"])
         else:
             return message["result"]
 
@@ -171,13 +189,13 @@ def _guarded(
     try:
         message = {"result": function(*arguments, tell)}
     except InputError as error:
-        message = {"input_error": str(error)}
+        message = {"input_error": error.parts}
     except StudyTimeoutError as error:
-        message = {"error": str(error)}
+        message = {"error": error.parts}
     except ScratchError:
-        message = {"error": _NO_SPACE}
+        message = {"error": _no_space().parts}
     except Exception as error:  # a study's file may hold anything
-        message = {"error": _fault(error, doing)}
+        message = {"error": _fault(error, doing).parts}
     pipe.send_bytes(json.dumps(message).encode())
     os._exit(0)
 

@@ -94,7 +94,12 @@ class ReadingRoom:
         """
         with self._lock:
             if len(self._studies) >= self.settings.max_studies:
-                raise Refusal(503, "The reading room is full.", "Try again later, or delete studies that were read.")
+                raise Refusal(
+                    503,
+                    "The reading room is full.",
+                    "Try again later, or delete studies that were read.",
+                    "viewer-full",
+                )
             if self._spool.free_bytes() < 3 * self.settings.max_bytes:
                 raise disk_full()
             study_id, folder = self._spool.new()
@@ -113,7 +118,7 @@ class ReadingRoom:
             run_guarded(check_upload, str(work.folder), self.settings.max_files, limits=limits)
         except LumbargradeError as error:
             problem = problem_of(error)
-            raise Refusal(415, problem.what, problem.do) from error
+            raise Refusal(415, problem.what, problem.do, error.code) from error
         self._queue.put(work)
         self._tell_places()
 
@@ -125,7 +130,7 @@ class ReadingRoom:
         """
         work = self._studies.get(study_id)
         if work is None or work.expires < time.monotonic():
-            raise Refusal(404, "This study is not here (any more).", "Send it again.")
+            raise Refusal(404, "This study is not here (any more).", "Send it again.", "study-gone")
         return work
 
     def answer(self, study_id: str) -> tuple[StudyWork, StudyIndex, StudyAnswer]:
@@ -136,7 +141,7 @@ class ReadingRoom:
         """
         work = self.get(study_id)
         if work.answer is None or work.index is None:
-            raise Refusal(409, "This study is not graded.", "Wait until it is, or send it again.")
+            raise Refusal(409, "This study is not graded.", "Wait until it is, or send it again.", "study-not-graded")
         return work, work.index, work.answer
 
     def forget(self, study_id: str) -> None:
@@ -164,7 +169,9 @@ class ReadingRoom:
         work, _, answer = self.answer(study_id)
         cell = next((c for c in answer.cells if (c.condition, c.level) == (request.condition, request.level)), None)
         if cell is None or (request.grade is not None and request.grade not in self.task.grades):
-            raise Refusal(422, "There is no such condition, level or grade.", "Choose one that is shown.")
+            raise Refusal(
+                422, "There is no such condition, level or grade.", "Choose one that is shown.", "correction-invalid"
+            )
         comment = (request.comment or "").strip() or None
         correction = Correction(
             **request.model_dump(exclude={"comment"}),
@@ -205,13 +212,23 @@ class ReadingRoom:
             if heat is None and cell is not None and cell.grade is not None and cell.place is not None:
                 record = self._explained(work, key)
                 if version_of([record], answer.model) != answer.model:
-                    raise Refusal(409, "Another version of the model answers now.", "Send the study again.")
+                    raise Refusal(
+                        409,
+                        "Another version of the model answers now.",
+                        "Send the study again.",
+                        "model-version-changed",
+                    )
                 if record.get("heat_map") is None:  # the model server could not grade the study again
-                    raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do)
+                    raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do, "model-server-no-answer")
                 heat = build_heat(record, cell, cell.place, index)
                 work.heats[key] = heat
         if heat is None:
-            raise Refusal(404, "There is nothing to explain: this cell was not graded.", "Choose a graded cell.")
+            raise Refusal(
+                404,
+                "There is nothing to explain: this cell was not graded.",
+                "Choose a graded cell.",
+                "cell-not-graded",
+            )
         return heat
 
     def slice_bytes(self, study_id: str, series_id: str, number: int) -> tuple[bytes, float, float]:
@@ -223,7 +240,7 @@ class ReadingRoom:
         work, index, _ = self.answer(study_id)
         series = next((series for series in index.series if series.id == series_id), None)
         if series is None or not 0 <= number < len(series.slices):
-            raise Refusal(404, "There is no such slice.", "Choose one that is listed.")
+            raise Refusal(404, "There is no such slice.", "Choose one that is listed.", "slice-missing")
         with (work.folder / f"{series.id}.u16").open("rb") as file:
             file.seek(number * series.slice_bytes)
             return file.read(series.slice_bytes), series.offset, series.scale
@@ -255,7 +272,7 @@ class ReadingRoom:
             )
         except LumbargradeError as error:
             problem = problem_of(error)
-            raise Refusal(422, problem.what, problem.do) from error
+            raise Refusal(422, problem.what, problem.do, error.code) from error
         return base64.b64decode(told)
 
     def _work(self) -> None:
@@ -321,7 +338,7 @@ class ReadingRoom:
             try:
                 records = self._ask(work, explain=column)
             except LumbargradeError as error:
-                raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do) from error
+                raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do, error.code) from error
         return next(record for record in records if (record["condition"], record["level"]) == key)
 
     def _ask(self, work: StudyWork, explain: str = "") -> list[dict[str, Any]]:

@@ -33,7 +33,9 @@ class Spool:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise InputError(f"spool {folder} is used by another reading room; give another --spool") from None
+            raise InputError(
+                f"spool {folder} is used by another reading room", "give another --spool", "spool-in-use"
+            ) from None
         self._clear()
 
     def new(self) -> tuple[str, Path]:
