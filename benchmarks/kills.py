@@ -34,8 +34,8 @@ from lumbargrade.search.run import run_search
 from lumbargrade.search.trials import place
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.devices import find_devices
-from lumbargrade.training.jobs.executor import local_pool
 from lumbargrade.training.jobs.spec import HISTORY, MODEL, read_history
+from tests.local_pool import local_pool
 
 STUDIES = 24
 CLOCK = {"seconds", "images_per_second"}

@@ -2,46 +2,34 @@
 
     python benchmarks/locator.py phantom FOLDER [--train 200] [--test 60] [--epochs 12]
     python benchmarks/locator.py data DATASET FOLDER --task disc_degeneration [--folds 5] [--epochs 12]
-    python benchmarks/locator.py count FOLDER/fold-1/model.safetensors [--studies 30]
 
-The phantom's truth is its anatomy, not its tables, some of which are wrong on purpose. ``count`` counts the notes that suggest
-four or six lumbar vertebrae, on phantoms of four, five and six. Prints JSON; pictures of the farthest points lie in FOLDER.
-Nothing else may run beside it if its times are to mean anything.
+The phantom's truth is its anatomy, not its tables, some of which are wrong on purpose. Prints JSON; pictures of the farthest
+points lie in FOLDER. Nothing else may run beside it if its times are to mean anything.
 """
 
 import argparse
 import json
-import tempfile
 import time
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 
 from lumbargrade.config.params import LocatorParams, PrepareParams, ViewParams
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import open_dataset
-from lumbargrade.inference.study import open_study
 from lumbargrade.localization.localize import LocatedStudy, locate_study, located_table
-from lumbargrade.localization.numbering_check import cord_note
 from lumbargrade.models.locator import Locator, load_locator
 from lumbargrade.phantom import generate
-from lumbargrade.phantom.faults import PAIRS, SPOILS, apply_faults
-from lumbargrade.phantom.study import Study as PhantomStudy
+from lumbargrade.phantom.faults import PAIRS, apply_faults
 from lumbargrade.phantom.study import build_study, true_point
-from lumbargrade.phantom.writer import write_study
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
-from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.preprocessing.views import StackView, view_series
 from lumbargrade.training.jobs.spec import LocatorSpec, read_result
 from lumbargrade.training.locator.evaluate import compare_points, locator_metrics, worst_figure
 from lumbargrade.training.locator.fit import train_locator
 
-TRAIN_SEED, TEST_SEED, COUNT_SEED = 1000, 2000, 5000
+TRAIN_SEED, TEST_SEED = 1000, 2000
 NO_TRUTH = {"cervical series", "no orientation", "no spacing"}
 """Faults after which points of a series have no place in the patient that could be compared."""
 
@@ -59,9 +47,6 @@ def main() -> None:
     data.add_argument("folder", type=Path)
     data.add_argument("--task", default="rsna2024")
     data.add_argument("--folds", type=int, default=5)
-    count = kinds.add_parser("count")
-    count.add_argument("locator", type=Path)
-    count.add_argument("--studies", type=int, default=30, help="of each count")
     for each in (phantom, data):
         each.add_argument("--epochs", type=int, default=12)
         each.add_argument("--width", type=int, default=LocatorParams().width)
@@ -70,9 +55,6 @@ def main() -> None:
         each.add_argument("--seed", type=int, default=0, help="of the training")
     told = parser.parse_args()
     torch.set_num_threads(torch.get_num_threads())
-    if told.kind == "count":
-        print(json.dumps(measure_count(told), indent=2))
-        return
     training = LocatorParams(
         epochs=told.epochs, width=told.width, epoch_slices=told.slices, augmentation=told.augmentation
     )
@@ -113,42 +95,6 @@ def measure_phantom(told: argparse.Namespace, training: LocatorParams) -> dict[s
         },
         "locate_seconds_a_study": round(seconds, 2),
     }
-
-
-def measure_count(told: argparse.Namespace) -> dict[str, dict[str, int]]:
-    """Locates phantoms of four, five and six lumbar vertebrae, and counts the notes that suggest four or six."""
-    task = load_task("rsna2024")
-    locator = load_locator(told.locator)
-    table: dict[str, dict[str, int]] = {}
-    for name in ("four", "five", "six"):
-        noted = dict.fromkeys(("four", "six"), 0)
-        for index in range(told.studies):
-            study = build_study(COUNT_SEED, index, task)
-            if name != "five":
-                SPOILS[f"{name} lumbar vertebrae"](study, np.random.default_rng([COUNT_SEED, index]), task)
-            for note in locate_study([locator], written_views(study, task)).notes:
-                for count in noted:
-                    noted[count] += f"there may be {count} lumbar vertebrae" in note.text
-        table[name] = noted | {"studies": told.studies}
-    return table
-
-
-def written_views(study: PhantomStudy, task: GradingTask) -> list[StackView]:
-    """A study as a locator sees it that was sent as files."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_study(study, Path(folder))
-        with open_study(Path(folder), task) as opened:
-            stacks = [
-                stack
-                for series, headers in opened.series.items()
-                for stack in view_series(
-                    series, SeriesImages(headers, PrepareParams().percentiles), headers[0].contrast, ViewParams()
-                )
-            ]
-            for stack in stacks:
-                for index in range(len(stack.slices)):
-                    stack.grey(index)
-    return stacks
 
 
 def phantom_rows(index: int, found: dict[int, LocatedStudy], task: GradingTask) -> list[tuple[object, ...]]:
@@ -196,7 +142,6 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
     order = np.random.default_rng(0).permutation(packed.studies)
     split = pd.DataFrame({"study_id": order, "fold": np.arange(len(order)) % told.folds})
     tables, notes = [], {}
-    doubted: dict[str, list[str]] = {}
     for fold in range(told.folds):
         locator = trained(told.folder, task, training, told.folder / "views", split, fold, told.seed)
         for study in split.loc[split["fold"] == fold, "study_id"]:
@@ -204,8 +149,6 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
             tables.append(located_table(located, int(study)))
             if located.notes:
                 notes[str(study)] = [note.text for note in located.notes]
-            for move, note in moved_notes(locator, located).items():
-                doubted.setdefault(move, []).append(note)
     table = compare_points(pd.concat(tables, ignore_index=True), packed, task)
     worst_figure(table, packed, task).savefig(told.folder / "worst.png", dpi=90)
     doubts = {study: doubtful_labels(packed, study) for study in packed.studies}
@@ -220,25 +163,8 @@ def measure_data(told: argparse.Namespace, training: LocatorParams) -> dict[str,
         "within_6_mm_of_located_with_sound_labels": float((sound["error_mm"] <= 6).mean()),
         "located_with_sound_labels": len(sound),
         "notes": notes,
-        "cord_doubts": {move: dict(Counter(found)) for move, found in doubted.items()},
         "misses": misses,
     }
-
-
-def moved_notes(locator: Locator, located: LocatedStudy) -> dict[str, str]:
-    """What the cord says of a located spine's names, and if each name were given to the next level lower or higher."""
-    said = {}
-    for move in ("as located", "one lower", "one higher"):
-        note = cord_note([locator], [replace(one, column=moved(one.column, move)) for one in located.canal])
-        said[move] = "nothing" if note is None else "six" if "six" in note.text else "four"
-    return said
-
-
-def moved(column: NDArray[np.float64], move: str) -> NDArray[np.float64]:
-    """Where the levels are if their names are moved."""
-    if move == "one lower":
-        return np.vstack([column[1:], 2 * column[-1] - column[-2]])
-    return np.vstack([2 * column[0] - column[1], column[:-1]]) if move == "one higher" else column
 
 
 def doubtful_labels(packed: PackedViews, study: int) -> dict[tuple[int, str], str]:

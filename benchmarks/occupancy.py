@@ -27,7 +27,7 @@ def main() -> None:
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        for pruning in ("none", "worst_fold", "wilcoxon"):
+        for pruning in ("none", "wilcoxon"):
             for devices in told.devices:
                 each = [
                     simulate(Path(f"{pruning}-{devices}-{seed}"), devices, told.trials, told.folds, pruning, seed)

@@ -150,10 +150,6 @@ class Drawn:
         ours = self.scores[trial, :folds]
         return folds > 1 and bool(ours.mean() > self.means[best]) and larger(ours, self.scores[best, :folds]) < 0.1
 
-    def worse_than_worst(self, trial: int, best: int, folds: int) -> bool:
-        """The mean of the folds so far against the best trial's worst fold."""
-        return bool(self.scores[trial, :folds].mean() > self.scores[best].max())
-
 
 def larger(ours: Losses, theirs: Losses) -> float:
     """The p value of Wilcoxon's signed-rank test, as Optuna's pruner calls it."""
@@ -161,7 +157,6 @@ def larger(ours: Losses, theirs: Losses) -> float:
 
 
 RULES: dict[str, Callable[[Drawn, int, int, int], bool]] = {
-    "worst_fold": Drawn.worse_than_worst,
     **{f"wilcoxon {p:g}": partial(Drawn.worse, p=p) for p in THRESHOLDS},
     "wilcoxon 0.1 on folds": Drawn.worse_on_folds,
 }

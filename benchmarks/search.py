@@ -43,7 +43,6 @@ from lumbargrade.training.jobs.spec import RESULT, SPEC, AnySpec, Epoch, FoldRes
 
 KINDS: dict[str, dict[str, Any]] = {
     "none": {"pruning": "none"},
-    "worst_fold": {"pruning": "worst_fold"},
     "wilcoxon": {"pruning": "wilcoxon"},
     "wilcoxon 0.1": {"pruning": "wilcoxon", "pruning_p": 0.1},
     "wilcoxon 0.2": {"pruning": "wilcoxon", "pruning_p": 0.2},

@@ -52,11 +52,10 @@ def watch_drift(
 def keep(tracker: Tracker, watched: Watched) -> None:
     """Keeps a look in the version's watch run in MLflow, and raises an event for each drift that is new there."""
     report = watched.report
-    run = tracker.start_run(f"watch {report.model}", watch_key(report.model), tags={"model": report.model})
-    _log(tracker, run, watched)
-    tracker.set_tags(run, {STATE: report.state})
-    _raise_events(tracker, run, report)
-    tracker.end_run(run)
+    with tracker.run(f"watch {report.model}", watch_key(report.model), tags={"model": report.model}) as run:
+        _log(tracker, run, watched)
+        tracker.set_tags(run, {STATE: report.state})
+        _raise_events(tracker, run, report)
 
 
 def _log(tracker: Tracker, run: str, watched: Watched) -> None:

@@ -5,8 +5,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.evaluation.align import align
 from lumbargrade.evaluation.evaluate import GradedStudies
 from lumbargrade.evaluation.metrics import evaluate_predictions
+from lumbargrade.evaluation.score import ScoreParts, score_cells
 from lumbargrade.models.trained_on import ModelFacts, Performance, TrainedOn
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
 
@@ -21,6 +23,11 @@ FACTS = ModelFacts(
 """Of a model that knows synthetic spines only and is no better than answering the commonest grade."""
 
 Rows = NDArray[np.bool_]
+
+
+def official_score(task: GradingTask, truth: pd.DataFrame, probabilities: pd.DataFrame) -> ScoreParts:
+    """Scores the predictions of labelled cells, of which nothing may be missing."""
+    return score_cells(task, align(task, truth, probabilities))
 
 
 def cells(task: GradingTask, studies: int, grades: tuple[float, ...] = (0.6, 0.25, 0.15)) -> pd.DataFrame:

@@ -74,6 +74,10 @@ def test_set_reads_numbers_as_people_write_them() -> None:
             "package.graders=distiled",
             "parameter package.graders is wrong: input should be 'ensemble', 'distilled' or 'averaged', not 'distiled'",
         ),
+        (
+            "search.pruning=worst_fold",  # a choice of earlier versions
+            "parameter search.pruning is wrong: input should be 'none' or 'wilcoxon', not 'worst_fold'",
+        ),
         ("package.graders=averaged", AVERAGED),
         (
             "package.student_epochs=-1",

@@ -11,7 +11,7 @@ from lumbargrade.config.task import load_task
 from lumbargrade.errors import InputError
 from lumbargrade.evaluation.agreement import agree
 from lumbargrade.evaluation.metrics import Evaluation, evaluate_predictions
-from lumbargrade.evaluation.score import official_score
+from tests.predictions import official_score
 
 RSNA = load_task("rsna2024")
 DISC = load_task("disc_degeneration")

@@ -12,9 +12,9 @@ from lumbargrade.evaluation.compare import compare_predictions
 from lumbargrade.evaluation.label_issues import label_suspects
 from lumbargrade.evaluation.metrics import evaluate_predictions
 from lumbargrade.evaluation.report import report_html, report_pictures
-from lumbargrade.evaluation.score import official_score
 from lumbargrade.evaluation.submission import submission_table
 from lumbargrade.preprocessing.pack import PackedCrops
+from tests.predictions import official_score
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from sklearn.metrics import log_loss
 
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.errors import InputError
-from lumbargrade.evaluation.score import CLIP, official_score
+from lumbargrade.evaluation.score import CLIP
+from tests.predictions import official_score
 
 RSNA = load_task("rsna2024")
 DISC = load_task("disc_degeneration")

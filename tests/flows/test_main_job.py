@@ -30,8 +30,9 @@ from lumbargrade.phantom import generate
 from lumbargrade.preprocessing.split.split import HOLDOUT, in_holdout
 from lumbargrade.registry.resolve import load_model
 from lumbargrade.registry.tags import facts_of_tags
-from lumbargrade.serving.mlflow_server import ask, served_model
+from lumbargrade.serving.mlflow_server import ask
 from lumbargrade.serving.records.prediction_log import ServingLog
+from tests.served import served_model
 
 pytestmark = pytest.mark.slow
 

@@ -31,8 +31,9 @@ from lumbargrade.models.explain import explain_crops
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.preprocessing.crop import cut_crop
 from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.serving.mlflow_server import ask, ask_kept, served_model
+from lumbargrade.serving.mlflow_server import ask, ask_kept
 from lumbargrade.serving.records.prediction_log import SERVING_LOG
+from tests.served import served_model
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,6 @@ from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.localization.heatmaps import SeenStack
-from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import CONTRASTS, marks_of
 from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
@@ -60,4 +59,4 @@ def oracle(packed: PackedViews, rsna: GradingTask, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("lumbargrade.localization.localize.look_at", look_at)
     shape = learn_shape(packed, rsna, packed.studies)
     config = SimpleNamespace(task=rsna, shape=shape, views=ViewParams())
-    return [SimpleNamespace(config=config, cord=CordNet())]
+    return [SimpleNamespace(config=config)]

@@ -21,7 +21,6 @@ from lumbargrade.inference.study import open_study
 from lumbargrade.localization.heatmaps import SeenStack
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
-from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.grader import Grader
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import marks_of
@@ -77,7 +76,7 @@ def faulty(
     config = SimpleNamespace(
         task=rsna, shape=learn_shape(packed, rsna, packed.studies), views=ViewParams(), prepare=PrepareParams()
     )
-    locators: list[Any] = [SimpleNamespace(config=config, cord=CordNet())]
+    locators: list[Any] = [SimpleNamespace(config=config)]
     folder = tmp_path / str(study)
     shutil.copytree(phantom / "train_images" / str(study), folder)
     table = pd.read_csv(phantom / "train_series_descriptions.csv").query("study_id == @study")

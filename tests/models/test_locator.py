@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.config.task import GradingTask
@@ -81,6 +82,29 @@ def test_a_saved_locator_sees_the_same(locator: Locator, tmp_path: Path) -> None
     np.testing.assert_allclose(
         see_slices([again], images, "axial").places, see_slices([locator], images, "axial").places, atol=1e-6
     )
+
+
+def test_a_locator_of_before_is_read_without_its_third_network(locator: Locator, tmp_path: Path) -> None:
+    """It knew the end of the spinal cord: weights, statistics of normalisation, and what is usual."""
+    cord = {
+        "cord.features.0.0.weight": torch.ones(24, 2, 3, 3),
+        "cord.features.0.1.num_batches_tracked": torch.tensor(7),
+    }
+    weights = {name: tensor.contiguous() for name, tensor in locator.state_dict().items()}
+    former = {**weights, **cord, "cord.place.bias": torch.zeros(1), "cord.usual": torch.tensor([0.0, torch.inf])}
+    save_file(former, tmp_path / "model.safetensors", {"config": locator.config.model_dump_json()})
+    again = load_locator(tmp_path / "model.safetensors")
+    assert again.config == locator.config
+    assert again.state_dict().keys() == weights.keys()
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in again.state_dict().items())
+
+
+def test_tensors_that_no_locator_had_are_refused(locator: Locator, tmp_path: Path) -> None:
+    weights = {name: tensor.contiguous() for name, tensor in locator.state_dict().items()}
+    other = {**weights, "else.weight": torch.zeros(1)}
+    save_file(other, tmp_path / "model.safetensors", {"config": locator.config.model_dump_json()})
+    with pytest.raises(InputError, match="is not a locator of this version of Lumbargrade"):
+        load_locator(tmp_path / "model.safetensors")
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.localization.heatmaps import SeenStack
-from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE
 from lumbargrade.models.locator import CONTRASTS, SpineShape, marks_of
 from lumbargrade.preprocessing.views import StackView
@@ -32,7 +31,7 @@ class AnatomyOracle:
         self.task = task
         self.truth: Mapping[CellKey, Any] = {}
         config = SimpleNamespace(task=task, shape=shape, views=ViewParams(), prepare=PrepareParams())
-        self.locators: list[Any] = [SimpleNamespace(config=config, cord=CordNet(), to=lambda device: None)]
+        self.locators: list[Any] = [SimpleNamespace(config=config, to=lambda device: None)]
 
     def know(self, export: Export) -> None:
         """Learns where the cells of a study are."""

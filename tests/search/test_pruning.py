@@ -33,7 +33,7 @@ def study_with(search: SearchParams) -> optuna.Study:
     for shift in (0.2, 0.0):
         trial = study.ask()
         for fold, mean in ((0, 0.5), (1, 0.7)):
-            report_fold(trial, search, fold, fold_losses(range(100 * fold, 100 * fold + 40), mean + shift, rng))
+            report_fold(trial, search, fold_losses(range(100 * fold, 100 * fold + 40), mean + shift, rng))
         study.tell(trial, 0.6 + shift)
     return study
 
@@ -41,7 +41,7 @@ def study_with(search: SearchParams) -> optuna.Study:
 def begun(study: optuna.Study, search: SearchParams, fold: int, mean: float) -> Trial:
     trial = study.ask()
     losses = fold_losses(range(100 * fold, 100 * fold + 40), mean, np.random.default_rng(1))
-    report_fold(trial, search, fold, losses)
+    report_fold(trial, search, losses)
     return trial
 
 
@@ -81,14 +81,6 @@ def test_no_rule_never_stops_and_reports_nothing() -> None:
     assert study.trials[-1].intermediate_values == {}
 
 
-def test_the_worst_fold_forgives_up_to_the_best_trials_worst_fold() -> None:
-    search = SearchParams(pruning="worst_fold")
-    study = study_with(search)
-    assert reason_to_prune(study, begun(study, search, 0, 0.68), search) == ""
-    reason = reason_to_prune(study, begun(study, search, 0, 0.75), search)
-    assert reason == "its mean score 0.7500 is worse than the worst fold of trial 1 (0.7000)"
-
-
 def test_the_test_pairs_the_same_studies() -> None:
     """A hard fold is no reason to stop: 0.7 in the second fold is what the best trial has there."""
     search = SearchParams(pruning="wilcoxon", pruning_p=0.001)
@@ -104,11 +96,10 @@ def test_the_test_pairs_the_same_studies() -> None:
 
 
 def test_without_a_finished_trial_nothing_is_stopped() -> None:
-    for rule in ("worst_fold", "wilcoxon"):
-        search = SearchParams(pruning=rule)
-        study = optuna.create_study(pruner=make_pruner(search))
-        study.tell(study.ask(), state=TrialState.PRUNED)
-        assert reason_to_prune(study, begun(study, search, 0, 9.0), search) == ""
+    search = SearchParams(pruning="wilcoxon")
+    study = optuna.create_study(pruner=make_pruner(search))
+    study.tell(study.ask(), state=TrialState.PRUNED)
+    assert reason_to_prune(study, begun(study, search, 0, 9.0), search) == ""
 
 
 def test_a_first_fold_is_stopped_if_it_is_not_among_the_best_by_then() -> None:

@@ -236,7 +236,7 @@ def test_a_trial_that_is_cut_off_as_it_is_pruned_is_not_listed_as_pruned_twice(
     packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space = {"learning_rate": {"choices": [1e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
-    plan = make_plan(packed, disc, 2, 1e-3, pruning="worst_fold", space=space, seed=1)
+    plan = make_plan(packed, disc, 2, 1e-3, pruning="wilcoxon", space=space, seed=1)
     end_run = Tracker.end_run
 
     def interrupt(self: Tracker, run_id: str, status: str = "FINISHED") -> None:
@@ -271,14 +271,11 @@ def test_a_trial_that_diverges_is_given_up_and_the_search_goes_on(
     assert run_search(make_plan(packed, disc, 3), tracker, trainer.pool(), told.append).new_trials == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "words"), [("worst_fold", "than the worst fold of trial 0 ("), ("wilcoxon", "on the same 12 studies")]
-)
 def test_a_trial_that_cannot_win_is_not_trained_to_its_end(
-    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer, rule: str, words: str
+    packed: Path, disc: GradingTask, tracker: Tracker, trainer: Trainer
 ) -> None:
     space = {"learning_rate": {"choices": [1e-3, 5e-3, 7e-3, 1e-2]}}  # the first is the best
-    plan = make_plan(packed, disc, 4, 1e-3, pruning=rule, space=space)
+    plan = make_plan(packed, disc, 4, 1e-3, pruning="wilcoxon", space=space)
     told: list[str] = []
     outcome = run_search(plan, tracker, trainer.pool(), told.append)
     pruned = [trial for trial in outcome.tried if trial.state == "pruned"]
@@ -287,7 +284,7 @@ def test_a_trial_that_cannot_win_is_not_trained_to_its_end(
     assert [fold for _, fold in trainer.trained] == [0, 0, 0, 1]
     for trial in pruned:
         assert trial.reason.startswith("after 1 of 2 folds: ")
-        assert words in trial.reason
+        assert "on the same 12 studies" in trial.reason
         assert trial.score is None
         assert f"trial {trial.number}: pruned, {trial.reason}" in told
         run = tracker.client.get_run(trial.run_id)

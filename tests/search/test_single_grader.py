@@ -17,11 +17,12 @@ from lumbargrade.search.single_grader import make_student
 from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.grader.fit import train_fold
 from lumbargrade.training.jobs.devices import Device
-from lumbargrade.training.jobs.executor import FoldPool, local_pool
+from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult, FoldSpec
 from lumbargrade.training.jobs.student import Student
 from tests.crops import PREPARE
+from tests.local_pool import local_pool
 
 pytestmark = pytest.mark.slow
 

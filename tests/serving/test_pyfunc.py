@@ -18,8 +18,9 @@ import requests
 
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.scratch import scratch_root
-from lumbargrade.serving.mlflow_server import ask, is_ready, served_model
+from lumbargrade.serving.mlflow_server import ask, is_ready
 from lumbargrade.serving.records.prediction_log import SERVING_LOG, ServingLog
+from tests.served import served_model
 from tests.zips import damaged, far_file, huge_offset, images, not_utf8, other_local_name, rezip, wrong_crc
 
 pytestmark = pytest.mark.slow

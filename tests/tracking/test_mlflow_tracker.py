@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_a_run_is_found_again_by_its_key(empty_project: Path) -> None:
     assert run.data.params == {"training.epochs": "3", "seed": "0"}
     assert tracker.last_step(run_id, "loss") == 4
     assert tracker.last_step(run_id, "accuracy") == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "FINISHED"), (InputError("no"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+)
+def test_a_run_ends_as_its_work_did(empty_project: Path, error: BaseException | None, status: str) -> None:
+    tracker = Tracker("here")
+    with suppress(InputError, KeyboardInterrupt), tracker.run("run", "key", tags={"colour": "red"}) as run_id:
+        assert tracker.client.get_run(run_id).info.status == "RUNNING"
+        if error is not None:
+            raise error
+    run = tracker.find_run("key")
+    assert run is not None
+    assert (run.info.run_id, run.info.status, run.data.tags["colour"]) == (run_id, status, "red")
+    with tracker.run("run", "key") as again:
+        assert again == run_id
 
 
 def test_a_server_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
-from lumbargrade.serving.mlflow_server import served_model
 from lumbargrade.viewer.http.server import listening, running
 from lumbargrade.viewer.settings import Access
+from tests.served import served_model
 
 from .browsing import choose, grid_cell, needs_browser, open_page, slice_of
 from .reading import MakeApp, edited

@@ -6,7 +6,6 @@ signed head beside the log says how long it was, so that a log that was cut off 
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +17,7 @@ from lumbargrade.audit.keys import PublicKey, SigningKey, open_public_key, open_
 from lumbargrade.config.project import Project, current_project
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_text
+from lumbargrade.json_lines import JsonLines
 
 BEGUN = "log begun"
 """Kind of the first entry, which names the key."""
@@ -80,6 +80,7 @@ class AuditLog:
         project = project or current_project()
         self.path = project.audit_log
         self.keys = project.audit_keys
+        self._lines = JsonLines(self.path)
         self._head = self.path.with_suffix(".head.json")
 
     def append(self, kind: str, subject: str, details: Mapping[str, object], by: str = "") -> Entry:
@@ -102,7 +103,7 @@ class AuditLog:
         Args:
             kind: Only these.
         """
-        found = [entry for entry in map(_parse, self._lines()[0]) if entry is not None]
+        found = [entry for entry in map(_parse, self._lines.whole_lines()) if entry is not None]
         return [entry for entry in found if kind is None or entry.kind == kind]
 
     def is_absent(self) -> bool:
@@ -111,7 +112,7 @@ class AuditLog:
 
     def problems(self) -> list[str]:
         """What shows that the log was altered, a sentence each; nothing if it was not."""
-        lines, _ = self._lines()
+        lines = self._lines.whole_lines()
         if not lines and not self._head.exists():
             return []
         key = open_public_key(self.keys)
@@ -158,10 +159,8 @@ class AuditLog:
 
     def _mend(self, key: PublicKey) -> Entry | None:
         """Returns the last entry; cuts off what a killed process had begun to write, as nobody was told of it."""
-        lines, rest = self._lines()
-        if rest:
-            with self.path.open("r+b") as file:
-                file.truncate(sum(len(line) + 1 for line in lines))
+        self._lines.cut_torn()
+        lines = self._lines.whole_lines()
         if not lines and not self._head.exists():
             return None
         last = _parse(lines[-1]) if lines else None
@@ -191,22 +190,11 @@ class AuditLog:
         )
         digest = draft.digest()
         entry = draft.model_copy(update={"sha256": digest, "signature": key.sign(digest.encode()).hex()})
-        with self.path.open("ab") as file:
-            file.write(entry.model_dump_json().encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        self._lines.append(entry)
         head = _Head(number=entry.number, sha256=digest, signature="")
         signature = key.sign(head.message()).hex()
         write_text(self._head, head.model_copy(update={"signature": signature}).model_dump_json())
         return entry
-
-    def _lines(self) -> tuple[list[bytes], bytes]:
-        """The whole lines, and what stands after the last one."""
-        try:
-            *lines, rest = self.path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return [], b""
-        return lines, rest
 
 
 def _parse(line: bytes) -> Entry | None:

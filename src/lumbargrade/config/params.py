@@ -247,9 +247,8 @@ class SearchParams(_Section):
     Attributes:
         trials: Trials in all; a search that has fewer goes on when it is run again.
         seed: Seed of the sampler.
-        pruning: When a trial is stopped between its folds: ``none`` is never; ``worst_fold`` if its mean so far is worse
-            than the best trial's worst fold; ``wilcoxon`` if its studies' losses are worse than the best trial's by a
-            paired test.
+        pruning: When a trial is stopped between its folds: ``none`` is never; ``wilcoxon`` if its studies' losses are
+            worse than the best trial's by a paired test.
         pruning_p: Chance of error at which ``wilcoxon`` stops a trial; it is tested after each fold.
         epoch_keep: Share of the trials that go on in their first fold: after a third of its epochs a trial is stopped if its
             best validation loss is not among the best of what other trials had by then, of at least three; 1 is all.
@@ -259,7 +258,7 @@ class SearchParams(_Section):
 
     trials: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
-    pruning: Literal["none", "worst_fold", "wilcoxon"] = "wilcoxon"
+    pruning: Literal["none", "wilcoxon"] = "wilcoxon"
     pruning_p: float = Field(default=0.01, gt=0, lt=1)
     epoch_keep: float = Field(default=1.0, gt=0, le=1)
     space: dict[str, FloatRange | Choices] = Field(default_factory=dict)

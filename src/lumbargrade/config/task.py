@@ -3,7 +3,6 @@
 A task is data (``tasks/<name>.yaml``, or a YAML file of the user's); no other module knows a condition by name.
 """
 
-from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -161,14 +160,6 @@ class GradingTask(BaseModel):
             f"it has: {', '.join(c.label for c in self.conditions)}",
             "condition-unknown",
         )
-
-    def row_id(self, study_id: int | str, cell: Cell) -> str:
-        """Row id of a submission: ``{study}_{condition}_{level}``."""
-        return f"{study_id}_{cell.column}"
-
-    def row_ids(self, study_id: int | str) -> Iterator[str]:
-        """Row ids of a study in RSNA's own order, which is alphabetical."""
-        return iter(sorted(self.row_id(study_id, cell) for cell in self.cells))
 
 
 def task_names() -> list[str]:

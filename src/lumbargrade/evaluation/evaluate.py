@@ -24,16 +24,6 @@ from lumbargrade.preprocessing.views import StackView, view_series
 from lumbargrade.scratch import scratch_folder
 
 
-def evaluate_model(model: LoadedModel, dataset: RsnaDataset, studies: Collection[int] | None = None) -> Evaluation:
-    """Scores a model on the labelled cells of a dataset, where its own locators look.
-
-    Args:
-        studies: Only these; all if not given.
-    """
-    with cut_for(model, dataset, studies) as (crops, truth):
-        return grade_packed(model, crops, truth).evaluation
-
-
 @contextmanager
 def cut_for(
     model: LoadedModel,

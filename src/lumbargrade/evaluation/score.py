@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.evaluation.align import GradedCells, align
+from lumbargrade.evaluation.align import GradedCells
 
 CLIP = float(np.finfo(np.float64).eps)
 """Probabilities are kept within CLIP and 1 - CLIP, as scikit-learn's log loss does: 2.2e-16."""
@@ -30,26 +30,14 @@ class ScoreParts:
     parts: dict[str, float]
 
 
-def official_score(task: GradingTask, truth: pd.DataFrame, probabilities: pd.DataFrame) -> ScoreParts:
-    """Scores predictions of labelled cells.
+def score_cells(task: GradingTask, cells: GradedCells) -> ScoreParts:
+    """Scores aligned cells by the official score.
 
     With the weight w of each cell's true grade y and its predicted probabilities p, a group's loss is
     -sum(w ln p[y]) / sum(w) over all its labelled cells. The any-severe term has one row a study with labelled cells in
     that group: z is 1 if one of them is severe, q their largest p[severe], W their largest w, and the loss is
     -sum(W (z ln q + (1 - z) ln(1 - q))) / sum(W). A group without any labelled cell is left out of the mean.
-
-    Args:
-        truth: study_id, condition (name), level and grade (0 is the best), one row a labelled cell.
-        probabilities: study_id, condition, level and ``task.grade_columns``.
-
-    Raises:
-        InputError: A labelled cell has no prediction, or a value is not possible.
     """
-    return score_cells(task, align(task, truth, probabilities))
-
-
-def score_cells(task: GradingTask, cells: GradedCells) -> ScoreParts:
-    """Scores aligned cells, see :func:`official_score`."""
     parts = {name: float(sums.loss.sum() / sums.weight.sum()) for name, sums in score_sums(task, cells).items()}
     return ScoreParts(total=float(np.mean(list(parts.values()))), parts=parts)
 

@@ -33,24 +33,23 @@ class Look(NamedTuple):
     heat: NDArray[np.float32]
 
 
-def explain_study(
-    model: LoadedModel, study: Study, abstain_above: int = 0, only: Cell | None = None
-) -> tuple[pd.DataFrame, dict[CellKey, Look]]:
+def explain_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> tuple[pd.DataFrame, dict[CellKey, Look]]:
     """Grades a study and explains its grades.
-
-    Args:
-        only: The cell to explain; all if not given, which takes as many times as long.
 
     Returns:
         What :func:`lumbargrade.inference.grade.grade_study` returns, unchanged; and by condition and level, for each
         explained cell that was graded, the crop at the answer's place and its heat map.
     """
     found = grade_with_crops(model, study, abstain_above)
-    return found.answer, explain_graded(model, found.graded_crops, only)
+    return found.answer, explain_graded(model, found.graded_crops)
 
 
 def explain_graded(model: LoadedModel, graded: GradedCrops, only: Cell | None = None) -> dict[CellKey, Look]:
-    """The crop at the answer's place and its heat map, of each graded cell, or of one."""
+    """The crop at the answer's place and its heat map, of each graded cell, or of one.
+
+    Args:
+        only: The cell to explain; all if not given, which takes as many times as long.
+    """
     answer = graded.answer
     wanted = answer["grade"].notna()
     if only is not None:

@@ -20,7 +20,6 @@ from lumbargrade.localization.cells import (
 from lumbargrade.localization.doubt import CellKey, implausible_reasons, unsure_reasons
 from lumbargrade.localization.heatmaps import Place, SeenStack, look_at
 from lumbargrade.localization.left_out import LeftOut
-from lumbargrade.localization.numbering_check import CanalSlice, canal_slices, cord_note
 from lumbargrade.localization.vertebral_column import Column, find_column, refuse_smaller
 from lumbargrade.models.locator import Locator, SpineShape, column_group
 from lumbargrade.notes import Note
@@ -57,13 +56,11 @@ class LocatedStudy:
         places: By (condition, level).
         reasons: Why the other cells have no place.
         notes: What whoever reads the grades should know.
-        canal: Slices that show the canal, by which the names are doubted.
     """
 
     places: dict[CellKey, Place] = field(default_factory=dict)
     reasons: dict[CellKey, Note] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    canal: list[CanalSlice] = field(default_factory=list)
 
     def table(self, study_id: int | str) -> pd.DataFrame:
         """The places as a table of :data:`POINT_COLUMNS`."""
@@ -110,9 +107,6 @@ def locate_study(
     size = reference.column.size if reference is not None else 1.0
     _refuse(located, implausible_reasons(located.places, task, step, size))
     located.notes += _notes(task, reference, refused)
-    located.canal += _canal(task, series)
-    doubt = cord_note(locators, located.canal)
-    located.notes += [doubt] if doubt else []
     return located
 
 
@@ -274,17 +268,6 @@ def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Mapping
         yield Note.make(
             "levels-not-seen", "{levels} cannot be seen; the images may end there", levels=", ".join(missing)
         )
-
-
-def _canal(task: GradingTask, series: Sequence[SagittalSeries]) -> Iterator[CanalSlice]:
-    """Slices that show the canal, of the series that show all levels at known places."""
-    for one in series:
-        places = [place for place in one.column.places if place is not None]
-        if one.known and len(places) == len(task.levels):
-            column = np.stack([place.position for place in places])
-            for seen in one.stacks:
-                slices = canal_slices(task, seen.stack, seen.contrast, column)
-                yield from (one for one in slices if seen.stack.readable(one.index))
 
 
 def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:

@@ -2,7 +2,7 @@
 
 Two heat-map networks: the sagittal one finds each level's place of each group of conditions, the axial one the places of
 the left and the right. What they cannot know, which side a sagittal slice is of and which level an axial one, geometry
-adds (:mod:`lumbargrade.localization`). A third network doubts the levels' names (:mod:`lumbargrade.models.conus_net`).
+adds (:mod:`lumbargrade.localization`).
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,14 @@ from torch import Tensor, nn
 
 from lumbargrade.config.params import PrepareParams, ViewParams
 from lumbargrade.config.task import GradingTask
-from lumbargrade.models.conus_net import CordNet
 from lumbargrade.models.heatmap import STRIDE, HeatmapNet, turned
 from lumbargrade.models.storage import load_network, save_network
 
 CONTRASTS = ("T1", "T2")
 _MEAN, _STD = 0.25, 0.25
 _BATCH = 32
+_UNREAD = "cord."
+"""Tensors of a network that earlier locators had, which doubted the levels' names by the end of the spinal cord."""
 _SCALES = {"sagittal": (0.8, 1.0, 1.25), "axial": (1.0,)}
 """How much wider than its view a slice is seen, one after the other: names of levels depend on a spine's size too much."""
 
@@ -100,7 +101,7 @@ class LocatorConfig(BaseModel):
 
 
 class Locator(nn.Module):
-    """The networks: one for each orientation that the task uses, and one that knows the canal's levels from each other."""
+    """The networks: one for each orientation that the task uses."""
 
     def __init__(self, config: LocatorConfig) -> None:
         super().__init__()
@@ -109,7 +110,6 @@ class Locator(nn.Module):
         self.networks = nn.ModuleDict(
             {name: HeatmapNet(len(found), len(CONTRASTS), config.width) for name, found in marks.items() if found}
         )
-        self.cord = CordNet()
 
     @property
     def device(self) -> torch.device:
@@ -189,4 +189,4 @@ def load_locator(path: Path) -> Locator:
     Raises:
         InputError: The file is not there, or is no locator of this version.
     """
-    return load_network(path, LocatorConfig, Locator, "locator")
+    return load_network(path, LocatorConfig, Locator, "locator", unread=_UNREAD)

@@ -51,13 +51,16 @@ def read_metadata(path: Path) -> dict[str, str]:
         return {}
 
 
-def load_network(path: Path, kind: type[Config], build: Callable[[Config], Network], what: str) -> Network:
+def load_network(
+    path: Path, kind: type[Config], build: Callable[[Config], Network], what: str, unread: str | None = None
+) -> Network:
     """Reads a network, ready to be used (evaluation mode), on the CPU.
 
     Args:
         kind: What the configuration must be.
         build: Makes the network that the configuration describes.
         what: How messages call the network.
+        unread: How the names of tensors begin that only files of earlier versions hold, and that are not needed.
 
     Raises:
         InputError: The file is not there, or holds another network.
@@ -67,7 +70,8 @@ def load_network(path: Path, kind: type[Config], build: Callable[[Config], Netwo
     try:
         with safe_open(path, framework="pt") as file:
             config = kind.model_validate(json.loads((file.metadata() or {})["config"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
+            names = [name for name in file.keys() if unread is None or not name.startswith(unread)]  # noqa: SIM118 - no dictionary
+            weights = {name: file.get_tensor(name) for name in names}
         network = build(config)
         network.load_state_dict(weights)
     except (SafetensorError, KeyError, ValidationError, RuntimeError) as error:

@@ -12,7 +12,7 @@ from prefect.server.api.server import SubprocessASGIServer
 from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.config.project import current_project
 from lumbargrade.errors import InputError
-from lumbargrade.processes import guard_process
+from lumbargrade.process_groups import guard_process
 
 
 def load_flow(entrypoint: str) -> Callable[..., Any]:

@@ -4,7 +4,6 @@ Who is killed leaves its children behind; what they were is written down, so tha
 """
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import requests
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lumbargrade.files import write_text
-from lumbargrade.processes import end_group, ended_words, group_lives, listens_at
+from lumbargrade.process_groups import ProcessGroup, end_group, ended_words, group_lives
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _HEALTHY_SECONDS = 60.0
@@ -125,7 +124,7 @@ class _Child:
         self.ready = False
         self.has_changed = False
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ProcessGroup | None = None
         self._pause = _SHORTEST_PAUSE
         self._start_at = 0.0
         self._ready_since = 0.0
@@ -152,14 +151,14 @@ class _Child:
         code = self._process.poll()
         if code is not None:
             return self._ended(code)
-        if not self.ready and not self.part.once and self._answers(self._process.pid):
+        if not self.ready and not self.part.once and self._answers(self._process):
             self.ready, self._ready_since = True, time.monotonic()
             return f"{self.part.name}: ready{f' at {self.part.ready}' if self.part.ready else ''}"
         return ""
 
     def stop(self) -> None:
         if self._process is not None:
-            end_group(self._process.pid, _STOP_SECONDS, self._process)
+            self._process.end(_STOP_SECONDS)
             self._process = None
 
     def _start(self) -> None:
@@ -167,20 +166,13 @@ class _Child:
         if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                list(self.part.command),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **self.part.environment},
-                start_new_session=True,
-            )
+            self._process = ProcessGroup(self.part.command, log, self.part.environment)
         self.has_changed = True
 
-    def _answers(self, pid: int) -> bool:
+    def _answers(self, process: ProcessGroup) -> bool:
         """Whether the part is ready; what somebody else answers at its address does not count."""
         address = self.part.ready
-        return address is None or (answers(address) and listens_at(pid, urlsplit(address).port or 0))
+        return address is None or (answers(address) and process.is_listening(urlsplit(address).port or 0))
 
     def _ended(self, code: int) -> str:
         process, self._process, self.has_changed = self._process, None, True
@@ -189,7 +181,7 @@ class _Child:
             return f"{self.part.name}: done"
         was_ready, self.ready = self.ready, False
         if process is not None and not self.part.adopts:
-            end_group(process.pid, 0)
+            process.end(0)
         if was_ready and time.monotonic() - self._ready_since > _HEALTHY_SECONDS:
             self._pause = _SHORTEST_PAUSE
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)

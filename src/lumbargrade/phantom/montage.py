@@ -56,15 +56,15 @@ def _severity(rng: np.random.Generator, grade: float) -> Severity:
     return replace(severity, grade=grades, degeneration=degeneration)
 
 
-def _sagittal(middle: NDArray[np.float64], width: float = 240.0) -> Plane:
-    return _square(middle, np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0]), width)
+def _sagittal(middle: NDArray[np.float64]) -> Plane:
+    return _square(middle, np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0]), 240.0)
 
 
-def _axial(spine: Spine, width: float = 170.0) -> Plane:
+def _axial(spine: Spine) -> Plane:
     number = FIRST_GRADED + _LEVEL
     tilt = np.arctan2(spine.posterior[number, 2], spine.posterior[number, 1])
     column = np.array([0.0, np.cos(tilt), np.sin(tilt)])
-    return _square(spine.at(number, 0.0, 22.0, 0.0), np.array([1.0, 0.0, 0.0]), column, width)
+    return _square(spine.at(number, 0.0, 22.0, 0.0), np.array([1.0, 0.0, 0.0]), column, 170.0)
 
 
 def _square(middle: NDArray[np.float64], row: NDArray[np.float64], column: NDArray[np.float64], width: float) -> Plane:

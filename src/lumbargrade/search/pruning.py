@@ -9,14 +9,14 @@ import optuna
 import pandas as pd
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner, WilcoxonPruner
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import Trial
 
 from lumbargrade.config.params import SearchParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import CELL, GradedCells, align, complete_cells
 from lumbargrade.evaluation.calibrate import fit_calibration
 from lumbargrade.evaluation.score import score_sums, weigh_probabilities
-from lumbargrade.search.trials import best_trial, mean_report, place
+from lumbargrade.search.trials import best_trial, place
 
 _WARM_UP = 3
 """The part of a fold's epochs, as a divisor, before which its losses say little."""
@@ -24,33 +24,16 @@ _OTHERS = 3
 """Trials that a trial is compared with, at least."""
 
 
-class WorstFoldPruner(BasePruner):
-    """Stops a trial whose mean over its folds so far is worse than the worst fold of the best trial.
-
-    Source: Bergman, Purucker and Hutter, "Don't Waste Your Time: Early Stopping Cross-Validation" (AutoML 2024), its
-    forgiving rule.
-    """
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Compares intermediate values, which are scores of folds; lower is better."""
-        best = best_trial(study)
-        if best is None or not best.intermediate_values or not trial.intermediate_values:
-            return False
-        return mean_report(trial) > max(best.intermediate_values.values())
-
-
 def make_pruner(search: SearchParams) -> BasePruner:
     """The rule that ``search.pruning`` names."""
-    if search.pruning == "worst_fold":
-        return WorstFoldPruner()
     if search.pruning == "wilcoxon":
         with warnings.catch_warnings(category=ExperimentalWarning, action="ignore"):
             return WilcoxonPruner(p_threshold=search.pruning_p)
     return NopPruner()
 
 
-def report_fold(trial: Trial, search: SearchParams, fold: int, losses: pd.Series) -> None:
-    """Tells Optuna what the rule needs: each study's loss under its place, or the fold's score under its number.
+def report_fold(trial: Trial, search: SearchParams, losses: pd.Series) -> None:
+    """Tells Optuna what the rule needs: each study's loss under its place.
 
     Args:
         losses: Of the fold's studies, by the study's place among all of the split: PostgreSQL would refuse its id as a
@@ -59,8 +42,6 @@ def report_fold(trial: Trial, search: SearchParams, fold: int, losses: pd.Series
     if search.pruning == "wilcoxon":
         for step, loss in losses.items():
             trial.report(float(loss), int(str(step)))
-    elif search.pruning == "worst_fold":
-        trial.report(float(losses.mean()), fold)
 
 
 def reason_to_prune(study: optuna.Study, trial: Trial, search: SearchParams) -> str:
@@ -69,10 +50,8 @@ def reason_to_prune(study: optuna.Study, trial: Trial, search: SearchParams) -> 
     if best is None or not trial.should_prune():
         return ""
     ours = study.get_trials(deepcopy=False)[trial.number]
-    mean, theirs = mean_report(ours), best.intermediate_values
-    if search.pruning == "worst_fold":
-        return f"its mean score {mean:.4f} is worse than the worst fold of trial {place(best)} ({max(theirs.values()):.4f})"
-    same = np.mean([theirs[step] for step in ours.intermediate_values])
+    mean = np.mean(list(ours.intermediate_values.values()))
+    same = np.mean([best.intermediate_values[step] for step in ours.intermediate_values])
     return (
         f"on the same {len(ours.intermediate_values)} studies its mean loss is {mean:.4f}, that of trial {place(best)} "
         f"{same:.4f}, which is better beyond chance (Wilcoxon's signed-rank test, p < {search.pruning_p:g})"

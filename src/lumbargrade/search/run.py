@@ -53,26 +53,21 @@ def run_search(
     check_files(plan.params, plan.task)
     with owned_runs(plan.folder / plan.name, tracker, "search"):
         study = open_study(plan)
-        run_id = tracker.start_run(f"search {plan.name}", plan.name, tags={"lumbargrade.kind": "search"})
-        tracker.log_params(run_id, plan.settings)
-        tracker.set_tags(run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
-        missing = max(plan.params.search.trials - len(ended_trials(study)), 0)
-        try:
-            runner = TrialRunner(plan, tracker, pool, study, run_id, on_trial, on_progress)
-            with signs_of_life(study):
-                runner.run(missing)
-            outcome = _outcome(runner, missing)
-        except BaseException as error:
-            tracker.end_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
-            if isinstance(error, StorageInternalError):
+        with tracker.run(f"search {plan.name}", plan.name, tags={"lumbargrade.kind": "search"}) as run_id:
+            tracker.log_params(run_id, plan.settings)
+            tracker.set_tags(run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
+            missing = max(plan.params.search.trials - len(ended_trials(study)), 0)
+            try:
+                runner = TrialRunner(plan, tracker, pool, study, run_id, on_trial, on_progress)
+                with signs_of_life(study):
+                    runner.run(missing)
+                return _outcome(runner, missing)
+            except StorageInternalError as error:
                 raise LumbargradeError(
                     "the search's database does not answer any more",
                     f"when it does, run again: {plan.name} goes on",
                     "search-database-lost",
                 ) from error
-            raise
-        tracker.end_run(run_id)
-        return outcome
 
 
 def _outcome(runner: TrialRunner, new_trials: int) -> SearchOutcome:

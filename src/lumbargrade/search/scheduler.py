@@ -177,7 +177,7 @@ class TrialRunner:
         self._finish_fold(tried.fold_runs[result.fold], result)
         if self.plan.params.search.pruning != "none":
             losses = self.scorer.losses(result)
-            report_fold(tried.trial, self.plan.params.search, result.fold, losses)
+            report_fold(tried.trial, self.plan.params.search, losses)
             tried.losses += losses.tolist()
         if len(tried.results) == len(tried.specs):
             self._finish_trial(tried)

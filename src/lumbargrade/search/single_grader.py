@@ -32,8 +32,11 @@ def make_student(
     """
     spec = plan.student_spec(outcome.training, outcome.folds)
     key = spec.folder.relative_to(spec.folder.parents[2]).as_posix()
-    with owned_runs(plan.folder / plan.name, tracker, "search"):
-        run_id = tracker.start_run("student", key, outcome.run_id, {"lumbargrade.kind": "student"})
+    tags = {"lumbargrade.kind": "student"}
+    with (
+        owned_runs(plan.folder / plan.name, tracker, "search"),
+        tracker.run("student", key, outcome.run_id, tags) as run_id,
+    ):
         tracker.log_params(run_id, spec.training.model_dump(mode="json"))
         metrics, total = (_metrics, spec.training.epochs) if spec.how == "distilled" else (_agreement, 1)
         logged = tracker.last_step(run_id, "teachers.divergence")
@@ -43,13 +46,8 @@ def make_student(
                 tracker.log_metrics(run_id, metrics(epoch), step=epoch.epoch)
             on_progress(epoch.epoch, total)
 
-        try:
-            (result,) = pool.train([spec], log)
-        except BaseException as error:
-            tracker.end_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
-            raise
+        (result,) = pool.train([spec], log)
         tracker.set_tags(run_id, result.where)
-        tracker.end_run(run_id)
     student = Student(spec.how, result, tuple(teacher.sha256 for teacher in spec.teachers), run_id)
     tell(
         f"{spec.name}: the same likeliest grade as the {len(spec.teachers)} folds together in {student.same_grade:.1%} of a "

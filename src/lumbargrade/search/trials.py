@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 from optuna import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -36,11 +35,6 @@ def ended_trials(study: Study) -> list[FrozenTrial]:
 def best_trial(study: Study) -> FrozenTrial | None:
     """The best trial that was trained to its end."""
     return min(complete_trials(study), key=lambda trial: trial.value or 0.0, default=None)
-
-
-def mean_report(trial: FrozenTrial) -> float:
-    """Mean of what a trial has reported."""
-    return float(np.mean(list(trial.intermediate_values.values())))
 
 
 def read_trial(trial: FrozenTrial) -> TrialRecord:

@@ -1,15 +1,13 @@
 """Keeps a model server running: one that has died, or no longer answers, is replaced."""
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import requests
 
-from lumbargrade.processes import end_group
 from lumbargrade.serving.mlflow_server import ScoringServer, read_from
 
 Begin = Callable[[], AbstractContextManager[ScoringServer]]
@@ -99,10 +97,9 @@ class KeptServer:
             return ""
         if not is_listening:  # its worker is dead, and the process that waits for it is about to say how that ended
             self._is_up = False  # somebody else may listen there any moment
-            with suppress(subprocess.TimeoutExpired):
-                self._server.process.wait(_LAST_WORDS_SECONDS)
+            self._server.process.wait(_LAST_WORDS_SECONDS)
         ended = self._server.ended()
-        end_group(self._server.process.pid, 0, self._server.process)  # what hangs would not end by being asked
+        self._server.process.end(0)  # what hangs would not end by being asked
         if ended:
             return f"its process {ended}"
         return f"its process {'hangs' if is_listening else 'does not listen any longer'}, and was ended"

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,13 +22,14 @@ from lumbargrade.config.project import current_project
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.inference.schema import EXPLAIN, KEPT_REQUEST, STUDY_COLUMN
-from lumbargrade.processes import end_group, ended_words, guarded_group, listens_at
+from lumbargrade.process_groups import ProcessGroup, ended_words, guarded_group
 from lumbargrade.serving.records.prediction_log import SERVING_LOG
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
 
 _START_SECONDS = 180
 _ANSWER_SECONDS = 300
 _STOP_SECONDS = 30
+_PING_SECONDS = 2
 _TAIL_BYTES = 4000
 _ERROR = re.compile(r"[\w.]+(Error|Exception): ")
 _CODE_OF_WORKER = re.compile(r"returned non zero return code\. Return code = (-?\d+)")
@@ -43,12 +43,12 @@ class ScoringServer:
 
     Attributes:
         address: Where it answers.
-        process: Leads the group of all processes that belong to it.
+        process: All processes that belong to it, and the one that leads them.
         log: What they have written, at an open file.
     """
 
     address: str
-    process: subprocess.Popen[bytes]
+    process: ProcessGroup
     log: int
 
     @property
@@ -59,7 +59,7 @@ class ScoringServer:
     @property
     def is_listening(self) -> bool:
         """Whether one of its processes listens at its address."""
-        return listens_at(self.process.pid, urlsplit(self.address).port or 0)
+        return self.process.is_listening(urlsplit(self.address).port or 0)
 
     def ended(self) -> str:
         """How its process ended; empty while it runs. Nothing of the log is repeated but the scoring process's exit code."""
@@ -97,13 +97,6 @@ def running_model(uri: str, port: int | None = None) -> Iterator[ScoringServer]:
 
 
 @contextmanager
-def served_model(uri: str, port: int | None = None) -> Iterator[str]:
-    """Does as :func:`running_model` and yields the server's address."""
-    with running_model(uri, port) as server:
-        yield server.address
-
-
-@contextmanager
 def running_champion(task: str, version: str | None, port: int) -> Iterator[ScoringServer]:
     """Runs ``lumbargrade models serve`` as long as the context lasts, in a process of its own.
 
@@ -136,9 +129,7 @@ def running_server(command: list[str], port: int, what: str) -> Iterator[Scoring
     _refuse_taken(port)
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [sys.executable, *command], env=_environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        process = ProcessGroup([sys.executable, *command], log, _environment())
         try:
             with guarded_group(process.pid):
                 if not _answers(address, port, process):
@@ -148,7 +139,7 @@ def running_server(command: list[str], port: int, what: str) -> Iterator[Scoring
                     )
                 yield ScoringServer(address, process, log.fileno())
         finally:
-            end_group(process.pid, _STOP_SECONDS, process)
+            process.end(_STOP_SECONDS)
 
 
 def read_from(file: int, start: int) -> bytes:
@@ -156,10 +147,10 @@ def read_from(file: int, start: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size - start, start)
 
 
-def is_ready(address: str, seconds: float = 2) -> bool:
+def is_ready(address: str) -> bool:
     """Whether a scoring server answers."""
     try:
-        return requests.get(f"{address}/ping", timeout=seconds).ok
+        return requests.get(f"{address}/ping", timeout=_PING_SECONDS).ok
     except requests.RequestException:
         return False
 
@@ -245,14 +236,13 @@ class _Question:
 
 def _environment() -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ours = {
+    return {
         "MLFLOW_TRACKING_URI": tracking_uri(),
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "PATH": path,
         "UVICORN_ACCESS_LOG": "false",  # whether it answers is asked every second
         SERVING_LOG: str((Settings().serving_log or current_project().prediction_log).resolve()),
     }
-    return {**os.environ, **ours}
 
 
 def _last_words(text: str) -> str:
@@ -262,11 +252,11 @@ def _last_words(text: str) -> str:
     return (errors or lines)[-1].removeprefix("error: ")[:300]
 
 
-def _answers(address: str, port: int, process: subprocess.Popen[bytes]) -> bool:
+def _answers(address: str, port: int, process: ProcessGroup) -> bool:
     """Waits for the server; somebody else's answer at its port is not its own."""
     give_up = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < give_up:
-        if is_ready(address) and listens_at(process.pid, port):
+        if is_ready(address) and process.is_listening(port):
             return True
         time.sleep(0.3)
     return False

@@ -57,9 +57,7 @@ def check_version(task: GradingTask, version: str, as_champion: bool = False) ->
 
 
 @contextmanager
-def served_version(
-    task: GradingTask, version: str, as_champion: bool = False, port: int | None = None
-) -> Iterator[ScoringServer]:
+def served_version(task: GradingTask, version: str, as_champion: bool = False) -> Iterator[ScoringServer]:
     """Serves a version on this machine as long as the context lasts.
 
     Args:
@@ -73,7 +71,7 @@ def served_version(
     check_version(task, version, as_champion)
     uri = version_uri(registered_name(task), version)
     AuditLog().append(SERVE_START, uri, {})
-    with running_model(uri, port) as server:
+    with running_model(uri) as server:
         yield server
 
 

@@ -107,6 +107,22 @@ class Tracker:
         )
         return runs[0] if runs else None
 
+    @contextmanager
+    def run(
+        self, name: str, key: str, parent: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> Iterator[str]:
+        """Keeps the run with this key open as long as the context lasts; yields its id.
+
+        It ends as FINISHED; as FAILED if an error leaves the context, and as KILLED if the work was interrupted.
+        """
+        run_id = self.start_run(name, key, parent, tags)
+        try:
+            yield run_id
+        except BaseException as error:
+            self.end_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
+        self.end_run(run_id)
+
     def start_run(self, name: str, key: str, parent: str | None = None, tags: Mapping[str, str] | None = None) -> str:
         """Returns the id of the run with this key, which is running from now on."""
         run = self.find_run(key)

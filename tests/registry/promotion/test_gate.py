@@ -16,7 +16,7 @@ from lumbargrade.config.params import GateParams, Params, PrepareParams, SplitPa
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.evaluation.evaluate import evaluate_model
+from lumbargrade.evaluation.evaluate import cut_for, grade_packed
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader, GraderConfig
@@ -175,7 +175,8 @@ def test_only_the_holdout_is_looked_at(dataset: RsnaDataset, packed: Path) -> No
     held = held_out(packed / "split.csv")
     grades = grade_planned(model(GOOD), None, candidate(dataset, packed))
     assert grades is not None
-    assert grades.candidate.evaluation == evaluate_model(model(GOOD), dataset, held)
+    with cut_for(model(GOOD), dataset, held) as (crops, truth):
+        assert grades.candidate.evaluation == grade_packed(model(GOOD), crops, truth).evaluation
     assert 0 < len(held) < len(pd.read_csv(packed / "split.csv"))
 
 

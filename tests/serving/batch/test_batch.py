@@ -217,7 +217,9 @@ def test_a_submission_has_rsnas_rows(phantom: Path, model_folder: Path, rsna: Gr
         shutil.rmtree(folder / "train_images" / str(study_id))
     run(folder, tmp_path / "submission.csv", model_folder)
     table = pd.read_csv(tmp_path / "submission.csv")
-    assert table["row_id"].tolist() == sorted(row for study_id in ids[:2] for row in rsna.row_ids(study_id))
+    assert table["row_id"].tolist() == sorted(
+        f"{study_id}_{cell.column}" for study_id in ids[:2] for cell in rsna.cells
+    )
     assert table.columns.tolist() == ["row_id", *rsna.grade_columns]
     assert table[list(rsna.grade_columns)].sum(axis=1).tolist() == pytest.approx([1] * len(table))
 

@@ -9,9 +9,10 @@ import pytest
 
 from lumbargrade.errors import InputError, LumbargradeError, StoppedError
 from lumbargrade.training.jobs.devices import Device
-from lumbargrade.training.jobs.executor import FoldFuture, FoldPool, local_pool
+from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
 from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, FoldSpec
+from tests.local_pool import local_pool
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,5 @@
 """What a batch has done so far: a line a study, so that a run that is killed loses the studies under way and no other."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lumbargrade.errors import InputError
+from lumbargrade.json_lines import JsonLines
 
 
 class BatchModel(BaseModel):
@@ -59,17 +59,15 @@ class Journal:
     def __init__(self, path: Path, model: BatchModel) -> None:
         self._path = path
         self.studies: dict[str, GradedStudy] = {}
-        lines = path.read_bytes().split(b"\n") if path.is_file() else []
-        whole, self._torn = lines[:-1], bool(lines and lines[-1])
+        self._lines = JsonLines(path)
+        whole = self._lines.whole_lines()
         if whole:
             self._check_model(whole[0], model)
         for line in whole[1:]:
             self._note(line)
         if not whole:
-            self._torn = False
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"")
-            self._append(model)
+            self._lines.cut_torn()
+            self._lines.append(model)
 
     @classmethod
     @contextmanager
@@ -90,7 +88,7 @@ class Journal:
 
     def add(self, graded: GradedStudy) -> None:
         """Appends a study; once this returns, it is on the disk."""
-        self._append(graded)
+        self._lines.append(graded)
         self.studies[graded.study] = graded
 
     def _check_model(self, line: bytes, model: BatchModel) -> None:
@@ -114,10 +112,3 @@ class Journal:
         except ValidationError:  # a line that a killed run had begun, and the next one ended
             return
         self.studies[graded.study] = graded
-
-    def _append(self, line: BaseModel) -> None:
-        with self._path.open("ab") as file:
-            file.write((b"\n" if self._torn else b"") + line.model_dump_json().encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self._torn = False

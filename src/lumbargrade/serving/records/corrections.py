@@ -2,16 +2,16 @@
 
 import csv
 import io
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import study_number
+from lumbargrade.json_lines import JsonLines
 
 
 class _Json(BaseModel):
@@ -81,27 +81,19 @@ class Corrections:
     """
 
     def __init__(self, folder: Path, task: GradingTask) -> None:
-        self._path = folder / CORRECTIONS
+        self._lines = JsonLines(folder / CORRECTIONS)
         self._task = task
         self._lock = threading.Lock()
         self._last: dict[str, dict[CellKey, Correction]] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        if self._path.is_file():
-            for line in self._path.read_bytes().splitlines():
-                try:
-                    self._note(KeptCorrection.model_validate_json(line))
-                except ValidationError:  # a line that a killed server had begun
-                    continue
+        for kept in self._lines.read(KeptCorrection):
+            self._note(kept)
 
     def add(self, kept: KeptCorrection) -> None:
         """Appends a correction; once this returns, it is on the disk."""
         with self._lock:
-            with FileLock(f"{self._path}.lock"), self._path.open("ab+") as file:
-                if file.tell() and not _ends_a_line(file):
-                    file.write(b"\n")
-                file.write(kept.model_dump_json().encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            with FileLock(f"{self._lines.path}.lock"):
+                self._lines.append(kept)
             self._note(kept)
 
     def of(self, study_hash: str) -> Mapping[CellKey, Correction]:
@@ -127,8 +119,3 @@ class Corrections:
         if kept.task == self._task.name:
             correction = kept.correction
             self._last.setdefault(kept.study_hash, {})[correction.condition, correction.level] = correction
-
-
-def _ends_a_line(file: io.BufferedRandom) -> bool:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"

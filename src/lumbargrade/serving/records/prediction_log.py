@@ -5,20 +5,20 @@ does not hold the salt can tell which study it is. What is kept of the images ar
 :mod:`lumbargrade.inference.drift_features`, by which drift is seen.
 """
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError
 from lumbargrade.inference.drift_features import Features
+from lumbargrade.json_lines import JsonLines
 
 SERVING_LOG = "LUMBARGRADE_SERVING_LOG"
 """Environment variable with the path of the log; a model server without it writes none."""
@@ -74,6 +74,7 @@ class ServingLog:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or current_project().prediction_log
+        self._lines = JsonLines(self.path)
 
     def append(
         self,
@@ -103,22 +104,11 @@ class ServingLog:
                 cells=answered_cells(answer, task),
                 features=features,
             )
-            with self.path.open("a+b") as file:
-                begun = file.tell() and file.seek(-1, os.SEEK_END) is not None and file.read(1) != b"\n"
-                file.write((b"\n" if begun else b"") + answered.model_dump_json().encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
+            self._lines.append(answered)
 
     def answers(self) -> Iterator[Answered]:
         """The answers in their order; a line that a killed server had begun is left out."""
-        if not self.path.is_file():
-            return
-        with self.path.open("rb") as file:
-            for line in file:
-                try:
-                    yield Answered.model_validate_json(line)
-                except ValidationError:
-                    continue
+        return self._lines.read(Answered)
 
     def get(self, request_id: str) -> Answered:
         """Returns an answer by its request id.

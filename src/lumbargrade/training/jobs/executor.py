@@ -1,16 +1,13 @@
 """Folds that train side by side: as many as there are places for, handed back in the order in which they end."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from lumbargrade.training.jobs.devices import Device
-from lumbargrade.training.jobs.process import OnEpoch, run_fold
+from lumbargrade.training.jobs.process import OnEpoch
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult
 
 
@@ -100,15 +97,3 @@ class FoldPool:
             if future is not None:
                 results[spec.folder] = future.result()
         return [results[spec.folder] for spec in specs]
-
-
-@contextmanager
-def local_pool(devices: Sequence[Device]) -> Iterator[FoldPool]:
-    """Trains on devices of this machine, with a thread to watch over each fold's process."""
-    with ThreadPoolExecutor(len(devices)) as threads:
-
-        def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:
-            return threads.submit(run_fold, spec, devices, on_epoch, stop)
-
-        with FoldPool(submit, len(devices)) as pool:
-            yield pool

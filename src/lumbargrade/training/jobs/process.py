@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -12,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from lumbargrade.config.code_digest import TRAINING
 from lumbargrade.errors import DivergedError, InputError, LumbargradeError, StoppedError
 from lumbargrade.files import write_text
+from lumbargrade.process_groups import ProcessGroup
 from lumbargrade.training.jobs.devices import Device, lease
 from lumbargrade.training.jobs.spec import (
     DEVICE,
@@ -104,31 +103,21 @@ def _run_process(
     minutes = spec.training.time_limit_minutes
     stop_at = time.monotonic() + minutes * 60 if minutes else float("inf")
     reported = 0
-    with (spec.folder / LOG).open("w", encoding="utf-8") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", worker, str(spec.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
-        try:
-            while process.poll() is None:
-                reported = report_epochs(spec, reported, on_epoch)
-                if time.monotonic() > stop_at:
-                    raise LumbargradeError(
-                        f"{spec.name} was stopped after {minutes:g} minutes",
-                        "raise training.time_limit_minutes",
-                        "training-too-slow",
-                    )
-                if stop.wait(_POLL_SECONDS):
-                    raise StoppedError(f"{spec.name} was stopped", "run again: it goes on", "stopped")
-        finally:
-            _kill_tree(process)
+    command = [sys.executable, "-m", worker, str(spec.folder)]
+    with (spec.folder / LOG).open("wb") as log, ProcessGroup(command, log, variables) as group:
+        while (code := group.poll()) is None:
+            reported = report_epochs(spec, reported, on_epoch)
+            if time.monotonic() > stop_at:
+                raise LumbargradeError(
+                    f"{spec.name} was stopped after {minutes:g} minutes",
+                    "raise training.time_limit_minutes",
+                    "training-too-slow",
+                )
+            if stop.wait(_POLL_SECONDS):
+                raise StoppedError(f"{spec.name} was stopped", "run again: it goes on", "stopped")
     report_epochs(spec, reported, on_epoch)
-    if process.returncode != 0:
-        raise _failure(spec, process.returncode)
+    if code != 0:
+        raise _failure(spec, code)
 
 
 def _environment(device: Device) -> dict[str, str]:
@@ -141,12 +130,6 @@ def _environment(device: Device) -> dict[str, str]:
         PARENT: str(os.getpid()),
         DEVICE: device.name,
     }
-
-
-def _kill_tree(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _failure(spec: AnySpec, code: int) -> LumbargradeError:

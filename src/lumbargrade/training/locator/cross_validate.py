@@ -7,11 +7,11 @@ served model does it.
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lumbargrade.config.code_digest import TRAINING, code_digest
@@ -81,8 +81,7 @@ class LocatorOutcome:
 
     Attributes:
         located: The points of all studies, as :mod:`lumbargrade.localization` gives them, with ``error_mm``.
-        metrics: How far they are off, for the studies outside the holdout; ``cord_spread``, by which four or six lumbar
-            vertebrae are told from chance, in levels.
+        metrics: How far they are off, for the studies outside the holdout.
         run_ids: MLflow's ids of the training and of its folds.
     """
 
@@ -122,47 +121,23 @@ def _train_locators(
     tell: Callable[[str], None],
     on_progress: Callable[[int, int], None],
 ) -> LocatorOutcome:
-    run_id = tracker.start_run(f"locator {plan.name}", plan.name, tags={"lumbargrade.kind": "locator"})
-    tracker.log_params(run_id, {"locator": plan.params.locator.model_dump(mode="json")})
-    tracker.set_tags(run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
-    specs = plan.specs()
-    tags = {"lumbargrade.kind": "locator_fold"}
-    fold_runs = [tracker.start_run(f"fold {s.fold}", f"{plan.name}/{s.fold}", run_id, tags) for s in specs]
-    logged = {run: tracker.last_step(run, "train_loss") for run in fold_runs}
-    done = dict.fromkeys(fold_runs, 0)
-
-    def log(spec: AnySpec, epoch: Epoch) -> None:
-        run = fold_runs[spec.fold]
-        if epoch.epoch > logged[run]:
-            tracker.log_metrics(run, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
-            logged[run] = epoch.epoch
-        done[run] = epoch.epoch
-        on_progress(sum(done.values()), sum(spec.training.epochs for spec in specs))
-
-    try:
-        results = pool.train(specs, log)
-    except BaseException as error:
-        for ended in [*fold_runs, run_id]:
-            tracker.end_run(ended, "FAILED" if isinstance(error, Exception) else "KILLED")
-        raise
-    for fold_run in fold_runs:
-        tracker.end_run(fold_run)
-    packed = PackedViews(plan.views)
-    located = compare_points(_locate_all(plan, results, packed), packed, plan.task)
-    seen = located[located["fold"] != HOLDOUT]
-    split = pd.read_csv(plan.split)
-    metrics = locator_metrics(seen, packed, plan.task, split.loc[split["fold"] != HOLDOUT, "study_id"])
-    if "error_mm.median" not in metrics:
-        tracker.end_run(run_id, "FAILED")
-        raise LumbargradeError(
-            f"the locator found none of the places in {len(packed.studies)} studies",
-            f"raise locator.epochs (now {plan.params.locator.epochs}) or locator.epoch_slices, or add studies",
-            "locator-found-nothing",
-        )
-    metrics |= _cord_spread(results)
-    tracker.log_metrics(run_id, metrics)
-    tracker.log_figure(run_id, worst_figure(seen, packed, plan.task), "worst.png")
-    tracker.end_run(run_id)
+    with tracker.run(f"locator {plan.name}", plan.name, tags={"lumbargrade.kind": "locator"}) as run_id:
+        tracker.log_params(run_id, {"locator": plan.params.locator.model_dump(mode="json")})
+        tracker.set_tags(run_id, {f"lumbargrade.{key}": value for key, value in plan.data.items()})
+        results, fold_runs = _train_folds(plan, tracker, pool, run_id, on_progress)
+        packed = PackedViews(plan.views)
+        located = compare_points(_locate_all(plan, results, packed), packed, plan.task)
+        seen = located[located["fold"] != HOLDOUT]
+        split = pd.read_csv(plan.split)
+        metrics = locator_metrics(seen, packed, plan.task, split.loc[split["fold"] != HOLDOUT, "study_id"])
+        if "error_mm.median" not in metrics:
+            raise LumbargradeError(
+                f"the locator found none of the places in {len(packed.studies)} studies",
+                f"raise locator.epochs (now {plan.params.locator.epochs}) or locator.epoch_slices, or add studies",
+                "locator-found-nothing",
+            )
+        tracker.log_metrics(run_id, metrics)
+        tracker.log_figure(run_id, worst_figure(seen, packed, plan.task), "worst.png")
     tell(
         f"locator: typically {metrics['error_mm.median']:.1f} mm from the label, {metrics['within_5_mm']:.1%} within 5 mm, "
         f"all levels right in {metrics['studies_right']:.1%} of the studies"
@@ -170,10 +145,28 @@ def _train_locators(
     return LocatorOutcome(plan.name, results, located, metrics, (run_id, *fold_runs))
 
 
-def _cord_spread(results: Sequence[FoldResult]) -> dict[str, float]:
-    """How far usual spines' cords seem to end from each other, in levels, if the folds have enough studies to tell."""
-    spread = float(np.mean([load_locator(result.model).cord.usual[1] for result in results]))
-    return {"cord_spread": spread} if np.isfinite(spread) else {}
+def _train_folds(
+    plan: LocatorPlan, tracker: Tracker, pool: FoldPool, run_id: str, on_progress: Callable[[int, int], None]
+) -> tuple[list[FoldResult], list[str]]:
+    """Trains the folds, each with a run of its own; returns both."""
+    specs = plan.specs()
+    tags = {"lumbargrade.kind": "locator_fold"}
+    with ExitStack() as runs:
+        fold_runs = [
+            runs.enter_context(tracker.run(f"fold {s.fold}", f"{plan.name}/{s.fold}", run_id, tags)) for s in specs
+        ]
+        logged = {run: tracker.last_step(run, "train_loss") for run in fold_runs}
+        done = dict.fromkeys(fold_runs, 0)
+
+        def log(spec: AnySpec, epoch: Epoch) -> None:
+            run = fold_runs[spec.fold]
+            if epoch.epoch > logged[run]:
+                tracker.log_metrics(run, epoch.model_dump(exclude={"epoch"}), step=epoch.epoch)
+                logged[run] = epoch.epoch
+            done[run] = epoch.epoch
+            on_progress(sum(done.values()), sum(spec.training.epochs for spec in specs))
+
+        return pool.train(specs, log), fold_runs
 
 
 def save_located(located: pd.DataFrame, path: Path) -> None:

@@ -1,6 +1,6 @@
 """Trains one fold of the locator and locates the studies that it has not seen."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +12,13 @@ from torch import Tensor
 
 from lumbargrade.config.params import LocatorParams
 from lumbargrade.errors import InputError
-from lumbargrade.localization.localize import locate_study, located_table
-from lumbargrade.localization.numbering_check import CanalSlice, canal_tensors, cord_offset, usual_offsets
-from lumbargrade.models.conus_net import PLACES, StripChanges, canal_strips
+from lumbargrade.localization.localize import locate_views
 from lumbargrade.models.heatmap import STRIDE, turned
 from lumbargrade.models.locator import Locator, LocatorConfig, load_locator, normalise, save_locator
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.training.jobs.spec import MODEL, FoldResult, LocatorSpec
-from lumbargrade.training.locator.targets import SliceTargets, labelled_canal, learn_shape, slice_targets
+from lumbargrade.training.locator.targets import SliceTargets, learn_shape, slice_targets
 from lumbargrade.training.loop.augment import (
     random_aspects,
     random_bias,
@@ -44,14 +42,6 @@ _PATCHES = 4
 """Erased patches an image at strength 1: names must follow from more than one part of the spine."""
 _CUT_OFF, _CUT_BELOW = 0.3, 8.0
 """Share of sagittal images, at strength 1, that end among the levels, and how far below a mark at least, pixels."""
-_STRIPS = 32
-_CORD_BETA = 0.3
-"""Strips of the canal in a step, and the error below which their loss is quadratic, levels."""
-_JITTER, _STRETCH, _ASIDE, _SHEAR, _BEND, _BLACK = 1.0, 0.25, 0.08, 0.3, 0.15, 0.5
-"""Largest changes of strips at strength 1; jitter of the levels, pixels, is a typical one. Shear hides how the levels are
-inclined, which follows the sacrum."""
-_KNOWN = 3
-"""Of so many levels from the top one is the uppermost whose place strips know."""
 _SHARES = {"sagittal": 2, "axial": 1}
 """Batches of each orientation in a round: naming levels is the harder part."""
 
@@ -66,10 +56,7 @@ def train_locator(spec: LocatorSpec) -> FoldResult:
     run = _Run.begin(spec)
     course = train_epochs(run)
     trained = load_locator(spec.folder / MODEL).to(run.device)
-    located = {study: locate_study([trained], run.packed.stacks[study]) for study in run.validation_studies}
-    measure_cord(trained, [found.canal for found in located.values()])
-    save_locator(trained, spec.folder / MODEL)
-    tables = [located_table(found, study) for study, found in located.items()]
+    tables = [locate_views([trained], study, run.packed.stacks[study]) for study in run.validation_studies]
     return finish_fold(run, course, pd.concat(tables, ignore_index=True))
 
 
@@ -91,12 +78,6 @@ def fold_studies(packed: PackedViews, split: pd.DataFrame, fold: int) -> tuple[l
     return training, validation
 
 
-def measure_cord(locator: Locator, spines: Iterable[Sequence[CanalSlice]]) -> None:
-    """Sets what is usual for the cord's end, from spines that the locator has not seen, where it located them."""
-    middle, spread = usual_offsets([cord_offset(locator.cord, slices) for slices in spines if slices])
-    locator.cord.usual.copy_(torch.tensor([middle, spread]))
-
-
 def _steps(params: LocatorParams) -> int:
     """Batches of an epoch."""
     return max(params.epoch_slices // params.batch_size, 1)
@@ -112,7 +93,6 @@ class _Run:
     validation_studies: list[int]
     training: dict[str, SliceTargets]
     validation: dict[str, SliceTargets]
-    canals: list[CanalSlice]
 
     @classmethod
     def begin(cls, spec: LocatorSpec) -> "_Run":
@@ -147,7 +127,6 @@ class _Run:
             validation_studies=unseen,
             training={name: targets for name, targets in training.items() if len(targets)},
             validation={name: slice_targets(packed, spec.task, name, unseen) for name in locator.networks},
-            canals=[one for study in studies for one in labelled_canal(packed, spec.task, study)],
         )
 
     @property
@@ -180,7 +159,7 @@ class _Run:
             if orientation == "sagittal":
                 images, present = cut_off(images, places, present, strength * _CUT_OFF, self.learner.generator)
             loss, _ = self._loss(images, orientation, places, present, targets.contrast[rows])
-            self.learner.step(loss + self._cord_loss() if self.canals else loss)
+            self.learner.step(loss)
             losses.append(loss.detach())
         return float(torch.stack(losses).mean())
 
@@ -219,30 +198,6 @@ class _Run:
         likeliest = logits[:, :, :-1].argmax(dim=2)
         off = torch.stack([likeliest % side, likeliest // side], dim=2) - _on_map(places)
         return loss, (off.norm(dim=2) <= _NEAR)[present > 0.9]
-
-    def _cord_loss(self) -> Tensor:
-        """How far the places of strips of the canal, somewhere along it, are off.
-
-        What is drawn follows from the step, so that the marks' training is the same with and without.
-        """
-        count, strength = _STRIPS, self.spec.training.augmentation
-        generator = torch.Generator().manual_seed(self.learner.schedule.last_epoch)
-        rows = torch.randint(len(self.canals), (count,), generator=generator).tolist()
-        images, contrasts, columns = canal_tensors([self.canals[row] for row in rows], self.device)
-        images = random_gamma(images[:, None].float(), strength, generator)[:, 0]
-        columns = columns + (torch.randn(columns.shape, generator=generator) * strength * _JITTER).to(self.device)
-        places = PLACES[0] + torch.rand(count, generator=generator) * (PLACES[1] - PLACES[0])
-        changes = random_changes(count, strength, generator)
-        strips = canal_strips(
-            images,
-            contrasts,
-            columns,
-            places.to(self.device),
-            StripChanges(*(each.to(self.device) for each in changes)),
-        )
-        with self.learner.precision.autocast():
-            found = self.locator.cord(strips)
-        return F.smooth_l1_loss(found.float(), places.to(self.device), beta=_CORD_BETA)
 
     def _images(self, targets: SliceTargets, rows: NDArray[np.int64]) -> Tensor:
         images = np.stack([stack.image(index) for stack, index in (targets.stacks[row] for row in rows)])
@@ -312,21 +267,6 @@ def cut_off(
     below = torch.arange(images.shape[-2]) > end[:, None]
     images = torch.where(below[:, None, :, None].to(images.device), 0.0, images)
     return images, torch.where((rows > end[:, None]) & (present > 0), 0.0, present)
-
-
-def random_changes(count: int, strength: float, generator: torch.Generator) -> StripChanges:
-    """Draws how strips of the canal are changed; half of them, at strength 1, end below their tops."""
-    stretch, shift, shear, bend = (2 * torch.rand(4, count, generator=generator) - 1) * strength
-    cut, black, bent = torch.rand(3, count, generator=generator)
-    return StripChanges(
-        stretch=torch.exp(stretch * _STRETCH),
-        shift=shift * _ASIDE,
-        shear=shear * _SHEAR,
-        black=torch.where(cut < strength / 2, black * _BLACK, 0.0),
-        known=torch.randint(_KNOWN, (count,), generator=generator),
-        bend=bend * _BEND,
-        bent=bent,
-    )
 
 
 def _on_map(places: Tensor) -> Tensor:

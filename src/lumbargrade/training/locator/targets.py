@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.errors import InputError
-from lumbargrade.localization.numbering_check import CanalSlice, canal_slices
 from lumbargrade.models.locator import CONTRASTS, Mark, Offsets, SpineShape, column_group, marks_of, place_key
 from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.views import StackView
@@ -185,21 +184,6 @@ def _midlines(packed: PackedViews, task: GradingTask, study: int, column: str) -
             line = lines.setdefault(str(row["series_id"]), np.full((len(task.levels), 3), np.nan))
             line[task.levels.index(row["level"])] = row["position"]
     return lines
-
-
-def labelled_canal(packed: PackedViews, task: GradingTask, study: int) -> list[CanalSlice]:
-    """The slices of a study that show the canal, if all levels are labelled in the midline of a series."""
-    lines = {
-        series: line
-        for series, line in _midlines(packed, task, study, column_group(task) or "").items()
-        if np.isfinite(line).all()
-    }
-    found: list[CanalSlice] = []
-    for stack in packed.stacks.get(study, []):
-        if lines and stack.orientation == "sagittal" and stack.known and stack.contrast in CONTRASTS:
-            line = lines.get(stack.series, next(iter(lines.values())))
-            found += canal_slices(task, stack, stack.contrast, line)
-    return found
 
 
 def _vectors(

@@ -21,6 +21,7 @@ from lumbargrade.viewer.studies.service import ReadingRoom
 _THREADS = MOST_STREAMS + 16
 _CONNECTIONS = 500
 _STOP_SECONDS = 5
+_READY_SECONDS = 30
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -90,14 +91,14 @@ def until_stopped() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def wait_until_ready(app: Flask, seconds: float = 30) -> None:
+def wait_until_ready(app: Flask) -> None:
     """Waits until the model server answers.
 
     Raises:
         LumbargradeError: It does not.
     """
     room: ReadingRoom = app.extensions["reading_room"]
-    give_up = time.monotonic() + seconds
+    give_up = time.monotonic() + _READY_SECONDS
     while not room.model_is_ready():
         if time.monotonic() > give_up:
             raise LumbargradeError(

@@ -20,6 +20,7 @@ from typing import Any
 
 from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.process_groups import end_group
 from lumbargrade.scratch import ScratchError
 
 _LARGEST_ANSWER = 64 << 20
@@ -160,9 +161,8 @@ def _result(pipe: Connection, doing: str, on_progress: OnProgress) -> Any:
 
 def _kill(process: BaseProcess) -> None:
     if process.pid is not None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with suppress(ProcessLookupError):
+        end_group(process.pid, 0)
+        with suppress(ProcessLookupError):  # it may not lead its group yet
             process.kill()
 
 
