@@ -86,6 +86,17 @@ def test_what_is_logged_leaves_folds_as_they_are(tmp_path: Path, monkeypatch: py
     assert first == second
 
 
+@pytest.mark.parametrize("call", ["InputError(f'{x} {}', 'mend it', 'bad')", "Note.make('few-slices', '{}', count=x)"])
+def test_texts_that_are_made_in_one_place_and_used_in_another_leave_folds_as_they_are(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (
+        _digest_of(tmp_path / text, f"def f(x):\n    return {call.replace('{}', text)}\n", monkeypatch)
+        for text in ("a", "b")
+    )
+    assert first == second
+
+
 def _digest_of(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> str:
     package = folder / "lumbargrade"
     package.mkdir(parents=True)

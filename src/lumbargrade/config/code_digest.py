@@ -1,7 +1,7 @@
 """A digest of the code that can change a result: what trained under other code is never taken for this code's.
 
 The digest covers a module and all that it imports from this package, as syntax trees. Comments, docstrings and the texts
-of errors and log lines are left out, since they cannot change a number.
+of errors, notes and log lines are left out, since they cannot change a number.
 
 What covers what: DVC makes crops and views anew when the code of ``preprocessing``, ``dicom`` or ``data`` changes, and
 their hashes are part of a search's name. The digest covers the code that turns crops into weights. Both cover
@@ -83,7 +83,7 @@ def _imports(tree: ast.AST, root: str) -> Iterator[str]:
 
 
 class _WithoutTexts(ast.NodeTransformer):
-    """Empties what is only there to be read: docstrings, and the texts of errors, assertions and log lines."""
+    """Empties what is only there to be read: docstrings, and the texts of errors, notes, assertions and log lines."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
@@ -92,6 +92,10 @@ class _WithoutTexts(ast.NodeTransformer):
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         return _without_strings(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """An error may be made in one place and raised in another."""
+        return _without_strings(node) if _makes_text(node.func) else self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
         node.msg = None
@@ -106,6 +110,12 @@ def _is_log(function: ast.expr) -> bool:
         and isinstance(function.value, ast.Name)
         and "log" in function.value.id.lower()
     )
+
+
+def _makes_text(function: ast.expr) -> bool:
+    """Whether a call makes an error, or a note on an answer."""
+    name = ast.unparse(function)
+    return name.endswith("Error") or name in ("Note", "Note.make")
 
 
 def _without_strings(tree: ast.AST) -> ast.AST:
