@@ -13,6 +13,7 @@ import torch
 
 from lumbargrade.audit.log import BEGUN, AuditLog
 from lumbargrade.config.params import GateParams, Params, PrepareParams, SplitParams
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
@@ -97,7 +98,7 @@ def project(tmp_path: Path, phantom: Path, packed: Path) -> dict[str, str]:
 
 
 def again(champion: Champion, version: str, dry: bool = False) -> GateDecision:
-    return judge_again(champion, version, RULES, Path("data"), Path("prepared"), dry)
+    return judge_again(champion, version, RULES, current_project(), dry)
 
 
 def artifact(tracker: Tracker, version: str, name: str) -> Path:

@@ -22,7 +22,7 @@ import requests
 from mlflow import MlflowClient
 
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.training.jobs.ray_cluster import ADDRESS, Cluster, join_cluster, run_on_cluster, share_out
+from lumbargrade.training.jobs.ray_cluster import ADDRESS, Cluster, _Outcome, join_cluster, run_on_cluster, share_out
 from lumbargrade.training.jobs.spec import Epoch, FoldSpec, read_history, read_result
 
 PROGRAMS = ("initdb", "postgres")
@@ -95,8 +95,9 @@ class _PretendedRay(ModuleType):
     def wait(self, tasks: list[object], timeout: float) -> tuple[list[object], list[object]]:
         return (tasks, []) if self.ended else ([], tasks)
 
-    def get(self, _: object) -> tuple[int, str]:
-        return InputError.exit_code, "this machine has another version of Lumbargrade"
+    def get(self, _: object) -> _Outcome:
+        error = InputError("this machine has another version of Lumbargrade", "install this one", "other-version")
+        return _Outcome("second", error.exit_code, error.parts)
 
     def cancel(self, task: object, force: bool) -> None:
         self.cancelled.append(task)
