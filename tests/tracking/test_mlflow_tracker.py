@@ -58,7 +58,7 @@ def test_a_run_is_found_again_by_its_key(empty_project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(None, "FINISHED"), (InputError("no"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
+    ("error", "status"), [(None, "FINISHED"), (InputError("no", "", "no"), "FAILED"), (KeyboardInterrupt(), "KILLED")]
 )
 def test_a_run_ends_as_its_work_did(empty_project: Path, error: BaseException | None, status: str) -> None:
     tracker = Tracker("here")
