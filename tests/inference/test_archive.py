@@ -13,7 +13,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, StudyTimeoutError
 from lumbargrade.errors import InputError
 from lumbargrade.inference import archive
-from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive, unpack_study
+from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive, unpack_members, unpack_study
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
 from lumbargrade.models.bundle import LoadedModel
@@ -110,7 +110,7 @@ def test_points_that_are_there_twice_are_refused(zipped: bytes, rsna: GradingTas
 
 def test_what_does_not_begin_as_dicom_is_not_unpacked(zipped: bytes, tmp_path: Path) -> None:
     others = {"zeros.dcm": bytes(3 << 20), "1/2/3.dcm": b"text", "viewer.exe": b"MZ" + bytes(500), "empty.dcm": b""}
-    assert unpack_study(rezip(zipped, extra=others), tmp_path) == 0
+    assert unpack_study(rezip(zipped, extra=others), tmp_path).damaged == 0
     unpacked = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert (
         len(unpacked) == len(images(zipped)) + 2
@@ -118,6 +118,17 @@ def test_what_does_not_begin_as_dicom_is_not_unpacked(zipped: bytes, tmp_path: P
     dicom = [path for path in unpacked if path.name != "points.csv" and path.stat().st_size]
     assert len(dicom) == len(images(zipped))
     assert all(path.read_bytes()[128:132] == b"DICM" for path in dicom)
+
+
+def test_a_file_that_was_unpacked_is_found_again_in_the_zip(zipped: bytes, tmp_path: Path) -> None:
+    (tmp_path / "study.zip").write_bytes(rezip(zipped, extra={"0/notes.txt": b"text", "ÄÖ/a.dcm": b"cut"}))
+    (tmp_path / "all").mkdir()
+    (tmp_path / "some").mkdir()
+    members = unpack_study(tmp_path / "study.zip", tmp_path / "all").members
+    chosen = dict(list(members.items())[::7])
+    again = unpack_members(tmp_path / "study.zip", chosen.values(), tmp_path / "some")
+    assert len(again) == len(chosen) == len(list((tmp_path / "some").iterdir()))
+    assert all(again[number].read_bytes() == path.read_bytes() for path, number in chosen.items())
 
 
 def test_a_file_that_is_no_image_takes_no_images_name(zipped: bytes, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -90,18 +91,28 @@ def holds_dicom(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> boo
     return False
 
 
-def unpack_study(source: Path | bytes, folder: Path, limits: StudyLimits = LIMITS) -> int:
-    """Unpacks the DICOM files of a zip and its points, under names of our own; files of one folder stay together.
+@dataclass(frozen=True)
+class UnpackedFiles:
+    """What came out of a zip.
 
-    Returns:
-        How many of its files could not be unpacked.
+    Attributes:
+        members: Place of each unpacked file among those of the zip, by where it lies now.
+        damaged: Files that could not be unpacked.
+    """
+
+    members: Mapping[Path, int]
+    damaged: int
+
+
+def unpack_study(source: Path | bytes, folder: Path, limits: StudyLimits = LIMITS) -> UnpackedFiles:
+    """Unpacks the DICOM files of a zip and its points, under names of our own; files of one folder stay together.
 
     Raises:
         InputError: It is not a zip, is beyond the limits, its points are damaged, or all of its files are.
         ScratchError: The folder cannot be written: its disk is full, for example.
         StudyTimeoutError: It takes too long.
     """
-    damaged = unpacked = 0
+    damaged, members = 0, dict[Path, int]()
     places: dict[PurePosixPath, str] = {}
     with opened_archive(source) as archive:
         for count, entry in enumerate(check_archive(archive, limits)):
@@ -109,7 +120,8 @@ def unpack_study(source: Path | bytes, folder: Path, limits: StudyLimits = LIMIT
             place = places.setdefault(PurePosixPath(entry.filename).parent, str(len(places)))
             target = _target(folder, entry, place, count)
             try:
-                unpacked += _unpack_member(archive, entry, target)
+                if _unpack_member(archive, entry, target):
+                    members[target] = count
             except _DamagedMember as error:
                 if target.name == POINTS:
                     raise InputError(
@@ -119,11 +131,37 @@ def unpack_study(source: Path | bytes, folder: Path, limits: StudyLimits = LIMIT
                 damaged += 1
             except OSError as error:
                 raise scratch_error(error, folder) from error
-    if damaged and not unpacked:
+    if damaged and not members:
         raise InputError(
             f"none of the {damaged} files in the study's zip can be unpacked", "make the zip again", "zip-damaged"
         )
-    return damaged
+    return UnpackedFiles(members, damaged)
+
+
+def unpack_members(source: Path, numbers: Iterable[int], folder: Path) -> dict[int, Path]:
+    """Unpacks single files of a zip that was unpacked before.
+
+    Args:
+        numbers: Their places among the zip's files, as :class:`UnpackedFiles` has them.
+
+    Raises:
+        InputError: The zip, or one of these files, cannot be read any more.
+        ScratchError: The folder cannot be written.
+    """
+    unpacked: dict[int, Path] = {}
+    with opened_archive(source) as archive:
+        entries = check_archive(archive)
+        for number in numbers:
+            unpacked[number] = folder / f"{number}.dcm"
+            try:
+                _unpack_member(archive, entries[number], unpacked[number])
+            except _DamagedMember as error:
+                raise InputError(
+                    "a file of the study's zip cannot be unpacked again", "send the study again", "member-damaged"
+                ) from error
+            except OSError as error:
+                raise scratch_error(error, folder) from error
+    return unpacked
 
 
 def _target(folder: Path, entry: zipfile.ZipInfo, place: str, count: int) -> Path:

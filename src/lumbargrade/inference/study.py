@@ -5,7 +5,7 @@ numbers of folders and files.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +38,7 @@ class Study:
         notes: On files that were left out or could not be read, and on series that are not graded on.
         numbers: Keys of ``series`` by RSNA's numbers, where a number names one series; None where it names several.
         torn: Keys of single slices of which it is not known what series they are of; no place is looked for there.
+        members: Where the files lie among those of the study's zip; empty if it came as a folder.
     """
 
     study_id: str
@@ -46,6 +47,7 @@ class Study:
     notes: Sequence[Note] = ()
     numbers: dict[str, str | None] = field(default_factory=dict)
     torn: frozenset[str] = frozenset()
+    members: Mapping[Path, int] = field(default_factory=dict)
 
     def key(self, series_id: int | str) -> str | None:
         """How ``series`` calls a series that is given by RSNA's number, or by its key; None if that is not one series."""
@@ -90,9 +92,11 @@ def open_study(
                 f"study {source} does not exist", "give a folder of DICOM files or a zip of one", "study-missing"
             )
         with _unpacking_folder(unpack_in) as folder:
-            damaged = unpack_study(source, folder, limits)
-            study = _read_folder(folder, task, None)
-            yield replace(study, notes=[_damaged_note(damaged), *study.notes]) if damaged else study
+            unpacked = unpack_study(source, folder, limits)
+            study = replace(_read_folder(folder, task, None), members=unpacked.members)
+            if unpacked.damaged:
+                study = replace(study, notes=[_damaged_note(unpacked.damaged), *study.notes])
+            yield study
 
 
 @contextmanager

@@ -78,8 +78,10 @@ class StudyIndex(_Part):
 
     Attributes:
         study_uid: StudyInstanceUID, empty if there is none; never shown.
+        members: Where each image's file lies among those of the upload, by SOPInstanceUID.
     """
 
     study_uid: str
     series: tuple[SeriesIndex, ...]
     identifiers: Identifiers | None
+    members: dict[str, int]

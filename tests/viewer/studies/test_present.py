@@ -222,7 +222,7 @@ def index_of(*slices: SliceIndex) -> StudyIndex:
         id="s0", title="", plane="sagittal", weighting="T2", rows=8, columns=8, window=(1, 1), pixel_mm=(1, 1), offset=0,
         scale=1, geometry_known=True, unreadable=0, slices=slices,
     )  # fmt: skip
-    return StudyIndex(study_uid="1", series=(series,), identifiers=None)
+    return StudyIndex(study_uid="1", series=(series,), identifiers=None, members={})
 
 
 def test_of_the_frames_of_one_file_the_nearest_is_meant() -> None:

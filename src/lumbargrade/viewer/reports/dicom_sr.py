@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import highdicom as hd
@@ -23,8 +24,9 @@ from pydicom.valuerep import DA, TM
 
 import lumbargrade
 from lumbargrade.config.task import Condition, GradingTask
+from lumbargrade.dicom.limits import LIMITS, within_limits
+from lumbargrade.inference.archive import unpack_members
 from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
-from lumbargrade.inference.study import open_study
 from lumbargrade.viewer.reports.evidence import read_evidence
 from lumbargrade.viewer.schemas import Cell, StudyReport
 
@@ -50,7 +52,13 @@ Frames = Mapping[str, tuple[str, int | None]]
 
 
 def structured_report(
-    folder: str, archive: str, report: str, places: Frames, task: str, tell: Callable[[int, int], None]
+    folder: str,
+    archive: str,
+    report: str,
+    places: Frames,
+    members: Mapping[str, int],
+    task: str,
+    tell: Callable[[int, int], None],
 ) -> str:
     """Makes the report of a study in a spool folder; runs in a guarded process.
 
@@ -58,6 +66,7 @@ def structured_report(
         archive: Name of the study's zip there.
         report: A :class:`lumbargrade.viewer.schemas.StudyReport` as JSON.
         places: SOPInstanceUID and frame by ``<condition> <level>``.
+        members: Where each image's file lies among those of the zip, by SOPInstanceUID.
         task: The grading task as JSON.
 
     Returns:
@@ -68,11 +77,10 @@ def structured_report(
     """
     grading_task = GradingTask.model_validate_json(task)
     wanted = {sop_uid for sop_uid, _ in places.values()}
-    with open_study(Path(folder) / archive, grading_task, unpack_in=Path(folder)) as study:
-        headers = [header for headers in study.series.values() for header in headers]
-        paths = {header.sop_uid: header.path for header in headers if header.sop_uid in wanted}
-        paths = paths or {headers[0].sop_uid: headers[0].path}
-        images = {sop_uid: read_evidence(path) for sop_uid, path in paths.items()}
+    cited = [sop_uid for sop_uid in members if sop_uid in wanted] or list(members)[:1]
+    with within_limits(LIMITS), TemporaryDirectory(prefix="unpacked-", dir=folder) as place:
+        paths = unpack_members(Path(folder) / archive, [members[sop_uid] for sop_uid in cited], Path(place))
+        images = {sop_uid: read_evidence(paths[members[sop_uid]]) for sop_uid in cited}
     evidence = {sop_uid: image.header for sop_uid, image in images.items()}
     changes = tuple(dict.fromkeys(change for image in images.values() for change in image.changes))
     document = build_report(StudyReport.model_validate_json(report), evidence, places, grading_task, changes)

@@ -70,6 +70,7 @@ def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) ->
             study_uid=first.study_uid,
             series=tuple(_write_all(study.series, place, tell)),
             identifiers=_identifiers(first.path) if identifiers else None,
+            members={h.sop_uid: study.members[h.path] for headers in study.series.values() for h in headers},
         )
     if not index.series:
         raise InputError(

@@ -266,6 +266,7 @@ class ReadingRoom:
                 UPLOAD,
                 report,
                 places,
+                index.members,
                 self._task_json,
                 limits=limits,
                 doing="making the structured report",
