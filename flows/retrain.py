@@ -111,7 +111,9 @@ def retrain(params: Params | None = None, commit: bool = False, allow_dirty: boo
         refuse_changes(project.root)
     grading_task = load_task(params.task)
     check_files(params, grading_task)
-    dataset_folder(Path(params.dataset.path))  # a name that cannot be kept is refused before anything is made
+    dataset_folder(
+        project.resolve_path(params.dataset.path)
+    )  # a name that cannot be kept is refused before anything is made
     tracker = Tracker(f"lumbargrade-{grading_task.name}")
     source = obtain(params.dataset)
     if params.dataset.expected is not None:
@@ -153,7 +155,7 @@ def announce(summary: RunSummary) -> None:
 @task(cache_policy=NO_CACHE)
 def obtain(dataset: DatasetParams) -> Path:
     """Returns the dataset's folder: as it is, out of DVC, or, for the embedded default, made as a phantom."""
-    source = Path(dataset.path)
+    source = current_project().resolve_path(dataset.path)
     if source.is_dir() or fetch_dataset(source):
         return source
     if dataset.path != DatasetParams().path:

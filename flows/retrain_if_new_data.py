@@ -5,7 +5,6 @@ A retraining that has failed is tried again at the next occasion, a few times fo
 
 import logging
 from datetime import datetime
-from pathlib import Path
 
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
@@ -14,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.events import emit_given_up
 from lumbargrade.config.loading import load_params
 from lumbargrade.config.params import Params
+from lumbargrade.config.project import current_project
 from lumbargrade.config.task import load_task
 from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.versioning.dvc import dataset_folder, pointer_of, read_version
@@ -35,7 +35,7 @@ def retrain_if_new_data(at_least: AtLeast = 20, params: Params | None = None) ->
     """
     params = params or load_params()
     task = load_task(params.task)
-    folder = dataset_folder(Path(params.dataset.path))
+    folder = dataset_folder(current_project().resolve_path(params.dataset.path))
     if not pointer_of(folder).is_file():
         get_run_logger().info(f"{folder} is not under DVC yet; the first retraining is started by hand")
         return NewData(md5="", new_studies=0, at_least=at_least)

@@ -71,6 +71,12 @@ def test_the_environment_names_the_project(tmp_path: Path, monkeypatch: pytest.M
     assert current_project() == Project(Path())
 
 
+def test_a_path_of_a_parameter_file_is_meant_from_the_project(tmp_path: Path) -> None:
+    assert Project(Path()).resolve_path("data/phantom") == Path("data/phantom")
+    assert Project(tmp_path).resolve_path("data/phantom") == tmp_path / "data/phantom"
+    assert Project(tmp_path).resolve_path("/elsewhere") == Path("/elsewhere")
+
+
 def test_what_an_older_project_has_at_its_top_stays_there(tmp_path: Path) -> None:
     (tmp_path / "served").mkdir()
     project = Project(tmp_path)

@@ -19,6 +19,10 @@ class Project:
 
     root: Path
 
+    def resolve_path(self, path: str) -> Path:
+        """A path of a parameter file, which is meant from the project's folder."""
+        return self.root / path
+
     @property
     def params(self) -> Path:
         """The parameter file."""

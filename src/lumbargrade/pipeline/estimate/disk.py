@@ -40,7 +40,7 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
     copies = 4 if params.training.ema else 3
     devices = len(find_devices(per_device=params.folds_per_device))
     each = f"{cells:,} x {_CHANNELS} x {params.prepare.crop_pixels}² bytes"
-    needs = [*_dataset_needs(Path(params.dataset.path), size)]
+    needs = [*_dataset_needs(current_project().resolve_path(params.dataset.path), size)]
     needs.append(DiskNeed(what="crops at labelled points", bytes=cells * crop, why=each))
     if "locator" in weights:
         needs.append(DiskNeed(what="crops where the locator looked", bytes=cells * crop, why=each))

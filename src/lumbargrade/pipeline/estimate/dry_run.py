@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 from rich.console import Group, RenderableType
@@ -139,7 +138,7 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
 
 
 def _read_counts(params: Params, task: GradingTask, problems: list[str], notes: list[str]) -> DatasetCounts | None:
-    source = Path(params.dataset.path)
+    source = current_project().resolve_path(params.dataset.path)
     if not source.is_dir():
         if versioned_bytes(source):
             notes.append(f"{source} is not in the workspace; the run takes it out of DVC's cache or remote")
