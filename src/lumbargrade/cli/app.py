@@ -79,9 +79,9 @@ def run(
 ) -> None:
     """Run the main job: check, version, prepare, search, register, ask. Only what is stale is done."""
     from lumbargrade.config.loading import load_params
-    from lumbargrade.config.project import current_project
+    from lumbargrade.config.settings import Settings
 
-    if data is not None and not data.is_absolute() and current_project().root != Path():
+    if data is not None and Settings().project is not None:
         data = data.resolve()  # it is meant from where the command is run, which is not the project's folder
     given = {"dataset.path": None if data is None else str(data), "task": task}
     params = load_params(params_file, recipe, overrides or [], {name: value for name, value in given.items() if value})
