@@ -14,6 +14,7 @@ from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageS
 
 from lumbargrade.dicom.geometry import Plane
 from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.kind.image_kind import ImageKind
 
 PATIENT = "SECRET^PERSON"
 
@@ -184,6 +185,7 @@ def make_header(
     number: int | None = 1,
     shape: tuple[int, int] = (6, 8),
     spacing: tuple[float, float] = (1.0, 1.0),
+    contrast: Any = None,
     **more: Any,
 ) -> SliceHeader:
     """A header that no file stands behind; sagittal if no directions are given."""
@@ -193,7 +195,7 @@ def make_header(
         "instance_number": number, "series_description": "", "modality": "MR", "transfer_syntax": "",
         "thickness": None, "manufacturer": "", "field_strength": None,
     }  # fmt: skip
-    return SliceHeader(plane=plane, **(values | more))
+    return SliceHeader(plane=plane, kind=ImageKind(weighting=contrast), **(values | more))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pydicom.uid import generate_uid
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.headers import SliceHeader, read_headers
-from lumbargrade.inference.series_notes import describe_series, find_left_out, write_notes
+from lumbargrade.inference.described_series import describe_series
+from lumbargrade.inference.series_notes import find_left_out, write_notes
 from lumbargrade.preprocessing.series import SeriesImages
 
 

@@ -10,14 +10,16 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.tag import Tag
 
-from lumbargrade.dicom.contrast import Contrast, read_contrast
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.identity import IDENTITY_TAGS, PatientMark, mark_patient
+from lumbargrade.dicom.kind.image_kind import Contrast, ImageKind
+from lumbargrade.dicom.kind.judge import judge_kind
+from lumbargrade.dicom.kind.tags import KIND_KEYWORDS, KindTags, read_kind_tags
 from lumbargrade.dicom.limits import count_images
-from lumbargrade.dicom.localizer import localizer_reason
 from lumbargrade.dicom.modality import read_modality
 from lumbargrade.dicom.parse import parse_header, parsing
+from lumbargrade.dicom.values import find_value, read_integer, read_number, read_positive
 from lumbargrade.dicom.variants import Variant
 
 __all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
@@ -27,11 +29,8 @@ _TAGS = [
         "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber",
         "InstanceNumber", "SeriesDescription",
         "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
-        "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
-        "EchoTime", "RepetitionTime", "InversionTime", "SharedFunctionalGroupsSequence",
-        "PerFrameFunctionalGroupsSequence", "ImageType", "ScanningSequence", "SequenceName", "PulseSequenceName",
-        "ProtocolName", "ComplexImageComponent", "EchoNumbers", "TemporalPositionIdentifier", "DiffusionBValue",
-        "FlipAngle", "ContrastBolusAgent", "AcquisitionNumber",
+        "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient", "EchoNumbers",
+        "TemporalPositionIdentifier", "AcquisitionNumber", *KIND_KEYWORDS,
     )
 ]  # fmt: skip
 _TAGS += IDENTITY_TAGS
@@ -63,9 +62,7 @@ class SliceHeader:
         plane_named: Whether the description names a body plane, by which a slice of unknown orientation is taken to lie.
         field_strength: Tesla.
         between: SpacingBetweenSlices, mm.
-        contrast: The weighting; None if the header does not show it.
-        contrast_reason: Why it is "other", or that timings outweigh the name.
-        localizer: By what the image is known for a localizer, if it is one.
+        kind: What it shows, as far as the header tells.
         variant: What tells it from other images at its place.
         echo_time, repetition_time: ms.
         frame_of_reference: FrameOfReferenceUID: only positions of one frame of reference can be compared.
@@ -90,15 +87,23 @@ class SliceHeader:
     position_fault: str | None = None
     plane_named: bool = True
     between: float | None = None
-    contrast: Contrast | None = None
-    contrast_reason: str | None = None
-    localizer: str | None = None
+    kind: ImageKind = field(default_factory=ImageKind)
     variant: Variant = field(default_factory=Variant)
     echo_time: float | None = None
     repetition_time: float | None = None
     series_number: int | None = None
     frame_of_reference: str = ""
     patient: PatientMark = field(default=PatientMark(), repr=False)
+
+    @property
+    def contrast(self) -> Contrast | None:
+        """The weighting as graders tell it; None if the header does not show it."""
+        return self.kind.contrast
+
+    @property
+    def localizer(self) -> str | None:
+        """By what the image is known for a localizer, if it is one."""
+        return self.kind.localizer
 
     @property
     def placed(self) -> bool:
@@ -141,24 +146,17 @@ def _count_frames(path: Path, dataset: Dataset) -> int:
 
 
 def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Dataset]) -> SliceHeader:
-    number = _integer(dataset.get("InstanceNumber"))
-    thickness = _positive(_find(groups, "PixelMeasuresSequence", "SliceThickness"))
-    between = _positive(_find(groups, "PixelMeasuresSequence", "SpacingBetweenSlices"))
+    number = read_integer(dataset.get("InstanceNumber"))
+    thickness = read_positive(find_value(groups, "PixelMeasuresSequence", "SliceThickness"))
+    between = read_positive(find_value(groups, "PixelMeasuresSequence", "SpacingBetweenSlices"))
     description = str(dataset.get("SeriesDescription") or "")
     order = (number or 0) + (frame or 0)
     places = groups if frame is None else groups[:-1]  # a position beside the frames is that of the first one only
-    position = _numbers(_find(places, "PlanePositionSequence", "ImagePositionPatient"), 3)
-    directions = _directions(_numbers(_find(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
-    spacing = _pixel_size(_numbers(_find(groups, "PixelMeasuresSequence", "PixelSpacing"), 2))
-    variant = _variant(dataset, groups)
-    repetition = _positive(_find(groups, "MRTimingAndRelatedParametersSequence", "RepetitionTime"))
-    sequence = _texts(dataset.get("ScanningSequence"))
-    gradient_echo = sequence == ("GR",)
-    sequence_name = str(dataset.get("SequenceName") or dataset.get("PulseSequenceName") or "")
-    localizer = localizer_reason(
-        description or str(dataset.get("ProtocolName") or ""), variant.image_type, sequence_name, repetition
-    )
-    weighting = read_contrast(description, variant.echo_time, repetition, variant.inversion_time, gradient_echo)
+    position = _numbers(find_value(places, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    directions = _directions(_numbers(find_value(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
+    spacing = _pixel_size(_numbers(find_value(groups, "PixelMeasuresSequence", "PixelSpacing"), 2))
+    tags = read_kind_tags(dataset, groups)
+    variant = _variant(dataset, groups, tags)
     return SliceHeader(
         path=path,
         frame=frame,
@@ -177,14 +175,12 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         plane_named="sag" in description.lower(),
         between=between,
         manufacturer=str(dataset.get("Manufacturer") or ""),
-        field_strength=_positive(dataset.get("MagneticFieldStrength")),
-        contrast="other" if localizer else weighting.contrast,
-        contrast_reason=None if localizer else weighting.reason,
-        localizer=localizer,
+        field_strength=read_positive(dataset.get("MagneticFieldStrength")),
+        kind=judge_kind(tags),
         variant=variant,
-        echo_time=variant.echo_time,
-        repetition_time=repetition,
-        series_number=_integer(dataset.get("SeriesNumber")),
+        echo_time=tags.echo,
+        repetition_time=tags.repetition,
+        series_number=read_integer(dataset.get("SeriesNumber")),
         frame_of_reference=_uid(dataset, "FrameOfReferenceUID"),
         patient=mark_patient(dataset),
     )
@@ -194,22 +190,19 @@ def _uid(dataset: Dataset, keyword: str) -> str:
     return str(dataset.get(keyword) or "").strip(" \0")
 
 
-def _variant(dataset: Dataset, groups: list[Dataset]) -> Variant:
-    frame_type = _find(groups, "MRImageFrameTypeSequence", "FrameType")
-    temporal = _find(groups, "FrameContentSequence", "TemporalPositionIndex")
-    inversion = _find(groups, "MRModifierSequence", "InversionTimes") or dataset.get("InversionTime")
-    echo = _find(groups, "MREchoSequence", "EffectiveEchoTime") or dataset.get("EchoTime")
+def _variant(dataset: Dataset, groups: list[Dataset], tags: KindTags) -> Variant:
+    temporal = find_value(groups, "FrameContentSequence", "TemporalPositionIndex")
     return Variant(
-        image_type=_texts(frame_type or dataset.get("ImageType")),
-        component=str(_find(groups, "MRImageFrameTypeSequence", "ComplexImageComponent") or ""),
-        echo_time=_positive(echo),
-        echo_number=_integer(dataset.get("EchoNumbers")),
-        inversion_time=_positive(inversion),
-        b_value=_number(_find(groups, "MRDiffusionSequence", "DiffusionBValue")),
-        temporal_position=_integer(temporal or dataset.get("TemporalPositionIdentifier")),
-        flip_angle=_number(_find(groups, "MRTimingAndRelatedParametersSequence", "FlipAngle")),
-        contrast_agent=bool(dataset.get("ContrastBolusAgent")),
-        acquisition=_integer(dataset.get("AcquisitionNumber")),
+        image_type=tags.image_type,
+        component=tags.component,
+        echo_time=tags.echo,
+        echo_number=read_integer(dataset.get("EchoNumbers")),
+        inversion_time=tags.inversion,
+        b_value=tags.b_value,
+        temporal_position=read_integer(temporal or dataset.get("TemporalPositionIdentifier")),
+        flip_angle=read_number(find_value(groups, "MRTimingAndRelatedParametersSequence", "FlipAngle")),
+        contrast_agent=bool(tags.contrast_agent),
+        acquisition=read_integer(dataset.get("AcquisitionNumber")),
     )
 
 
@@ -236,17 +229,6 @@ def _pixel_size(spacing: Vector | None) -> tuple[float, float] | None:
     return float(spacing[0]), float(spacing[1])
 
 
-def _find(groups: list[Dataset], sequence: str, keyword: str) -> object:
-    """A value from the first functional group that has it, or from the top level of a classic file."""
-    for group in groups:
-        items = group.get(sequence)
-        holder = items[0] if items else group
-        value = holder.get(keyword)
-        if value is not None:
-            return value
-    return None
-
-
 def _directions(cosines: Vector | None) -> tuple[Vector, Vector] | None:
     """Row and column direction as unit vectors at right angles, or nothing if the tag's are far from it."""
     if cosines is None:
@@ -266,36 +248,3 @@ def _numbers(value: object, count: int) -> Vector | None:
     except (TypeError, ValueError):
         return None
     return numbers if len(numbers) == count and (np.abs(numbers) < _FAR_MM).all() else None
-
-
-def _positive(value: object) -> float | None:
-    try:
-        number = float(str(value))
-    except ValueError:
-        return None
-    return number if np.isfinite(number) and number > 0 else None
-
-
-def _number(value: object) -> float | None:
-    try:
-        number = float(str(value))
-    except ValueError:
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    """The values of a tag that has one or several."""
-    if value is None or isinstance(value, str):
-        return (value,) if value else ()
-    try:
-        return tuple(str(part) for part in value)  # type: ignore[attr-defined]
-    except TypeError:
-        return (str(value),)
-
-
-def _integer(value: object) -> int | None:
-    try:
-        return int(str(value))
-    except ValueError:
-        return None

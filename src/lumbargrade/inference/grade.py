@@ -15,11 +15,12 @@ from lumbargrade.data.study_zip import POINTS
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.limits import check_time
 from lumbargrade.errors import InputError
+from lumbargrade.inference.described_series import DescribedSeries, describe_series
 from lumbargrade.inference.drift_features import Features, embed, study_features
 from lumbargrade.inference.points import split_conflicts
 from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
 from lumbargrade.inference.schema import ANSWER_PLACE, is_uncertain
-from lumbargrade.inference.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
+from lumbargrade.inference.series_notes import find_left_out, write_notes
 from lumbargrade.inference.series_table import tabulate_series, write_series_json
 from lumbargrade.inference.study import Study
 from lumbargrade.localization.localize import LocatedStudy, locate_study
@@ -58,15 +59,23 @@ class _OpenStudy:
     @cached_property
     def series(self) -> dict[str, DescribedSeries]:
         """Each series as its headers describe it."""
-        return {key: describe_series(key, self.images(key)) for key in self.study.series}
+        told = self.study.descriptions
+        return {key: describe_series(key, self.images(key), told.get(key)) for key in self.study.series}
 
     def stacks(self, locator: Locator) -> list[StackView]:
         views = locator.config.views
         return [
             stack
             for key, described in self.series.items()
-            if key not in self.study.torn
-            for stack in view_series(key, described.images, described.contrast, views)
+            if key not in self.study.torn and described.localizer is None
+            for stack in view_series(
+                key,
+                described.images,
+                described.contrast,
+                views,
+                described.kind.preference,
+                described.name(described.images.stacks),
+            )
         ]
 
 
@@ -221,7 +230,7 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
     found.places[key] = {
         "series": study.key(point.series_id),
         "series_number": header.series_number,
-        "series_name": opened.series[str(study.key(point.series_id))].title,
+        "series_name": opened.series[str(study.key(point.series_id))].title or None,
         "instance_number": header.instance_number or point.instance_number,
         "sop_instance_uid": header.sop_uid,
         "x": point.x,

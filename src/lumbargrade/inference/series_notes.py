@@ -1,98 +1,24 @@
 """What whoever reads a study's grades should know of its series: what is not used, what is missing, what was chosen.
 
-Series are named by plane, weighting and count of slices, never by their descriptions, which may name somebody.
+Series are named by number, plane, weighting and count of slices, never by their descriptions, which may name somebody.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from lumbargrade.config.task import GradingTask, series_kind
-from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.headers import SliceHeader
-from lumbargrade.dicom.stacks import Orientation, SetAside, Stack
+from lumbargrade.dicom.stacks import SetAside, Stack
 from lumbargrade.dicom.variants import WORDS
+from lumbargrade.inference.described_series import DescribedSeries, plane_of
 from lumbargrade.localization.left_out import LeftOut
 from lumbargrade.notes import Note
-from lumbargrade.preprocessing.series import SeriesImages
 
 _MOST_DECODED = 500
 """Series of more slices are not decoded as a whole only to count what cannot be."""
 _SAME_DIRECTION = float(np.cos(np.deg2rad(3.0)))
 _SAME_PLANE_MM = 0.05
-
-
-@dataclass(frozen=True, eq=False)
-class DescribedSeries:
-    """A series of a study.
-
-    Attributes:
-        key: How the study calls it.
-        contrast: The weighting that most of its headers show; None if none does.
-    """
-
-    key: str
-    images: SeriesImages
-    contrast: Contrast | None
-    reason: str | None
-
-    @property
-    def number(self) -> int | None:
-        """SeriesNumber."""
-        return self.images.stacks[0].slices[0].series_number
-
-    @property
-    def slices(self) -> int:
-        """Of all its stacks."""
-        return sum(len(stack.slices) for stack in self.images.stacks)
-
-    @property
-    def plane(self) -> Orientation | None:
-        """The body plane of its largest stack; None if it is not known."""
-        return _plane(self.images.stacks[0])
-
-    @property
-    def weighting(self) -> str | None:
-        """What it shows, in a word; None if nothing tells."""
-        return "localizer" if self.images.localizer else self.contrast
-
-    @property
-    def contrast_agent(self) -> bool | None:
-        """Whether a contrast agent was given; None if nothing tells."""
-        return True if self.images.stacks[0].slices[0].variant.contrast_agent else None
-
-    @property
-    def confidence(self) -> float:
-        """How sure the weighting is, 0 to 1."""
-        return 0.0 if self.weighting is None else 1.0
-
-    @property
-    def title(self) -> str:
-        """Plane and weighting, in words of a fixed list."""
-        return " ".join(word for word in (self.plane, self.weighting) if word) or "unknown"
-
-    @property
-    def called(self) -> str:
-        """How other series' rows call it: "series 3 (sagittal T1)"."""
-        return f"series {self.number} ({self.title})" if self.number is not None else f"the {self.title} series"
-
-    def name(self, stacks: Sequence[Stack]) -> str:
-        """How notes call some of its stacks, as "sagittal T1 series of 13 slices"."""
-        slices = sum(len(stack.slices) for stack in stacks)
-        contrast = self.contrast if self.contrast in ("T1", "T2") else None
-        words = [_plane(stacks[0]), contrast, f"series of {slices} slice{'s' if slices != 1 else ''}"]
-        return " ".join(word for word in words if word)
-
-
-def describe_series(key: str, images: SeriesImages) -> DescribedSeries:
-    """Describes a series by the headers of the slices that are used: those that gave way to others do not count."""
-    headers = [header for stack in images.stacks for header in stack.slices]
-    found = Counter(header.contrast for header in headers if header.contrast is not None)
-    contrast = found.most_common(1)[0][0] if found else None
-    reasons = [header.contrast_reason for header in headers if header.contrast == contrast and header.contrast_reason]
-    return DescribedSeries(key, images, contrast, reasons[0] if reasons else None)
 
 
 def find_left_out(series: Iterable[DescribedSeries], task: GradingTask) -> list[LeftOut]:
@@ -103,28 +29,21 @@ def find_left_out(series: Iterable[DescribedSeries], task: GradingTask) -> list[
 
 def _left_out(described: DescribedSeries) -> Iterator[LeftOut]:
     images = described.images
-    if images.localizer:
-        slices = sum(len(stack.slices) for stack in images.stacks)
-        name = f"localizer of {slices} slice{'s' if slices != 1 else ''}"
-        yield LeftOut(described.key, None, "other", name, images.localizer, localizer=True)
+    if described.localizer:
+        yield LeftOut(described.key, None, "other", described.name(images.stacks), described.localizer, localizer=True)
         return
     by_plane: dict[tuple[str | None, str | None], list[Stack]] = {}
     for stack in images.stacks:
-        by_plane.setdefault((_plane(stack), stack.size_fault), []).append(stack)
+        by_plane.setdefault((plane_of(stack), stack.size_fault), []).append(stack)
     for (plane, fault), stacks in by_plane.items():
         reason = fault
         if described.contrast == "other":
-            reason = described.reason or "it is neither T1 nor T2"
+            reason = described.kind.reason
         elif fault is None and plane is None:
             reason = stacks[0].placement_fault
         if reason is not None:
             orientation = stacks[0].orientation if plane else None
             yield LeftOut(described.key, orientation, described.contrast, described.name(stacks), reason)
-
-
-def _plane(stack: Stack) -> Orientation | None:
-    first = stack.slices[0]
-    return stack.orientation if first.orientation_known or first.plane_named else None
 
 
 def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], task: GradingTask) -> list[Note]:
@@ -136,7 +55,7 @@ def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], 
     planes = {series_kind(condition.series).orientation for condition in task.conditions}
     notes = [*_left_out_notes(left_out)]
     for described in series:
-        if described.images.localizer or described.contrast == "other":
+        if described.localizer or described.contrast == "other":
             continue
         for plane in sorted(planes):
             stacks = [stack for stack in described.images.stacks if stack.orientation == plane and not stack.size_fault]
@@ -150,7 +69,7 @@ def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], 
 def _left_out_notes(left_out: Sequence[LeftOut]) -> Iterator[Note]:
     by_reason: dict[str, list[str]] = {}
     for one in left_out:
-        by_reason.setdefault(one.reason, []).append(f"a {one.name}")
+        by_reason.setdefault(one.reason, []).append(one.name)
     for reason, names in by_reason.items():
         words = "{series} are not used: {reason}" if len(names) > 1 else "{series} is not used: {reason}"
         yield Note.make("series-left-out", words, series=" and ".join(names), reason=reason)
@@ -158,22 +77,22 @@ def _left_out_notes(left_out: Sequence[LeftOut]) -> Iterator[Note]:
 
 def _stack_notes(described: DescribedSeries, stacks: Sequence[Stack]) -> Iterator[Note]:
     name = described.name(stacks)
-    if described.reason:
+    if described.kind.disagreement:
         yield Note.make(
             "weighting-guessed",
-            "a {series} is taken for a {contrast}: {reason}",
+            "{series} is taken for a {contrast}: {reason}",
             series=name,
-            contrast=str(described.contrast),
-            reason=described.reason,
+            contrast=str(described.kind.weighting),
+            reason=described.kind.disagreement,
         )
     faults = [stack.placement_fault for stack in stacks if stack.placement_fault]
     if faults:
-        yield Note.make("slices-unplaced", "in a {series} {fault}", series=name, fault=faults[0])
+        yield Note.make("slices-unplaced", "in {series} {fault}", series=name, fault=faults[0])
         return
     missing = _missing(stacks)
     if missing:
         slices = "{count} slices" if missing > 1 else "{count} slice"
-        words = f"about {slices} seem to be missing among those of a {{series}}: it has gaps"
+        words = f"about {slices} seem to be missing among those of {{series}}: it has gaps"
         yield Note.make("slices-missing", words, count=missing, series=name)
 
 
@@ -203,7 +122,7 @@ def _decoding_notes(described: DescribedSeries) -> Iterator[Note]:
     if lost:
         yield Note.make(
             "slices-undecodable",
-            "{count} of the slices of a {series} cannot be decoded and are left out",
+            "{count} of the slices of {series} cannot be decoded and are left out",
             count=lost,
             series=described.name(images.stacks),
         )
@@ -215,7 +134,7 @@ def _copy_notes(described: DescribedSeries) -> Iterator[Note]:
     if images.set_aside:
         yield Note.make(
             "images-at-one-place",
-            "several images lie at one place in a {series}: {taken}",
+            "several images lie at one place in {series}: {taken}",
             series=name,
             taken=_taken(images.set_aside),
         )
@@ -223,7 +142,7 @@ def _copy_notes(described: DescribedSeries) -> Iterator[Note]:
     if differing:
         yield Note.make(
             "images-differ-untold",
-            "{count} images lie where another one of a {series} lies and show something else, though no tag says "
+            "{count} images lie where another one of {series} lies and show something else, though no tag says "
             "what: those of the lowest instance number are used",
             count=differing,
             series=name,

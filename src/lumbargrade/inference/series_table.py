@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from lumbargrade.config.task import GradingTask, series_kind
-from lumbargrade.inference.series_notes import DescribedSeries
+from lumbargrade.inference.described_series import DescribedSeries
 from lumbargrade.localization.left_out import LeftOut
 from lumbargrade.localization.localize import LocatedStudy
 from lumbargrade.notes import Note
@@ -24,7 +24,7 @@ class SeriesRow(BaseModel):
     Attributes:
         series: As the column ``series`` of an answer has it.
         number: SeriesNumber; None if the header has none.
-        name: Plane and weighting in words, as "sagittal T2".
+        name: Plane, weighting, fat suppression and contrast agent in words, as "sagittal T1 fat-suppressed after contrast".
         contrast_agent: Whether one was given; None if nothing tells.
         confidence: How sure the weighting is, 0 to 1: an order, not a frequency.
         used_for: Conditions that are graded on it, and :data:`LEVELS`.
@@ -38,6 +38,7 @@ class SeriesRow(BaseModel):
     name: str
     plane: Literal["sagittal", "coronal", "axial"] | None
     weighting: str | None
+    fat_suppressed: bool
     contrast_agent: bool | None
     slices: int
     confidence: float
@@ -117,12 +118,13 @@ def _row(described: DescribedSeries, used_for: tuple[str, ...], reason: Note | N
     return SeriesRow(
         series=described.key,
         number=described.number,
-        name=described.title,
+        name=described.title or "unknown",
         plane=described.plane,
         weighting=described.weighting,
-        contrast_agent=described.contrast_agent,
+        fat_suppressed=described.kind.fat_suppressed,
+        contrast_agent=described.kind.contrast_agent,
         slices=described.slices,
-        confidence=described.confidence,
+        confidence=described.kind.confidence,
         used=bool(used_for),
         used_for=used_for,
         reason_code=reason.code if reason else None,
@@ -142,5 +144,7 @@ def _unused(described: DescribedSeries, task: GradingTask, taken: Sequence[Descr
         )
     alike = [other for other in taken if (other.plane, other.contrast) == (plane, contrast)]
     if alike:
-        return Note.make("other-series-taken", "another one is used: {other}", other=alike[0].called)
+        return Note.make(
+            "other-series-taken", "another one is used: {other}", other=alike[0].name(alike[0].images.stacks)
+        )
     return Note.make("nothing-found", "no place that is graded was found on it")

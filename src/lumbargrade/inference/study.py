@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.series_table import find_table, read_descriptions
 from lumbargrade.data.study_zip import POINTS
 from lumbargrade.dicom.grouping import group_series
 from lumbargrade.dicom.headers import SliceHeader
@@ -37,6 +38,7 @@ class Study:
         points: What to grade where, as the coordinates table has it; None if the study carries none.
         notes: On files that were left out or could not be read, and on series that are not graded on.
         numbers: Keys of ``series`` by RSNA's numbers, where a number names one series; None where it names several.
+        descriptions: What the dataset's own table says of series, by key, where the study lies in a dataset that has one.
         torn: Keys of single slices of which it is not known what series they are of; no place is looked for there.
         members: Where the files lie among those of the study's zip; empty if it came as a folder.
     """
@@ -46,6 +48,7 @@ class Study:
     points: pd.DataFrame | None = None
     notes: Sequence[Note] = ()
     numbers: dict[str, str | None] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
     torn: frozenset[str] = frozenset()
     members: Mapping[Path, int] = field(default_factory=dict)
 
@@ -129,7 +132,21 @@ def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
     notes += describe_losses(contents, groups) + describe_torn(groups)
     points = read_study_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
     study_id = _study_id(points, name, headers[0].study_uid)
-    return Study(study_id, series, points, notes, numbers, torn)
+    study = Study(study_id, series, points, notes, numbers, torn=torn)
+    return replace(study, descriptions=_describe_by_table(study, folder, task))
+
+
+def _describe_by_table(study: Study, folder: Path, task: GradingTask) -> dict[str, str]:
+    """What the dataset's table says of the study's series; a table that cannot be read tells nothing."""
+    table = find_table(folder)
+    if table is None:
+        return {}
+    try:
+        told = read_descriptions(table, folder.name, task)
+    except InputError:
+        return {}
+    keys = {study.numbers.get(number): text for number, text in told.items()}
+    return {key: text for key, text in keys.items() if key is not None}
 
 
 def _damaged_note(files: int) -> Note:

@@ -1,15 +1,15 @@
 """The places of a condition at each level, once the levels are known: in the midline, beside it, and in axial slices."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from lumbargrade.config.task import Condition, GradingTask, series_kind
 from lumbargrade.localization.heatmaps import Place, SeenStack
 from lumbargrade.localization.left_out import LeftOut, missing_reason, unused_series
+from lumbargrade.localization.sagittal_series import SagittalSeries, choose_series
 from lumbargrade.localization.shown import is_aside, is_beside_gap, is_cut_off, is_lost, is_shown, nearest_level
-from lumbargrade.localization.vertebral_column import Column, offset_score
+from lumbargrade.localization.vertebral_column import offset_score
 from lumbargrade.models.locator import SpineShape, place_key
 from lumbargrade.notes import Note
 from lumbargrade.preprocessing.views import StackView
@@ -18,33 +18,7 @@ _AXIAL_REACH_MM = 9.0
 _AXIAL_GAP_MM = 14.0
 """Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
 _FLOOR = 1e-4
-SAME_PLACE_MM = 12.0
-"""Columns of two series that are this near to each other are of one place: a third of a level."""
 _PLACE_UNKNOWN = "where its slices lie in the patient is not known"
-
-
-@dataclass(frozen=True, eq=False)
-class SagittalSeries:
-    """A sagittal series: what was seen of it, and its column."""
-
-    stacks: list[SeenStack]
-    column: Column
-
-    @property
-    def contrast(self) -> str:
-        """The weighting: as headers show it, else as it looks."""
-        return self.stacks[0].contrast
-
-    @property
-    def known(self) -> bool:
-        """Whether it is known where in the patient the slices lie."""
-        return all(seen.stack.known for seen in self.stacks)
-
-    @property
-    def fault(self) -> str:
-        """Why the place of its slices in the patient is not known."""
-        faults = [seen.stack.fault for seen in self.stacks if not seen.stack.known]
-        return faults[0] if faults and faults[0] else _PLACE_UNKNOWN
 
 
 def locate_on_sagittal(
@@ -53,7 +27,7 @@ def locate_on_sagittal(
     task: GradingTask,
     series: Sequence[SagittalSeries],
     levels: Sequence[Place | None],
-    refused: Mapping[str, str],
+    refused: Sequence[SagittalSeries],
     left_out: Sequence[LeftOut],
     shape: SpineShape,
 ) -> dict[str, Place | Note]:
@@ -62,13 +36,14 @@ def locate_on_sagittal(
     Args:
         column: The group of conditions whose places are the column.
         levels: Where the study's levels lie in the patient, as far as that is known.
-        refused: Why series of a contrast were refused.
+        refused: Series that show no lumbar spine.
     """
     contrast = series_kind(condition.series).contrast
     shown = [candidate for candidate in series if candidate.contrast == contrast]
     if not shown:
-        if contrast in refused:
-            return dict.fromkeys(task.levels, unused_series(condition.series, refused[contrast]))
+        reasons = [one.column.refusal for one in refused if one.contrast == contrast and one.column.refusal]
+        if reasons:
+            return dict.fromkeys(task.levels, unused_series(condition.series, reasons[0]))
         return dict.fromkeys(task.levels, missing_reason(condition.series, left_out))
     placed = [candidate for candidate in shown if candidate.known]
     if condition.side is not None and not placed:
@@ -79,7 +54,8 @@ def locate_on_sagittal(
             fault=shown[0].fault,
         )
         return dict.fromkeys(task.levels, reason)
-    best = max(shown if condition.side is None else placed, key=lambda candidate: candidate.column.confidence)
+    alike = [one for one in task.conditions if one.series == condition.series and (one.side is None or placed)]
+    best = choose_series(placed if condition.side is not None else shown, alike, levels, shape)
     found: dict[str, Place | Note] = {}
     for number, level in enumerate(task.levels):
         middle = best.column.places[number]
@@ -90,7 +66,7 @@ def locate_on_sagittal(
                 level=level,
                 series=condition.series,
             )
-        elif _disagrees(best, middle, number, levels):
+        elif best.disagrees(number, levels):
             found[level] = Note.make(
                 "level-elsewhere",
                 "place uncertain: {level} lies elsewhere in the {series} series than in the study's others",
@@ -102,16 +78,6 @@ def locate_on_sagittal(
         else:
             found[level] = _on_side(best, condition, task.levels, number, middle, shape)
     return found
-
-
-def _disagrees(series: SagittalSeries, middle: Place, number: int, levels: Sequence[Place | None]) -> bool:
-    """Whether a level lies elsewhere than in the series that the study goes by, which shows the same place otherwise."""
-    pairs = zip(series.column.places, levels, strict=True)
-    apart = [float(np.linalg.norm(one.position - other.position)) for one, other in pairs if one and other]
-    level = levels[number]
-    if not series.known or level is None or np.median(apart) > SAME_PLACE_MM:
-        return False
-    return float(np.linalg.norm(middle.position - level.position)) > SAME_PLACE_MM
 
 
 def _shows_middle(series: SagittalSeries, middle: Place, level: Place | None) -> bool:
@@ -257,13 +223,27 @@ def locate_on_axial(
                 series=condition.series,
             )
             continue
-        near = [part for seen in axial for part in _only(seen, near_slices(seen.stack, middle).tolist())]
-        if near and is_lost([seen.stack for seen in axial], near, middle.position):
-            found[level] = _not_shown(condition, level)
-            continue
-        place = _beside(near, condition, None, number, middle, shape) if near else None
-        found[level] = place or (_not_seen(condition, level) if near else _no_slice(condition, level))
+        tried = [_on_axial(condition, some, level, number, middle, shape) for some in _by_preference(axial)]
+        places = (place for place in tried if isinstance(place, Place))
+        found[level] = next(places, None) or (tried[0] if tried else _no_slice(condition, level))
     return found
+
+
+def _by_preference(axial: Sequence[SeenStack]) -> list[list[SeenStack]]:
+    """The stacks of each kind, the preferred kind first."""
+    ranks = sorted({seen.stack.preference for seen in axial})
+    return [[seen for seen in axial if seen.stack.preference == rank] for rank in ranks]
+
+
+def _on_axial(
+    condition: Condition, axial: Sequence[SeenStack], level: str, number: int, middle: Place, shape: SpineShape
+) -> Place | Note:
+    """The place of a condition at a level in the slices near it, or why it has none."""
+    near = [part for seen in axial for part in _only(seen, near_slices(seen.stack, middle).tolist())]
+    if near and is_lost([seen.stack for seen in axial], near, middle.position):
+        return _not_shown(condition, level)
+    place = _beside(near, condition, None, number, middle, shape) if near else None
+    return place or (_not_seen(condition, level) if near else _no_slice(condition, level))
 
 
 def _no_slice(condition: Condition, level: str) -> Note:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lumbargrade.config.task import series_kind
-from lumbargrade.dicom.contrast import Contrast
+from lumbargrade.dicom.kind.image_kind import Contrast
 from lumbargrade.dicom.stacks import Orientation
 from lumbargrade.notes import Note
 
@@ -17,7 +17,7 @@ class LeftOut:
         series: How the study calls it.
         orientation: None if it is not known.
         contrast: None if it is not known.
-        name: How notes call it, as "sagittal T1 series of 13 slices".
+        name: How notes call it, as "series 7 (sagittal T1, 13 slices)".
         reason: Why it is not used.
         localizer: Whether it is one: nobody misses it.
     """
@@ -45,7 +45,7 @@ def missing_reason(description: str, left_out: Sequence[LeftOut]) -> Note:
         if one.contrast in (kind.contrast, None, "other"):
             return Note.make(
                 "series-missing",
-                "the study has no {series} series; its {other} is not used: {reason}",
+                "the study has no {series} series; {other} is not used: {reason}",
                 series=description,
                 other=one.name,
                 reason=one.reason,

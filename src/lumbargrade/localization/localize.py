@@ -10,8 +10,6 @@ import pandas as pd
 from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.errors import InputError
 from lumbargrade.localization.cells import (
-    SAME_PLACE_MM,
-    SagittalSeries,
     axial_unused_reason,
     locate_on_axial,
     locate_on_sagittal,
@@ -20,6 +18,7 @@ from lumbargrade.localization.cells import (
 from lumbargrade.localization.doubt import CellKey, implausible_reasons, unsure_reasons
 from lumbargrade.localization.heatmaps import Place, SeenStack, look_at
 from lumbargrade.localization.left_out import LeftOut
+from lumbargrade.localization.sagittal_series import SAME_PLACE_MM, SagittalSeries
 from lumbargrade.localization.vertebral_column import Column, find_column, refuse_smaller
 from lumbargrade.models.locator import Locator, SpineShape, column_group
 from lumbargrade.notes import Note
@@ -92,7 +91,8 @@ def locate_study(
     located = LocatedStudy()
     series, refused = _sagittal_series(locators, stacks, column, config.shape)
     reference = _reference(series)
-    located.levels_from = reference.stacks[0].stack.series if reference is not None else None
+    located.levels_from = reference.name if reference is not None else None
+    located.unused = {one.name: Note.make("no-spine-found", str(one.column.refusal)) for one in refused}
     levels = _levels(reference, len(task.levels))
     axial = list(_axial_stacks(locators, stacks, levels))
     for condition in task.conditions:
@@ -139,8 +139,8 @@ def located_table(located: LocatedStudy, study_id: int) -> pd.DataFrame:
 
 def _sagittal_series(
     locators: Sequence[Locator], stacks: Sequence[StackView], group: str, shape: SpineShape
-) -> tuple[list[SagittalSeries], dict[str, str]]:
-    """The series that show a lumbar spine, their levels in agreement; and why others were refused, by contrast.
+) -> tuple[list[SagittalSeries], list[SagittalSeries]]:
+    """The series that show a lumbar spine, their levels in agreement; and those that were refused.
 
     A spine of an unusual size is looked at twice.
     """
@@ -172,12 +172,12 @@ def _look_at_series(
 
 def _agreed_series(
     seen: Sequence[list[SeenStack]], group: str, levels: Sequence[str], shape: SpineShape
-) -> tuple[list[SagittalSeries], dict[str, str]]:
-    """The columns of series, in agreement where they show the same place; and why series were refused, by contrast."""
+) -> tuple[list[SagittalSeries], list[SagittalSeries]]:
+    """The columns of series, in agreement where they show the same place; and the series that were refused."""
     alone = [SagittalSeries(found, find_column([found], group, levels, shape)) for found in seen]
     placed = [series.column for series in alone if series.known]
     first = [replace(s, column=refuse_smaller(s.column, placed)) if s.known else s for s in alone]
-    refused = {series.contrast: series.column.refusal for series in first if series.column.refusal}
+    refused = [series for series in first if series.column.refusal is not None]
     sound = [series for series in first if series.column.refusal is None]
     reference = _reference(sound)
     if reference is None or not reference.known:
@@ -236,14 +236,14 @@ def _axial_stacks(
             yield seen
 
 
-def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Mapping[str, str]) -> Iterator[Note]:
-    for contrast, reason in refused.items():
-        yield Note.make(
-            "sagittal-series-refused",
-            "a sagittal {contrast} series was not used: {reason}",
-            contrast=contrast,
-            reason=reason,
-        )
+def _refusal_note(series: SagittalSeries) -> Note:
+    called = series.stacks[0].stack.called or f"a sagittal {series.contrast} series"
+    words = "{series} was not used: {reason}"
+    return Note.make("sagittal-series-refused", words, series=called, reason=str(series.column.refusal))
+
+
+def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Sequence[SagittalSeries]) -> Iterator[Note]:
+    yield from map(_refusal_note, refused)
     if reference is None:
         return
     column = reference.column

@@ -4,15 +4,15 @@ A view is a plane of its own in the patient, so that what is found in it has pat
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lumbargrade.config.params import ViewParams
-from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
+from lumbargrade.dicom.kind.image_kind import Contrast
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.preprocessing.crop import display_axes, resample, window_around
 from lumbargrade.preprocessing.series import SeriesImages
@@ -48,6 +48,8 @@ class StackView:
             decoded.
         apart: Slices after which others are missing: the next one is no neighbour.
         fault: Why the place is not known.
+        preference: Of several stacks of one contrast that show the same, the one with the lowest is taken.
+        called: How notes call the series; empty if the contrast must do.
     """
 
     series: str
@@ -58,6 +60,8 @@ class StackView:
     grey: Callable[[int], NDArray[np.uint8]]
     apart: frozenset[int] = frozenset()
     fault: str | None = None
+    preference: int = 0
+    called: str = ""
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """A slice between its neighbours, (3, pixels, pixels).
@@ -88,20 +92,26 @@ class StackView:
 
 
 def view_series(
-    series: str, images: SeriesImages, contrast: Contrast | None, params: ViewParams
+    series: str,
+    images: SeriesImages,
+    contrast: Contrast | None,
+    params: ViewParams,
+    preference: int = 0,
+    called: str = "",
 ) -> Iterator[StackView]:
     """Views the stacks of a series, the largest first; a slice is decoded when it is asked for.
 
-    A localizer has none, nor has a stack whose pixels are of unknown size.
+    A stack whose pixels are of unknown size has no view.
     """
     for stack in images.stacks:
-        if images.localizer or stack.size_fault:
+        if stack.size_fault:
             continue
         side = params.side_mm(stack.orientation)
-        yield _view_stack(series, images, stack, contrast, side, params.pixels)
         whole = max(max(header.plane.extent) for header in stack.slices)
-        if stack.orientation == "sagittal" and whole > _CUT_OFF * side:
-            yield _view_stack(series, images, stack, contrast, whole, params.pixels)
+        sides = [side, whole] if stack.orientation == "sagittal" and whole > _CUT_OFF * side else [side]
+        for side_mm in sides:
+            view = _view_stack(series, images, stack, contrast, side_mm, params.pixels)
+            yield replace(view, preference=preference, called=called)
 
 
 def _view_stack(

@@ -185,7 +185,7 @@ def _digests(images: list[NDArray[np.int64]]) -> list[str]:
 def _description(headers: list[SliceHeader], wanted: tuple[str, ...]) -> str | None:
     """The task's description of a series of loose files, by how most of its slices lie and how they are weighted."""
     stacks = group_stacks(header for header in headers if header.plane_known)
-    told = Counter(header.contrast for header in headers if header.contrast is not None)
+    told = Counter(header.kind.gradable for header in headers if header.kind.gradable is not None)
     if not stacks or not told:
         return None
     kind = (stacks[0].orientation, told.most_common(1)[0][0])

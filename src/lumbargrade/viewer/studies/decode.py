@@ -1,6 +1,5 @@
 """Decodes a study into raw slices and an index. Runs in a guarded process: the files come from anybody."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -30,7 +29,6 @@ UPLOAD = "upload.zip"
 _HIGHEST = 65535
 _PLANES = ("sagittal", "axial", "coronal")
 _WEIGHTINGS = ("T1", "T2", "STIR", "other")
-_TITLES = {"T1": " T1", "T2": " T2", "STIR": " STIR", "other": ""}
 
 OnProgress = Callable[[int, int], None]
 
@@ -147,7 +145,7 @@ def _write_scroll(scroll: _Scroll, name: str, folder: Path) -> SeriesIndex:
     rows, columns = first.plane.shape
     return SeriesIndex(
         id=name,
-        title="",
+        title=first.kind.words or "",
         plane=scroll.orientation,
         weighting=_weighting(first),
         rows=rows,
@@ -177,15 +175,16 @@ def _slice(header: SliceHeader) -> SliceIndex:
 
 
 def _weighting(header: SliceHeader) -> Weighting:
-    if header.contrast == "T2":
-        return "STIR" if {"stir", "tirm"} & set(re.split("[^a-z]+", header.series_description.lower())) else "T2"
-    return "T1" if header.contrast == "T1" else "other"
+    contrast = header.kind.gradable
+    if contrast == "T2":
+        return "STIR" if header.kind.weighting == "STIR" else "T2"
+    return "T1" if contrast == "T1" else "other"
 
 
 def _titled(series: list[SeriesIndex]) -> list[SeriesIndex]:
     """In the order in which they are read; titled by what they show, as descriptions may name somebody."""
     order = sorted(series, key=lambda s: (_PLANES.index(s.plane), _WEIGHTINGS.index(s.weighting), -len(s.slices)))
-    names = [f"{found.plane.capitalize()}{_TITLES[found.weighting]}" for found in order]
+    names = [f"{found.plane.capitalize()} {found.title}".strip() for found in order]
     seen: Counter[str] = Counter()
     titled = []
     for found, name in zip(order, names, strict=True):
