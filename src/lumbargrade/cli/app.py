@@ -21,6 +21,8 @@ from lumbargrade.cli.output import Json, ParamsFile, Workers, print_result
 from lumbargrade.cli.services import deploy, server, status
 from lumbargrade.cli.viewer import serve
 from lumbargrade.errors import InputError, LumbargradeError, system_error
+from lumbargrade.machine import limit_threads
+from lumbargrade.proxies import exempt_loopback
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
@@ -38,6 +40,8 @@ app.command("status")(status)
 
 def main() -> None:
     """Runs the command; a user's mistake ends in one sentence, not in a traceback."""
+    exempt_loopback(os.environ)
+    limit_threads(os.environ)
     _quiet_libraries()
     signal.signal(signal.SIGTERM, _stop)
     try:

@@ -3,6 +3,7 @@
 Only the supervising process writes to MLflow; training processes write files.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from lumbargrade.config.settings import Settings
 from lumbargrade.errors import StoreError
 from lumbargrade.failures import explain_failure
 from lumbargrade.files import remove_cut_off, replaced_file
+from lumbargrade.proxies import exempt_loopback
 from lumbargrade.tracking.relocate import ARTIFACTS, DATABASE, follow_move
 
 _MAX_PARAM = 5000
@@ -202,6 +204,7 @@ def check_reachable(uri: str) -> None:
     """
     if not uri.startswith("http"):
         return
+    exempt_loopback(os.environ)  # a flow may have been started by a worker that is not ours
     try:
         requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except requests.RequestException as error:

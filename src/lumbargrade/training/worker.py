@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from lumbargrade.errors import LumbargradeError, system_error
 from lumbargrade.files import write_text
+from lumbargrade.machine import count_cores
 from lumbargrade.processes import end_with_parent
 from lumbargrade.training.grader.distill import train_student
 from lumbargrade.training.grader.fit import train_fold
@@ -35,7 +36,7 @@ def main(folder: Path) -> int:
     """Trains the fold described in a folder and returns the exit code of :mod:`lumbargrade.errors`."""
     if parent := WorkerSettings().parent:  # a killed flow must not leave training behind on its devices
         end_with_parent(parent)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", count_cores())))
     spec = read_spec(folder)
     try:
         with FileLock(folder / LOCK, is_singleton=False):  # a machine that was given up may still train it
