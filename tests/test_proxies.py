@@ -25,7 +25,7 @@ from lumbargrade.proxies import exempt_loopback
 from lumbargrade.serving.mlflow_server import free_port, running_server
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WS_PROXY")
-SERVER = "import http.server, sys; http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
+SERVER = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
 
 
 class Listener(ThreadingHTTPServer):
@@ -133,7 +133,7 @@ def test_no_client_asks_a_proxy_for_this_machine(
 
 def test_others_are_asked_by_the_proxy_as_before(proxy: Listener) -> None:
     exempt_loopback(os.environ)
-    with pytest.raises(LumbargradeError, match="hospital.example: it is busy"):
+    with pytest.raises(LumbargradeError, match=r"hospital\.example: it is busy"):
         post(make_notice("1", "lumbargrade.test", "", {}), Webhook("http://hospital.example/hook", "secret"), ())
     assert proxy.asked == ["http://hospital.example/hook"]
 

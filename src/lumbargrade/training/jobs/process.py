@@ -2,16 +2,25 @@
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from lumbargrade.config.code_digest import TRAINING
-from lumbargrade.errors import DivergedError, InputError, LumbargradeError, StoppedError
+from lumbargrade.errors import (
+    DivergedError,
+    InputError,
+    LumbargradeError,
+    OutOfMemoryError,
+    StoppedError,
+    TooSlowError,
+)
 from lumbargrade.files import write_text
 from lumbargrade.process_groups import ProcessGroup
 from lumbargrade.training.jobs.devices import Device, lease
+from lumbargrade.training.jobs.memory import killed_error
 from lumbargrade.training.jobs.spec import (
     DEVICE,
     ERROR,
@@ -23,6 +32,7 @@ from lumbargrade.training.jobs.spec import (
     AnySpec,
     Epoch,
     FoldResult,
+    LocatorSpec,
     read_history,
     read_result,
 )
@@ -52,7 +62,8 @@ def run_fold(
     Raises:
         InputError: The process found the user's input wrong.
         StoppedError: It was stopped.
-        LumbargradeError: It failed, died, or ran out of its time.
+        TrialError: Its parameters do not work here: the loss, the memory or the time.
+        LumbargradeError: It failed, or died.
     """
     finished = begin_fold(spec)
     if finished is not None:
@@ -93,8 +104,9 @@ def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int
 
 def error_of(exit_code: int, parts: Mapping[str, str]) -> LumbargradeError:
     """The error that a training process has ended with, by its exit code and what it wrote of it."""
-    kinds = {kind.exit_code: kind for kind in (InputError, DivergedError)}
-    return kinds.get(exit_code, LumbargradeError)(**parts)
+    kinds = (InputError, DivergedError, OutOfMemoryError, TooSlowError)
+    kind: type[LumbargradeError] = {kind.exit_code: kind for kind in kinds}.get(exit_code, LumbargradeError)
+    return kind(**parts)
 
 
 def _run_process(
@@ -108,9 +120,10 @@ def _run_process(
         while (code := group.poll()) is None:
             reported = report_epochs(spec, reported, on_epoch)
             if time.monotonic() > stop_at:
-                raise LumbargradeError(
+                section = "locator" if isinstance(spec, LocatorSpec) else "training"
+                raise TooSlowError(
                     f"{spec.name} was stopped after {minutes:g} minutes",
-                    "raise training.time_limit_minutes",
+                    f"raise {section}.time_limit_minutes",
                     "training-too-slow",
                 )
             if stop.wait(_POLL_SECONDS):
@@ -136,6 +149,8 @@ def _failure(spec: AnySpec, code: int) -> LumbargradeError:
     told = spec.folder / ERROR
     if told.is_file():
         return error_of(code, json.loads(told.read_text(encoding="utf-8")))
+    if code == -signal.SIGKILL:
+        return killed_error(spec)
     how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
     lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
     last = f" ({lines[-1][:200]})" if lines else ""
