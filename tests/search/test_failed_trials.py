@@ -139,9 +139,7 @@ def die(plan: SearchPlan, epochs: int, left: bool = False) -> None:
     folder = plan.fold_specs(training)[0].folder
     folder.mkdir(parents=True, exist_ok=True)
     (folder / LOG).touch()
-    numbers = {
-        name: 1.0 for name in ("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
-    }
+    numbers = dict.fromkeys(("train_loss", "validation_loss", "validation_accuracy", "learning_rate", "seconds"), 1.0)
     lines = [Epoch(epoch=number + 1, **numbers).model_dump_json() + "\n" for number in range(epochs)]
     (folder / "history.jsonl").write_text("".join(lines))
     if left:
