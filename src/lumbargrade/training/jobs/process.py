@@ -33,8 +33,10 @@ from lumbargrade.training.jobs.spec import (
     Epoch,
     FoldResult,
     LocatorSpec,
+    placeless,
     read_history,
     read_result,
+    read_spec,
 )
 
 _POLL_SECONDS = 0.2
@@ -85,12 +87,21 @@ def begin_fold(spec: AnySpec) -> FoldResult | None:
     """Writes what a fold's process is to be told; returns the result if the same has been trained before."""
     text = spec.model_dump_json(indent=2)
     path = spec.folder / SPEC
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if _is_written(spec):
+        write_text(path, text)  # the process reads where the project lies now
         return read_result(spec.folder)
     (spec.folder / HISTORY).unlink(missing_ok=True)
     (spec.folder / RESULT).unlink(missing_ok=True)
     write_text(path, text)
     return None
+
+
+def _is_written(spec: AnySpec) -> bool:
+    """Whether a fold's folder is of the same work, perhaps from where the project lay before."""
+    try:
+        return placeless(read_spec(spec.folder)) == placeless(spec)
+    except (OSError, ValueError):  # none there, or that of another version of the code
+        return False
 
 
 def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int:
