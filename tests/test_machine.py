@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lumbargrade import machine
-from lumbargrade.machine import count_cores, count_processes, limit_threads, memory_bytes
+from lumbargrade.machine import count_cores, count_processes, free_memory_bytes, limit_threads, memory_bytes
 
 GIB = 1 << 30
 V2 = "30 23 0:26 {shown} /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw,nsdelegate"
@@ -21,8 +22,8 @@ HYBRID = f"{V1}\n41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw"
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight cores and 64 GiB; the system's folders are in the test's."""
-    monkeypatch.setattr(machine, "_affinity", lambda: 8)
-    monkeypatch.setattr(machine, "_physical_bytes", lambda: 64 * GIB)
+    monkeypatch.setattr(machine, "affinity", lambda: 8)
+    monkeypatch.setattr(machine, "physical_bytes", lambda: 64 * GIB)
     monkeypatch.setattr(machine, "_ROOT", tmp_path)
 
 
@@ -127,21 +128,33 @@ def test_threads_heed_a_quota_and_the_user(tell) -> None:
     assert theirs == {"OMP_NUM_THREADS": "5"}
 
 
+def test_what_is_used_of_a_limit_is_not_free_but_for_kept_files(tell) -> None:
+    more = {"sys/fs/cgroup/memory.current": str(2 * GIB), "sys/fs/cgroup/memory.stat": f"anon 1\ninactive_file {GIB}"}
+    tell(V2.format(shown="/"), "0::/", **v2("", memory=str(3 * GIB)), **more)
+    assert free_memory_bytes() == min(2 * GIB, psutil.virtual_memory().available)
+    used = {
+        "sys/fs/cgroup/memory/memory.usage_in_bytes": str(3 * GIB - 5),
+        "sys/fs/cgroup/memory/memory.stat": "total_inactive_file 2",
+    }
+    tell(V1.format(shown="/"), IN_V1.format(group="/"), **v1("", memory=3 * GIB), **used)
+    assert free_memory_bytes() == 7
+
+
 def test_cores_where_the_system_knows_no_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     """macOS has none; from Python 3.13 on the interpreter may be told a number."""
     monkeypatch.undo()
     monkeypatch.delattr(os, "process_cpu_count", raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert machine._affinity() == 2
+    assert machine.affinity() == 2
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert machine._affinity() == 6
+    assert machine.affinity() == 6
     monkeypatch.setattr(os, "process_cpu_count", lambda: 4, raising=False)
-    assert machine._affinity() == 4
+    assert machine.affinity() == 4
 
 
 def test_one_place_counts_cores_and_memory() -> None:
     package = Path(machine.__file__).parent
-    words = ("cpu_count(", "sched_getaffinity", "virtual_memory")
+    words = ("cpu_count(", "sched_getaffinity", "virtual_memory()")
     others = [path for path in package.rglob("*.py") if path.name != "machine.py"]
     assert not [path for path in others if any(word in path.read_text() for word in words)]

@@ -29,12 +29,20 @@ class _Mount(NamedTuple):
 def count_cores() -> int:
     """Cores that this process may use: its affinity, and the processor quota of its control groups, rounded up."""
     quota = min(_quotas(_ROOT), default=math.inf)
-    return max(min(_affinity(), math.ceil(quota) if quota < math.inf else _affinity()), 1)
+    return max(min(affinity(), math.ceil(quota) if quota < math.inf else affinity()), 1)
 
 
 def memory_bytes() -> int:
     """Memory that this process may use: the machine's, or less where a control group has a limit."""
-    return min([_physical_bytes(), *_memory_limits(_ROOT)])
+    return min([physical_bytes(), *_memory_limits(_ROOT)])
+
+
+def free_memory_bytes() -> int:
+    """What of the memory nobody uses; files that the system only keeps for later count as free."""
+    import psutil  # a served model has none
+
+    groups = [limit - used for limit, used in _memory_groups(_ROOT)]
+    return max(min([psutil.virtual_memory().available, *groups]), 0)
 
 
 def count_processes(asked: int = 0) -> int:
@@ -53,11 +61,12 @@ def limit_threads(environment: MutableMapping[str, str]) -> None:
         environment: Of a process that has not loaded them yet; a number that the user gave stays.
     """
     cores = count_cores()
-    if cores < _affinity():
+    if cores < affinity():
         environment.setdefault("OMP_NUM_THREADS", str(cores))
 
 
-def _affinity() -> int:
+def affinity() -> int:
+    """Cores that the system lets this process run on; a quota of processor time is no part of it."""
     if hasattr(os, "process_cpu_count"):  # from Python 3.13 on; heeds PYTHON_CPU_COUNT as well
         return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # not on macOS
@@ -65,7 +74,8 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-def _physical_bytes() -> int:
+def physical_bytes() -> int:
+    """Memory of the machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -86,9 +96,17 @@ def _quotas(root: Path) -> Iterator[float]:
 
 def _memory_limits(root: Path) -> Iterator[int]:
     """Bytes that each control group of this process allows."""
+    return (limit for limit, _ in _memory_groups(root))
+
+
+def _memory_groups(root: Path) -> Iterator[tuple[int, int]]:
+    """Bytes that each control group of this process allows, and those that are used of them."""
     for group in _groups(root, "memory"):
+        used = (*_numbers(group / "memory.current", 1), *_numbers(group / "memory.usage_in_bytes", 1), 0)[0]
+        told = dict(line.split()[:2] for line in _lines(group / "memory.stat") if len(line.split()) == 2)
+        idle = int(told.get("total_inactive_file") or told.get("inactive_file") or 0)
         for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
-            yield from (limit for limit in _numbers(group / name, 1) if limit > 0)
+            yield from ((limit, used - idle) for limit in _numbers(group / name, 1) if limit > 0)
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:

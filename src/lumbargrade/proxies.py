@@ -4,7 +4,7 @@ Hospitals set ``HTTP_PROXY`` for the whole machine and forget ``NO_PROXY``. All 
 websockets; in Prefect and MLflow too) read the same variables, so these are where it is decided.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _NAMES = ("no_proxy", "NO_PROXY")
@@ -18,7 +18,7 @@ def exempt_loopback(environment: MutableMapping[str, str]) -> None:
     Args:
         environment: Of this process, or of one that it starts.
     """
-    if not any(name.lower().endswith("_proxy") and value for name, value in environment.items() if name not in _NAMES):
+    if not proxies_of(environment):
         return
     given = next((environment[name] for name in _NAMES if environment.get(name)), "")  # some read one, some the other
     for name in _NAMES:
@@ -27,3 +27,9 @@ def exempt_loopback(environment: MutableMapping[str, str]) -> None:
             environment[name] = ",".join([*exempt, *(host for host in LOOPBACK if host not in exempt)])
         else:
             environment[name] = "*"
+
+
+def proxies_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of an environment that name a proxy, and the address that each has."""
+    names = [name for name in environment if name.lower().endswith("_proxy") and name not in _NAMES]
+    return {name: environment[name] for name in names if environment[name]}

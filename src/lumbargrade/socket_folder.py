@@ -9,7 +9,7 @@ from multiprocessing import util
 
 from lumbargrade.errors import LumbargradeError
 
-_LONGEST = 70
+LONGEST = 70
 """Bytes of the temporary folder's path: a socket's has at most 104 (macOS; Linux 108), and multiprocessing adds 32."""
 _SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 
@@ -25,7 +25,7 @@ def shorten_socket_paths() -> None:
     process = multiprocessing.current_process()
     settings = process._config  # type: ignore[attr-defined]  # which a child takes over; there is no other way
     long = tempfile.gettempdir()
-    if "tempdir" in settings or len(os.fsencode(long)) <= _LONGEST:
+    if "tempdir" in settings or len(os.fsencode(long)) <= LONGEST:
         return
     for parent in _parents():
         try:
@@ -37,11 +37,11 @@ def shorten_socket_paths() -> None:
         return
     raise LumbargradeError(
         f"the path of the temporary folder {long} is too long for sockets, and none of {', '.join(_SHORT)} can be written",
-        f"set TMPDIR to a folder whose path has at most {_LONGEST} letters",
+        f"set TMPDIR to a folder whose path has at most {LONGEST} letters",
         "temporary-folder-too-long",
     )
 
 
 def _parents() -> Iterator[str]:
     own = os.environ.get("XDG_RUNTIME_DIR", "")
-    yield from (folder for folder in (own, *_SHORT) if folder and len(os.fsencode(folder)) <= _LONGEST - 20)
+    yield from (folder for folder in (own, *_SHORT) if folder and len(os.fsencode(folder)) <= LONGEST - 20)

@@ -14,6 +14,7 @@ from rich.console import Console
 from lumbargrade.cli.audit import audit_app
 from lumbargrade.cli.dataset import dataset_app
 from lumbargrade.cli.devices import devices_app
+from lumbargrade.cli.doctor import doctor
 from lumbargrade.cli.grade import print_grades
 from lumbargrade.cli.models import models_app
 from lumbargrade.cli.monitor import watch
@@ -36,6 +37,7 @@ app.command("watch")(watch)
 app.command("server")(server)
 app.command("deploy")(deploy)
 app.command("status")(status)
+app.command("doctor")(doctor)
 
 
 def main() -> None:

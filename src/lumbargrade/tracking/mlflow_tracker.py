@@ -20,7 +20,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.engine import make_url
 
-from lumbargrade.config.project import current_project
+from lumbargrade.config.project import check_folder_name, current_project
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import StoreError
 from lumbargrade.failures import explain_failure
@@ -188,6 +188,7 @@ def make_database(uri: str) -> None:
 
 def _own_store() -> str:
     """Absolute: MLflow keeps stores by their address, and a relative one would follow no change of folder."""
+    check_folder_name(current_project().root.resolve())
     return f"{_SQLITE}{current_project().mlflow_store.resolve()}/{DATABASE}"
 
 

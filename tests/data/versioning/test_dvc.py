@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lumbargrade.data.versioning.configuration import cache_folder, default_remote
 from lumbargrade.data.versioning.dvc import (
-    cache_folder,
     commit_pointers,
     dataset_folder,
-    default_remote,
     fetch_dataset,
     read_version,
     reproduce,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dvc.config import Config, ConfigError
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import SCMError
@@ -21,6 +20,7 @@ from filelock import FileLock
 
 from lumbargrade.config.project import current_project
 from lumbargrade.data.names import check_name, project_name
+from lumbargrade.data.versioning.configuration import check_remote
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import exchange_folder, new_folder, recover_folder, write_text
 from lumbargrade.git import author_settings, run_git
@@ -70,7 +70,7 @@ def version_dataset(source: Path) -> DatasetVersion:
         LumbargradeError: DVC failed.
     """
     folder = dataset_folder(source)
-    _check_remote()
+    check_remote()
     with _repository(f"version {source}") as repo:
         if folder.resolve() == source.resolve():
             _replace_linked_folders(folder)
@@ -129,18 +129,6 @@ def read_version(folder: Path, remote: str | None = None) -> DatasetVersion:
 def versioned_bytes(folder: Path) -> int:
     """Returns the size of the dataset that a pointer records, bytes; 0 if the folder is not under DVC."""
     return read_version(folder).size if pointer_of(folder).is_file() else 0
-
-
-def cache_folder() -> Path:
-    """Returns where DVC keeps its objects, as it is configured, without opening the repository."""
-    return Path(_config()["cache"].get("dir") or current_project().dvc_folder / "cache")
-
-
-def default_remote() -> str | None:
-    """Returns the address of DVC's default remote as it is configured, without opening the repository."""
-    config = _config()
-    address = config["remote"].get(config["core"].get("remote"), {}).get("url")
-    return None if address is None else str(address)
 
 
 def fetch_dataset(folder: Path) -> bool:
@@ -202,31 +190,6 @@ def _git(*arguments: str) -> bytes:
 def pointer_of(folder: Path) -> Path:
     """The file by which DVC records a dataset."""
     return folder.with_name(f"{folder.name}.dvc")
-
-
-def _config() -> Config:
-    """DVC's configuration as DVC reads it: the system's, the user's, the project's, and the project's on this machine."""
-    try:
-        return Config(dvc_dir=str(current_project().dvc_folder))
-    except (ConfigError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"DVC's configuration cannot be used: {reason}",
-            "see `dvc config --list --show-origin`",
-            "dvc-config-invalid",
-        ) from error
-
-
-def _check_remote() -> None:
-    """A default remote may come from the user's own configuration, and be none of this project's."""
-    config = _config()
-    name = config["core"].get("remote")
-    if name and name not in config["remote"]:
-        raise InputError(
-            f"DVC's default remote is {name!r} (core.remote), and there is no such remote",
-            f"define it with `dvc remote add {name} ADDRESS`, or unset core.remote",
-            "dvc-remote-missing",
-        )
 
 
 def _check_origin(folder: Path, source: Path) -> None:
