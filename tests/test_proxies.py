@@ -178,6 +178,19 @@ def test_what_the_user_exempts_stays_exempt(given: dict[str, str], lower: str, u
             assert (environment["no_proxy"], environment["NO_PROXY"]) == (lower, upper)
 
 
+@pytest.mark.parametrize("address", ["socks4://proxy:1080", "http://proxy:port", "ftp://proxy", "http://", "://"])
+def test_a_proxy_that_no_client_can_use_stops_none(
+    address: str, ours: Listener, proxy: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """httpx, and Prefect with it, refuses to ask anybody while a variable names a proxy of a kind that it does not know."""
+    monkeypatch.setenv("ALL_PROXY", address)
+    monkeypatch.setenv("all_proxy", address)
+    exempt_loopback(os.environ)
+    assert httpx.get(ours.address).status_code == 200
+    assert ask_by_prefect(ours.address) == 200
+    assert "ALL_PROXY" not in os.environ and os.environ["HTTP_PROXY"] == proxy.address
+
+
 def test_without_a_proxy_nothing_is_set() -> None:
     for environment in ({}, {"NO_PROXY": "a"}, {"HTTP_PROXY": ""}):
         before = json.dumps(environment)

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -116,16 +117,25 @@ def test_ports() -> None:
     assert told(lambda: check_ports(ports)) == [("ok", "ports")]
 
 
-def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    assert told(check_proxies) == [("ok", "proxies")]
-    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example:3128")
-    (found,) = check_proxies()
+def test_proxies() -> None:
+    assert told(lambda: check_proxies({"NO_PROXY": "a"})) == [("ok", "proxies")]
+    (found,) = check_proxies({"HTTPS_PROXY": "http://me:secret@proxy.example:3128"})
     assert (found.state, found.code) == ("note", "proxies") and "secret" not in found.what + found.remedy
-    for wrong in ("http://", "http://proxy:port", "http://proxy:0"):
-        monkeypatch.setenv("HTTPS_PROXY", wrong)
-        assert told(check_proxies) == [("problem", "proxy-invalid")]
+    for wrong in ("http://", "http://proxy:port", "http://proxy:0", "ftp://proxy"):
+        assert told(lambda wrong=wrong: check_proxies({"https_proxy": wrong})) == [("note", "proxy-unusable")]
+    both = {"https_proxy": "ftp://proxy", "http_proxy": "proxy:3128"}
+    assert told(lambda: check_proxies(both)) == [("note", "proxy-unusable"), ("note", "proxies")]
+
+
+def test_the_doctor_sees_the_environment_that_it_was_started_in() -> None:
+    script = (
+        "import os; del os.environ['ALL_PROXY']\n"
+        "from lumbargrade.operations.doctor.network import check_proxies\n"
+        "print([finding.code for finding in check_proxies()])"
+    )
+    environment = {**os.environ, "ALL_PROXY": "ftp://proxy"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert "proxy-unusable" in done.stdout
 
 
 def test_a_decoder_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,13 @@
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from lumbargrade.config.project import current_project
 from lumbargrade.operations.doctor.findings import Finding
-from lumbargrade.proxies import LOOPBACK, proxies_of
+from lumbargrade.proxies import LOOPBACK, proxies_of, unusable_proxies
 
 PORTS = {
     "prefect": (4200, "lumbargrade server --prefect-port"),
@@ -35,28 +35,39 @@ def check_ports(ports: Mapping[str, tuple[int, str]] = PORTS) -> Iterator[Findin
         )
 
 
-def check_proxies() -> Iterator[Finding]:
-    """Proxies are for others: no part of the project is asked through one."""
-    given = proxies_of(os.environ)
+def check_proxies(environment: Mapping[str, str] | None = None) -> Iterator[Finding]:
+    """Proxies are for others: no part of the project is asked through one.
+
+    Args:
+        environment: The one that the command was started in, if not given: it has changed its own since.
+    """
+    environment = started_with() if environment is None else environment
+    given, unusable = proxies_of(environment), unusable_proxies(environment)
+    if unusable:
+        yield Finding.note(
+            "proxy-unusable",
+            f"{', '.join(unusable)} {'is' if len(unusable) == 1 else 'are'} not used: no address of an HTTP proxy, and "
+            "nothing here speaks another kind",
+            "give one like http://proxy:3128, or for SOCKS: pip install socksio",
+        )
     if not given:
         yield Finding.ok("proxies", "no proxy is set")
-    for name, address in given.items():
-        parts = urlsplit(address if "://" in address else f"http://{address}")
-        try:
-            is_address = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        except ValueError:
-            is_address = False
-        if not is_address:
-            yield Finding.problem(
-                "proxy-invalid", f"{name} is no address of a proxy", "give one like http://proxy:3128"
-            )
-            return
-    if given:
+    elif len(given) > len(unusable):
+        names = ", ".join(name for name in given if name not in unusable)
         yield Finding.note(
             "proxies",
-            f"a proxy is set ({', '.join(given)}); parts of the project on this machine are asked without it",
+            f"a proxy is set ({names}); parts of the project on this machine are asked without it",
             f"for commands of others, such as prefect: export NO_PROXY={','.join(LOOPBACK)}",
         )
+
+
+def started_with() -> dict[str, str]:
+    """The environment that this process was started with."""
+    try:
+        pairs = os.fsdecode(Path("/proc/self/environ").read_bytes()).split("\0")
+    except OSError:  # macOS has none
+        return dict(os.environ)
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
 
 
 def _is_free(port: int) -> bool:
