@@ -41,7 +41,7 @@ from lumbargrade.data.versioning.dvc import (
     fetch_dataset,
     reproduce,
 )
-from lumbargrade.errors import DivergedError, InputError, StoppedError
+from lumbargrade.errors import InputError, StoppedError, TrialError
 from lumbargrade.models.locator import column_group
 from lumbargrade.phantom import generate
 from lumbargrade.pipeline.candidate import make_candidate
@@ -68,6 +68,7 @@ from lumbargrade.training.grader.input_files import check_files
 from lumbargrade.training.grader.label_weights import count_suspects
 from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.jobs.executor import FoldFuture, FoldPool
+from lumbargrade.training.jobs.memory import KILLED
 from lumbargrade.training.jobs.process import OnEpoch, run_fold
 from lumbargrade.training.jobs.ray_cluster import join_cluster, run_on_cluster
 from lumbargrade.training.jobs.spec import AnySpec, FoldResult
@@ -88,7 +89,8 @@ def _tell(line: str) -> None:
 
 def _worth_retrying(task: object, run: object, state: State[object]) -> bool:
     """Mistakes and bad parameters stay what they are; a process that was killed may do better the second time."""
-    return not isinstance(state.result(raise_on_failure=False), InputError | DivergedError)
+    result = state.result(raise_on_failure=False)
+    return not isinstance(result, InputError | TrialError) or result.code == KILLED
 
 
 RunFold = Callable[[AnySpec, OnEpoch, Event], FoldResult]

@@ -61,10 +61,26 @@ class QuotingError(InputError):
         return str(self).replace(self.quote, self.instead, 1) if self.quote else str(self)
 
 
-class DivergedError(LumbargradeError):
-    """A training's loss is no number any more: its parameters do not work, others may. The process exits with 3."""
+class TrialError(LumbargradeError):
+    """A training whose parameters do not work here; others may."""
+
+
+class DivergedError(TrialError):
+    """A training's loss is no number any more. The process exits with 3."""
 
     exit_code = 3
+
+
+class OutOfMemoryError(TrialError):
+    """A training that does not fit into the memory, or was killed as it did not. The process exits with 4."""
+
+    exit_code = 4
+
+
+class TooSlowError(TrialError):
+    """A training that has not ended within its time limit. The process exits with 5."""
+
+    exit_code = 5
 
 
 class StoppedError(LumbargradeError):

@@ -76,6 +76,8 @@ def write_secret(path: Path, content: bytes) -> None:
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # it cannot be made again
     temporary.replace(path)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Self
 
+from lumbargrade.proxies import exempt_loopback
+
 if TYPE_CHECKING:  # a served model has no psutil, and ends no groups
     import psutil
 
@@ -33,6 +35,7 @@ class ProcessGroup:
     """
 
     def __init__(self, command: Sequence[str], log: IO[bytes], environment: Mapping[str, str]) -> None:
+        exempt_loopback(os.environ)  # whoever starts a server asks it
         self._process = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,

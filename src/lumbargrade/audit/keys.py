@@ -17,7 +17,7 @@ from lumbargrade.files import write_secret, write_text
 SIGNING_KEY = "LUMBARGRADE_SIGNING_KEY"
 """Environment variable with the path of the organisation's private key (PEM, elliptic curve P-256, P-384 or P-521)."""
 
-_PRIVATE, _PUBLIC = "private.pem", "public.pem"
+PRIVATE, _PUBLIC = "private.pem", "public.pem"
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
@@ -71,7 +71,7 @@ def open_signing_key(folder: Path | None = None) -> SigningKey:
     """
     folder = folder or current_project().audit_keys
     told = Settings().signing_key
-    path = told or folder / _PRIVATE
+    path = told or folder / PRIVATE
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
         if not told and not path.exists():
@@ -83,11 +83,11 @@ def open_signing_key(folder: Path | None = None) -> SigningKey:
                     "signing-key-missing",
                 )
             _write_private(path)
-        key = _read_private(path)
+        key = read_private(path)
         if not (folder / _PUBLIC).exists():
             write_text(folder / _PUBLIC, _public_pem(key.public_key()).decode())
     public = open_public_key(folder)
-    if public.sha256 != _fingerprint(key.public_key()):
+    if public.sha256 != public_sha256(key.public_key()):
         raise InputError(
             f"{path} is not the key whose public half is {public.path}", "sign with that one", "signing-key-is-another"
         )
@@ -117,10 +117,15 @@ def open_public_key(folder: Path | None = None) -> PublicKey:
         ) from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _CURVES:
         raise InputError(f"{path} is no elliptic curve key of P-256, P-384 or P-521", "", "key-of-unknown-curve")
-    return PublicKey(path, _fingerprint(key), key)
+    return PublicKey(path, public_sha256(key), key)
 
 
-def _read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+def read_private(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Reads a private key.
+
+    Raises:
+        InputError: It cannot be read, or is no key of a kind that is used.
+    """
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except (OSError, ValueError, TypeError) as error:
@@ -145,6 +150,7 @@ def _public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _fingerprint(key: ec.EllipticCurvePublicKey) -> str:
+def public_sha256(key: ec.EllipticCurvePublicKey) -> str:
+    """Fingerprint of a public key: hash of its DER bytes."""
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(der).hexdigest()

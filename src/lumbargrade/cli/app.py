@@ -14,6 +14,7 @@ from rich.console import Console
 from lumbargrade.cli.audit import audit_app
 from lumbargrade.cli.dataset import dataset_app
 from lumbargrade.cli.devices import devices_app
+from lumbargrade.cli.doctor import doctor
 from lumbargrade.cli.grade import print_grades
 from lumbargrade.cli.models import models_app
 from lumbargrade.cli.monitor import watch
@@ -21,6 +22,8 @@ from lumbargrade.cli.output import Json, ParamsFile, Workers, print_result
 from lumbargrade.cli.services import deploy, server, status
 from lumbargrade.cli.viewer import serve
 from lumbargrade.errors import InputError, LumbargradeError, system_error
+from lumbargrade.machine import limit_threads
+from lumbargrade.proxies import exempt_loopback
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
@@ -34,10 +37,13 @@ app.command("watch")(watch)
 app.command("server")(server)
 app.command("deploy")(deploy)
 app.command("status")(status)
+app.command("doctor")(doctor)
 
 
 def main() -> None:
     """Runs the command; a user's mistake ends in one sentence, not in a traceback."""
+    exempt_loopback(os.environ)
+    limit_threads(os.environ)
     _quiet_libraries()
     signal.signal(signal.SIGTERM, _stop)
     try:

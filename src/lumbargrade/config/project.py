@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lumbargrade.config.settings import Settings
+from lumbargrade.errors import InputError
+
+_IN_ADDRESSES = "?%"
+"""SQLAlchemy takes what follows the first for options; MLflow takes the second, with two digits, for another letter."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,21 @@ class Project:
     def _state(self, name: str) -> Path:
         older = self.root / name
         return older if older.is_dir() else self.root / "state" / name
+
+
+def check_folder_name(root: Path) -> None:
+    """Checks the path of a project's folder: the addresses of databases and artifacts are made of it.
+
+    Raises:
+        InputError: A letter in it has a meaning in an address.
+    """
+    found = sorted(set(_IN_ADDRESSES).intersection(str(root)))
+    if found:
+        raise InputError(
+            f"a project cannot lie in {str(root)!r}, as the address of its database cannot have {' and '.join(found)}",
+            "rename the folder, or move the project into another",
+            "project-folder-name",
+        )
 
 
 def current_project() -> Project:

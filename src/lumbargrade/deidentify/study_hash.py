@@ -2,9 +2,12 @@
 
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
+
+from filelock import FileLock
+
+from lumbargrade.files import write_secret
 
 SALT = "salt"
 
@@ -37,15 +40,7 @@ def study_number(hashed: str) -> int:
 
 def _read_salt(path: Path) -> bytes:
     if not path.exists():
-        temporary = path.with_name(f".{SALT}-{os.getpid()}-{secrets.token_hex(4)}")
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_hex(32).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            path.hardlink_to(temporary)  # whole or not there, and never in place of another process's
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
+        with FileLock(path.with_name(f".{SALT}.lock"), is_singleton=False):  # another process may be making it
+            if not path.exists():
+                write_secret(path, secrets.token_hex(32).encode())
     return path.read_bytes()

@@ -4,7 +4,7 @@ import os
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lumbargrade.config.project import current_project
+from lumbargrade.config.project import check_folder_name, current_project
 from lumbargrade.config.settings import Settings
 from lumbargrade.files import write_text
 
@@ -56,6 +56,7 @@ def prefect_environment(api: str) -> dict[str, str]:
 
     How many connections to its database the server may have is left as it is, if the environment says it.
     """
+    check_folder_name(current_project().root.resolve())
     return {
         **{name: value for name, value in _CONNECTIONS.items() if name not in os.environ},
         "PREFECT_HOME": str(current_project().prefect_home.resolve()),

@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 from prefect.automations import Automation
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import WorkPoolFilter, WorkPoolFilterName
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
@@ -23,7 +23,13 @@ from lumbargrade.operations.addresses import HEARTBEAT_SECONDS
 POOL, TRAINING = "lumbargrade", "training"
 """The work pool, and its queue of what changes datasets and models: one run of it at a time."""
 ZOMBIES = "lumbargrade: end runs whose process is gone"
+STILLBORN = "lumbargrade: end runs whose process never began"
+PENDING_SECONDS = 600
+"""A process has begun its run by then, also on a machine that is busy with another one."""
 _LIFE, _ENDS = "prefect.flow-run.heartbeat", ("Completed", "Failed", "Altered", "Cancelled", "Crashed")
+_PENDING, _BEGINS = "prefect.flow-run.Pending", "prefect.flow-run.Running"
+_ENTER_FOLDER = "prefect.deployments.steps.set_working_directory"
+_OURS = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
 
 
 def deploy(api: str, only_if_missing: bool = False) -> list[str]:
@@ -50,6 +56,7 @@ def deploy(api: str, only_if_missing: bool = False) -> list[str]:
                 _make_pool(client)
                 if not (only_if_missing and deployed(client)):
                     _deploy_all(api)
+                _follow_move(client)
                 _end_zombies()
                 return deployed(client)
         except httpx.TransportError as error:
@@ -62,10 +69,18 @@ def deploy(api: str, only_if_missing: bool = False) -> list[str]:
 
 def deployed(client: SyncPrefectClient) -> list[str]:
     """The deployments of the pool."""
-    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
-    found = client.read_deployments(work_pool_filter=pool)
+    found = client.read_deployments(work_pool_filter=_OURS)
     flows = {each.flow_id: client.read_flow(each.flow_id).name for each in found}
     return sorted(f"{flows[each.flow_id]}/{each.name}" for each in found)
+
+
+def _follow_move(client: SyncPrefectClient) -> None:
+    """Lets the deployments run in this project: Prefect writes down its folder, and in a copy would go on in the first one."""
+    here = [{_ENTER_FOLDER: {"directory": str(current_project().root.resolve())}}]
+    for each in client.read_deployments(work_pool_filter=_OURS):
+        steps = each.pull_steps or []
+        if len(steps) == 1 and steps[0].get(_ENTER_FOLDER, {}).get("directory", "").startswith("/") and steps != here:
+            client.update_deployment(each.id, DeploymentUpdate(pull_steps=here))
 
 
 def _make_pool(client: SyncPrefectClient) -> None:
@@ -98,25 +113,29 @@ def _deploy_all(api: str) -> None:
 
 
 def _end_zombies() -> None:
-    """A run that gives no sign of life any more is said to have crashed, which frees its queue and lets it go on."""
-    automation = Automation(
-        name=ZOMBIES,
-        description="A flow run whose process was killed, with its worker or its machine, gives no sign of life.",
-        trigger=EventTrigger(
-            after={_LIFE},
-            expect={_LIFE, *(f"prefect.flow-run.{state}" for state in _ENDS)},
-            match={"prefect.resource.id": "prefect.flow-run.*"},
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=timedelta(seconds=3 * HEARTBEAT_SECONDS),
-        ),
-        actions=[
-            ChangeFlowRunState(
-                name=None, force=False, state=StateType.CRASHED, message="its process gives no sign of life any more"
-            )
-        ],
-    )
+    """A run whose process is gone is said to have crashed, which frees its queue and lets it go on.
+
+    One that was being trained gives no sign of life any more; one whose process died before it began never gave any.
+    """
+    ends = {_LIFE, *(f"prefect.flow-run.{state}" for state in _ENDS)}
     with get_client(sync_client=True) as client:
-        if not client.read_automations_by_name(ZOMBIES):
-            automation.create()
+        for name, after, expect, seconds, message in (
+            (ZOMBIES, _LIFE, ends, 3 * HEARTBEAT_SECONDS, "its process gives no sign of life any more"),
+            (STILLBORN, _PENDING, ends | {_BEGINS}, PENDING_SECONDS, "its process was started and never began"),
+        ):
+            automation = Automation(
+                name=name,
+                description="A flow run whose process was killed, with its worker or its machine, is over.",
+                trigger=EventTrigger(
+                    after={after},
+                    expect=expect,
+                    match={"prefect.resource.id": "prefect.flow-run.*"},
+                    for_each={"prefect.resource.id"},
+                    posture=Posture.Proactive,
+                    threshold=1,
+                    within=timedelta(seconds=seconds),
+                ),
+                actions=[ChangeFlowRunState(name=None, force=False, state=StateType.CRASHED, message=message)],
+            )
+            if not client.read_automations_by_name(name):
+                automation.create()

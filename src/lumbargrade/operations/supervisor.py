@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import psutil
@@ -46,15 +47,29 @@ class Part:
 
 
 class Left(BaseModel):
-    """A process as it is written down; number and time of its start tell it from all others.
+    """A process as it is written down; its number, and when it was started, tell it from all others.
 
     Attributes:
+        since_boot: When it was started, seconds after the machine; no clock that is set changes it.
+        boot: The machine's own name for that time, where it has one.
+        folder: Device and number of the folder that it was written down in: in a copy of it, it is somebody else's.
         adopts: What it has started is left alone when it is dead.
     """
 
     pid: int
-    started: float
+    since_boot: float
+    boot: str
+    folder: tuple[int, int]
     adopts: bool = False
+
+    @classmethod
+    def of(cls, pid: int, folder: Path, adopts: bool) -> Self:
+        """Describes a process that runs.
+
+        Raises:
+            psutil.NoSuchProcess: There is none.
+        """
+        return cls(pid=pid, since_boot=_since_boot(pid), boot=_boot(), folder=_identity(folder), adopts=adopts)
 
 
 _LEFT = TypeAdapter(dict[str, Left])
@@ -107,8 +122,10 @@ def end_leftovers(folder: Path) -> list[str]:
         return []
     ended = []
     for name, left in written.items():
+        if left.folder != _identity(folder) or left.boot != _boot():
+            continue
         try:
-            alive = abs(psutil.Process(left.pid).create_time() - left.started) < 1
+            alive = abs(_since_boot(left.pid) - left.since_boot) < 1
         except psutil.NoSuchProcess:  # its number is not given to another process while one of its group lives
             alive = not left.adopts and group_lives(left.pid)
         if alive:
@@ -116,6 +133,22 @@ def end_leftovers(folder: Path) -> list[str]:
             ended.append(name)
     path.unlink(missing_ok=True)
     return ended
+
+
+def _since_boot(pid: int) -> float:
+    return psutil.Process(pid).create_time() - psutil.boot_time()  # both move with the clock
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    place = folder.stat()
+    return place.st_dev, place.st_ino
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # not on macOS
+        return ""
 
 
 class _Child:
@@ -134,9 +167,7 @@ class _Child:
         if self._process is None:
             return None
         try:
-            return Left(
-                pid=self._process.pid, started=psutil.Process(self._process.pid).create_time(), adopts=self.part.adopts
-            )
+            return Left.of(self._process.pid, self._log.parent.parent, self.part.adopts)
         except psutil.NoSuchProcess:
             return None
 

@@ -3,7 +3,6 @@
 import csv
 import errno
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +15,7 @@ from lumbargrade.data.layout import IMAGES
 from lumbargrade.data.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
+from lumbargrade.machine import count_processes
 from lumbargrade.phantom.faults import apply_faults
 from lumbargrade.phantom.study import STENOSES, build_study
 from lumbargrade.phantom.writer import label_row, point_rows, series_rows, write_study
@@ -168,7 +168,7 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
 def _write_all(
     folder: Path, studies: int, seed: int, faults: bool, workers: int, task: str, crops_only: bool
 ) -> Iterator[_Rows]:
-    count = min(workers or os.cpu_count() or 1, studies)
+    count = min(count_processes(workers), studies)
     jobs = [(folder, seed, index, faults, task, crops_only) for index in range(studies)]
     if count == 1:
         yield from map(_make_study, jobs)

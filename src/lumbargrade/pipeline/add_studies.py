@@ -5,6 +5,7 @@ Only versioning may be a flow. Prefect keeps the parameters and the errors of a 
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -91,9 +92,16 @@ def add_and_version(
     key = open_pseudonym_key(project.audit_keys)
     with bars() as show:
         addition, lines = add_studies(source, folder, grading_task, key, given, workers, show)
-    written = _write_table(table or project.additions / f"{folder.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.csv", lines)
+    written = _write_table(table or _new_table(project.additions, folder.name), lines)
     version = version_dataset(folder, commit) if folder.exists() else None
     return AdditionSummary(addition=addition, task=task, before=before, version=version, table=str(written))
+
+
+def _new_table(folder: Path, name: str) -> Path:
+    """A file of its own for each addition, also when the clock was set back."""
+    stem = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    paths = (folder / f"{stem}{'' if number == 1 else f'-{number}'}.csv" for number in count(1))
+    return next(path for path in paths if not path.exists())
 
 
 def _write_table(path: Path, lines: list[Line]) -> Path:

@@ -1,13 +1,13 @@
 """Images of one size, packed into a few files that are mapped into memory; and the processes that make them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from os import cpu_count
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbargrade.machine import count_processes
 from lumbargrade.processes import process_pool
 
 Job = TypeVar("Job")
@@ -18,9 +18,9 @@ def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: in
     """Does jobs in several processes and returns their results in order.
 
     Args:
-        workers: Processes; 0 is one for each core, 1 is this one.
+        workers: Processes; 0 is as many as the machine has room for, 1 is this one.
     """
-    workers = min(workers or cpu_count() or 1, len(jobs))
+    workers = min(count_processes(workers), len(jobs))
     if workers <= 1:
         yield from map(work, jobs)
         return

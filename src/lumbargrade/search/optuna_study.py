@@ -28,7 +28,8 @@ from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.search.plan import SearchPlan
 from lumbargrade.search.pruning import make_pruner
-from lumbargrade.search.trials import PLACE, ended_trials
+from lumbargrade.search.trials import PLACE, ended_trials, training_of
+from lumbargrade.training.jobs.spec import LOG, RESULT, read_history
 
 STORAGE = "LUMBARGRADE_SEARCH_STORAGE"
 """Environment variable with a database's address, such as ``postgresql+psycopg://user:password@host/name``."""
@@ -43,6 +44,10 @@ _SIGN_SECONDS = 5.0
 _DEAD_SECONDS = 20.0
 _AGAIN = "tries_again"
 """Attribute of a trial: the Optuna number of the one that was cut off."""
+_LEFT, _DEATHS, _EPOCHS = "left", "deaths", "epochs"
+"""Attributes of a trial: whether its process left it in order; how often that died over it without finishing an epoch; and
+the epochs that there were when it was begun."""
+_MOST_DEATHS = 3
 
 
 def open_study(plan: SearchPlan) -> optuna.Study:
@@ -72,10 +77,16 @@ def open_study(plan: SearchPlan) -> optuna.Study:
     again = {trial.user_attrs.get(_AGAIN) for trial in study.get_trials(deepcopy=False)}
     for trial in study.get_trials(deepcopy=False, states=[TrialState.FAIL]):
         if PLACE in trial.user_attrs and trial.number not in again:
-            study.add_trial(_same_again(trial))
+            study.add_trial(_same_again(trial, plan))
     if not ended_trials(study) and not study.get_trials(states=[TrialState.WAITING]):
         study.enqueue_trial(_first_trial(params))
     return study
+
+
+def leave_trial(trial: Trial) -> None:
+    """Notes that the process leaves a trial as it is asked to end, or as another one failed: it did not die over it."""
+    with suppress(StorageInternalError, OSError):
+        trial.set_user_attr(_LEFT, True)
 
 
 @contextmanager
@@ -163,14 +174,41 @@ def next_trial(study: optuna.Study, params: Params) -> tuple[Trial, TrainingPara
     return trial, override_training(params.training, values)
 
 
-def _same_again(trial: FrozenTrial) -> FrozenTrial:
+def _same_again(trial: FrozenTrial, plan: SearchPlan) -> FrozenTrial:
+    """What comes in the place of a trial that was cut off: the same once more, or its end if it ends all who train it.
+
+    Where the system kills the search with the fold that does not fit into the memory, nobody is left to give it up.
+    """
     kept = {name: value for name, value in trial.user_attrs.items() if name == PLACE}
+    epochs, begun = _count_epochs(trial, plan)
+    has_died = begun and not trial.user_attrs.get(_LEFT) and epochs <= trial.user_attrs.get(_EPOCHS, 0)
+    kept |= {_DEATHS: trial.user_attrs.get(_DEATHS, 0) + 1 if has_died else 0, _EPOCHS: epochs}
+    if kept[_DEATHS] >= _MOST_DEATHS:
+        told = {name: trial.user_attrs[name] for name in ("run_id", "training")}
+        reason = (
+            f"the search was killed {_MOST_DEATHS} times over it without an epoch, as where memory does not suffice"
+        )
+        return create_trial(
+            state=TrialState.PRUNED,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs={**kept, **told, _AGAIN: trial.number, "state": "out-of-memory", "reason": reason},
+        )
     return create_trial(
         state=TrialState.WAITING,
         params=trial.params,
         distributions=trial.distributions,
         user_attrs={**kept, _AGAIN: trial.number},
     )
+
+
+def _count_epochs(trial: FrozenTrial, plan: SearchPlan) -> tuple[int, bool]:
+    """Epochs that a trial's folds have finished so far, and whether one of them was being trained."""
+    if "training" not in trial.user_attrs:
+        return 0, False
+    folders = [spec.folder for spec in plan.fold_specs(training_of(trial))]
+    begun = any((folder / LOG).is_file() and not (folder / RESULT).is_file() for folder in folders)
+    return sum(len(read_history(folder)) for folder in folders), begun
 
 
 def _sampler(seed: int, begun: int) -> optuna.samplers.TPESampler:

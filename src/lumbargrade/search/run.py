@@ -2,7 +2,8 @@
 
 A trial's value is the official score of its out-of-fold predictions. The study lies in a journal file; a search that was
 stopped goes on when it is run again: finished folds are not trained again, half-trained ones go on from their last epoch,
-and trials that were cut off are tried again. A trial that cannot win is stopped between its folds (``search.pruning``).
+and trials that were cut off are tried again. A trial that cannot win is stopped between its folds (``search.pruning``); one
+that does not fit into the memory, is too slow, or diverges, is given up with its reason, and the search goes on.
 
 While parameters are drawn at random, nothing is learned from a trial that has ended, so that the first folds of these trials
 come first, if trials may be stopped, and each next fold goes to the trial that was best so far; then trial after trial.
@@ -20,6 +21,7 @@ from lumbargrade.evaluation.plots import confusion_figure
 from lumbargrade.evaluation.report import report_html, report_pictures
 from lumbargrade.files import write_text
 from lumbargrade.preprocessing.pack import PackedCrops
+from lumbargrade.search.failed_trials import no_trial_error
 from lumbargrade.search.optuna_study import open_study, signs_of_life
 from lumbargrade.search.plan import CALIBRATION, SearchOutcome, SearchPlan, SearchProgress
 from lumbargrade.search.plots import PLOTS, Lane, lanes_figure, study_figures
@@ -48,7 +50,8 @@ def run_search(
 
     Raises:
         InputError: The parameters or the data do not allow any training.
-        LumbargradeError: Another process runs this search, a process failed, or no trial could be trained.
+        LumbargradeError: Another process runs this search, a process failed, or no trial, or several in a row, could be
+            trained.
     """
     check_files(plan.params, plan.task)
     with owned_runs(plan.folder / plan.name, tracker, "search"):
@@ -75,11 +78,7 @@ def _outcome(runner: TrialRunner, new_trials: int) -> SearchOutcome:
     plan, tracker, study, run_id = runner.plan, runner.tracker, runner.study, runner.run_id
     best = best_trial(study)
     if best is None:
-        raise LumbargradeError(
-            f"none of the {len(ended_trials(study))} trials of {plan.name} could be trained",
-            "lower training.learning_rate and its range in search.space",
-            "no-trial-trained",
-        )
+        raise no_trial_error(plan.name, ended_trials(study))
     training = training_of(best)
     specs = plan.fold_specs(training)
     kept = [result for spec in specs if (result := read_result(spec.folder))]

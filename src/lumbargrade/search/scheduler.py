@@ -10,9 +10,10 @@ import optuna
 from optuna.trial import Trial, TrialState
 
 from lumbargrade.config.params import TrainingParams
-from lumbargrade.errors import DivergedError
+from lumbargrade.errors import TrialError
 from lumbargrade.evaluation.plots import confusion_figure
-from lumbargrade.search.optuna_study import RANDOM_TRIALS, next_trial
+from lumbargrade.search.failed_trials import FailedTrials, Failure
+from lumbargrade.search.optuna_study import RANDOM_TRIALS, leave_trial, next_trial
 from lumbargrade.search.out_of_fold import OutOfFold
 from lumbargrade.search.plan import SearchPlan, SearchProgress
 from lumbargrade.search.pruning import reason_to_prune, reason_to_stop_epochs, report_fold
@@ -21,6 +22,7 @@ from lumbargrade.tracking.mlflow_tracker import Tracker
 from lumbargrade.training.jobs.executor import FoldPool
 from lumbargrade.training.jobs.spec import AnySpec, Epoch, FoldResult, FoldSpec, read_history
 from lumbargrade.training.loop.checkpoint import remove_checkpoint
+from lumbargrade.training.trial_record import FAILED, failure_state
 
 
 @dataclass
@@ -90,6 +92,7 @@ class TrialRunner:
         self._epochs: dict[Path, int] = {}
         self._best = best_trial(study)
         self._ended = len(ended_trials(study))
+        self._failed = FailedTrials.of(ended_trials(study))
         self._losses = self._first_losses()
         self._hopeless: dict[Path, str] = {}
 
@@ -97,7 +100,8 @@ class TrialRunner:
         """Runs so many trials to their ends.
 
         Raises:
-            LumbargradeError: A fold failed for another reason than its parameters; nothing is left running.
+            LumbargradeError: A fold failed for another reason than its parameters, or several trials in a row could not be
+                trained; nothing is left running.
         """
         self._missing = trials
         try:
@@ -110,6 +114,7 @@ class TrialRunner:
         except BaseException as error:
             state = "FAILED" if isinstance(error, Exception) else "KILLED"
             for tried in self._under_way:
+                leave_trial(tried.trial)
                 for run_id in [*(tried.fold_runs[spec.fold] for spec in tried.begun), tried.run_id]:
                     self.tracker.end_run(run_id, state)
             raise
@@ -149,8 +154,11 @@ class TrialRunner:
         self.tracker.log_params(run_id, training.model_dump(mode="json"))
         trial.set_user_attr("run_id", run_id)
         trial.set_user_attr("training", training.model_dump(mode="json"))
-        self._under_way.append(_UnderWay(trial, training, specs, key, run_id))
+        tried = _UnderWay(trial, training, specs, key, run_id)
+        self._under_way.append(tried)
         self._missing -= 1
+        if (failure := self._failed.find(training)) is not None:
+            self._give_up(tried, failure.state, f"as trial {failure.trial} of the same parameters: {failure.reason}")
 
     def _start_fold(self, tried: _UnderWay, spec: FoldSpec) -> None:
         name, key = f"fold {spec.fold}", f"{tried.key}/{spec.fold}"
@@ -170,8 +178,10 @@ class TrialRunner:
         tried = next(each for each in self._under_way if spec in each.begun)
         try:
             result = future.result()
-        except DivergedError as error:
-            self._give_up(tried, "diverged", str(error))
+        except TrialError as error:
+            remove_checkpoint(spec.folder)
+            for same in [each for each in self._under_way if each.training == tried.training]:
+                self._give_up(same, failure_state(error), error.what)
             return
         tried.results[result.fold] = result
         self._finish_fold(tried.fold_runs[result.fold], result)
@@ -201,24 +211,33 @@ class TrialRunner:
         tried.trial.set_user_attr("fold_run_ids", [tried.fold_runs[spec.fold] for spec in tried.specs])
         self.study.tell(tried.trial, evaluation.score)
         self._leave(tried)
+        self._failed.end_row()
         known = f" (best {self._best.value:.4f})" if self._best is not None else ""
         self._on_trial(
             f"trial {place(tried.trial)}: score {evaluation.score:.4f}{known}, accuracy {evaluation.accuracy:.1%}"
         )
 
     def _give_up(self, tried: _UnderWay, state: str, reason: str) -> None:
-        """Ends a trial that gets no score; Optuna calls both kinds pruned, so the state is kept beside it."""
-        ended = {"pruned": "KILLED", "diverged": "FAILED"}[state]
+        """Ends a trial that gets no score; Optuna calls all kinds pruned, so the state is kept beside it.
+
+        Raises:
+            LumbargradeError: Several trials in a row have failed alike.
+        """
+        failed = state in FAILED
         for spec in tried.begun:
             self.pool.stop(spec)
-            self.tracker.end_run(tried.fold_runs[spec.fold], ended)
+            self.tracker.end_run(tried.fold_runs[spec.fold], "FAILED" if failed else "KILLED")
         tried.trial.set_user_attr("state", state)
         tried.trial.set_user_attr("reason", reason)
         self.tracker.set_tags(tried.run_id, {"lumbargrade.state": state, "lumbargrade.reason": reason})
-        self.tracker.end_run(tried.run_id, "FINISHED" if state == "pruned" else "FAILED")
+        self.tracker.end_run(tried.run_id, "FAILED" if failed else "FINISHED")
         self.study.tell(tried.trial, state=TrialState.PRUNED)
         self._leave(tried)
-        self._on_trial(f"trial {place(tried.trial)}: {'given up' if state == 'diverged' else state}, {reason}")
+        self._on_trial(f"trial {place(tried.trial)}: {'given up' if failed else state}, {reason}")
+        if failed:
+            self._failed.add(tried.training, Failure(state, reason, place(tried.trial)))
+        else:
+            self._failed.end_row()
 
     def _leave(self, tried: _UnderWay) -> None:
         self._under_way.remove(tried)

@@ -4,7 +4,6 @@ A row is a study (the zip of its DICOM files) and becomes a record a cell.
 """
 
 import logging
-import os
 import threading
 import time
 import uuid
@@ -29,6 +28,7 @@ from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps
 from lumbargrade.inference.grade import CellKey, GradedCrops, grade_with_crops, refuse_study
 from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, KEPT_REQUEST, STUDY_COLUMN
 from lumbargrade.inference.study import open_study
+from lumbargrade.machine import count_cores
 from lumbargrade.models.bundle import read_model
 from lumbargrade.models.trained_on import TRAINED_ON, state
 from lumbargrade.registry.resolve import model_name
@@ -47,7 +47,7 @@ class GradingModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Loads its graders onto the device that there is."""
-        torch.set_num_threads(int(context.model_config.get("threads", 0)) or len(os.sched_getaffinity(0)))
+        torch.set_num_threads(int(context.model_config.get("threads", 0)) or count_cores())
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = read_model(Path(path) for path in context.artifacts.values()).to(device)
         self.statement = state(self.model.facts).model_dump_json()

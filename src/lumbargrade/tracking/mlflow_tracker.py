@@ -3,6 +3,7 @@
 Only the supervising process writes to MLflow; training processes write files.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 from sqlalchemy.engine import make_url
 
-from lumbargrade.config.project import current_project
+from lumbargrade.config.project import check_folder_name, current_project
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import StoreError
 from lumbargrade.failures import explain_failure
 from lumbargrade.files import remove_cut_off, replaced_file
+from lumbargrade.proxies import exempt_loopback
 from lumbargrade.tracking.relocate import ARTIFACTS, DATABASE, follow_move
 
 _MAX_PARAM = 5000
@@ -186,6 +188,7 @@ def make_database(uri: str) -> None:
 
 def _own_store() -> str:
     """Absolute: MLflow keeps stores by their address, and a relative one would follow no change of folder."""
+    check_folder_name(current_project().root.resolve())
     return f"{_SQLITE}{current_project().mlflow_store.resolve()}/{DATABASE}"
 
 
@@ -202,6 +205,7 @@ def check_reachable(uri: str) -> None:
     """
     if not uri.startswith("http"):
         return
+    exempt_loopback(os.environ)  # a flow may have been started by a worker that is not ours
     try:
         requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
     except requests.RequestException as error:

@@ -42,7 +42,7 @@ def follow_move(store: Path) -> None:
     moved: list[str] = []
     try:
         with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=rw", uri=True, timeout=_WAIT_SECONDS)) as rows:
-            moved = [place for place in _recorded(rows) if place != str(artifacts)]
+            moved = [place for place in recorded_places(rows) if place != str(artifacts)]
             if moved:
                 _rewrite(rows, moved, str(artifacts))
     except sqlite3.Error as error:
@@ -59,7 +59,8 @@ def follow_move(store: Path) -> None:
         )
 
 
-def _recorded(rows: sqlite3.Connection) -> list[str]:
+def recorded_places(rows: sqlite3.Connection) -> list[str]:
+    """The folders that MLflow's database names as those of the project's artifacts."""
     query = "SELECT DISTINCT artifact_location FROM experiments WHERE substr(name, 1, ?) = ?"
     return [place for (place,) in rows.execute(query, (len(EXPERIMENTS), EXPERIMENTS)) if place.startswith("/")]
 

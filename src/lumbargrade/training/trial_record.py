@@ -5,7 +5,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-_ENDED = {"complete", "pruned", "diverged"}
+from lumbargrade.errors import DivergedError, OutOfMemoryError, TooSlowError, TrialError
+
+_FAILURES: dict[type[TrialError], str] = {
+    DivergedError: "diverged",
+    OutOfMemoryError: "out-of-memory",
+    TooSlowError: "too-slow",
+}
+FAILED = frozenset(_FAILURES.values())
+"""States of trials whose parameters did not work."""
+
+_ENDED = {"complete", "pruned", *FAILED}
 
 
 class TrialRecord(BaseModel):
@@ -14,7 +24,8 @@ class TrialRecord(BaseModel):
     Attributes:
         number: Counted from 0; a trial that was cut off has the number of the one that tries it again.
         state: ``complete``, ``pruned`` (stopped between its folds), ``diverged`` (given up, its loss was no number any
-            more) or ``fail`` (cut off, and tried again).
+            more), ``out-of-memory`` or ``too-slow`` (given up, the machine cannot train it) or ``fail`` (cut off, and tried
+            again).
         score: Nothing if it did not end.
         training: Its parameters, as far as they were searched.
         run_id: MLflow's; empty if it did not end.
@@ -29,6 +40,11 @@ class TrialRecord(BaseModel):
     training: dict[str, Any]
     run_id: str
     reason: str = ""
+
+
+def failure_state(error: TrialError) -> str:
+    """The state of a trial that an error has ended."""
+    return next(state for kind, state in _FAILURES.items() if isinstance(error, kind))
 
 
 def count_ended(trials: Iterable[TrialRecord]) -> int:

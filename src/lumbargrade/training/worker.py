@@ -13,9 +13,11 @@ from filelock import FileLock
 
 from lumbargrade.errors import LumbargradeError, system_error
 from lumbargrade.files import write_text
+from lumbargrade.machine import count_cores
 from lumbargrade.processes import end_with_parent
 from lumbargrade.training.grader.distill import train_student
 from lumbargrade.training.grader.fit import train_fold
+from lumbargrade.training.jobs.memory import does_not_fit, is_out_of_memory
 from lumbargrade.training.jobs.spec import (
     ERROR,
     AnySpec,
@@ -35,7 +37,7 @@ def main(folder: Path) -> int:
     """Trains the fold described in a folder and returns the exit code of :mod:`lumbargrade.errors`."""
     if parent := WorkerSettings().parent:  # a killed flow must not leave training behind on its devices
         end_with_parent(parent)
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", len(os.sched_getaffinity(0)))))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", count_cores())))
     spec = read_spec(folder)
     try:
         with FileLock(folder / LOCK, is_singleton=False):  # a machine that was given up may still train it
@@ -44,10 +46,20 @@ def main(folder: Path) -> int:
     except LumbargradeError as error:
         _write_error(folder, error)
         return error.exit_code
-    except OSError as error:
-        _write_error(folder, system_error(error, spec.name))
-        return LumbargradeError.exit_code
+    except Exception as error:
+        told = _error_of(error, spec)
+        if told is None:
+            raise
+        _write_error(folder, told)
+        return told.exit_code
     return 0
+
+
+def _error_of(error: Exception, spec: AnySpec) -> LumbargradeError | None:
+    """What the machine was in the way of; None for a fault of the code, which is left to its traceback."""
+    if is_out_of_memory(error):
+        return does_not_fit(spec, WorkerSettings().device or "cpu")
+    return system_error(error, spec.name) if isinstance(error, OSError) else None
 
 
 def _write_error(folder: Path, error: LumbargradeError) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lumbargrade.data.versioning.configuration import cache_folder, default_remote
 from lumbargrade.data.versioning.dvc import (
     commit_pointers,
     dataset_folder,
@@ -16,6 +17,7 @@ from lumbargrade.data.versioning.dvc import (
     uncommitted_pointers,
     version_dataset,
 )
+from lumbargrade.data.versioning.integrity import object_problems
 from lumbargrade.errors import InputError
 
 ODD_NAMES = [
@@ -222,3 +224,94 @@ def test_whichever_links_dvc_uses_a_dataset_is_versioned_again_whole(project: Pa
     shutil.rmtree(folder)
     assert fetch_dataset(folder)
     assert version_dataset(folder) == first
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "[core]\n excludesFile = LIST\n",
+        "[commit]\n gpgSign = true\n[gpg]\n program = /bin/false\n",
+        "[core]\n safecrlf = true\n",
+    ],
+)
+def test_a_users_own_git_configuration_stops_no_version(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    (tmp_path / "list").write_text("*.dvc\n*.yaml\n*.lock\n")
+    (tmp_path / "gitconfig").write_text(config.replace("LIST", str(tmp_path / "list")))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    version_dataset(make_dataset(project / "data/hospital"))
+    assert uncommitted_pointers() == ["data/datasets.yaml", "data/hospital.dvc"]
+    assert commit_pointers("Version hospital") is not None
+    assert uncommitted_pointers() == []
+
+
+def test_a_project_in_a_folder_of_a_larger_repository(tmp_path: Path, project: Path) -> None:
+    shutil.rmtree(project / ".git")
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "start"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    (project / "data/datasets.yaml").write_text("datasets: [hospital]\n")
+    assert uncommitted_pointers() == ["project/data/datasets.yaml"]
+    assert commit_pointers("list") is not None
+    assert uncommitted_pointers() == []
+
+
+@pytest.fixture
+def users_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """DVC's configuration of the user, for all projects."""
+    monkeypatch.setenv("DVC_GLOBAL_CONFIG_DIR", str(tmp_path / "dvc"))
+    (tmp_path / "dvc").mkdir()
+    return tmp_path / "dvc/config"
+
+
+def test_a_users_own_dvc_configuration_is_heeded_as_dvc_does(project: Path, tmp_path: Path, users_dvc: Path) -> None:
+    users_dvc.write_text(
+        f"[cache]\n dir = {tmp_path}/cache\n[core]\n autostage = true\n remote = nas\n['remote \"nas\"']\n url = {tmp_path}/nas\n"
+    )
+    assert (cache_folder(), default_remote()) == (tmp_path / "cache", str(project / ".dvc-store"))
+    version = version_dataset(make_dataset(project / "data/hospital"))
+    assert list(object_problems(version.md5, "hospital")) == []
+    assert not (project / ".dvc/cache").exists() and version.remote == "local"
+    assert uncommitted_pointers() == ["data/datasets.yaml", "data/hospital.dvc"]
+    (project / ".dvc/config").write_text("[core]\n")
+    assert default_remote() == f"{tmp_path}/nas"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("[core]\n remote = gone\n", "dvc-remote-missing"), ("[core\n", "dvc-config-invalid")]
+)
+def test_a_configuration_that_cannot_be_followed_is_said_before_anything_is_done(
+    project: Path, users_dvc: Path, text: str, code: str
+) -> None:
+    (project / ".dvc/config").write_text("")
+    users_dvc.write_text(text)
+    with pytest.raises(InputError) as caught:
+        version_dataset(make_dataset(project / "data/hospital"))
+    assert caught.value.code == code
+    assert not (project / "data/hospital.dvc").exists()
+
+
+def test_a_dataset_whose_place_is_mounted_elsewhere_is_the_same(project: Path, tmp_path: Path) -> None:
+    source = make_dataset(tmp_path / "mnt/a/hospital")
+    first = version_dataset(source)
+    now = tmp_path / "mnt/b/hospital"
+    (tmp_path / "mnt/a").rename(tmp_path / "mnt/b")
+    assert version_dataset(now) == first
+    (now / "train_images/1/2/2.dcm").write_bytes(b"another")
+    assert version_dataset(now).files == first.files + 1
+    assert (project / "data/hospital/train_images/1/2/2.dcm").is_file()
+
+
+@pytest.mark.parametrize("brought_out", [True, False])
+def test_another_dataset_does_not_take_the_place_of_one_that_is_not_mounted(
+    project: Path, tmp_path: Path, brought_out: bool
+) -> None:
+    version_dataset(make_dataset(tmp_path / "mnt/a/hospital"))
+    shutil.rmtree(tmp_path / "mnt/a")
+    if not brought_out:
+        shutil.rmtree(project / "data/hospital")
+    before = (project / "data/hospital.dvc").read_text()
+    with pytest.raises(InputError) as caught:
+        version_dataset(make_dataset(tmp_path / "mnt/b/hospital", "study_id\n123456\n"))
+    assert caught.value.code == "dataset-source-missing"
+    assert (project / "data/hospital.dvc").read_text() == before

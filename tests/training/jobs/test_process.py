@@ -13,9 +13,10 @@ import pandas as pd
 import psutil
 import pytest
 
-from lumbargrade.errors import DivergedError, InputError, LumbargradeError
+from lumbargrade.errors import DivergedError, InputError, LumbargradeError, OutOfMemoryError, TooSlowError
 from lumbargrade.files import write_text
 from lumbargrade.training.jobs.devices import Device
+from lumbargrade.training.jobs.memory import KILLED
 from lumbargrade.training.jobs.process import _environment, run_fold
 from lumbargrade.training.jobs.spec import FoldSpec, read_history
 
@@ -79,11 +80,14 @@ def test_a_killed_process_is_told_and_running_again_goes_on(spec: FoldSpec) -> N
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(LumbargradeError) as caught:
+    with pytest.raises(OutOfMemoryError) as caught:
         run_fold(slow(spec), CPU)
     killer.join()
-    assert "fold 0: its process was killed by signal 9" in str(caught.value)
-    assert str(caught.value).endswith("log.txt, then run again: it goes on")
+    assert (caught.value.code, caught.value.what.split(", ")[0]) == (
+        KILLED,
+        "fold 0: its process was killed by signal 9",
+    )
+    assert str(caught.value).endswith("or run again if somebody killed it: it goes on")
     assert run_fold(spec, CPU).epochs == 2
 
 
@@ -133,9 +137,7 @@ def test_a_stop_ends_the_process(spec: FoldSpec) -> None:
 
 
 def test_a_fold_that_takes_too_long_is_stopped(spec: FoldSpec) -> None:
-    with pytest.raises(
-        LumbargradeError, match=r"fold 0 was stopped after 0.01 minutes; raise training.time_limit_minutes"
-    ):
+    with pytest.raises(TooSlowError, match=r"fold 0 was stopped after 0.01 minutes; raise training.time_limit_minutes"):
         run_fold(slow(spec, time_limit_minutes=0.01), CPU)
 
 

@@ -1,11 +1,11 @@
 """Studies de-identified in processes of their own: a file that kills its reader costs its own study only."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
+from lumbargrade.machine import count_processes
 from lumbargrade.processes import process_pool
 
 Job = TypeVar("Job")
@@ -18,7 +18,7 @@ def each_result(
     """Does jobs and yields each with its result, or with what stopped it, in the order in which they end.
 
     Args:
-        workers: Processes; 0 is one for each core, 1 is this one, which a file may kill.
+        workers: Processes; 0 is as many as the machine has room for, 1 is this one, which a file may kill.
     """
     if workers == 1:
         for job in jobs:
@@ -26,7 +26,7 @@ def each_result(
         return
     done: set[int] = set()
     try:
-        with process_pool(min(workers or os.cpu_count() or 1, max(len(jobs), 1))) as pool:
+        with process_pool(min(count_processes(workers), max(len(jobs), 1))) as pool:
             futures = {pool.submit(_tried, work, job): place for place, job in enumerate(jobs)}
             for future in as_completed(futures):
                 result = future.result()

@@ -3,7 +3,6 @@
 From the shell: ``lumbargrade dataset check DIR``.
 """
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import as_completed
@@ -18,6 +17,7 @@ from lumbargrade.data.validation.report import CheckReport, Finding, SeriesSumma
 from lumbargrade.data.validation.series import SeriesFacts
 from lumbargrade.data.validation.study import StudyJob, StudyOutcome, check_studies, not_checked
 from lumbargrade.data.validation.tables import check_tables
+from lumbargrade.machine import count_processes
 from lumbargrade.processes import process_pool
 
 _FEW_SERIES = 200
@@ -64,7 +64,7 @@ def _jobs(dataset: RsnaDataset) -> list[StudyJob]:
 
 def _workers(jobs: Sequence[StudyJob]) -> int:
     """Processes cost seconds to start, which a small dataset does not repay."""
-    return 1 if sum(len(job.series) for job in jobs) < _FEW_SERIES else os.cpu_count() or 1
+    return 1 if sum(len(job.series) for job in jobs) < _FEW_SERIES else count_processes()
 
 
 def _run(root: Path, task: GradingTask, jobs: Sequence[StudyJob], workers: int) -> Iterator[StudyOutcome]:

@@ -5,10 +5,8 @@ DVC allows one writer at a time, so nothing here is called in parallel.
 
 import logging
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from configparser import ConfigParser
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +20,18 @@ from filelock import FileLock
 
 from lumbargrade.config.project import current_project
 from lumbargrade.data.names import check_name, project_name
+from lumbargrade.data.versioning.configuration import check_remote
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import exchange_folder, new_folder, recover_folder, write_text
+from lumbargrade.git import author_settings, run_git
 from lumbargrade.tree import check_whole, file_sizes, has_linked_folders, link_tree, remove_tree
 
 POINTERS = ("*.dvc", "dvc.lock", "data/datasets.yaml", "data/.gitignore")
 """What DVC has git keep (pathspecs): the data's pointers, as against code and parameters."""
+
+
+_ALL_FILES = {"core.excludesFile": os.devnull}
+"""A user's own list of what git never sees may name pointers too; the project's counts."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ def version_dataset(source: Path) -> DatasetVersion:
         LumbargradeError: DVC failed.
     """
     folder = dataset_folder(source)
+    check_remote()
     with _repository(f"version {source}") as repo:
         if folder.resolve() == source.resolve():
             _replace_linked_folders(folder)
@@ -126,18 +131,6 @@ def versioned_bytes(folder: Path) -> int:
     return read_version(folder).size if pointer_of(folder).is_file() else 0
 
 
-def cache_folder() -> Path:
-    """Returns where DVC keeps its objects, as it is configured, without opening the repository."""
-    return current_project().dvc_folder / _config().get("cache", "dir", fallback="cache")
-
-
-def default_remote() -> str | None:
-    """Returns the address of DVC's default remote as it is configured, without opening the repository."""
-    config = _config()
-    name = config.get("core", "remote", fallback=None)
-    return config.get(f"'remote \"{name}\"'", "url", fallback=None) if name else None
-
-
 def fetch_dataset(folder: Path) -> bool:
     """Brings a tracked dataset that is not in the workspace out of DVC's cache or remote; tells whether it could."""
     if folder.exists() or not pointer_of(folder).is_file():
@@ -169,8 +162,7 @@ def output_hashes(name: str, *stages: str) -> dict[str, str]:
 
 def uncommitted_pointers() -> list[str]:
     """Returns the pointers that git does not have as they are now."""
-    told = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *POINTERS)
-    return [entry[3:] for entry in told.split("\0") if entry]
+    return [entry[3:] for entry in _status().split("\0") if entry]
 
 
 def commit_pointers(message: str) -> str | None:
@@ -178,9 +170,21 @@ def commit_pointers(message: str) -> str | None:
     changed = uncommitted_pointers()
     if not changed:
         return None
-    _git("--literal-pathspecs", "add", "--", *changed)
-    _git("--literal-pathspecs", "commit", "--quiet", "-m", message, "--", *changed)
-    return _git("rev-parse", "HEAD").strip()
+    top = Path(os.fsdecode(_git("rev-parse", "--show-toplevel").removesuffix(b"\n")))  # which git's names are told from
+    root, literally = current_project().root, "--literal-pathspecs"
+    run_git(top, literally, "add", "--", *changed, settings=_ALL_FILES)
+    author = author_settings(root)
+    run_git(top, literally, "commit", "--quiet", "-m", message, "--", *changed, settings=_ALL_FILES | author)
+    return _git("rev-parse", "HEAD").decode().strip()
+
+
+def _status() -> str:
+    told = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=no", "--", *POINTERS)
+    return os.fsdecode(run_git(current_project().root, *told, settings=_ALL_FILES))
+
+
+def _git(*arguments: str) -> bytes:
+    return run_git(current_project().root, *arguments)
 
 
 def pointer_of(folder: Path) -> Path:
@@ -188,24 +192,36 @@ def pointer_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.dvc")
 
 
-def _config() -> ConfigParser:
-    config = ConfigParser(interpolation=None)
-    folder = current_project().dvc_folder
-    config.read([folder / "config", folder / "config.local"], encoding="utf-8")
-    return config
-
-
 def _check_origin(folder: Path, source: Path) -> None:
-    """Two datasets of one name must not take each other's place unseen."""
+    """Two datasets of one name must not take each other's place unseen; one whose place is mounted elsewhere now is the same."""
     pointer = yaml.safe_load(pointer_of(folder).read_text(encoding="utf-8"))
     origin = pointer.get("deps", [{}])[0].get("path")
     known = (pointer_of(folder).parent / origin).resolve() if origin else folder.resolve()
-    if known != source.resolve():
+    if known == source.resolve():
+        return
+    if known.exists():
         raise InputError(
             f"{folder} already holds a dataset from elsewhere",
             f"rename {source.name} and run again",
             "dataset-name-taken",
         )
+    if not _holds_all(source, folder, pointer["outs"][0]):
+        raise InputError(
+            f"{folder} was brought from {known}, which is not there any more, and {source} lacks files of it",
+            f"mount it there again, or rename {source.name} if it is another dataset",
+            "dataset-source-missing",
+        )
+    pointer["deps"][0]["path"] = str(source.resolve())
+    pointer.pop("md5", None)  # of the pointer itself, which DVC makes again
+    write_text(pointer_of(folder), yaml.safe_dump(pointer, sort_keys=False))
+
+
+def _holds_all(source: Path, folder: Path, recorded: Mapping[str, Any]) -> bool:
+    """Whether a folder has all files of the dataset, of the same sizes; it may have more by now."""
+    there = file_sizes(source)
+    if not folder.exists():  # not brought out of DVC here: then it must be as large
+        return (len(there), sum(there.values())) == (recorded["nfiles"], recorded["size"])
+    return file_sizes(folder).items() <= there.items()
 
 
 def _replace_linked_folders(folder: Path) -> None:
@@ -265,12 +281,3 @@ def _own_commands() -> Iterator[None]:
         yield
     finally:
         os.environ["PATH"] = before
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", "-C", current_project().root, *arguments], capture_output=True, check=False)
-    if done.returncode != 0:
-        verb = next(word for word in arguments if not word.startswith("-"))
-        reason = (os.fsdecode(done.stderr).strip().splitlines() or ["it said nothing"])[-1]
-        raise LumbargradeError(f"git {verb} failed: {reason}", "", "git-failed")
-    return os.fsdecode(done.stdout)

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from lumbargrade.config.project import current_project
-from lumbargrade.data.versioning.dvc import cache_folder, pointer_of
+from lumbargrade.data.versioning.configuration import cache_folder
+from lumbargrade.data.versioning.dvc import pointer_of
 from lumbargrade.errors import CannotVerifyError, InputError
 from lumbargrade.tree import files_below
 

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import Params
 from lumbargrade.config.project import current_project
-from lumbargrade.data.versioning.dvc import dataset_folder, default_remote, versioned_bytes
+from lumbargrade.data.versioning.configuration import default_remote
+from lumbargrade.data.versioning.dvc import dataset_folder, versioned_bytes
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
 from lumbargrade.training.jobs.devices import find_devices
 

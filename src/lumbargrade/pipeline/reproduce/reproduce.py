@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.git import GitError, run_git
 from lumbargrade.pipeline.reproduce.comparison import (
     OWN,
     Compared,
@@ -138,7 +139,7 @@ def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
         _git("worktree", "add", "--quiet", "--detach", str(project), commit)
         try:
             if code["annotations"]["dirty"]:
-                _git("-C", str(project), "apply", str((evidence.folder / PATCH).resolve()))
+                _git("apply", str((evidence.folder / PATCH).resolve()), within=project)
             if source_sha256(project / "src" / OWN) != code["digest"]["sha256"]:
                 raise InputError(
                     f"the package that made the version was not that of commit {commit}: it was installed from "
@@ -207,10 +208,8 @@ def _command(project: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _git(*arguments: str) -> None:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        words: Sequence[str] = done.stderr.strip().splitlines() or ["no reason given"]
-        raise InputError(
-            f"git {arguments[0]} failed: {words[-1]}", "fetch the recorded commit and try again", "git-failed"
-        )
+def _git(*arguments: str, within: Path = Path()) -> None:
+    try:
+        run_git(within, *arguments)
+    except GitError as error:
+        raise InputError(error.what, error.remedy or "fetch the recorded commit and try again", error.code) from error

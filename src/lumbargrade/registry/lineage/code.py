@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from lumbargrade.config.code_digest import PACKAGE
 from lumbargrade.data.versioning.dvc import POINTERS
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
+from lumbargrade.git import GitError, run_git
 
 _PAGE_ROOMS = ("viewer", "web")
 """Where the page is built into the package, now and in older commits."""
@@ -88,27 +88,32 @@ def refuse_changes(project: Path) -> None:
 _WITHOUT_POINTERS = ("--", ".", *(f":(exclude,glob)**/{pattern}" for pattern in POINTERS))
 
 
+_PLAIN = ("--binary", "--no-ext-diff", "--no-textconv", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/")
+"""A patch that `git apply` reads, whatever the user's own configuration makes of patches for people."""
+
+
 def _difference(project: Path) -> bytes:
     """A patch with new files too. Made through an index and an object store of its own: the user's stay as they are."""
     with tempfile.TemporaryDirectory(prefix="lumbargrade-") as folder:
         objects = Path(_git(project, "rev-parse", "--git-path", "objects").decode().strip())
         environment = {
-            **os.environ,
             "GIT_INDEX_FILE": f"{folder}/index",
             "GIT_OBJECT_DIRECTORY": folder,
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": str((project / objects).resolve()),
         }
         _git(project, "read-tree", "HEAD", environment=environment)
         _git(project, "add", "--all", *_WITHOUT_POINTERS, environment=environment)
-        return _git(project, "diff", "--cached", "--binary", "HEAD", environment=environment)
+        return _git(project, "diff", *_PLAIN, "--cached", "HEAD", environment=environment)
 
 
 def _git(project: Path, *arguments: str, environment: dict[str, str] | None = None) -> bytes:
-    command = ["git", "-C", str(project), *arguments]
-    done = subprocess.run(command, capture_output=True, check=False, env=environment)
-    if done.returncode != 0:
-        reason = done.stderr.decode().strip().splitlines()[-1]
+    try:
+        return run_git(project, *arguments, environment=environment)
+    except GitError as error:
+        if error.code != "git-failed":
+            raise
         raise LumbargradeError(
-            f"git cannot say what code this is ({reason})", "run in a git repository with a commit", "code-not-in-git"
-        )
-    return done.stdout
+            f"git cannot say what code this is ({error.what})",
+            "run in a git repository with a commit",
+            "code-not-in-git",
+        ) from error

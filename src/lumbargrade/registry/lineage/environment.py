@@ -1,14 +1,14 @@
 """What a model was made with: the installed distributions and the machine."""
 
 import hashlib
-import os
 import platform
 from importlib.metadata import distributions
 from pathlib import Path
 
-import psutil
 import torch
 from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.machine import count_cores, memory_bytes
 
 
 class Package(BaseModel):
@@ -61,9 +61,9 @@ def this_machine() -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
         processor=_processor(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=count_cores(),
         threads=torch.get_num_threads(),
-        memory_bytes=psutil.virtual_memory().total,
+        memory_bytes=memory_bytes(),
         devices=tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())),
     )
 

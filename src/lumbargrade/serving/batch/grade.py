@@ -21,6 +21,7 @@ from pebble import ProcessExpired, ProcessPool
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.inference.grade import grade_study
 from lumbargrade.inference.study import open_study
+from lumbargrade.machine import count_cores, count_processes
 from lumbargrade.models.bundle import LoadedModel, read_model
 from lumbargrade.processes import end_with_parent
 from lumbargrade.scratch import ScratchError, sweep
@@ -53,10 +54,10 @@ def plan_batch(files: tuple[Path, ...], abstain_above: int = 0, processes: int =
     """Plans for the devices that there are.
 
     Args:
-        processes: 0 is one for each core, or two for each GPU, so that one decodes while the other grades.
+        processes: 0 is one for each core that has memory, or two for each GPU, so that one decodes while the other grades.
     """
-    cores, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
-    processes = processes or (2 * gpus if gpus else cores)
+    cores, gpus = count_cores(), torch.cuda.device_count()
+    processes = processes or (2 * gpus if gpus else count_processes())
     devices = tuple(f"cuda:{number % gpus}" if gpus else "cpu" for number in range(processes))
     return BatchPlan(files, devices, max(cores // processes, 1), abstain_above)
 

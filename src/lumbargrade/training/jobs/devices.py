@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lumbargrade.errors import LumbargradeError, StoppedError
 from lumbargrade.files import write_text
+from lumbargrade.machine import count_cores
 
 _WAIT_SECONDS = 0.2
 
@@ -83,7 +84,7 @@ def find_devices(threads: int = 0, per_device: int = 1, cuda_devices: int | None
         per_device: How many processes share a device.
         cuda_devices: Number of GPUs; asked of torch if not given.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = count_cores()
     count = torch.cuda.device_count() if cuda_devices is None else cuda_devices
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = [name.strip() for name in listed.split(",")] if listed else [str(number) for number in range(count)]

@@ -2,16 +2,25 @@
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from lumbargrade.config.code_digest import TRAINING
-from lumbargrade.errors import DivergedError, InputError, LumbargradeError, StoppedError
+from lumbargrade.errors import (
+    DivergedError,
+    InputError,
+    LumbargradeError,
+    OutOfMemoryError,
+    StoppedError,
+    TooSlowError,
+)
 from lumbargrade.files import write_text
 from lumbargrade.process_groups import ProcessGroup
 from lumbargrade.training.jobs.devices import Device, lease
+from lumbargrade.training.jobs.memory import killed_error
 from lumbargrade.training.jobs.spec import (
     DEVICE,
     ERROR,
@@ -23,8 +32,11 @@ from lumbargrade.training.jobs.spec import (
     AnySpec,
     Epoch,
     FoldResult,
+    LocatorSpec,
+    placeless,
     read_history,
     read_result,
+    read_spec,
 )
 
 _POLL_SECONDS = 0.2
@@ -52,7 +64,8 @@ def run_fold(
     Raises:
         InputError: The process found the user's input wrong.
         StoppedError: It was stopped.
-        LumbargradeError: It failed, died, or ran out of its time.
+        TrialError: Its parameters do not work here: the loss, the memory or the time.
+        LumbargradeError: It failed, or died.
     """
     finished = begin_fold(spec)
     if finished is not None:
@@ -74,12 +87,21 @@ def begin_fold(spec: AnySpec) -> FoldResult | None:
     """Writes what a fold's process is to be told; returns the result if the same has been trained before."""
     text = spec.model_dump_json(indent=2)
     path = spec.folder / SPEC
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if _is_written(spec):
+        write_text(path, text)  # the process reads where the project lies now
         return read_result(spec.folder)
     (spec.folder / HISTORY).unlink(missing_ok=True)
     (spec.folder / RESULT).unlink(missing_ok=True)
     write_text(path, text)
     return None
+
+
+def _is_written(spec: AnySpec) -> bool:
+    """Whether a fold's folder is of the same work, perhaps from where the project lay before."""
+    try:
+        return placeless(read_spec(spec.folder)) == placeless(spec)
+    except (OSError, ValueError):  # none there, or that of another version of the code
+        return False
 
 
 def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int:
@@ -93,8 +115,9 @@ def report_epochs(spec: AnySpec, reported: int, on_epoch: OnEpoch | None) -> int
 
 def error_of(exit_code: int, parts: Mapping[str, str]) -> LumbargradeError:
     """The error that a training process has ended with, by its exit code and what it wrote of it."""
-    kinds = {kind.exit_code: kind for kind in (InputError, DivergedError)}
-    return kinds.get(exit_code, LumbargradeError)(**parts)
+    kinds = (InputError, DivergedError, OutOfMemoryError, TooSlowError)
+    kind: type[LumbargradeError] = {kind.exit_code: kind for kind in kinds}.get(exit_code, LumbargradeError)
+    return kind(**parts)
 
 
 def _run_process(
@@ -108,9 +131,10 @@ def _run_process(
         while (code := group.poll()) is None:
             reported = report_epochs(spec, reported, on_epoch)
             if time.monotonic() > stop_at:
-                raise LumbargradeError(
+                section = "locator" if isinstance(spec, LocatorSpec) else "training"
+                raise TooSlowError(
                     f"{spec.name} was stopped after {minutes:g} minutes",
-                    "raise training.time_limit_minutes",
+                    f"raise {section}.time_limit_minutes",
                     "training-too-slow",
                 )
             if stop.wait(_POLL_SECONDS):
@@ -136,6 +160,8 @@ def _failure(spec: AnySpec, code: int) -> LumbargradeError:
     told = spec.folder / ERROR
     if told.is_file():
         return error_of(code, json.loads(told.read_text(encoding="utf-8")))
+    if code == -signal.SIGKILL:
+        return killed_error(spec)
     how = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
     lines = (spec.folder / LOG).read_text(encoding="utf-8").strip().splitlines()
     last = f" ({lines[-1][:200]})" if lines else ""

@@ -20,6 +20,7 @@ from lumbargrade.config.code_digest import TRAINING, code_digest
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError, LumbargradeError, StoppedError
 from lumbargrade.training.jobs.devices import find_devices
+from lumbargrade.training.jobs.memory import killed_error
 from lumbargrade.training.jobs.process import OnEpoch, begin_fold, error_of, report_epochs, run_fold
 from lumbargrade.training.jobs.spec import HOST, AnySpec, FoldResult, read_result, read_spec
 
@@ -126,11 +127,12 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
 
     Raises:
         InputError: The process found the user's input wrong, or a machine has other code.
-        DivergedError: The loss is no longer a number.
+        TrialError: Its parameters do not work there: the loss, the memory or the time.
         StoppedError: It was stopped.
         LumbargradeError: It failed, or too many machines died.
     """
     import ray
+    from ray.exceptions import OutOfMemoryError as RayOutOfMemory
     from ray.exceptions import RayError
 
     finished = begin_fold(spec)
@@ -148,6 +150,8 @@ def run_on_cluster(cluster: Cluster, spec: AnySpec, on_epoch: OnEpoch | None, st
             if stop.is_set():
                 raise StoppedError(f"{spec.name} was stopped", "run again: it goes on", "stopped")
         outcome = ray.get(task)
+    except RayOutOfMemory as error:
+        raise killed_error(spec) from error
     except RayError as error:
         raise LumbargradeError(
             f"{spec.name}: its Ray task failed ({str(error).splitlines()[0][:200]})",

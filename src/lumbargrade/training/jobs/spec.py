@@ -1,6 +1,8 @@
 """What a training process is told, and what it leaves behind: plain files, so that it needs no other service."""
 
 import json
+import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -140,6 +142,20 @@ GraderSpec = FoldSpec | StudentSpec
 AnySpec = GraderSpec | LocatorSpec
 
 
+def placeless(spec: AnySpec) -> str:
+    """What a spec says, wherever the project lies: paths are told as seen from the spec's own folder."""
+
+    def tell(value: object) -> object:
+        return os.path.relpath(value, spec.folder) if isinstance(value, Path) else value
+
+    def walk(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {name: walk(each) for name, each in value.items()}
+        return [walk(each) for each in value] if isinstance(value, list | tuple) else tell(value)
+
+    return json.dumps(walk(spec.model_dump()), sort_keys=True, default=str)
+
+
 def read_spec(folder: Path) -> AnySpec:
     """Reads what a training process is told."""
     adapter: TypeAdapter[AnySpec] = TypeAdapter(Annotated[AnySpec, Field(discriminator="kind")])
@@ -228,6 +244,8 @@ def read_history(folder: Path) -> list[Epoch]:
 
 
 def read_result(folder: Path) -> FoldResult | None:
-    """The result that a finished training process left, or nothing."""
+    """The result that a finished training process left, or nothing; its folder is this one, wherever it was written."""
     path = folder / RESULT
-    return FoldResult.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    return FoldResult.model_validate_json(path.read_text(encoding="utf-8")).model_copy(update={"folder": folder})

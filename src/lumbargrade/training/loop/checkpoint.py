@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lumbargrade.config.code_digest import TRAINING, code_digest
 from lumbargrade.files import remove_cut_off, write_bytes
-from lumbargrade.training.jobs.spec import CHECKPOINT, AnySpec, Epoch
+from lumbargrade.training.jobs.spec import CHECKPOINT, AnySpec, Epoch, placeless
 from lumbargrade.training.loop.precision import Precision
 
 _BROKEN = (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError)
@@ -80,7 +80,7 @@ class Checkpoint:
         """Removes what a write that was cut off has left."""
         self.path = spec.folder / CHECKPOINT
         self.learner = learner
-        told = [spec.model_dump_json(), code_digest(TRAINING), torch.__version__, device.type, learner.precision.name]
+        told = [placeless(spec), code_digest(TRAINING), torch.__version__, device.type, learner.precision.name]
         self.digest = hashlib.sha256("\n".join(told).encode()).hexdigest()
         remove_cut_off(self.path)
 

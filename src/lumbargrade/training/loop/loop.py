@@ -118,7 +118,7 @@ def finish_fold(run: Run, course: Course, predictions: pd.DataFrame) -> FoldResu
         host=told.host or socket.gethostname(),
         device=told.device or run.device.type,
         began=course.began,
-        ended=datetime.now(UTC),
+        ended=max(datetime.now(UTC), course.began),  # the clock may have been set back meanwhile
         precision=run.learner.precision.name,
         threads=torch.get_num_threads(),
         images_per_second=course.epochs * run.images_per_epoch / seconds,

@@ -22,6 +22,7 @@ from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.process_groups import end_group
 from lumbargrade.scratch import ScratchError
+from lumbargrade.socket_folder import shorten_socket_paths
 
 _LARGEST_ANSWER = 64 << 20
 _START_SECONDS = 300
@@ -75,6 +76,7 @@ def run_guarded(
         InputError: The function raised it.
         GuardError: Anything else went wrong.
     """
+    shorten_socket_paths()
     ours, theirs = _CONTEXT.Pipe(duplex=False)
     process = _CONTEXT.Process(target=_guarded, args=(theirs, limits, doing, function, arguments))
     process.start()
