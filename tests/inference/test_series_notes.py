@@ -35,7 +35,7 @@ def test_of_two_echoes_the_short_one_does_not_make_the_series_something_else(sag
         dataset = dcmread(path)
         dataset.EchoTime, dataset.SOPInstanceUID = 15, generate_uid()
         dataset.save_as(path.with_name(f"0-{path.name}"))
-    described = describe_series(opened(sagittal))
+    described = describe_series("1", opened(sagittal))
     assert described.contrast == "T2"
     assert find_left_out([described], rsna) == []
     (note,) = write_notes([described], [], rsna)
@@ -48,7 +48,7 @@ def test_no_description_is_quoted(sagittal: Path, rsna: GradingTask) -> None:
         dataset.SeriesDescription = "T2 MUELLER Scout"
         del dataset.PixelSpacing
         dataset.save_as(path)
-    described = describe_series(opened(sagittal))
+    described = describe_series("1", opened(sagittal))
     left_out = find_left_out([described], rsna)
     assert "MUELLER" not in str(write_notes([described], left_out, rsna)) + str(left_out)
     assert len(left_out) == 1

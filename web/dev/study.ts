@@ -82,6 +82,7 @@ export function makeStudy(id: string): StandInStudy {
       sentences: sentences(),
       cells: cells(series),
       series,
+      series_table: seriesTable(series),
       identifiers: null,
       report: reportLinks(id),
     },
@@ -152,7 +153,40 @@ function placeOf(series: readonly Series[], condition: string, side: 'left' | 'r
   const frame = stack?.frames[nearestFrame(stack, mm)];
   if (frame === undefined) throw new RangeError(`the stand-in has no series ${at}`);
   const { x, y } = toPixel(frame.series, frame.slice, mm);
-  return { series_id: frame.series.id, slice: frame.slice, x, y, mm, confidence };
+  return {
+    series_id: frame.series.id,
+    slice: frame.slice,
+    x,
+    y,
+    mm,
+    confidence,
+    series_number: at + 2,
+    series_name: frame.series.title.replace(/^\w/, (letter) => letter.toLowerCase()),
+    instance_number: frame.slice + 1,
+    sop_instance_uid: `1.2.${at}.${frame.slice}`,
+  };
+}
+
+/** The series that are drawn, and a localizer that is not used. */
+function seriesTable(series: readonly Series[]): Study['series_table'] {
+  const uses = ['spinal_canal_stenosis', 'left_neural_foraminal_narrowing', 'left_subarticular_stenosis'];
+  const unused = { number: 1, used: false, used_for: [], reason_code: 'localizer', reason: 'it is a localizer: its name says so' };
+  const rows = series.map((one, at) => ({
+    series: one.id,
+    number: at + 2,
+    name: one.title.replace(/^\w/, (letter) => letter.toLowerCase()),
+    plane: one.plane,
+    weighting: one.weighting,
+    contrast_agent: null,
+    slices: one.slices,
+    confidence: 0.95,
+    used: true,
+    used_for: [uses[at] ?? 'levels'],
+    reason_code: null,
+    reason: null,
+  }));
+  const localizer = { series: 'loc', name: 'localizer', plane: null, weighting: 'localizer', contrast_agent: null, slices: 9 };
+  return [{ ...localizer, confidence: 0.95, ...unused }, ...rows];
 }
 
 function sentences(): Study['sentences'] {

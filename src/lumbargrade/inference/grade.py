@@ -1,7 +1,7 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from lumbargrade.inference.points import split_conflicts
 from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
 from lumbargrade.inference.schema import ANSWER_PLACE, is_uncertain
 from lumbargrade.inference.series_notes import DescribedSeries, describe_series, find_left_out, write_notes
+from lumbargrade.inference.series_table import tabulate_series, write_series_json
 from lumbargrade.inference.study import Study
 from lumbargrade.localization.localize import LocatedStudy, locate_study
 from lumbargrade.models.bundle import LoadedModel
@@ -57,7 +58,7 @@ class _OpenStudy:
     @cached_property
     def series(self) -> dict[str, DescribedSeries]:
         """Each series as its headers describe it."""
-        return {key: describe_series(self.images(key)) for key in self.study.series}
+        return {key: describe_series(key, self.images(key)) for key in self.study.series}
 
     def stacks(self, locator: Locator) -> list[StackView]:
         views = locator.config.views
@@ -143,8 +144,8 @@ def grade_study(model: LoadedModel, study: Study, abstain_above: int = 0) -> pd.
     Returns:
         One row a cell in the task's order: study_id, condition, level, ``task.grade_columns``, grade,
         possible_grades (joined by ``;``, the true one is among them as often as the calibration says), reason, notes,
-        reason_code, notes_json, and the columns of :data:`lumbargrade.inference.schema.ANSWER_PLACE`; what does not apply is
-        None.
+        reason_code, notes_json, series_json, and the columns of
+        :data:`lumbargrade.inference.schema.ANSWER_PLACE`; what does not apply is None.
     """
     return grade_with_crops(model, study, abstain_above).answer
 
@@ -185,7 +186,14 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
         del by_cell[key]
         found.reasons[key] = Note.make("answer-not-finite", "the model's answer for this cell is not a number")
-    words = {"notes": join_notes(notes), "notes_json": write_notes_json(notes)}
+    rows = tabulate_series(
+        list(opened.series.values()), task, _graded_on(found.places, by_cell), located, left_out, study.torn
+    )
+    words = {
+        "notes": join_notes(notes),
+        "notes_json": write_notes_json(notes),
+        "series_json": write_series_json(rows),
+    }
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
@@ -212,6 +220,8 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
     place = located.places.get(key)
     found.places[key] = {
         "series": study.key(point.series_id),
+        "series_number": header.series_number,
+        "series_name": opened.series[str(study.key(point.series_id))].title,
         "instance_number": header.instance_number or point.instance_number,
         "sop_instance_uid": header.sop_uid,
         "x": point.x,
@@ -222,13 +232,22 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
     }
 
 
+def _graded_on(places: Mapping[CellKey, Mapping[str, object]], graded: Collection[CellKey]) -> dict[str, set[str]]:
+    """The conditions that are graded on each series."""
+    conditions: dict[str, set[str]] = {}
+    for key, place in places.items():
+        if key in graded:
+            conditions.setdefault(str(place["series"]), set()).add(key[0])
+    return conditions
+
+
 def refuse_study(task: GradingTask, reason: str, code: str = "study-refused") -> pd.DataFrame:
     """The answer for a study that cannot be opened: every cell with the reason.
 
     Args:
         code: Of the error that the reason is of.
     """
-    empty = {"notes": None, "notes_json": None, **dict.fromkeys(ANSWER_PLACE)}
+    empty = dict.fromkeys(("notes", "notes_json", "series_json", *ANSWER_PLACE))
     why = Note(code=code, text=reason)
     records = [{**_record(task, None, (c.condition.name, c.level), None, why), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)

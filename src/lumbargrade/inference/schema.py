@@ -19,15 +19,18 @@ ANSWER_TEXTS = ("study_id", "condition", "level")
 
 
 ANSWER_PLACE = {
-    "series": "string", "instance_number": "long", "sop_instance_uid": "string", "x": "double", "y": "double",
-    "x_mm": "double", "y_mm": "double", "z_mm": "double", "confidence": "double",
-    "place_uncertain": "boolean",
+    "series": "string", "series_number": "long", "series_name": "string", "instance_number": "long",
+    "sop_instance_uid": "string", "x": "double", "y": "double", "x_mm": "double", "y_mm": "double", "z_mm": "double",
+    "confidence": "double", "place_uncertain": "boolean",
 }  # fmt: skip
+"""Columns of an answer that say on which slice of which series a cell was graded, and where in it. ``series_name`` is made of
+words of a fixed list."""
 
 
-ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes", "reason_code", "notes_json")
+ANSWER_WORDS = ("grade", "possible_grades", "reason", "notes", "reason_code", "notes_json", "series_json")
 """Columns of an answer beside the grades' probabilities. ``notes`` is for people; ``notes_json`` is a list of
-:class:`lumbargrade.notes.Note`, and ``reason_code`` the code of one. They are null where there is nothing to say."""
+:class:`lumbargrade.notes.Note`, and ``reason_code`` the code of one; ``series_json`` is a list of
+:class:`lumbargrade.inference.series_table.SeriesRow`. They are null where there is nothing to say."""
 
 
 ANSWER_ORIGIN = ("request_id", "model")

@@ -12,7 +12,7 @@ import numpy as np
 from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.dicom.contrast import Contrast
 from lumbargrade.dicom.headers import SliceHeader
-from lumbargrade.dicom.stacks import SetAside, Stack
+from lumbargrade.dicom.stacks import Orientation, SetAside, Stack
 from lumbargrade.dicom.variants import WORDS
 from lumbargrade.localization.left_out import LeftOut
 from lumbargrade.notes import Note
@@ -29,12 +29,54 @@ class DescribedSeries:
     """A series of a study.
 
     Attributes:
+        key: How the study calls it.
         contrast: The weighting that most of its headers show; None if none does.
     """
 
+    key: str
     images: SeriesImages
     contrast: Contrast | None
     reason: str | None
+
+    @property
+    def number(self) -> int | None:
+        """SeriesNumber."""
+        return self.images.stacks[0].slices[0].series_number
+
+    @property
+    def slices(self) -> int:
+        """Of all its stacks."""
+        return sum(len(stack.slices) for stack in self.images.stacks)
+
+    @property
+    def plane(self) -> Orientation | None:
+        """The body plane of its largest stack; None if it is not known."""
+        return _plane(self.images.stacks[0])
+
+    @property
+    def weighting(self) -> str | None:
+        """What it shows, in a word; None if nothing tells."""
+        return "localizer" if self.images.localizer else self.contrast
+
+    @property
+    def contrast_agent(self) -> bool | None:
+        """Whether a contrast agent was given; None if nothing tells."""
+        return True if self.images.stacks[0].slices[0].variant.contrast_agent else None
+
+    @property
+    def confidence(self) -> float:
+        """How sure the weighting is, 0 to 1."""
+        return 0.0 if self.weighting is None else 1.0
+
+    @property
+    def title(self) -> str:
+        """Plane and weighting, in words of a fixed list."""
+        return " ".join(word for word in (self.plane, self.weighting) if word) or "unknown"
+
+    @property
+    def called(self) -> str:
+        """How other series' rows call it: "series 3 (sagittal T1)"."""
+        return f"series {self.number} ({self.title})" if self.number is not None else f"the {self.title} series"
 
     def name(self, stacks: Sequence[Stack]) -> str:
         """How notes call some of its stacks, as "sagittal T1 series of 13 slices"."""
@@ -44,13 +86,13 @@ class DescribedSeries:
         return " ".join(word for word in words if word)
 
 
-def describe_series(images: SeriesImages) -> DescribedSeries:
+def describe_series(key: str, images: SeriesImages) -> DescribedSeries:
     """Describes a series by the headers of the slices that are used: those that gave way to others do not count."""
     headers = [header for stack in images.stacks for header in stack.slices]
     found = Counter(header.contrast for header in headers if header.contrast is not None)
     contrast = found.most_common(1)[0][0] if found else None
     reasons = [header.contrast_reason for header in headers if header.contrast == contrast and header.contrast_reason]
-    return DescribedSeries(images, contrast, reasons[0] if reasons else None)
+    return DescribedSeries(key, images, contrast, reasons[0] if reasons else None)
 
 
 def find_left_out(series: Iterable[DescribedSeries], task: GradingTask) -> list[LeftOut]:
@@ -64,7 +106,7 @@ def _left_out(described: DescribedSeries) -> Iterator[LeftOut]:
     if images.localizer:
         slices = sum(len(stack.slices) for stack in images.stacks)
         name = f"localizer of {slices} slice{'s' if slices != 1 else ''}"
-        yield LeftOut(None, "other", name, images.localizer, localizer=True)
+        yield LeftOut(described.key, None, "other", name, images.localizer, localizer=True)
         return
     by_plane: dict[tuple[str | None, str | None], list[Stack]] = {}
     for stack in images.stacks:
@@ -77,10 +119,10 @@ def _left_out(described: DescribedSeries) -> Iterator[LeftOut]:
             reason = stacks[0].placement_fault
         if reason is not None:
             orientation = stacks[0].orientation if plane else None
-            yield LeftOut(orientation, described.contrast, described.name(stacks), reason)
+            yield LeftOut(described.key, orientation, described.contrast, described.name(stacks), reason)
 
 
-def _plane(stack: Stack) -> str | None:
+def _plane(stack: Stack) -> Orientation | None:
     first = stack.slices[0]
     return stack.orientation if first.orientation_known or first.plane_named else None
 

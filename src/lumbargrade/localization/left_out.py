@@ -14,6 +14,7 @@ class LeftOut:
     """A series, or a stack of one, that is not used.
 
     Attributes:
+        series: How the study calls it.
         orientation: None if it is not known.
         contrast: None if it is not known.
         name: How notes call it, as "sagittal T1 series of 13 slices".
@@ -21,6 +22,7 @@ class LeftOut:
         localizer: Whether it is one: nobody misses it.
     """
 
+    series: str
     orientation: Orientation | None
     contrast: Contrast | None
     name: str

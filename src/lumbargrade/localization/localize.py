@@ -56,11 +56,15 @@ class LocatedStudy:
         places: By (condition, level).
         reasons: Why the other cells have no place.
         notes: What whoever reads the grades should know.
+        levels_from: The series by which the levels are named; None if there is none.
+        unused: Why a series was not used that could be looked at, by series.
     """
 
     places: dict[CellKey, Place] = field(default_factory=dict)
     reasons: dict[CellKey, Note] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    levels_from: str | None = None
+    unused: dict[str, Note] = field(default_factory=dict)
 
     def table(self, study_id: int | str) -> pd.DataFrame:
         """The places as a table of :data:`POINT_COLUMNS`."""
@@ -88,6 +92,7 @@ def locate_study(
     located = LocatedStudy()
     series, refused = _sagittal_series(locators, stacks, column, config.shape)
     reference = _reference(series)
+    located.levels_from = reference.stacks[0].stack.series if reference is not None else None
     levels = _levels(reference, len(task.levels))
     axial = list(_axial_stacks(locators, stacks, levels))
     for condition in task.conditions:

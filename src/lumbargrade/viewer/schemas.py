@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.inference.series_table import SeriesRow
 from lumbargrade.models.trained_on import TrainedOnStatement, state
 from lumbargrade.serving.records.corrections import Correction, ServedVersion, _Json
 from lumbargrade.viewer.errors import Problem
@@ -86,6 +87,8 @@ class Place(_Json):
         x: Column, pixels; y the row.
         mm: The same in the patient, DICOM's coordinates.
         confidence: Of the place, 0 to 1; None if the place came with the study.
+        series_number, series_name, instance_number, sop_instance_uid: Of the slice, as its file has them; the name is
+            made of words of a fixed list. None of answers that were given before they were kept.
     """
 
     series_id: str
@@ -94,6 +97,10 @@ class Place(_Json):
     y: float
     mm: Vector3
     confidence: float | None
+    series_number: int | None = None
+    series_name: str | None = None
+    instance_number: int | None = None
+    sop_instance_uid: str | None = None
 
 
 class CorrectionRequest(_Json):
@@ -170,7 +177,11 @@ class ReportLinks(_Json):
 
 
 class StudyAnswer(_Json):
-    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``."""
+    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``.
+
+    Attributes:
+        series_table: All series of the study, those that are used and those that are not, with why.
+    """
 
     id: str
     request_id: str
@@ -182,6 +193,7 @@ class StudyAnswer(_Json):
     sentences: tuple[Sentence, ...]
     cells: tuple[Cell, ...]
     series: tuple[Series, ...]
+    series_table: tuple[SeriesRow, ...] = ()
     identifiers: Identifiers | None
     report: ReportLinks
 
@@ -199,6 +211,7 @@ class StudyReport(_Json):
     flags: tuple[str, ...]
     sentences: tuple[Sentence, ...]
     cells: tuple[Cell, ...]
+    series_table: tuple[SeriesRow, ...] = ()
     identifiers: Identifiers | None
 
 

@@ -13,6 +13,7 @@ export type ModelFacts = Schemas['ModelPage'];
 export type Place = Schemas['Place'];
 export type Problem = Schemas['Problem'];
 export type Series = Schemas['Series'];
+export type SeriesRow = Schemas['SeriesRow'];
 export type Session = Schemas['Session'];
 export type SliceGeometry = Schemas['SliceGeometry'];
 export type Study = Schemas['StudyAnswer'];

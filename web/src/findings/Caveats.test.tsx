@@ -48,6 +48,22 @@ describe('what must not be overlooked', () => {
   });
 });
 
+describe('where a grade comes from', () => {
+  it('is the series and the image that it was read on', async () => {
+    show();
+    await userEvent.click(cell(/L4\/L5 Spinal/));
+    expect(detail().getByText('Read on sagittal T2 (series 7), image 12')).toBeTruthy();
+  });
+
+  it('is a table of all series, with why the others are not used', () => {
+    show();
+    expect(screen.getByText('Series: 1 used, 1 not used')).toBeTruthy();
+    const rows = screen.getAllByRole('row', { hidden: true }).map(({ textContent }) => textContent);
+    expect(rows).toContain('7sagittal T211spinal canal stenosis, names of the levels');
+    expect(rows).toContain('1localizer9Not used: it is a localizer: its name says so');
+  });
+});
+
 describe('the choice of a series', () => {
   const other = (id: string, title: string) => ({ ...SAGITTAL, id, title, plane: 'coronal', weighting: 'other' }) as const;
   const choice = (view: string) => screen.getByRole<HTMLSelectElement>('combobox', { name: `Series in the view for ${view}` });

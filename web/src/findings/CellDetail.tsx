@@ -34,6 +34,7 @@ export function CellDetail({ cell, task, heat, onHeat, draft, onDraft, onCorrect
       ) : (
         <>
           <Probabilities cell={cell} task={task} />
+          <Source place={cell.place} />
           <div className="sureness">
             <Sureness cell={cell} task={task} />
             {cell.place !== null && (
@@ -72,6 +73,19 @@ function Probabilities({ cell, task }: { cell: Cell; task: Task }) {
         );
       })}
     </dl>
+  );
+}
+
+/** On which slice of which series the model graded. */
+function Source({ place }: { place: Cell['place'] }) {
+  if (place?.series_name == null) return null;
+  const { series_number: number, instance_number: instance, series_name: name } = place;
+  return (
+    <p className="source">
+      Read on {name}
+      {number !== null && ` (series ${number})`}
+      {instance !== null && `, image ${instance}`}
+    </p>
   );
 }
 

@@ -6,6 +6,7 @@ import { trainingOf } from '../shared/training.ts';
 import { GradeGrid } from './GradeGrid.tsx';
 import { GradeMark } from './GradeMark.tsx';
 import { Narrative } from './Narrative.tsx';
+import { SeriesTable } from './SeriesTable.tsx';
 
 interface Props {
   study: Study;
@@ -26,6 +27,7 @@ export const Findings = memo(function Findings({ study, task, chosen, onChoose }
       </section>
       <GradeGrid study={study} task={task} chosen={chosen} onChoose={onChoose} />
       {possibleGrades !== null && <p className="legend">{possibleGrades}</p>}
+      <SeriesTable study={study} task={task} />
     </>
   );
 });

@@ -56,7 +56,18 @@ function cell(condition: string, level: string, grade: string | null, severe: nu
   if (grade === null) {
     return { ...base, probabilities: null, possible_grades: [], reason: 'there is no axial T2 series', place: null };
   }
-  const place = { series_id: 's0', slice: 6, x: 16, y: 40, mm: [4, 0, -8] as const, confidence: 0.9 };
+  const place = {
+    series_id: 's0',
+    slice: 6,
+    x: 16,
+    y: 40,
+    mm: [4, 0, -8] as const,
+    confidence: 0.9,
+    series_number: 7,
+    series_name: 'sagittal T2',
+    instance_number: 12,
+    sop_instance_uid: '1.2.3',
+  };
   return {
     ...base,
     probabilities: { 'Normal/Mild': 0.9 - severe, Moderate: 0.1, Severe: severe },
@@ -92,6 +103,36 @@ export const STUDY: Study = {
     cell('left_recess', 'L5/S1', null, 0),
   ],
   series: [SAGITTAL, SAGITTAL_T1, AXIAL],
+  series_table: [
+    {
+      series: '1.2',
+      number: 7,
+      name: 'sagittal T2',
+      plane: 'sagittal',
+      weighting: 'T2',
+      contrast_agent: null,
+      slices: 11,
+      confidence: 0.9,
+      used: true,
+      used_for: ['canal', 'levels'],
+      reason_code: null,
+      reason: null,
+    },
+    {
+      series: '1.1',
+      number: 1,
+      name: 'localizer',
+      plane: null,
+      weighting: 'localizer',
+      contrast_agent: null,
+      slices: 9,
+      confidence: 0.9,
+      used: false,
+      used_for: [],
+      reason_code: 'localizer',
+      reason: 'it is a localizer: its name says so',
+    },
+  ],
   identifiers: null,
   report: { pdf: '/r.pdf', sr: '/r.sr', json: '/r.json', csv: '/r.csv' },
 };

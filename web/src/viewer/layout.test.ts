@@ -6,7 +6,18 @@ import { SLOTS, changeViews, firstViews, frameOf, nearestFrame, stacksOf } from 
 
 const stacks = stacksOf(STUDY.series);
 const first = firstViews(stacks);
-const place: Place = { series_id: 's2', slice: 4, x: 36, y: 32, mm: [4, 0, 13], confidence: 1 };
+const place: Place = {
+  series_id: 's2',
+  slice: 4,
+  x: 36,
+  y: 32,
+  mm: [4, 0, 13],
+  confidence: 1,
+  series_number: 9,
+  series_name: 'axial T2',
+  instance_number: 5,
+  sop_instance_uid: '1.2.4',
+};
 
 describe('stacks of slices', () => {
   it('go from the head down where they are axial, and from right to left where they are sagittal', () => {

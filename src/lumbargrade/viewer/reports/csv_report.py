@@ -4,7 +4,7 @@ import csv
 import io
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.viewer.schemas import StudyReport
+from lumbargrade.viewer.schemas import Cell, StudyReport
 
 
 def csv_report(report: StudyReport, task: GradingTask) -> str:
@@ -13,6 +13,7 @@ def csv_report(report: StudyReport, task: GradingTask) -> str:
     writer = csv.writer(text, lineterminator="\n")
     head = ["study_hash", "request_id", "model", "graded_at", "condition", "level", "grade", *task.grade_columns]
     head += ["possible_grades", "reason", "reader_grade", "reader_comment", "place_confidence"]
+    head += ["series_number", "series_name", "instance_number", "sop_instance_uid"]
     head += ["place_uncertain", "caution", "trained_on", "performance"]
     writer.writerow(head)
     shared = [report.study_hash, report.request_id, f"{report.model.name}/{report.model.version}", report.graded_at]
@@ -24,9 +25,18 @@ def csv_report(report: StudyReport, task: GradingTask) -> str:
         corrected = [correction.grade or "not graded", _text(correction.comment)] if correction else ["", ""]
         row = [cell.condition, cell.level, cell.grade or "", *values, ";".join(cell.possible_grades)]
         confidence = cell.place.confidence if cell.place else None
-        place = ["" if confidence is None else f"{confidence:.4f}", "yes" if cell.place_uncertain else "no"]
+        place = ["" if confidence is None else f"{confidence:.4f}", *_slice(cell)]
+        place.append("yes" if cell.place_uncertain else "no")
         writer.writerow([*shared, *row, cell.reason or "", *corrected, *place, *caution])
     return text.getvalue()
+
+
+def _slice(cell: Cell) -> list[str]:
+    place = cell.place
+    if place is None:
+        return [""] * 4
+    told = (place.series_number, place.series_name, place.instance_number, place.sop_instance_uid)
+    return ["" if value is None else str(value) for value in told]
 
 
 def _text(comment: str | None) -> str:

@@ -30,9 +30,10 @@ from lumbargrade.config.task import Condition, GradingTask
 from lumbargrade.dicom.limits import LIMITS, within_limits
 from lumbargrade.inference.archive import unpack_members
 from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
+from lumbargrade.inference.series_table import describe_row
 from lumbargrade.viewer.errors import sentence
 from lumbargrade.viewer.reports.evidence import Evidence, read_evidence, stand_in
-from lumbargrade.viewer.schemas import Cell, StudyReport
+from lumbargrade.viewer.schemas import Cell, Place, StudyReport
 
 SCHEME = "99LUMBARGRADE"
 TITLE = "Lumbargrade"
@@ -124,6 +125,7 @@ def _build(report: StudyReport, evidence: Evidence, places: Frames, task: Gradin
     texts = [(codes.DCM.Comment, report.research_strip)] if report.research_strip else []
     texts += [(codes.DCM.Comment, text) for text in (*report.trained_on.lines, *report.flags)]
     texts += [(codes.DCM.Comment, sentence(note.text)) for note in evidence.notes]
+    texts += [(codes.DCM.Comment, describe_row(row, task)) for row in report.series_table]
     texts += [(codes.DCM.Finding, level.text) for level in report.sentences]
     for place, (name, text) in enumerate(texts, start=len(root.ContentSequence) - 1):  # read before the measurements
         root.ContentSequence.insert(place, _text(name, text))
@@ -208,10 +210,18 @@ def _group(
         region = _region(cell, images[where[0]], where[1])
         group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **shared)
     comments = [cell.reason] if cell.reason else []
+    comments += [_read_on(cell.place)] if cell.place is not None and cell.place.series_name is not None else []
     comments += [_UNCERTAIN_PLACE] if cell.place_uncertain else []
     for comment in comments:
         group[0].ContentSequence.append(_text(codes.DCM.Comment, comment))
     return group
+
+
+def _read_on(place: Place) -> str:
+    """On which slice a cell was graded, in words."""
+    number = f" (series {place.series_number})" if place.series_number is not None else ""
+    instance = f", image {place.instance_number}" if place.instance_number is not None else ""
+    return f"Read on {place.series_name}{number}{instance}, SOP Instance UID {place.sop_instance_uid}."
 
 
 def _region(cell: Cell, image: Dataset, frame: int | None) -> hd.sr.ImageRegion:

@@ -20,6 +20,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
+from lumbargrade.inference.series_table import describe_row
 from lumbargrade.viewer.schemas import Cell, StudyReport, task_info
 
 _FONT, _BOLD = "LumbargradeSans", "LumbargradeSans-Bold"
@@ -49,7 +50,8 @@ def pdf_report(report: StudyReport, task: GradingTask) -> bytes:
         invariant=1,
     )
     story = [*_head(report, task), *_trained_on(report), *_flags(report), *_sentences(report)]
-    story += [*_grid(report, task), *_notes(report), *_reasons(report, task), *_corrections(report, task)]
+    story += [*_grid(report, task), *_notes(report), *_reasons(report, task), *_series(report, task)]
+    story += _corrections(report, task)
 
     def on_page(canvas: Canvas, _: Any) -> None:
         _frame(canvas, report)
@@ -217,6 +219,15 @@ def _reasons(report: StudyReport, task: GradingTask) -> list[Flowable]:
     for reason, where in by_reason.items():
         lines.append(Paragraph(escape(f"{', '.join(where)}: {reason}."), _style(7.5, spaceAfter=0.8 * mm)))
     return [*lines, Spacer(1, 2 * mm)]
+
+
+def _series(report: StudyReport, task: GradingTask) -> list[Flowable]:
+    if not report.series_table:
+        return []
+    head = Paragraph("Series used and not used", _style(9, bold=True, spaceAfter=1 * mm))
+    small = _style(7.5, spaceAfter=0.8 * mm)
+    rows = [Paragraph(escape(describe_row(row, task)), small) for row in report.series_table]
+    return [head, *rows, Spacer(1, 2 * mm)]
 
 
 def _corrections(report: StudyReport, task: GradingTask) -> list[Flowable]:

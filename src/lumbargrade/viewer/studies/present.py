@@ -13,6 +13,7 @@ from PIL import Image
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.inference.schema import is_uncertain
+from lumbargrade.inference.series_table import read_series_json
 from lumbargrade.models.trained_on import statement_of
 from lumbargrade.notes import read_texts
 from lumbargrade.serving.records.corrections import Correction, ServedVersion
@@ -83,6 +84,7 @@ def build_answer(
         sentences=level_sentences(task, cells),
         cells=cells,
         series=tuple(map(_series, index.series)),
+        series_table=read_series_json(records[0].get("series_json")),
         identifiers=index.identifiers,
         report=ReportLinks(pdf=f"{address}.pdf", sr=f"{address}.sr", json=f"{address}.json", csv=f"{address}.csv"),
     )
@@ -177,6 +179,7 @@ def _place(record: Mapping[str, Any], index: StudyIndex) -> Place | None:
         y=float(record["y"]),
         mm=mm,
         confidence=None if confidence is None else float(confidence),
+        **{name: record.get(name) for name in ("series_number", "series_name", "instance_number", "sop_instance_uid")},
     )
 
 
