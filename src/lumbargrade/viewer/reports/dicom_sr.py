@@ -124,6 +124,7 @@ def _build(report: StudyReport, evidence: Evidence, places: Frames, task: Gradin
     root = content[0]
     texts = [(codes.DCM.Comment, report.research_strip)] if report.research_strip else []
     texts += [(codes.DCM.Comment, text) for text in (*report.trained_on.lines, *report.flags)]
+    texts += [(codes.DCM.Comment, each.words) for each in report.not_graded]
     texts += [(codes.DCM.Comment, sentence(note.text)) for note in evidence.notes]
     texts += [(codes.DCM.Comment, describe_row(row, task)) for row in report.series_table]
     texts += [(codes.DCM.Finding, level.text) for level in report.sentences]
