@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from lumbargrade.notes import Note, join_notes, read_texts, write_notes_json
+from lumbargrade.notes import Note, join_notes, read_notes, write_notes_json
 
 SPLIT = Note.make("levels-not-seen", "{levels} cannot be seen; the images may end there", levels="L5/S1")
 PLAIN = Note.make("files-unreadable", "{count} files{origin} could not be read", count=2, origin=" of {braces}")
@@ -22,15 +22,15 @@ def test_the_sentence_is_made_of_the_facts() -> None:
 def test_a_semicolon_in_a_note_makes_no_two_of_it() -> None:
     joined, as_json = join_notes([SPLIT, PLAIN]), write_notes_json([SPLIT, PLAIN])
     assert joined == f"{SPLIT.text}; {PLAIN.text}"
-    assert read_texts(joined, as_json) == [SPLIT.text, PLAIN.text]
+    assert read_notes(joined, as_json) == [SPLIT, PLAIN]
     assert as_json is not None
     assert json.loads(as_json)[0] == {"code": SPLIT.code, "text": SPLIT.text, "facts": {"levels": "L5/S1"}}
 
 
 @pytest.mark.parametrize("as_json", [None, float("nan"), "no JSON", "[1]"])
 def test_without_the_column_the_text_is_one_note(as_json: object) -> None:
-    assert read_texts("a; b", as_json) == ["a; b"]
-    assert read_texts(None, as_json) == []
+    assert read_notes("a; b", as_json) == [Note(code="notes", text="a; b")]
+    assert read_notes(None, as_json) == []
 
 
 def test_nothing_to_say_is_nothing() -> None:
@@ -38,4 +38,4 @@ def test_nothing_to_say_is_nothing() -> None:
 
 
 def test_a_later_version_may_say_more() -> None:
-    assert read_texts("x", '[{"code": "a", "text": "b", "facts": {}, "since": 2}]') == ["b"]
+    assert read_notes("x", '[{"code": "a", "text": "b", "facts": {}, "since": 2}]') == [Note(code="a", text="b")]

@@ -48,6 +48,16 @@ def bars() -> Iterator[Callable[[str], Show]]:
         yield add
 
 
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Shows in a terminal that something is at work that cannot say how far it is."""
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 def say(line: str) -> None:
     """Prints one line of the story."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)

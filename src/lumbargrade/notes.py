@@ -43,16 +43,17 @@ def write_notes_json(notes: Iterable[Note]) -> str | None:
     return _NOTES.dump_json(notes).decode() if notes else None
 
 
-def read_texts(joined: object, as_json: object) -> list[str]:
-    """The sentences of an answer's notes, one a note.
+def read_notes(joined: object, as_json: object) -> list[Note]:
+    """The notes of an answer.
 
     Args:
         joined: As :func:`join_notes` gives it.
-        as_json: As :func:`write_notes_json` gives it. Older models answer without it: then the text is one note.
+        as_json: As :func:`write_notes_json` gives it. Older models answer without it: then the text is one note, whose
+            code is "notes".
     """
     if isinstance(as_json, str):
         try:
-            return [note.text for note in _NOTES.validate_json(as_json)]
+            return list(_NOTES.validate_json(as_json))
         except ValidationError:
             pass
-    return [joined] if isinstance(joined, str) and joined else []
+    return [Note(code="notes", text=joined)] if isinstance(joined, str) and joined else []

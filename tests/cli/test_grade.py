@@ -1,12 +1,15 @@
 """What a person reads in a terminal of 80 columns, and what a program reads."""
 
+import csv
+import io
 import json
 from typing import Any
 
 import pytest
 
-from lumbargrade.cli.grade import print_grades
+from lumbargrade.cli.grade import Form, choose_form, print_grades
 from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
@@ -45,34 +48,62 @@ def model(graders: list[Grader], rsna: GradingTask) -> LoadedModel:
     return LoadedModel(graders, [], "", Calibration.identity(rsna), FACTS, "lumbargrade-rsna2024/7")
 
 
-def test_a_study_in_a_terminal(model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]) -> None:
-    print_grades(records(rsna), model, False)
+@pytest.mark.parametrize("form", ["grid", "long"])
+def test_a_study_in_a_terminal(
+    form: Form, model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_grades(records(rsna), model, form, "study.zip")
     out = capsys.readouterr().out
     lines, words = out.splitlines(), " ".join(out.split())
     assert max(map(len, lines)) <= 80
-    assert lines[0] == "Not for clinical use."
+    assert lines[0] == "NOT FOR CLINICAL USE."
     for line in state(FACTS).lines:
         assert line in words
-    assert "Model: lumbargrade-rsna2024/7" in lines
+    assert "Study study.zip" in words
+    assert "Model lumbargrade-rsna2024/7" in words
     assert words.count("no lumbar spine can be recognised") == 1
-    assert "(1) 10 cells are not graded: the study's Sagittal T1" in words
-    assert out.count("- (1)") == 10
-    assert sum(line.endswith("12% ?") for line in lines) == 5
+    assert "(1) 10 sites not graded: the study's Sagittal T1" in words
     assert "? 5 of 15 places are uncertain (found with less than 30% confidence)" in words
-    assert "note: a note" in lines
-    assert len(lines) < 50
+    assert "Note: a note." in lines
+    assert len(lines) < (32 if form == "grid" else 60)
+
+
+def test_full_names_and_all_probabilities_are_there(
+    model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_grades(records(rsna), model, "long")
+    lines = capsys.readouterr().out.splitlines()
+    for condition in rsna.conditions:
+        assert condition.label in lines
+    assert sum(line.split()[1:] == ["Normal/Mild", "80.0%*", "15.0%", "5.0%*", "12%?"] for line in lines) == 5
+    assert sum(line.split()[1:] == ["not", "graded", "(1)"] for line in lines) == 10
 
 
 def test_a_study_for_a_program(model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]) -> None:
-    print_grades(records(rsna), model, True)
+    print_grades(records(rsna), model, "json")
     told = json.loads(capsys.readouterr().out)
     assert [
         {**record, "model": model.name, "trained_on": state(FACTS).model_dump_json()} for record in records(rsna)
     ] == told
 
 
+def test_a_study_for_a_spreadsheet(model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]) -> None:
+    print_grades(records(rsna), model, "csv")
+    table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [(row["condition"], row["level"]) for row in table] == [(c.condition.name, c.level) for c in rsna.cells]
+    assert {row["model"] for row in table} == {model.name}
+    assert {row["reason"] for row in table} == {"", REASON}
+
+
+def test_one_form_at_a_time() -> None:
+    assert choose_form(False, False, False) == "grid"
+    with pytest.raises(InputError) as caught:
+        choose_form(True, True, False)
+    assert caught.value.code == "forms-at-odds"
+
+
 def test_a_model_of_before_says_that_nothing_is_recorded(
     graders: list[Grader], rsna: GradingTask, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_grades(records(rsna), LoadedModel(graders, [], "", Calibration.identity(rsna)), False)
+    print_grades(records(rsna), LoadedModel(graders, [], "", Calibration.identity(rsna)), "grid")
     assert NOT_RECORDED in capsys.readouterr().out

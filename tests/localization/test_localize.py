@@ -189,10 +189,12 @@ def test_a_level_outside_the_images_is_told(
     see_otherwise(monkeypatch, cut)
     located = locate_study(oracle, packed.stacks[study])
     assert located.reasons["spinal_canal_stenosis", "L5/S1"].text == (
-        "L5/S1 is not seen in the study's Sagittal T2/STIR series"
+        "the model did not find L5/S1 in the study's Sagittal T2/STIR series; the images may be fine"
     )
     assert ("spinal_canal_stenosis", "L4/L5") in located.places
-    assert "L5/S1 cannot be seen; the images may end there" in [note.text for note in located.notes]
+    assert "the model did not find L5/S1: the images may end before, or it missed them" in [
+        note.text for note in located.notes
+    ]
 
 
 def test_a_level_that_is_not_seen_between_others_leads_to_its_axial_slices_but_is_not_graded(
@@ -331,7 +333,7 @@ def test_a_foramen_near_the_midline_is_of_no_side(
     loosen(oracle)
     located = locate_study(oracle, packed.stacks[packed.studies[0]])
     assert not [key for key in located.places if "foraminal" in key[0]]
-    assert "is not seen on its side" in located.reasons["left_neural_foraminal_narrowing", "L3/L4"].text
+    assert "did not find its place on its side" in located.reasons["left_neural_foraminal_narrowing", "L3/L4"].text
 
 
 def test_a_level_that_lies_elsewhere_in_one_series_than_in_the_others_is_uncertain_there(

@@ -143,7 +143,7 @@ class Page:
         self.client.delete(f"/api/studies/{sent.json['id']}", headers=self.csrf)
         if "cells" not in study:
             raise RefusalError(study["error"]["what"])
-        words = " ".join(str(flag) for flag in study["flags"])
+        words = " ".join([*study["flags"], *(each["text"] for each in study["not_graded"])])
         return [{**cell, "notes": words} for cell in study["cells"]]
 
 

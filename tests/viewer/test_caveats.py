@@ -83,9 +83,13 @@ def worst_case(study: dict[str, Any]) -> None:
     for number, cell in enumerate(study["cells"]):
         if number % 3 == 2:
             cell |= {"grade": None, "probabilities": None, "possible_grades": [], "place": None}
-            cell["reason"] = f"reason {number % 4}: {'no axial T2 slice passes through it ' * 3}"
+            cell["reason"] = "no axial T2 slice passes through it"
         else:
             cell["place_uncertain"] = cell["place"] is not None
+    study["not_graded"] = [
+        {"code": "x", "sites": f"reason {n}", "cells": 2, "text": "no axial T2 slice passes through it " * 3}
+        for n in range(4)
+    ]
     for sentence in study["sentences"]:
         sites = "spinal canal stenosis, bilateral neural foraminal narrowing, bilateral subarticular stenosis"
         sentence["text"] += f" Severe cannot be excluded at {sentence['level']} for {sites}. Place uncertain: {sites}."

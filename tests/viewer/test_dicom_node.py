@@ -4,18 +4,31 @@ import io
 import queue
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import highdicom as hd
 import pydicom
 import pytest
 from flask import Flask
+from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import ComprehensiveSRStorage, MRImageStorage, Verification
+from pynetdicom.sop_class import (
+    ComprehensiveSRStorage,
+    EncapsulatedPDFStorage,
+    EnhancedMRColorImageStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    RawDataStorage,
+    Verification,
+)
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.viewer.dicom_node import DimseNode, DimseSettings, Node, dicom_node, read_node
+from lumbargrade.viewer.errors import Refusal
 
 from .reading import edited, expected_grade
 
@@ -52,8 +65,9 @@ def send(node: DimseNode, *files: bytes, title: str = "SCANNER", called: str = "
     """Sends files as they are; returns their statuses, or nothing if the node did not want the association."""
     datasets = [pydicom.dcmread(io.BytesIO(data)) for data in files]
     entity = AE(ae_title=title)
-    for syntax in dict.fromkeys(dataset.file_meta.TransferSyntaxUID for dataset in datasets):
-        entity.add_requested_context(MRImageStorage, syntax)
+    kinds = dict.fromkeys((dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID) for dataset in datasets)
+    for kind, syntax in kinds:
+        entity.add_requested_context(kind, syntax)
     association = entity.associate("127.0.0.1", node.port, ae_title=called)
     if not association.is_established:
         return None
@@ -123,6 +137,76 @@ def test_an_echo_is_answered(node: DimseNode) -> None:
 
 def test_an_instance_without_a_study_is_refused(node: DimseNode, loose: list[bytes]) -> None:
     assert send(node, edited(undeflated(loose)[0], StudyInstanceUID="")) == [0xC000]
+
+
+def instance(kind: str, **tags: str) -> bytes:
+    """An object of a study, without an image."""
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = kind, pydicom.uid.generate_uid()
+    for keyword, value in tags.items():
+        setattr(dataset, keyword, value)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+BESIDE = (
+    GrayscaleSoftcopyPresentationStateStorage, KeyObjectSelectionDocumentStorage, ComprehensiveSRStorage,
+    EncapsulatedPDFStorage, RawDataStorage,
+)  # fmt: skip
+
+
+def test_what_comes_beside_the_images_is_taken_and_dropped(node: DimseNode, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    beside = [instance(kind, StudyInstanceUID="1.2.3", PatientName="SECRET") for kind in BESIDE]
+    assert send(node, *beside, instance(RawDataStorage)) == [0] * 6
+    arriving = node._arriving["1.2.3"]
+    assert (arriving.files, arriving.dropped) == (0, 5)
+    arriving.last -= 3600
+    deadline = time.monotonic() + 60
+    while "nothing of it is an image" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert arriving.study_hash in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+def test_every_kind_of_mr_image_is_kept(node: DimseNode) -> None:
+    kinds = (EnhancedMRColorImageStorage, LegacyConvertedEnhancedMRImageStorage)
+    assert send(node, *(instance(kind, StudyInstanceUID="1.2.4") for kind in kinds)) == [0, 0]
+    assert node._arriving["1.2.4"].files == 2
+
+
+@pytest.mark.parametrize(
+    ("graded", "failure", "line"),
+    [
+        (False, None, "has no report, as nothing in it could be graded: no image is of a spine"),
+        (True, Refusal(422, "It cannot be made.", "", "report"), "has no report: It cannot be made."),
+        (True, RuntimeError("SECRET"), "has no report: RuntimeError"),
+    ],
+    ids=["nothing graded", "refused", "unforeseen"],
+)
+def test_a_study_without_a_report_is_logged_by_its_hash(
+    graded: bool,
+    failure: Exception | None,
+    line: str,
+    node: DimseNode,
+    reports: tuple[queue.Queue[pydicom.Dataset], int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    room = node._room
+    arriving = node._study("1.2.5")
+    cells = (SimpleNamespace(grade="Severe" if graded else None, reason="no image is of a spine"),)
+    monkeypatch.setattr(room, "answer", lambda _: (None, None, SimpleNamespace(cells=cells)))
+    monkeypatch.setattr(room, "structured_report", Mock(side_effect=failure))
+    arriving.work.tell(stage="done", percent=100, words="The study is graded.")
+    node._report(arriving)
+    assert f"study {room.hash_study('1.2.5')[:16]} {line}" in caplog.text
+    assert "SECRET" not in caplog.text
+    assert reports[0].empty()
 
 
 def test_beyond_this_machine_peers_must_be_named(app: Flask) -> None:

@@ -79,6 +79,9 @@ export function makeStudy(id: string): StandInStudy {
         '3 of 24 places are uncertain: check the marked places before you use these grades.',
         'The images end close below L5/S1; the levels may be named one too high or too low.',
       ],
+      not_graded: [
+        { code: 'series-missing', sites: 'right subarticular stenosis at L1/L2', cells: 1, text: 'the level is not in the axial images' },
+      ],
       sentences: sentences(),
       cells: cells(series),
       series,

@@ -15,10 +15,9 @@ from lumbargrade.cli.audit import audit_app
 from lumbargrade.cli.dataset import dataset_app
 from lumbargrade.cli.devices import devices_app
 from lumbargrade.cli.doctor import doctor
-from lumbargrade.cli.grade import print_grades
 from lumbargrade.cli.models import models_app
 from lumbargrade.cli.monitor import watch
-from lumbargrade.cli.output import Json, ParamsFile, Workers, print_result
+from lumbargrade.cli.output import Json, ParamsFile, Workers, print_lines, print_result, table_width
 from lumbargrade.cli.services import deploy, server, status
 from lumbargrade.cli.viewer import serve
 from lumbargrade.errors import InputError, LumbargradeError, system_error
@@ -99,7 +98,9 @@ def run(
         if as_json:
             print(report.model_dump_json(indent=2))
         else:
-            Console().print(report)
+            from lumbargrade.cli.dry_run_report import dry_run_lines
+
+            print_lines(dry_run_lines(report, table_width()))
         raise typer.Exit(1 if report.problems else 0)
     from lumbargrade.operations.local_flow import load_flow
 
@@ -173,9 +174,14 @@ def grade(
     explain: Annotated[
         Path | None, typer.Option(help="Folder for a picture a graded cell: what spoke for its grade. Takes longer.")
     ] = None,
+    long: Annotated[bool, typer.Option("--long", help="Print a line a cell with full names, not the grid.")] = False,
     as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all that is answered as a table, a row a cell.")] = False,
 ) -> None:
     """Grade a study, or many, without a server."""
+    from lumbargrade.cli.grade import choose_form, print_grades
+
+    form = choose_form(as_json, as_csv, long)
     if out is not None:
         if explain is not None:
             raise InputError("--explain is for one study", "leave out --out", "explain-with-out")
@@ -186,13 +192,15 @@ def grade(
             summary = run_batch(study, out, model, processes, on_progress)
         print_result(summary.model_dump(), as_json, summary.lines())
         return
+    from lumbargrade.console import working
     from lumbargrade.inference.grade import grade_study
     from lumbargrade.inference.study import open_study
     from lumbargrade.serving.verified_model import open_model
 
-    verified = open_model(model)
+    with working("verifying and loading the model"):
+        verified = open_model(model)
     loaded, abstain_above = verified.loaded, verified.abstain_above
-    with open_study(study, loaded.config.task) as opened:
+    with working("grading"), open_study(study, loaded.config.task) as opened:
         if explain is None:
             answer = grade_study(loaded, opened, abstain_above)
         else:
@@ -203,8 +211,7 @@ def grade(
             answer, looks = explain_study(loaded, opened, abstain_above)
             pictures = save_looks(looks, answer, loaded.config.task, explain)
             say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
-    records = answer.to_dict("records")
-    print_grades(records, loaded, as_json)
+    print_grades(answer.to_dict("records"), loaded, form, study.name)
 
 
 @app.command()

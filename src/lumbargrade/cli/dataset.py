@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from lumbargrade.cli.output import Json, TaskName, Workers, print_result
+from lumbargrade.cli.output import Json, TaskName, Workers, print_lines, print_result, table_width
 
 VERSION_FLOW = "flows/version_dataset.py:version_dataset_flow"
 
@@ -21,6 +20,7 @@ def check_command(
     as_json: Json = False,
 ) -> None:
     """Report what is wrong with a dataset; exit with 1 if there are errors. Reads headers only."""
+    from lumbargrade.cli.check_report import check_lines
     from lumbargrade.config.task import load_task
     from lumbargrade.console import bar
     from lumbargrade.data.validation.validate import check_dataset
@@ -30,7 +30,7 @@ def check_command(
     if as_json:
         print(report.model_dump_json(indent=2))
     else:
-        Console().print(report)
+        print_lines(check_lines(report, table_width()))
     raise typer.Exit(1 if report.errors else 0)
 
 

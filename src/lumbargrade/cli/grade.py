@@ -1,71 +1,100 @@
-"""What ``lumbargrade grade`` prints of one study: what to know first, a line a cell, and each reason once."""
+"""What ``lumbargrade grade`` prints of one study: a grid for readers, a line a cell, or all of it for programs."""
 
+import csv
 import json
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from lumbargrade.config.task import GradingTask
-    from lumbargrade.models.bundle import LoadedModel
+from rich.console import Console
+from rich.text import Text
 
-_WIDTH = 80
-Records = Sequence[Mapping[Any, Any]]
+from lumbargrade.cli.grid import Records, explanations, grade_grid, number_footnotes, style_of, wrapped
+from lumbargrade.config.task import GradingTask
+from lumbargrade.errors import InputError
+from lumbargrade.inference.series_table import read_series_json
+from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.models.trained_on import TRAINED_ON, TrainedOnStatement, state
+
+Form = Literal["grid", "long", "json", "csv"]
 
 
-def print_grades(records: Records, model: "LoadedModel", as_json: bool) -> None:
-    """Prints a study's answer, as JSON with what a model server adds to it, or for people."""
-    from lumbargrade.models.trained_on import TRAINED_ON, state
+def choose_form(as_json: bool, as_csv: bool, long: bool) -> Form:
+    """The form that options ask for.
 
+    Raises:
+        InputError: They ask for several.
+    """
+    options: dict[Form, bool] = {"json": as_json, "csv": as_csv, "long": long}
+    asked = [form for form, wanted in options.items() if wanted]
+    if len(asked) > 1:
+        raise InputError(f"--{' and --'.join(asked)} are two forms", "give one of them", "forms-at-odds")
+    return asked[0] if asked else "grid"
+
+
+def print_grades(records: Records, model: LoadedModel, form: Form, study: str = "") -> None:
+    """Prints a study's answer.
+
+    Args:
+        study: What the study is called, such as the name of its folder.
+    """
     statement = state(model.facts)
-    if as_json:
-        origin = {"model": model.name, TRAINED_ON: statement.model_dump_json()}
+    origin = {"model": model.name, TRAINED_ON: statement.model_dump_json()}
+    if form == "json":
         print(json.dumps([{**record, **origin} for record in records], indent=2))
-        return
-    task = model.config.task
-    _print_wrapped(["Not for clinical use.", *statement.lines, f"Model: {model.name or 'without a name'}"])
-    print()
-    reasons = list(dict.fromkeys(str(record["reason"]) for record in records if record["grade"] is None))
-    print(_table(records, task, reasons))
-    print()
-    _print_wrapped(_legend(records, reasons, statement.possible_grades))
+    elif form == "csv":
+        table = csv.DictWriter(sys.stdout, [*records[0], *origin], lineterminator="\n")
+        table.writeheader()
+        table.writerows({**record, **origin} for record in records)
+    else:
+        task = model.config.task
+        lines = grade_grid(records, task) if form == "grid" else [*_long(records, task)]
+        console = Console(highlight=False)
+        for line in (*_head(records, model, statement, study), Text(), *lines):
+            console.print(line, soft_wrap=True)
 
 
-def _table(records: Records, task: "GradingTask", reasons: Sequence[str]) -> str:
-    """A row a cell: the grade, the probability of each, the possible ones, and how sure the place is."""
-    rows = [["condition", "level", "grade", *(name.lower() for name in task.grades), "may be", "place"]]
-    for record in records:
-        condition = task.condition(record["condition"])
-        head = [f"{condition.side or ''} {condition.group}".strip(), record["level"]]
-        if record["grade"] is None:
-            rows.append([*head, f"- ({reasons.index(str(record['reason'])) + 1})"])
-            continue
-        possible = "".join(grade[0] for grade in task.grades if grade in str(record["possible_grades"]).split(";"))
-        chances = [f"{record[column]:.0%}" for column in task.grade_columns]
-        confidence = "" if record["confidence"] is None else f"{record['confidence']:.0%}"
-        place = f"{confidence}{' ?' if record['place_uncertain'] else ''}"
-        rows.append([*head, record["grade"], *chances, possible, place])
-    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(rows[0]))]
-    lines = [" ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=False)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+def _head(records: Records, model: LoadedModel, statement: TrainedOnStatement, study: str) -> Iterator[Text]:
+    yield Text("NOT FOR CLINICAL USE.", style="bold red")
+    for line in statement.lines:
+        yield from wrapped(line)
+    rows = read_series_json(records[0].get("series_json"))
+    count = f"{len(rows)} series, {sum(row.slices for row in rows)} images" if rows else ""
+    if told := ": ".join(filter(None, (study, count))):
+        yield from wrapped(f"Study  {told}", indent="       ")
+    yield from wrapped(f"Model  {model.name or 'without a name'}", indent="       ")
 
 
-def _legend(records: Records, reasons: Sequence[str], possible_grades: str) -> Iterable[str]:
-    from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
+def _long(records: Records, task: GradingTask) -> Iterator[Text]:
+    """A row a cell with full names, a condition below the other: grade, probabilities, and how sure the place is."""
+    footnote = number_footnotes(records, task)
+    grade = 2 + max(map(len, (*task.grades, "not graded (10)")))
+    for condition in task.conditions:
+        yield Text(condition.label, style="bold")
+        yield Text(f"{'':<8}{'grade':<{grade}}{''.join(map(_column, (*task.grades, 'place')))}", style="dim")
+        for record in records:
+            if record["condition"] != condition.name:
+                continue
+            line = Text(f"{record['level']:<8}")
+            if record["grade"] is None:
+                line.append(f"not graded ({footnote[condition.name, record['level']]})", "dim")
+            else:
+                line.append(f"{record['grade']:<{grade}}", style_of(record["grade"], task))
+                line.append("".join(_numbers(record, task)))
+            line.rstrip()
+            yield line
+        yield Text()
+    yield from explanations(records, task)
+    yield from wrapped("*: a possible grade. place: the confidence that it was found with; ?: it is uncertain.", "dim")
 
-    places = [record for record in records if record["confidence"] is not None]
-    uncertain = sum(bool(record["place_uncertain"]) for record in places)
-    if uncertain:
-        below = f"found with less than {MIN_PLACE_CONFIDENCE:.0%} confidence"
-        yield f"? {uncertain} of {len(places)} places are uncertain ({below}): check them before you use these grades."
-    for number, reason in enumerate(reasons, start=1):
-        cells = sum(record["grade"] is None and str(record["reason"]) == reason for record in records)
-        yield f"({number}) {cells} {'cell is' if cells == 1 else 'cells are'} not graded: {reason}."
-    if records[0]["notes"]:
-        yield f"note: {records[0]['notes']}"
-    yield f"may be: first letters of the possible grades. {possible_grades}"
+
+def _column(head: str, text: str | None = None) -> str:
+    return f"{head if text is None else text:>{max(len(head), 6) + 2}}"
 
 
-def _print_wrapped(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(textwrap.fill(line, _WIDTH - 1, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+def _numbers(record: Mapping[Any, Any], task: GradingTask) -> Iterator[str]:
+    possible = str(record["possible_grades"] or "").split(";")
+    for grade, column in zip(task.grades, task.grade_columns, strict=True):
+        yield _column(grade, f"{record[column]:.1%}{'*' if grade in possible else ' '}")
+    confidence = "" if record["confidence"] is None else f"{record['confidence']:.0%}"
+    yield _column("place", f"{confidence}{'?' if record.get('place_uncertain') else ' '}")

@@ -1,13 +1,17 @@
 """What the commands share: options of the same meaning, what they open, and how a result is printed."""
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
+
+from lumbargrade.cli.tables import Row, pair_lines, table_lines
 
 if TYPE_CHECKING:
     from lumbargrade.audit.log import AuditLog
@@ -43,20 +47,28 @@ def print_result(result: Any, as_json: bool, lines: list[tuple[str, str]]) -> No
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    width = max(len(name) for name, _ in lines)
-    for name, value in lines:
-        print(f"{name:<{width}}  {value}")
+    print_lines(pair_lines(lines, table_width() if _is_read() else None))
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
-    """Prints a table; nothing is cut off."""
-    table = Table(*heads)
-    for column in table.columns:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDE)).print(table)
+def print_table(heads: Sequence[str], rows: Sequence[Row]) -> None:
+    """Prints a table as wide as the terminal; nothing is cut off."""
+    print_lines(table_lines(heads, rows, table_width()))
+
+
+def print_lines(lines: Iterable[Text]) -> None:
+    """Prints lines as they are, in colours where there are any."""
+    console = Console(highlight=False)
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def table_width() -> int:
+    """Columns that there are: the terminal's, or what COLUMNS says; a file has room."""
+    return Console().width if _is_read() else _WIDE
+
+
+def _is_read() -> bool:
+    return "COLUMNS" in os.environ or sys.stdout.isatty()
 
 
 def short_time(time: str) -> str:

@@ -62,7 +62,7 @@ def locate_on_sagittal(
         if middle is None:
             found[level] = Note.make(
                 "level-not-seen",
-                "{level} is not seen in the study's {series} series",
+                "the model did not find {level} in the study's {series} series; the images may be fine",
                 level=level,
                 series=condition.series,
             )
@@ -104,7 +104,7 @@ def _on_side(
     if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
         return Note.make(
             "place-not-seen-on-side",
-            "{condition} {level}: its place is not seen on its side in the {series} series",
+            "{condition} {level}: the model did not find its place on its side in the {series} series",
             condition=condition.label,
             level=level,
             series=condition.series,
@@ -136,7 +136,7 @@ def _not_shown(condition: Condition, level: str) -> Note:
 def _not_seen(condition: Condition, level: str) -> Note:
     return Note.make(
         "place-not-seen",
-        "{condition} {level}: its place is not seen in the {series} series",
+        "{condition} {level}: the model did not find its place in the {series} series; the images may be fine",
         condition=condition.label,
         level=level,
         series=condition.series,

@@ -271,7 +271,9 @@ def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Sequenc
     missing = [level for level, place in zip(task.levels, column.places, strict=True) if place is None]
     if missing:
         yield Note.make(
-            "levels-not-seen", "{levels} cannot be seen; the images may end there", levels=", ".join(missing)
+            "levels-not-seen",
+            "the model did not find {levels}: the images may end before, or it missed them",
+            levels=", ".join(missing),
         )
 
 

@@ -253,7 +253,7 @@ def _size(places: Sequence[Place | None], steps: Offsets) -> float:
 
 def _refusal(column: Column, known: bool) -> str | None:
     if len(column.known) < _LEAST_LEVELS or column.confidence < _LEAST_CONFIDENCE:
-        return "no lumbar spine can be recognised in it"
+        return "the model could not find the spine in it; the images may be fine"
     if known and not _SMALLER <= column.size <= _TALLER:
         usual = "small" if column.size < 1 else "large"
         return f"its vertebrae are too {usual} for a lumbar spine ({column.size:.0%} of the usual height)"

@@ -18,11 +18,13 @@ from pydicom import dcmread
 from pydicom.uid import (
     UID,
     ComprehensiveSRStorage,
+    EnhancedMRColorImageStorage,
     EnhancedMRImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
     SecondaryCaptureImageStorage,
 )
-from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
+from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, evt
 from pynetdicom.presentation import build_context
 
 from lumbargrade.dicom.parse import bound_reads
@@ -34,7 +36,14 @@ from lumbargrade.viewer.studies.job import StudyWork
 from lumbargrade.viewer.studies.service import ReadingRoom
 
 _VERIFICATION = UID("1.2.840.10008.1.1")
-_TAKEN = (MRImageStorage, EnhancedMRImageStorage, SecondaryCaptureImageStorage, _VERIFICATION)
+_KEPT = {
+    MRImageStorage, EnhancedMRImageStorage, EnhancedMRColorImageStorage, LegacyConvertedEnhancedMRImageStorage,
+    SecondaryCaptureImageStorage,
+}  # fmt: skip
+"""What can hold MR slices."""
+_TAKEN = {*_KEPT, _VERIFICATION, *(UID(str(each.abstract_syntax)) for each in AllStoragePresentationContexts)}
+"""A PACS sends a study's presentation states, key objects and reports with its images, and takes a refusal of one for the
+failure of all: they are taken and dropped."""
 _ENCODINGS = [syntax for syntax in map(UID, ALL_TRANSFER_SYNTAXES) if not syntax.is_deflated]
 """Deflated files are not taken: a header would be inflated here, outside the guarded process, without a limit."""
 
@@ -42,6 +51,7 @@ _OUT_OF_RESOURCES, _CANNOT_UNDERSTAND = 0xA700, 0xC000
 _SUCCESS = 0x0000
 _NETWORK_SECONDS = 30.0
 _SEND_AGAIN_SECONDS = (0.0, 5.0, 30.0)
+_MOST_REASONS = 3
 _TITLE = r"^[!-\[\]-~]{1,16}$"
 
 log = logging.getLogger(__name__)
@@ -99,11 +109,18 @@ def read_node(text: str) -> Node:
 
 @dataclass(eq=False)
 class _Arriving:
-    """A study that is being received."""
+    """A study that is being received.
+
+    Attributes:
+        study_hash: What log lines call it: the beginning of the salted hash that reports have.
+        dropped: Objects of it that hold no MR slices.
+    """
 
     work: StudyWork
+    study_hash: str
     last: float
     files: int = 0
+    dropped: int = 0
     size: int = 0
     complete: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -160,29 +177,38 @@ class DimseNode:
 
     def _store(self, event: Any) -> int:
         """Adds an instance to its study's zip, byte for byte as it came; what comes too late for one begins another."""
+        kept = event.request.AffectedSOPClassUID in _KEPT
         try:
             data = event.encoded_dataset()
             file = bound_reads(io.BytesIO(data))
             head = dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
             study_uid = str(head.get("StudyInstanceUID") or "")
         except Exception:  # whatever the peer sent: it is told so, and the association goes on
-            return _CANNOT_UNDERSTAND
+            study_uid = ""
         if not study_uid:
-            return _CANNOT_UNDERSTAND
+            return _CANNOT_UNDERSTAND if kept else _SUCCESS
         status = None
         while status is None:
             try:
-                status = self._add(self._study(study_uid), data)
+                status = self._add(self._study(study_uid), data if kept else None)
             except Refusal:
                 return _OUT_OF_RESOURCES
         return status
 
-    def _add(self, arriving: _Arriving, data: bytes) -> int | None:
-        """Writes an instance into a study's zip; None if the study has been handed over since it was looked up."""
+    def _add(self, arriving: _Arriving, data: bytes | None) -> int | None:
+        """Writes an instance into a study's zip; None if the study has been handed over since it was looked up.
+
+        Args:
+            data: None if it is dropped.
+        """
         settings = self._room.settings
         with arriving.lock:
             if arriving.complete:
                 return None
+            if data is None:
+                arriving.dropped += 1
+                arriving.last = time.monotonic()
+                return _SUCCESS
             arriving.files += 1
             arriving.size += len(data)
             if arriving.files > settings.max_files or arriving.size > settings.max_bytes:
@@ -196,7 +222,8 @@ class DimseNode:
         with self._lock:
             arriving = self._arriving.get(study_uid)
             if arriving is None:
-                arriving = _Arriving(self._room.admit(), time.monotonic())
+                name = self._room.hash_study(study_uid)[:16]
+                arriving = _Arriving(self._room.admit(), name, time.monotonic())
                 self._arriving[study_uid] = arriving
             arriving.last = time.monotonic()
             return arriving
@@ -204,13 +231,18 @@ class DimseNode:
     def _watch(self) -> None:
         while not self._stop.wait(min(0.5, self._settings.quiet_seconds / 4)):
             for arriving in self._complete():
+                if arriving.files == 0:
+                    words = "study %s: nothing of it is an image that could be graded (objects: %d)"
+                    log.info(words, arriving.study_hash, arriving.dropped)
+                    self._room.forget(arriving.work.id)
+                    continue
                 try:
                     self._room.submit(arriving.work)
                 except Refusal as refusal:
-                    log.warning("a study that came by C-STORE was refused: %s", refusal.problem.what)
+                    log.warning("study %s was refused: %s", arriving.study_hash, refusal.problem.what)
                     self._room.forget(arriving.work.id)
                     continue
-                threading.Thread(target=self._report, args=(arriving.work,), name="dicom-report", daemon=True).start()
+                threading.Thread(target=self._report, args=(arriving,), name="dicom-report", daemon=True).start()
 
     def _complete(self) -> list[_Arriving]:
         now = time.monotonic()
@@ -222,18 +254,27 @@ class DimseNode:
                 arriving.complete = True
         return complete
 
-    def _report(self, work: StudyWork) -> None:
-        """Waits for the grades and sends the report; the study is forgotten then."""
+    def _report(self, arriving: _Arriving) -> None:
+        """Waits for the grades and sends the report; the study is forgotten then, and what went wrong is logged."""
+        study, work = arriving.study_hash, arriving.work
         try:
             event = work.wait(self._room.settings.keep_seconds)
             if event.stage != "done":
-                log.warning("a study that came by C-STORE was not graded: %s", event.words)
+                log.warning("study %s was not graded: %s", study, event.words)
+                return
+            _, _, answer = self._room.answer(work.id)
+            if all(cell.grade is None for cell in answer.cells):
+                reasons = list(dict.fromkeys(cell.reason for cell in answer.cells if cell.reason))[:_MOST_REASONS]
+                log.warning("study %s has no report, as nothing in it could be graded: %s", study, "; ".join(reasons))
                 return
             report = self._room.structured_report(work.id)
             if not any(not self._stop.wait(seconds) and self._send(report) for seconds in _SEND_AGAIN_SECONDS):
-                log.warning("%s did not take a report; see that it runs and takes SR", self._settings.report_to.title)
+                to = self._settings.report_to.title
+                log.warning("study %s: %s did not take the report; see that it runs and takes SR", study, to)
         except Refusal as refusal:
-            log.warning("a study that came by C-STORE has no report: %s", refusal.problem.what)
+            log.warning("study %s has no report: %s", study, refusal.problem.what)
+        except Exception as error:  # a thread's end is seen by nobody; the sentence quotes nothing
+            log.error("study %s has no report: %s", study, type(error).__name__)
         finally:
             self._room.forget(work.id)
 
@@ -248,6 +289,8 @@ class DimseNode:
         try:
             status = association.send_c_store(dcmread(io.BytesIO(report)))
             return "Status" in status and status.Status == _SUCCESS
+        except ValueError:  # it takes the association, and no SR in it
+            return False
         finally:
             association.release()
 

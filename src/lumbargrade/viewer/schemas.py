@@ -79,6 +79,27 @@ class Sentence(_Json):
     text: str
 
 
+class NotGraded(_Json):
+    """Why cells are not graded, one of these a cause.
+
+    Attributes:
+        code: Of the cells' reasons; None if older models answered.
+        sites: The cells in words.
+        cells: How many.
+        text: Why, a sentence without a capital letter and a full stop.
+    """
+
+    code: str | None
+    sites: str
+    cells: int
+    text: str
+
+    @property
+    def words(self) -> str:
+        """The sentence that reports have."""
+        return f"Not graded: {self.sites}{'' if self.cells == 1 else f' ({self.cells} sites)'}: {self.text}."
+
+
 class Place(_Json):
     """Where the model looked.
 
@@ -177,7 +198,7 @@ class ReportLinks(_Json):
 
 
 class StudyAnswer(_Json):
-    """A graded study. It leads with ``trained_on``, ``flags`` and ``sentences``.
+    """A graded study. It leads with ``trained_on``, ``flags``, ``not_graded`` and ``sentences``.
 
     Attributes:
         series_table: All series of the study, those that are used and those that are not, with why.
@@ -190,6 +211,7 @@ class StudyAnswer(_Json):
     graded_at: str
     study_hash: str
     flags: tuple[str, ...]
+    not_graded: tuple[NotGraded, ...] = ()
     sentences: tuple[Sentence, ...]
     cells: tuple[Cell, ...]
     series: tuple[Series, ...]
@@ -209,6 +231,7 @@ class StudyReport(_Json):
     graded_at: str
     study_hash: str
     flags: tuple[str, ...]
+    not_graded: tuple[NotGraded, ...] = ()
     sentences: tuple[Sentence, ...]
     cells: tuple[Cell, ...]
     series_table: tuple[SeriesRow, ...] = ()

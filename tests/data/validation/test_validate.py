@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from io import StringIO
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
-from rich.console import Console
 
 from lumbargrade.config.task import load_task
 from lumbargrade.data.validation.report import CheckReport
@@ -524,22 +522,6 @@ def test_kinds_are_told_with_what_to_do(tables: Tables) -> None:
     (count,) = tables.check().counts
     assert (count.title, count.remedy) == ("Points lie outside their image", "correct or remove the points")
     assert all(kind.title and kind.remedy for kind in KINDS.values())
-
-
-def test_report_in_a_terminal_tells_each_kind_once(many: Tables) -> None:
-    many.select("spinal_canal_stenosis", "L3/L4")["x"] = 99
-    console = Console(width=400, record=True, file=StringIO())
-    console.print(many.check())
-    lines = [" ".join(line.replace("│", " ").split()) for line in console.export_text().splitlines()]
-    assert lines[0] == "Task rsna2024: 40 studies, 481 files, 1,000 points; 1 error, 0 warnings, 39 notes"
-    assert "Axial T2 40 40 200 5, 5, 5 axial 40 feet 40" in lines
-    assert "spinal_canal_stenosis 200 0 0 0" in lines
-    assert (
-        "error Points lie outside their image 1 1 study 100 series 12: 1 of 5 points: spinal_canal_stenosis L3/L4 "
-        "at x 99, y 32 of 64 x 64 pixels correct or remove the points"
-    ) in lines
-    (gaps,) = [line for line in lines if line.startswith("note Instance numbers have gaps")]
-    assert "39 39 study 101 series 12: 2 files are numbered 2 to 3" in gaps
 
 
 @pytest.mark.skipif(not SPIDER.is_dir(), reason="the SPIDER studies are not beside the project")

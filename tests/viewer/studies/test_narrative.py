@@ -1,14 +1,12 @@
 """Plain sentences a level: they lead the page."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import pytest
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.notes import Note
+from lumbargrade.viewer.image_index import SeriesIndex
 from lumbargrade.viewer.schemas import Cell, Place
 from lumbargrade.viewer.studies.narrative import flags, level_sentences
-from lumbargrade.viewer.studies.present import study_reasons
 
 SHORT = {
     "canal": "spinal_canal_stenosis",
@@ -17,6 +15,9 @@ SHORT = {
     "left recess": "left_subarticular_stenosis",
     "right recess": "right_subarticular_stenosis",
 }
+
+
+DOUBT = Note.make("levels-doubtful", "the levels may be named one too high or too low")
 
 
 def study(task: GradingTask, level: str = "L4/L5", reason: str = "it is not seen", **said: str) -> list[Cell]:
@@ -61,7 +62,7 @@ def study(task: GradingTask, level: str = "L4/L5", reason: str = "it is not seen
             "L4/L5: moderate spinal canal stenosis. Severe cannot be excluded at L4/L5 for spinal canal stenosis.",
         ),
         (dict.fromkeys(("canal", "left_foramen", "right_foramen", "left_recess", "right_recess"), ""),
-         "L4/L5: not graded: it is not seen."),
+         "L4/L5: not graded."),
         (dict.fromkeys(("canal", "left_foramen", "right_foramen", "left_recess", "right_recess"), "Normal/Mild;Severe"),
          "L4/L5: Normal/mild at every graded site. Severe cannot be excluded at any graded site."),
     ],
@@ -85,35 +86,21 @@ def test_another_task_has_its_own_words(disc: GradingTask) -> None:
 
 
 def test_what_to_know_first_is_told_once(rsna: GradingTask) -> None:
-    reason = "the study has no Axial T2 series"
-    cells = study(rsna, reason=reason, left_recess="", right_recess="")
-    told = flags(rsna, cells, ["the levels may be named one too high or too low"], [], [reason])
-    assert told == ["The levels may be named one too high or too low.", "The study has no Axial T2 series."]
+    undecodable = Note.make("slices-undecodable", "{count} slices cannot be decoded", count=2)
+    torn = SeriesIndex.model_construct(title="Axial T2", unreadable=2)
+    assert flags(study(rsna), [DOUBT, undecodable], [torn]) == [
+        "The levels may be named one too high or too low.",
+        "2 slices cannot be decoded.",
+    ]
+    assert flags(study(rsna), [], [torn]) == ["2 slices of Axial T2 could not be decoded and are left out."]
 
 
-def records(
-    reasons: Sequence[str | None], codes: Sequence[str] = (), study_id: str | None = "1.2"
-) -> list[dict[str, Any]]:
-    found = [{"study_id": study_id, "reason": reason} for reason in reasons]
-    return [record | {"reason_code": code} for record, code in zip(found, codes, strict=True)] if codes else found
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (
-            records(["no T2", "no T2", "too dark", None], ["series-missing", "series-missing", "place-unsure", ""]),
-            ["no T2"],
-        ),
-        (records(["the study is fine", None], ["place-unsure", ""]), []),
-        (records(["it is no zip"] * 3, ["not-a-zip"] * 3, study_id=None), ["it is no zip"]),
-        (records(["no T2", "no T2", "too dark", None]), ["no T2"]),
-        (records([None, None], ["", ""]), []),
-    ],
-    ids=["by its code", "not by its words", "refused", "an older model", "graded"],
-)
-def test_a_reason_that_lies_in_the_study_is_known_by_its_code(answer: list[dict[str, Any]], told: list[str]) -> None:
-    assert study_reasons(answer, levels=2) == told
+def test_a_condition_that_is_graded_nowhere_is_not_told_at_every_level(rsna: GradingTask) -> None:
+    cells = [cell for level in rsna.levels for cell in study(rsna, level, left_foramen="") if cell.level == level]
+    texts = [sentence.text for sentence in level_sentences(rsna, cells)]
+    assert not any("not graded" in text for text in texts)
+    one = level_sentences(rsna, study(rsna, left_foramen=""))
+    assert "not graded: left neural foraminal narrowing" in one[3].text
 
 
 def placed(cells: list[Cell], uncertain: int) -> list[Cell]:
@@ -126,11 +113,11 @@ def placed(cells: list[Cell], uncertain: int) -> list[Cell]:
 
 
 def test_uncertain_places_are_counted_before_all_else(rsna: GradingTask) -> None:
-    told = flags(rsna, placed(study(rsna), 22), ["the levels may be named one too high or too low"], [])
+    told = flags(placed(study(rsna), 22), [DOUBT], [])
     assert told[0] == "22 of 25 places are uncertain: check the marked places before you use these grades."
-    (one,) = flags(rsna, placed(study(rsna), 1), [], [])
+    (one,) = flags(placed(study(rsna), 1), [], [])
     assert one == "1 of 25 places is uncertain: check the marked place before you use its grade."
-    assert flags(rsna, placed(study(rsna), 0), [], []) == []
+    assert flags(placed(study(rsna), 0), [], []) == []
 
 
 def test_a_level_names_its_uncertain_places(rsna: GradingTask) -> None:
@@ -143,4 +130,4 @@ def test_a_level_names_its_uncertain_places(rsna: GradingTask) -> None:
 
 def test_a_study_without_any_grade_says_so_first(rsna: GradingTask) -> None:
     cells = [cell.model_copy(update={"grade": None, "reason": "no image can be read"}) for cell in study(rsna)]
-    assert flags(rsna, cells, [], [])[0] == "Nothing could be graded in this study."
+    assert flags(cells, [], [])[0] == "Nothing could be graded in this study."

@@ -53,16 +53,13 @@ function Counts({ study, task }: { study: Study; task: Task }) {
 
 /** Why sites have no grade, each reason once. */
 function Reasons({ study }: { study: Study }) {
-  const counts = new Map<string, number>();
-  for (const { grade, reason } of study.cells) {
-    if (grade === null && reason !== null) counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  }
-  if (counts.size === 0) return null;
+  if (study.not_graded.length === 0) return null;
   return (
     <ul className="reasons" aria-label="Sites that are not graded">
-      {[...counts].map(([reason, count]) => (
-        <li key={reason}>
-          Not graded ({count === 1 ? '1 site' : `${count} sites`}): {reason}
+      {study.not_graded.map(({ sites, cells, text }) => (
+        <li key={`${sites} ${text}`}>
+          Not graded: {sites}
+          {cells === 1 ? '' : ` (${cells} sites)`}: {text}
         </li>
       ))}
     </ul>

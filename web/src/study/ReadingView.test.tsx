@@ -17,7 +17,7 @@ describe('the reading view', () => {
   it('leads with sentences, flags and reasons', () => {
     expect(screen.getByText('The levels may be named one too high.')).toBeTruthy();
     expect(screen.getByRole('button', { name: /L4\/L5 Severe spinal canal stenosis\./ })).toBeTruthy();
-    expect(screen.getByText(/Not graded \(1 site\): there is no axial T2 series/)).toBeTruthy();
+    expect(screen.getByText(/Not graded: left subarticular stenosis at L5\/S1: there is no axial T2 series/)).toBeTruthy();
   });
 
   it('tells a cell without a grade why, and offers no heat map for it', async () => {

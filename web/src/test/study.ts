@@ -91,6 +91,9 @@ export const STUDY: Study = {
     possible_grades: 'The true grade is among the possible ones in 90 % of cells.',
   },
   flags: ['The levels may be named one too high.'],
+  not_graded: [
+    { code: 'series-missing', sites: 'left subarticular stenosis at L5/S1', cells: 1, text: 'there is no axial T2 series' },
+  ],
   study_hash: '0123456789abcdef',
   sentences: [
     { level: 'L4/L5', text: 'L4/L5: severe spinal canal stenosis. Severe cannot be excluded at any graded site.' },

@@ -4,14 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from lumbargrade.data.validation.rules import KINDS, Level
 
-_STYLES: dict[Level, str] = {"error": "bold red", "warning": "yellow", "note": "dim"}
-_EXAMPLES = 2
 _ORDER: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -108,51 +103,6 @@ class CheckReport(BaseModel):
     def of_level(self, level: Level) -> tuple[Finding, ...]:
         """Returns the findings of one level."""
         return tuple(found for found in self.findings if found.level == level)
-
-    def __rich__(self) -> RenderableType:
-        """Shows the report in a terminal: each kind of fault once, with the first places where it is."""
-        found = {level: len(self.of_level(level)) for level in _ORDER}
-        numbers = [f"{number:,} {level}{'' if number == 1 else 's'}" for level, number in found.items()]
-        files = f"{self.studies:,} studies, {self.files:,} files, {self.points:,} points"
-        heading = Text(f"Task {self.task}: {files}; {', '.join(numbers)}")
-        parts: list[RenderableType] = [heading, self._series_table(), self._grades_table()]
-        return Group(*parts, self._faults_table()) if self.counts else Group(*parts)
-
-    def _faults_table(self) -> Table:
-        table = Table("", "fault", "times", "studies", "for example", "what to do")
-        for count in self.counts:
-            first = [found for found in self.findings if found.kind == count.kind][:_EXAMPLES]
-            places = "\n".join(f"{_place(found)}: {found.message}" for found in first)
-            level = Text(count.level, style=_STYLES[count.level])
-            table.add_row(level, count.title, f"{count.findings:,}", f"{count.studies:,}", Text(places), count.remedy)
-        return table
-
-    def _series_table(self) -> Table:
-        table = Table(
-            "series", "number", "studies", "files", "slices: least, median, most", "orientation", "numbers run to"
-        )
-        for series in self.series:
-            name = series.description if series.used else f"{series.description} (not used)"
-            least, middle, most = series.slices
-            ways = [
-                ", ".join(f"{key} {n:,}" for key, n in part.items())
-                for part in (series.orientations, series.directions)
-            ]
-            numbers = (f"{number:,}" for number in (series.series, series.studies, series.files))
-            table.add_row(Text(name), *numbers, f"{least}, {middle:g}, {most}", *ways)
-        return table
-
-    def _grades_table(self) -> Table:
-        grades = next(iter(self.grades.values()))
-        table = Table("cells", *grades)
-        for condition, counts in self.grades.items():
-            table.add_row(condition, *(f"{number:,}" for number in counts.values()))
-        return table
-
-
-def _place(found: Finding) -> str:
-    study = "no study" if found.study_id is None else f"study {found.study_id}"
-    return study if found.series_id is None else f"{study} series {found.series_id}"
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

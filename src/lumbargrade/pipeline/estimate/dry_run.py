@@ -5,9 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pydantic import BaseModel, ConfigDict
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from lumbargrade.config.params import DatasetParams, Params
 from lumbargrade.config.project import current_project
@@ -18,7 +15,7 @@ from lumbargrade.data.versioning.dvc import versioned_bytes
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.models.locator import column_group
 from lumbargrade.pipeline.estimate.disk import DiskNeed, disk_needs
-from lumbargrade.pipeline.estimate.resources import TrainingHours, time_words, too_slow, training_hours
+from lumbargrade.pipeline.estimate.resources import TrainingHours, too_slow, training_hours
 from lumbargrade.pipeline.estimate.throughput import TrainingCost, grader_cost, locator_cost
 from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
 from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri
@@ -46,40 +43,6 @@ class DryRun(BaseModel):
     disk: list[DiskNeed]
     disk_needed: int
     disk_free: int
-
-    def __rich__(self) -> RenderableType:
-        """Shows the result in a terminal."""
-        parts: list[RenderableType] = [Text(f"problem: {problem}", style="red") for problem in self.problems]
-        parts += [Text(f"note: {note}", style="dim") for note in self.notes]
-        if self.dataset is not None:
-            parts.append(_dataset_table(self.dataset))
-        parts += [self._training_table(), self._disk_table()]
-        return Group(*parts, "nothing stops the run" if not self.problems else f"{len(self.problems)} to mend first")
-
-    def _training_table(self) -> Table:
-        title = f"training on {', '.join(self.devices)}; pace from a few steps at the recipe's size"
-        table = Table("network", "weights", "batch", "memory", "images/s", "a fold", "folds", "all", title=title)
-        hours = {row.network: row for row in self.hours}
-        for cost in self.training:
-            batch = f"{cost.batch_size} x {cost.image_pixels}²"
-            pace = "does not fit" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
-            row = hours.get(cost.network)
-            times = ("", "", "") if row is None else (time_words(row.fold_hours), str(row.folds), time_words(row.hours))
-            table.add_row(cost.network, f"{cost.weights:,}", batch, _size(cost.memory_bytes), pace, *times)
-        if (student := hours.get("student")) is not None:
-            table.add_row("student", *[""] * 4, time_words(student.hours), "1", time_words(student.hours))
-        table.caption = (
-            "memory: 16 bytes a weight, and the tensors that batches of 2 and 4 keep for the backward pass, scaled; "
-            "libraries' workspaces come on top"
-        )
-        return table
-
-    def _disk_table(self) -> Table:
-        table = Table("on the disk", "size", "counted as", title="disk, as if the run's own files were not there yet")
-        for need in self.disk:
-            table.add_row(need.what, _size(need.bytes), need.why)
-        table.add_row("in all", _size(self.disk_needed), f"free: {_size(self.disk_free)}")
-        return table
 
 
 def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
@@ -119,8 +82,8 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
     needed, free = sum(need.bytes for need in disk), shutil.disk_usage(project.root).free
     if needed > free:
         problems.append(
-            f"the run needs {_size(needed)} of disk and {_size(free)} are free in {project.root.resolve()}; free some, or "
-            "run where there is more"
+            f"the run needs {size_words(needed)} of disk and {size_words(free)} are free in {project.root.resolve()}; free "
+            "some, or run where there is more"
         )
     hours = training_hours(params, costs, cells)
     problems += [*too_slow(params, hours), *_too_large(costs)]
@@ -169,7 +132,7 @@ def _too_large(costs: list[TrainingCost]) -> Iterator[str]:
     for cost in costs:
         if cost.images_per_second is None:
             yield (
-                f"a batch of the {cost.network} does not fit {cost.device} (about {_size(cost.memory_bytes)}); lower "
+                f"a batch of the {cost.network} does not fit {cost.device} (about {size_words(cost.memory_bytes)}); lower "
                 f"{sections[cost.network]}.batch_size (now {cost.batch_size})"
             )
 
@@ -183,14 +146,6 @@ def _noted(problems: list[str]) -> Iterator[None]:
         problems.append(str(error))
 
 
-def _dataset_table(counts: DatasetCounts) -> Table:
-    table = Table("dataset", "number")
-    rows = {"studies": counts.studies, **{f"series {name}": number for name, number in counts.series.items()}}
-    for name, number in {**rows, "files": counts.files, "points": counts.points}.items():
-        table.add_row(Text(name), f"{number:,}")
-    table.add_row("size", _size(counts.bytes))
-    return table
-
-
-def _size(number: float) -> str:
+def size_words(number: float) -> str:
+    """Bytes as people say them: ``3.4 GB``."""
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

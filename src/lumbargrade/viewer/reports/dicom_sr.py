@@ -8,7 +8,9 @@ Codes are SNOMED CT's and DICOM's where pydicom's dictionary has them, else of t
 
 import base64
 import io
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +19,7 @@ from typing import Any
 import highdicom as hd
 import numpy as np
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
@@ -28,7 +31,8 @@ from lumbargrade.dicom.limits import LIMITS, within_limits
 from lumbargrade.inference.archive import unpack_members
 from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
 from lumbargrade.inference.series_table import describe_row
-from lumbargrade.viewer.reports.evidence import read_evidence
+from lumbargrade.viewer.errors import sentence
+from lumbargrade.viewer.reports.evidence import Evidence, read_evidence, stand_in
 from lumbargrade.viewer.schemas import Cell, Place, StudyReport
 
 SCHEME = "99LUMBARGRADE"
@@ -74,36 +78,43 @@ def structured_report(
         A DICOM file, base64.
 
     Raises:
-        InputError: The study lacks what a report must refer to.
+        InputError: None of the images that it would refer to can be read.
     """
     grading_task = GradingTask.model_validate_json(task)
+    answer = StudyReport.model_validate_json(report)
     wanted = {sop_uid for sop_uid, _ in places.values()}
     cited = [sop_uid for sop_uid in members if sop_uid in wanted] or list(members)[:1]
     with within_limits(LIMITS), TemporaryDirectory(prefix="unpacked-", dir=folder) as place:
         paths = unpack_members(Path(folder) / archive, [members[sop_uid] for sop_uid in cited], Path(place))
-        images = {sop_uid: read_evidence(paths[members[sop_uid]]) for sop_uid in cited}
-    evidence = {sop_uid: image.header for sop_uid, image in images.items()}
-    changes = tuple(dict.fromkeys(change for image in images.values() for change in image.changes))
-    document = build_report(StudyReport.model_validate_json(report), evidence, places, grading_task, changes)
+        evidence = read_evidence({sop_uid: paths[members[sop_uid]] for sop_uid in cited}, answer.study_hash)
+    return base64.b64encode(write_report(build_report(answer, evidence, places, grading_task))).decode("ascii")
+
+
+def write_report(document: hd.sr.ComprehensiveSR) -> bytes:
+    """Returns the document as a DICOM file."""
     buffer = io.BytesIO()
-    document.save_as(buffer, enforce_file_format=True)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    with _unwarned():
+        document.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
 
 
-def build_report(
-    report: StudyReport,
-    evidence: Mapping[str, Dataset],
-    places: Frames,
-    task: GradingTask,
-    changes: Sequence[str] = (),
-) -> hd.sr.ComprehensiveSR:
-    """Builds the document. The same answer, with the same corrections, makes the same document.
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Keeps back warnings of highdicom and pydicom: they quote names, and the log is no place for these."""
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
 
-    Args:
-        evidence: Headers of the images that are referred to, by SOPInstanceUID.
-        changes: What is another in them than in the files, in sentences.
-    """
-    groups = [_group(cell, report, task.condition(cell.condition), task, places, evidence) for cell in report.cells]
+
+def build_report(report: StudyReport, evidence: Evidence, places: Frames, task: GradingTask) -> hd.sr.ComprehensiveSR:
+    """Builds the document. The same answer, with the same corrections, makes the same document."""
+    with _unwarned():
+        return _build(report, evidence, places, task)
+
+
+def _build(report: StudyReport, evidence: Evidence, places: Frames, task: GradingTask) -> hd.sr.ComprehensiveSR:
+    images = evidence.images
+    groups = [_group(cell, report, task.condition(cell.condition), task, places, images) for cell in report.cells]
     content = hd.sr.MeasurementReport(
         observation_context=_observer(report),
         procedure_reported=_PROCEDURE,
@@ -112,15 +123,17 @@ def build_report(
     )
     root = content[0]
     texts = [(codes.DCM.Comment, report.research_strip)] if report.research_strip else []
-    texts += [(codes.DCM.Comment, text) for text in (*report.trained_on.lines, *report.flags, *changes)]
+    texts += [(codes.DCM.Comment, text) for text in (*report.trained_on.lines, *report.flags)]
+    texts += [(codes.DCM.Comment, each.words) for each in report.not_graded]
+    texts += [(codes.DCM.Comment, sentence(note.text)) for note in evidence.notes]
     texts += [(codes.DCM.Comment, describe_row(row, task)) for row in report.series_table]
-    texts += [(codes.DCM.Finding, sentence.text) for sentence in report.sentences]
+    texts += [(codes.DCM.Finding, level.text) for level in report.sentences]
     for place, (name, text) in enumerate(texts, start=len(root.ContentSequence) - 1):  # read before the measurements
         root.ContentSequence.insert(place, _text(name, text))
     strip = f" ({report.research_strip.lower()})" if report.research_strip else ""
     told = report.model_dump_json()
     document = hd.sr.ComprehensiveSR(
-        evidence=list(evidence.values()),
+        evidence=list(images.values()) or [stand_in(evidence.about)],
         content=root,
         series_instance_uid=_uid("series", report.request_id),
         series_number=9000,
@@ -133,6 +146,8 @@ def build_report(
         software_versions=lumbargrade.__version__,
         series_description=f"{TITLE} gradings{strip}"[:64],
     )
+    if not images:
+        del document.CurrentRequestedProcedureEvidenceSequence
     graded = datetime.fromisoformat(report.graded_at)
     document.ContentDate, document.ContentTime = DA(graded.date()), TM(graded.time())
     document.TimezoneOffsetFromUTC = "+0000"
@@ -164,7 +179,7 @@ def _group(
     condition: Condition,
     task: GradingTask,
     places: Frames,
-    evidence: Mapping[str, Dataset],
+    images: Mapping[str, Dataset],
 ) -> _Group:
     """A measurement group (TID 1410 where the model looked at a place, else TID 1501)."""
     key = f"{cell.condition} {cell.level}"
@@ -190,10 +205,10 @@ def _group(
         "qualitative_evaluations": evaluations,
     }
     where = places.get(key)
-    if cell.place is None or where is None or where[0] not in evidence:
+    if cell.place is None or where is None or where[0] not in images:
         group: _Group = hd.sr.MeasurementsAndQualitativeEvaluations(**shared)
     else:
-        region = _region(cell, evidence[where[0]], where[1])
+        region = _region(cell, images[where[0]], where[1])
         group = hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **shared)
     comments = [cell.reason] if cell.reason else []
     comments += [_read_on(cell.place)] if cell.place is not None and cell.place.series_name is not None else []
@@ -244,7 +259,7 @@ def _grade(grade: str | None) -> Code:
 
 def _private(value: str, meaning: str) -> Code:
     """A code of our own; values have 16 characters at most (SH), so a longer one is told apart by its end."""
-    return Code(_short(value), SCHEME, meaning)
+    return Code(_short(value), SCHEME, meaning[:64].rstrip())
 
 
 def _short(value: str) -> str:

@@ -2,28 +2,25 @@
 
 import io
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-import matplotlib
 from reportlab.lib.colors import Color, HexColor, white
 from reportlab.lib.enums import TA_CENTER
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
 from lumbargrade.inference.series_table import describe_row
+from lumbargrade.viewer.reports.fonts import BOLD, FONT, ReportFonts, report_fonts
+from lumbargrade.viewer.reports.script_text import ScriptText
 from lumbargrade.viewer.schemas import Cell, StudyReport, task_info
 
-_FONT, _BOLD = "LumbargradeSans", "LumbargradeSans-Bold"
 _INK, _SOFT, _LINE, _STRIP = HexColor("#1b1f24"), HexColor("#5b6470"), HexColor("#c9d0d8"), HexColor("#7a1f2b")
 _SHADES = ("#eef3f7", "#f3d58a", "#a8441a")
 """From the best grade to the worst; they differ in lightness, so that they do in grey and to colour-blind eyes."""
@@ -35,7 +32,11 @@ _WIDTH = A4[0] - 2 * _MARGIN - 2 * _PADDING
 
 def pdf_report(report: StudyReport, task: GradingTask) -> bytes:
     """Returns the report as PDF, A4."""
-    _register_fonts()
+    with report_fonts(report.model_dump_json(exclude={"cells": {"__all__": {"place"}}})) as fonts:
+        return _write(report, task, fonts)
+
+
+def _write(report: StudyReport, task: GradingTask, fonts: ReportFonts) -> bytes:
     buffer = io.BytesIO()
     document = SimpleDocTemplate(
         buffer,
@@ -49,52 +50,44 @@ def pdf_report(report: StudyReport, task: GradingTask) -> bytes:
         creator="Lumbargrade",
         invariant=1,
     )
-    story = [*_head(report, task), *_trained_on(report), *_flags(report), *_sentences(report)]
-    story += [*_grid(report, task), *_notes(report), *_reasons(report, task), *_series(report, task)]
-    story += _corrections(report, task)
+    story = [*_head(report, task, fonts), *_trained_on(report, fonts), *_flags(report), *_sentences(report)]
+    story += [*_grid(report, task), *_notes(report), *_series(report, task)]
+    story += [*_corrections(report, task, fonts), *_missing(fonts)]
 
     def on_page(canvas: Canvas, _: Any) -> None:
-        _frame(canvas, report)
+        _frame(canvas, report, fonts)
 
     document.build(story, onFirstPage=on_page, onLaterPages=on_page)
     return buffer.getvalue()
 
 
-@cache
-def _register_fonts() -> None:
-    """A font that has every reader's letters; matplotlib brings it."""
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    pdfmetrics.registerFont(TTFont(_FONT, folder / "DejaVuSans.ttf"))
-    pdfmetrics.registerFont(TTFont(_BOLD, folder / "DejaVuSans-Bold.ttf"))
-
-
 def _style(size: float = 9, bold: bool = False, **more: Any) -> ParagraphStyle:
-    options = {"fontName": _BOLD if bold else _FONT, "fontSize": size, "leading": size * 1.35, "textColor": _INK}
+    options = {"fontName": BOLD if bold else FONT, "fontSize": size, "leading": size * 1.35, "textColor": _INK}
     return ParagraphStyle("text", **(options | more))
 
 
-def _frame(canvas: Canvas, report: StudyReport) -> None:
+def _frame(canvas: Canvas, report: StudyReport, fonts: ReportFonts) -> None:
     """The strip on top and the lines at the foot of every page: a page that is passed on alone says them too."""
     width, height = A4
     if report.research_strip:
         canvas.setFillColor(_STRIP)
         canvas.rect(0, height - 11 * mm, width, 11 * mm, stroke=0, fill=1)
         canvas.setFillColor(white)
-        canvas.setFont(_BOLD, 10)
+        canvas.setFont(BOLD, 10)
         canvas.drawCentredString(width / 2, height - 7.2 * mm, report.research_strip.upper())
     canvas.setFillColor(_SOFT)
-    canvas.setFont(_FONT, 7)
+    canvas.setFont(FONT, 7)
     canvas.drawString(
         _MARGIN + _PADDING, 9 * mm, f"{report.model.name} version {report.model.version} · request {report.request_id}"
     )
     canvas.drawRightString(width - _MARGIN - _PADDING, 9 * mm, f"page {canvas.getPageNumber()}")
-    sentence = report.trained_on.sentence
-    size = min(7, 7 * _WIDTH / pdfmetrics.stringWidth(sentence, _BOLD, 7))
-    canvas.setFont(_BOLD, size)
+    sentence = "".join(letter if fonts.is_usual(letter) else "?" for letter in report.trained_on.sentence)
+    size = min(7, 7 * _WIDTH / pdfmetrics.stringWidth(sentence, BOLD, 7))
+    canvas.setFont(BOLD, size)
     canvas.drawString(_MARGIN + _PADDING, 13 * mm, sentence)
 
 
-def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
+def _head(report: StudyReport, task: GradingTask, fonts: ReportFonts) -> list[Flowable]:
     rows = [
         ("Study", f"{report.study_hash[:16]} (salted hash)"),
         ("Graded", report.graded_at.replace("T", " ").replace("+00:00", " UTC")),
@@ -109,7 +102,7 @@ def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
             *rows,
         ]
     table = Table(
-        [[Paragraph(name, _style(8, textColor=_SOFT)), Paragraph(escape(text), _style(8))] for name, text in rows],
+        [[Paragraph(name, _style(8, textColor=_SOFT)), _any_script(text, _style(8), fonts)] for name, text in rows],
         colWidths=[22 * mm, None],
         hAlign="LEFT",
     )
@@ -118,27 +111,26 @@ def _head(report: StudyReport, task: GradingTask) -> list[Flowable]:
     return [Paragraph(escape(task.title), _style(15, bold=True, spaceAfter=3 * mm)), table, Spacer(1, 3 * mm)]
 
 
-def _trained_on(report: StudyReport) -> list[Flowable]:
+def _trained_on(report: StudyReport, fonts: ReportFonts) -> list[Flowable]:
     """What the model was trained on, before any grade."""
     first, *others = report.trained_on.lines
-    lines = [Paragraph(escape(first), _style(9, bold=True))]
-    lines += [Paragraph(escape(line), _style(8.5)) for line in others]
+    lines = [_any_script(first, _style(9, bold=True), fonts)]
+    lines += [_any_script(line, _style(8.5), fonts) for line in others]
     return [_boxed(lines, _STRIP, HexColor("#fdf1f2")), Spacer(1, 2 * mm)]
 
 
-def _boxed(lines: list[Paragraph], frame: Color, ground: Color) -> Table:
+def _boxed(lines: list[Flowable], frame: Color, ground: Color) -> Table:
     table = Table([[lines]], colWidths=[_WIDTH])
     table.setStyle(TableStyle([("BOX", (0, 0), (-1, -1), 0.8, frame), ("BACKGROUND", (0, 0), (-1, -1), ground)]))
     return table
 
 
 def _flags(report: StudyReport) -> list[Flowable]:
-    if not report.flags:
+    told = (*report.flags, *(each.words for each in report.not_graded))
+    if not told:
         return []
-    lines = [Paragraph("Before you read", _style(9, bold=True))]
-    lines += [
-        Paragraph(f"• {escape(flag)}", _style(8.5, leftIndent=3 * mm, firstLineIndent=-3 * mm)) for flag in report.flags
-    ]
+    lines: list[Flowable] = [Paragraph("Before you read", _style(9, bold=True))]
+    lines += [Paragraph(f"• {escape(flag)}", _style(8.5, leftIndent=3 * mm, firstLineIndent=-3 * mm)) for flag in told]
     return [_boxed(lines, HexColor("#b58900"), HexColor("#fff8e1")), Spacer(1, 3 * mm)]
 
 
@@ -148,7 +140,7 @@ def _sentences(report: StudyReport) -> list[Flowable]:
         text = escape(sentence.text.removeprefix(f"{sentence.level}: "))
         lines.append(
             Paragraph(
-                f'<font name="{_BOLD}">{escape(sentence.level)}</font>&nbsp; {text}', _style(9.5, spaceAfter=1.5 * mm)
+                f'<font name="{BOLD}">{escape(sentence.level)}</font>&nbsp; {text}', _style(9.5, spaceAfter=1.5 * mm)
             )
         )
     return [*lines, Spacer(1, 2.5 * mm)]
@@ -208,19 +200,6 @@ def _shade(grade: str, task: GradingTask) -> str:
     return _SHADES[round(place * (len(_SHADES) - 1))]
 
 
-def _reasons(report: StudyReport, task: GradingTask) -> list[Flowable]:
-    by_reason: dict[str, list[str]] = {}
-    for cell in report.cells:
-        if cell.grade is None and cell.reason:
-            by_reason.setdefault(cell.reason, []).append(f"{cell.level} {task.condition(cell.condition).label}")
-    if not by_reason:
-        return []
-    lines: list[Flowable] = [Paragraph("Not graded", _style(9, bold=True, spaceAfter=1 * mm))]
-    for reason, where in by_reason.items():
-        lines.append(Paragraph(escape(f"{', '.join(where)}: {reason}."), _style(7.5, spaceAfter=0.8 * mm)))
-    return [*lines, Spacer(1, 2 * mm)]
-
-
 def _series(report: StudyReport, task: GradingTask) -> list[Flowable]:
     if not report.series_table:
         return []
@@ -230,7 +209,7 @@ def _series(report: StudyReport, task: GradingTask) -> list[Flowable]:
     return [head, *rows, Spacer(1, 2 * mm)]
 
 
-def _corrections(report: StudyReport, task: GradingTask) -> list[Flowable]:
+def _corrections(report: StudyReport, task: GradingTask, fonts: ReportFonts) -> list[Flowable]:
     corrected = [cell for cell in report.cells if cell.correction is not None]
     if not corrected:
         return []
@@ -240,9 +219,25 @@ def _corrections(report: StudyReport, task: GradingTask) -> list[Flowable]:
         assert correction is not None
         change = f"{correction.model_grade or 'not graded'} → {correction.grade or 'not gradable'}"
         told = f"{cell.level} {task.condition(cell.condition).label}: {change}, {correction.at[:10]}, {correction.by}"
-        comment = f" — {correction.comment}" if correction.comment else ""
-        lines.append(Paragraph(escape(told + comment), _style(7.5, spaceAfter=0.8 * mm)))
+        lines.append(_any_script(told, _style(7.5, spaceAfter=0.8 * mm), fonts))
+        if correction.comment:
+            lines.append(_any_script(correction.comment, _style(7.5, spaceAfter=0.8 * mm), fonts))
     return [*lines, Spacer(1, 2 * mm)]
+
+
+def _missing(fonts: ReportFonts) -> list[Flowable]:
+    """Which letters could not be written."""
+    if not fonts.missing:
+        return []
+    letters = ", ".join(f"U+{ord(letter):04X}" for letter in fonts.missing)
+    text = f"Letters that no font of this report has are given by their Unicode numbers in brackets: {letters}."
+    return [Paragraph(text, _style(7, textColor=_SOFT))]
+
+
+def _any_script(text: str, style: ParagraphStyle, fonts: ReportFonts) -> Flowable:
+    """A paragraph of what a person, a file or a folder says: it may be of any script."""
+    usual = all(fonts.is_usual(letter) for letter in text)
+    return Paragraph(escape(text), style) if usual else ScriptText(text, style, fonts)
 
 
 def _notes(report: StudyReport) -> list[Flowable]:

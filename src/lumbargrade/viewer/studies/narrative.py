@@ -1,42 +1,35 @@
 """Plain sentences: what is found at a level, and what whoever reads the grades should know first."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
 
 from lumbargrade.config.task import Condition, GradingTask
+from lumbargrade.inference.causes import name_conditions
+from lumbargrade.notes import Note
 from lumbargrade.viewer.errors import sentence
 from lumbargrade.viewer.image_index import SeriesIndex
 from lumbargrade.viewer.schemas import Cell, Sentence
-
-_SIDES = ("left", "right")
-
-CellKey = tuple[str, str]
 
 
 def level_sentences(task: GradingTask, cells: Sequence[Cell]) -> tuple[Sentence, ...]:
     """One statement a level, the worst finding first: ``L4/L5: severe spinal canal stenosis, moderate left ...``."""
     by_key = {(cell.condition, cell.level): cell for cell in cells}
-    return tuple(Sentence(level=level, text=f"{level}: {_level(task, level, by_key)}") for level in task.levels)
+    seen = {cell.condition for cell in cells if cell.grade is not None}
+    graded = [condition for condition in task.conditions if condition.name in seen]  # why others are not is said once
+    texts = [_level(task, [(one, by_key[one.name, level]) for one in graded], level) for level in task.levels]
+    return tuple(Sentence(level=at, text=f"{at}: {text}") for at, text in zip(task.levels, texts, strict=True))
 
 
-def flags(
-    task: GradingTask,
-    cells: Sequence[Cell],
-    notes: Iterable[str],
-    series: Iterable[SeriesIndex],
-    study_reasons: Iterable[str] = (),
-) -> list[str]:
-    """What to know before reading: places that are uncertain, the model's notes, series that are missing, lost slices.
+def flags(cells: Sequence[Cell], notes: Sequence[Note], series: Iterable[SeriesIndex]) -> list[str]:
+    """What to know before reading: places that are uncertain, the model's notes, lost slices.
 
-    Args:
-        study_reasons: Why cells are not graded, where the reason lies in the study as a whole.
+    Why cells are not graded stands beside these, in :attr:`lumbargrade.viewer.schemas.StudyAnswer.not_graded`.
     """
-    told = [*_uncertain_places(cells), *map(sentence, notes)]
+    told = [*_uncertain_places(cells), *(sentence(note.text) for note in notes)]
     if all(cell.grade is None for cell in cells):
         told.insert(0, "Nothing could be graded in this study.")
-    told += map(sentence, study_reasons)
+    told_already = any(note.code == "slices-undecodable" for note in notes)
     for found in series:
-        if found.unreadable:
+        if found.unreadable and not told_already:
             count = f"{found.unreadable} slice{'s' if found.unreadable > 1 else ''}"
             told.append(
                 f"{count} of {found.title} could not be decoded and {'are' if found.unreadable > 1 else 'is'} left out."
@@ -53,24 +46,21 @@ def _uncertain_places(cells: Sequence[Cell]) -> Iterator[str]:
         yield f"{uncertain} of {places} places are uncertain: check the marked places before you use these grades."
 
 
-def finding(condition: Condition) -> str:
-    """A condition in a sentence: ``left neural foraminal narrowing``."""
-    return condition.label.lower()
+def _level(task: GradingTask, here: Sequence[tuple[Condition, Cell]], level: str) -> str:
+    """The findings, what was not graded, where the worst grade cannot be excluded, and where a place is uncertain.
 
-
-def _level(task: GradingTask, level: str, cells: Mapping[CellKey, Cell]) -> str:
-    """The findings, what was not graded, where the worst grade cannot be excluded, and where a place is uncertain."""
-    here = [(condition, cells[condition.name, level]) for condition in task.conditions]
+    Args:
+        here: The level's cells of all conditions that are graded at any level.
+    """
     graded = [(condition, cell) for condition, cell in here if cell.grade is not None]
     missing = [(condition, cell) for condition, cell in here if cell.grade is None]
     if not graded:
-        reasons = dict.fromkeys(cell.reason or "" for _, cell in missing)
-        return f"not graded: {next(iter(reasons))}." if len(reasons) == 1 else "not graded."
+        return "not graded."
     best, worst = task.grades[0], task.grades[-1]
     found = [f"{grade.lower()} {words}" for grade, words in _findings(task, graded)]
     text = ", ".join(found) or f"{best.capitalize()} at every graded site"
     if missing:
-        text += f"; not graded: {', '.join(_joined([condition for condition, _ in missing]))}"
+        text += f"; not graded: {', '.join(name_conditions([condition for condition, _ in missing]))}"
     doubtful = [condition for condition, cell in graded if cell.grade != worst and worst in cell.possible_grades]
     if doubtful:
         every = len(doubtful) == len(graded) and len(graded) > 1
@@ -78,27 +68,19 @@ def _level(task: GradingTask, level: str, cells: Mapping[CellKey, Cell]) -> str:
     uncertain = [condition for condition, cell in graded if cell.place_uncertain]
     if uncertain:
         every = len(uncertain) == len(graded)
-        text += f". {'Every place is uncertain' if every else 'Place uncertain: ' + ', '.join(_joined(uncertain))}"
+        text += (
+            f". {'Every place is uncertain' if every else 'Place uncertain: ' + ', '.join(name_conditions(uncertain))}"
+        )
     return f"{text}."
 
 
 def _sites(level: str, conditions: Sequence[Condition]) -> str:
     """``L4/L5 for spinal canal stenosis, bilateral subarticular stenosis``."""
-    return f"{level} for {', '.join(_joined(conditions))}"
+    return f"{level} for {', '.join(name_conditions(conditions))}"
 
 
 def _findings(task: GradingTask, graded: Sequence[tuple[Condition, Cell]]) -> Iterator[tuple[str, str]]:
     """Grades above the best one, the worst first; both sides of one grade together."""
     for grade in reversed(task.grades[1:]):
-        for words in _joined([condition for condition, cell in graded if cell.grade == grade]):
+        for words in name_conditions([condition for condition, cell in graded if cell.grade == grade]):
             yield grade, words
-
-
-def _joined(conditions: Sequence[Condition]) -> Iterator[str]:
-    """Conditions in words; where both sides of a group are there, once, as ``bilateral``."""
-    for _, members in groupby(conditions, key=lambda condition: condition.group):
-        group = list(members)
-        if sorted(condition.side or "" for condition in group) == sorted(_SIDES):
-            yield f"bilateral {finding(group[0]).removeprefix(f'{group[0].side} ')}"
-        else:
-            yield from map(finding, group)

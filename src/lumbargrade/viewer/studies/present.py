@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,15 +11,17 @@ import numpy as np
 from PIL import Image
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.inference.causes import find_causes, untold_notes
 from lumbargrade.inference.schema import is_uncertain
 from lumbargrade.inference.series_table import read_series_json
 from lumbargrade.models.trained_on import statement_of
-from lumbargrade.notes import read_texts
+from lumbargrade.notes import read_notes
 from lumbargrade.serving.records.corrections import Correction, ServedVersion
 from lumbargrade.viewer.image_index import SeriesIndex, SliceIndex, StudyIndex
 from lumbargrade.viewer.schemas import (
     Cell,
     Heat,
+    NotGraded,
     Place,
     ReportLinks,
     Series,
@@ -35,11 +36,6 @@ Records = Sequence[Mapping[str, Any]]
 CellKey = tuple[str, str]
 
 _LEFT, _BACK, _HEAD = np.eye(3)
-_OF_THE_STUDY = frozenset((
-    "series-missing", "series-not-used", "side-unknown", "slice-unknown", "level-not-seen", "level-elsewhere",
-    "place-not-shown", "nowhere-to-look", "points-of-missing-series",
-))  # fmt: skip
-"""Codes of reasons that say what the study's series do not show; others are of a cell alone."""
 
 
 def version_of(records: Records, served: ServedVersion) -> ServedVersion:
@@ -71,7 +67,8 @@ def build_answer(
         _cell(task, by_key[cell.condition.name, cell.level], index, corrections.get((cell.condition.name, cell.level)))
         for cell in task.cells
     )
-    notes = read_texts(records[0].get("notes"), records[0].get("notes_json"))
+    causes = find_causes(records, task)
+    notes = untold_notes(read_notes(records[0].get("notes"), records[0].get("notes_json")), causes)
     address = f"/api/studies/{study_id}/report"
     return StudyAnswer(
         id=study_id,
@@ -80,7 +77,8 @@ def build_answer(
         trained_on=statement_of(records[0]),
         graded_at=datetime.now(UTC).isoformat(timespec="seconds"),
         study_hash=study_hash,
-        flags=tuple(flags(task, cells, notes, index.series, study_reasons(records, len(task.levels)))),
+        flags=tuple(flags(cells, notes, index.series)),
+        not_graded=tuple(NotGraded(code=c.code, sites=c.sites, cells=len(c.cells), text=c.text) for c in causes),
         sentences=level_sentences(task, cells),
         cells=cells,
         series=tuple(map(_series, index.series)),
@@ -88,21 +86,6 @@ def build_answer(
         identifiers=index.identifiers,
         report=ReportLinks(pdf=f"{address}.pdf", sr=f"{address}.sr", json=f"{address}.json", csv=f"{address}.csv"),
     )
-
-
-def study_reasons(records: Records, levels: int) -> list[str]:
-    """Why cells are not graded, each reason once, where it lies in the study as a whole.
-
-    A study that was refused as a whole has no id. Older models answer without codes: then it is a reason that as many cells
-    have as a condition has.
-    """
-    count = Counter(record["reason"] for record in records if record["reason"])
-    if records[0].get("study_id") is None:
-        return list(count)
-    if "reason_code" not in records[0]:
-        return [reason for reason, cells in count.items() if cells >= levels]
-    codes = {record["reason"]: record["reason_code"] for record in records}
-    return [reason for reason in count if codes[reason] in _OF_THE_STUDY]
 
 
 def report_of(answer: StudyAnswer, task: GradingTask, research_strip: str | None) -> StudyReport:

@@ -122,6 +122,10 @@ class ReadingRoom:
         self._queue.put(work)
         self._tell_places()
 
+    def hash_study(self, study_uid: str) -> str:
+        """By what reports and log lines name a study."""
+        return self._hash(study_uid)
+
     def get(self, study_id: str) -> StudyWork:
         """Returns a study.
 
