@@ -167,7 +167,13 @@ def obtain(dataset: DatasetParams) -> Path:
             "dataset-folder-missing",
         )
     with bar("phantom studies") as progress:
-        generate(source, dataset.phantom_studies, dataset.phantom_seed, progress=progress)
+        generate(
+            source,
+            dataset.phantom_studies,
+            dataset.phantom_seed,
+            progress=progress,
+            headers=dataset.phantom_headers,
+        )
     _tell(f"made {dataset.phantom_studies} phantom studies in {source}")
     return source
 

@@ -9,9 +9,10 @@ from lumbargrade.data.layout import open_dataset
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.phantom import generate
+from lumbargrade.phantom.encode import TRANSFER_SYNTAXES
 from lumbargrade.phantom.faults import PAIRS, SPOILS
 from lumbargrade.phantom.study import build_study, true_point
-from lumbargrade.phantom.writer import TRANSFER_SYNTAXES, write_study
+from lumbargrade.phantom.writer import write_study
 
 TASK = load_task("rsna2024")
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"

@@ -221,6 +221,13 @@ def phantom(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 7,
     faults: Annotated[bool, typer.Option("--faults", help="Add the real dataset's faults.")] = False,
     task: Annotated[str, typer.Option(help="What they are graded for: rsna2024 or disc_degeneration.")] = "rsna2024",
+    headers: Annotated[
+        str,
+        typer.Option(
+            help="Headers of the files: plain, rsna2024, siemens, ge, philips, hitachi, canon, enhanced, minimal, mix "
+            "(most rsna2024), or shares such as rsna2024=3,ge=1. Images and grades are the same with any."
+        ),
+    ] = "plain",
     montage: Annotated[Path | None, typer.Option(help="Also draw a mild and a severe spine into this PNG.")] = None,
     workers: Workers = 0,
     as_json: Json = False,
@@ -233,7 +240,7 @@ def phantom(
     from lumbargrade.phantom.montage import save_montage
 
     with bar("studies") as progress:
-        summary = asdict(generate(directory, studies, seed, faults, workers, progress, task))
+        summary = asdict(generate(directory, studies, seed, faults, workers, progress, task, headers=headers))
     if montage is not None:
         save_montage(montage, seed)
     print_result(summary, as_json, [(key, str(value)) for key, value in summary.items()])

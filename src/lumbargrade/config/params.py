@@ -45,12 +45,14 @@ class DatasetParams(_Section):
         path: Folder in RSNA layout, inside the project or outside it.
         phantom_studies: If ``path`` is the embedded default and is not there yet, so many synthetic studies are made.
         phantom_seed: Seed of that phantom.
+        phantom_headers: Headers of its files: a profile's name, ``mix``, or shares by profile (``lumbargrade phantom --help``).
         expected: What the dataset must count, so that half a download is noticed; null is no comparison.
     """
 
     path: str = "data/phantom"
     phantom_studies: int = Field(default=48, ge=1)
     phantom_seed: int = Field(default=7, ge=0)
+    phantom_headers: str | dict[str, float] = "plain"
     expected: ExpectedDataset | None = None
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from lumbargrade.data.layout import IMAGES, dicom_files
+from lumbargrade.data.spelling import spell_columns
+from lumbargrade.data.tables import POINT_COLUMNS
 from lumbargrade.data.tables import POINTS as COORDINATES
 from lumbargrade.errors import InputError
 
@@ -26,11 +28,14 @@ def zip_study(dataset: Path, study_id: int, only_pointed: bool = False, with_poi
     """
     images = dataset / IMAGES
     table = pd.read_csv(dataset / COORDINATES)
+    table.columns = pd.Index(spell_columns([str(name).strip() for name in table.columns], POINT_COLUMNS))
     points = table[table["study_id"] == study_id]
     files = [path for series in sorted((images / str(study_id)).glob("*")) for path in dicom_files(series)]
     if only_pointed:
         pointed = set(zip(points["series_id"].astype(str), points["instance_number"].astype(str), strict=True))
-        files = [path for path in files if (path.parent.name, path.stem) in pointed]
+        named = {(path.parent.name, path.stem) for path in files}
+        whole = {series for series, number in pointed if (series, number) not in named}  # their frames have the points
+        files = [path for path in files if path.parent.name in whole or (path.parent.name, path.stem) in pointed]
     if not files:
         raise InputError(
             f"study {study_id} has no images in {images}", "choose one of train.csv", "study-without-images"

@@ -1,4 +1,7 @@
-"""The three tables of the RSNA layout: read, checked cell by cell, and typed."""
+"""The three tables of the RSNA layout: read, checked cell by cell, and typed.
+
+Whatever way of writing a table has its names in, :mod:`lumbargrade.data.spelling` knows the task's.
+"""
 
 import csv
 from collections.abc import Callable
@@ -11,6 +14,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from lumbargrade.config.task import GradingTask, load_task, task_names
+from lumbargrade.data.spelling import Spellings, spell_columns
 from lumbargrade.errors import InputError
 
 LABELS = "train.csv"
@@ -45,6 +49,7 @@ def read_labels(path: Path, task: GradingTask, key: str = "study_id") -> pd.Data
     columns = {key: pa.Column(str, _ID if is_number else _FILLED)}
     columns |= {column: pa.Column(str, grade) for column in task.columns}
     text = _read_text_table(path, path.name, tuple(columns), task)
+    text[list(task.columns)] = text[list(task.columns)].map(Spellings.of(task.grades).find)
     _check(text, pa.DataFrameSchema(columns, unique=[key] if is_number else None), path.name)
     if text[key].duplicated().any():  # the value itself would name a patient's study
         later = text.index[text[key].duplicated()][0]
@@ -73,6 +78,7 @@ def read_series(path: Path, task: GradingTask) -> pd.DataFrame:
         "series_description": pa.Column(str, _FILLED),
     }
     text = _read_text_table(path, path.name, tuple(columns), task)
+    text["series_description"] = text["series_description"].map(Spellings.of(task.series).find)
     _check(text, pa.DataFrameSchema(columns, unique=["study_id", "series_id"]), path.name)
     return text.astype({"study_id": np.int64, "series_id": np.int64}).reset_index(drop=True)
 
@@ -107,18 +113,19 @@ def read_points(
         InputError: It names the file, and the column, line and value that are wrong.
     """
     name = source.name if isinstance(source, Path) else "points.csv"
-    names = {
-        spelling: condition.name for condition in task.conditions for spelling in (condition.label, condition.name)
-    }
+    conditions = Spellings.of_conditions(task)
     text = _read_text_table(source, name, columns, task, quoted)
-    schema = _points_schema(task, tuple(names), columns)
+    text["condition"] = text["condition"].map(conditions.find)
+    text["level"] = text["level"].map(Spellings.of(task.levels).find)
+    schema = _points_schema(task, columns)
     _check(text, schema, name, lambda value: _other_task_with_label(value, task), quoted)
-    table = text.assign(condition=text["condition"].map(names).astype(str)).reset_index(drop=True)
+    table = text.reset_index(drop=True)
     numbers = [column for column in POINT_COLUMNS[:3] if column in columns]
     return table.astype(dict.fromkeys(numbers, np.int64) | {"x": np.float64, "y": np.float64})
 
 
-def _points_schema(task: GradingTask, names: tuple[str, ...], columns: tuple[str, ...]) -> pa.DataFrameSchema:
+def _points_schema(task: GradingTask, columns: tuple[str, ...]) -> pa.DataFrameSchema:
+    names = [condition.name for condition in task.conditions]
     labels = _listed(tuple(condition.label for condition in task.conditions))
     condition = pa.Check.isin(names, error=f"is not a condition of task {task.name}, which has {labels}{{hint}}")
     level = pa.Check.isin(task.levels, error=f"is not a level of task {task.name}, which has {_listed(task.levels)}")
@@ -140,6 +147,7 @@ def _read_text_table(
     if not lines:
         raise InputError(f"{name} is empty", f"its first line must name the columns {_listed(columns)}", "table-empty")
     header, *rows = lines.values()
+    header = spell_columns(header, columns)
     _check_header(name, header, columns, task, quoted)
     for line, row in lines.items():
         if len(row) != len(header):
@@ -177,7 +185,7 @@ def _opened(source: Path | TextIO) -> AbstractContextManager[TextIO]:
 def _check_header(name: str, header: list[str], columns: tuple[str, ...], task: GradingTask, quoted: bool) -> None:
     extra = [column for column in header if column not in columns]
     if extra:
-        owner = next((other for other in task_names() if extra[0] in load_task(other).columns), None)
+        owner = next((other for other in task_names() if Spellings.of(load_task(other).columns).knows(extra[0])), None)
         remedy = f"give --task {owner} if that is what the dataset is for, or " if owner else ""
         which = f"column {_quote(extra[0])}" if quoted else f"column {header.index(extra[0]) + 1}"
         unknown = f"{which}, which task {task.name} does not know{_more(len(extra), 'column')}"
@@ -247,6 +255,6 @@ def _more(count: int, what: str) -> str:
 
 def _other_task_with_label(label: str, task: GradingTask) -> str:
     for name in task_names():
-        if name != task.name and any(label in (c.label, c.name) for c in load_task(name).conditions):
+        if name != task.name and Spellings.of_conditions(load_task(name)).knows(label):
             return f"; give --task {name} if that is what the dataset is for"
     return "; correct or remove the row"

@@ -31,6 +31,7 @@ from pydicom.uid import (
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.deidentify.vocabulary import CODE_WORDS, DESCRIPTION_WORDS, MAKER_WORDS, known_words
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
+from lumbargrade.dicom.modality import is_mr, read_modality
 from lumbargrade.dicom.synthetic import SYNTHETIC, is_synthetic
 
 EDITION = "2026c"
@@ -136,7 +137,7 @@ def refuse_unfit(header: Dataset, name: str) -> None:
             f"{name} is a secondary capture, whose image may show who the patient is", "", "secondary-capture"
         )
     told = header.get("SOPClassUID")
-    if str(header.get("Modality") or "MR") != "MR" or (told and told not in _MR_CLASSES):
+    if not is_mr(read_modality(header)) or (told and told not in _MR_CLASSES):
         raise NotAnImage(f"{name} is no MR image", "", "not-mr")
 
 
@@ -154,7 +155,8 @@ def deidentify(
         UnreadableFile: Its pixels are of a kind that is not kept.
     """
     clean = _Cleaner(header, pseudonyms, person, kept).clean(header)
-    clean.SOPClassUID = clean.get("SOPClassUID") or MRImageStorage
+    framed = "PerFrameFunctionalGroupsSequence" in clean
+    clean.SOPClassUID = clean.get("SOPClassUID") or (EnhancedMRImageStorage if framed else MRImageStorage)
     clean.Modality = "MR"
     for keyword in _REQUIRED:
         if keyword not in clean:

@@ -129,9 +129,9 @@ def read_headers(path: Path) -> list[SliceHeader]:
     count_images(frames, int(dataset.Rows), int(dataset.Columns))
     with parsing(path):
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
-        if "PerFrameFunctionalGroupsSequence" not in dataset and frames == 1:
-            return [_header(path, dataset, None, [*shared, dataset])]
         each = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+        if frames == 1:
+            return [_header(path, dataset, None, [*each[:1], *shared, dataset])]
         return [
             _header(path, dataset, number, [*each[number : number + 1], *shared, dataset]) for number in range(frames)
         ]

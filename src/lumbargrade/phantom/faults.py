@@ -20,6 +20,7 @@ from lumbargrade.phantom.study import (
     Study,
     add_series,
     locate,
+    renumber,
     scan_all,
     scan_study,
     true_point,
@@ -76,25 +77,15 @@ def _t1_twice(study: Study, rng: np.random.Generator, task: GradingTask) -> tupl
 def _odd_numbers(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[Series, str]:
     series = study.described(SAGITTAL_T1)[0]
     numbers = rng.permutation(np.sort(rng.choice(np.arange(2, 5050), len(series.images), replace=False)))
-    _renumber(study, series, [int(number) for number in numbers])
+    renumber(study, series, [int(number) for number in numbers])
     return series, f"InstanceNumber in no order, from {numbers.min()} to {numbers.max()} with gaps"
 
 
 def _gaps(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[Series, str]:
     series = study.described(AXIAL_T2)[0]
     skip = len(series.images) // 2
-    _renumber(study, series, [7 + number + (5 if number >= skip else 0) for number in range(len(series.images))][::-1])
+    renumber(study, series, [7 + number + (5 if number >= skip else 0) for number in range(len(series.images))][::-1])
     return series, "InstanceNumber reversed, starts at 7 and leaves out 5"
-
-
-def _renumber(study: Study, series: Series, numbers: list[int]) -> None:
-    new = {image.instance: number for image, number in zip(series.images, numbers, strict=True)}
-    study.points = [
-        replace(point, instance=new[point.instance]) if point.series_id == series.series_id else point
-        for point in study.points
-    ]
-    for image in series.images:
-        image.instance = new[image.instance]
 
 
 def _mixed_shapes(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[Series, str]:
@@ -143,7 +134,7 @@ def _signed(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[
 def _encoded(description: str, syntax: str) -> Spoil:
     def spoil(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[Series, str]:
         series = study.described(description)[0]
-        series.transfer_syntax = syntax
+        series.transfer_syntax, series.encoding_fixed = syntax, True
         return series, f"transfer syntax {syntax}"
 
     return spoil

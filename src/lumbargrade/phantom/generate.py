@@ -6,9 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.data.layout import IMAGES
@@ -17,8 +19,9 @@ from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
 from lumbargrade.machine import count_processes
 from lumbargrade.phantom.faults import apply_faults
+from lumbargrade.phantom.headers.choose import DEFAULT, Shares, draw_profile, name_shares, read_headers_choice
 from lumbargrade.phantom.study import STENOSES, build_study
-from lumbargrade.phantom.writer import label_row, point_rows, series_rows, write_study
+from lumbargrade.phantom.writer import label_row, point_rows, series_rows, set_headers, write_study
 from lumbargrade.processes import process_pool
 
 MARKER = "phantom.json"
@@ -57,6 +60,19 @@ class PhantomSummary:
 
 
 @dataclass(frozen=True)
+class _Job:
+    """A study to be made, as :func:`generate` was asked for it."""
+
+    folder: Path
+    seed: int
+    index: int
+    faults: bool
+    task: str
+    crops_only: bool
+    headers: Shares
+
+
+@dataclass(frozen=True)
 class _Rows:
     """What one study adds to the tables."""
 
@@ -76,6 +92,7 @@ def generate(
     progress: Callable[[int, int], None] | None = None,
     task: str = STENOSES,
     crops_only: bool = False,
+    headers: str | Shares = DEFAULT,
 ) -> PhantomSummary:
     """Makes a dataset of synthetic lumbar spines in RSNA layout.
 
@@ -89,9 +106,11 @@ def generate(
         progress: Is called with the number of finished studies and of all.
         task: One of ``TASKS``.
         crops_only: Scans no more than crops of the task's cells show, which is done sooner.
+        headers: Those of one profile or several, as :func:`lumbargrade.phantom.headers.choose.read_headers_choice` says;
+            images, grades and points do not depend on them.
 
     Raises:
-        InputError: The task is none of them, a number is out of range, or the folder holds something else.
+        InputError: Task or headers are none of them, a number is out of range, or the folder holds something else.
         LumbargradeError: The disk is full or a worker died.
     """
     if studies < 1:
@@ -102,16 +121,18 @@ def generate(
         raise InputError(f"workers is {workers}", "give 0 for one a CPU, or a larger number", "phantom-workers-invalid")
     if task not in TASKS:
         raise InputError(f"phantoms cannot be graded for {task}", f"give {' or '.join(TASKS)}", "phantom-task-invalid")
+    shares = read_headers_choice(headers)
     arguments: dict[str, Any] = {"recipe": _RECIPE, "studies": studies, "seed": seed, "faults": faults}
     arguments |= {} if task == STENOSES else {"task": task}
     arguments |= {"crops_only": True} if crops_only else {}
+    arguments |= {} if list(shares) == [DEFAULT] else {"headers": shares}
     there = _complete(directory, arguments)
     if there is not None:
         return there
     try:
         with replaced_folder(directory) as folder:
             rows: list[_Rows] = []
-            for row in _write_all(folder, studies, seed, faults, workers, task, crops_only):
+            for row in _write_all(_Job(folder, seed, 0, faults, task, crops_only, shares), studies, workers):
                 rows.append(row)
                 if progress is not None:
                     progress(len(rows), studies)
@@ -154,6 +175,7 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
         had += " --faults" if made_with.get("faults") else ""
         had += f" --task {made_with['task']}" if "task" in made_with else ""
         had += " for crops only" if made_with.get("crops_only") else ""
+        had += f" --headers {name_shares(made_with['headers'])}" if "headers" in made_with else ""
         raise InputError(
             f"{directory} holds a phantom made with {had}",
             "give a new folder, or remove it",
@@ -165,11 +187,9 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
     return PhantomSummary(**(summary | {"made": False}), faults=faults)
 
 
-def _write_all(
-    folder: Path, studies: int, seed: int, faults: bool, workers: int, task: str, crops_only: bool
-) -> Iterator[_Rows]:
+def _write_all(first: _Job, studies: int, workers: int) -> Iterator[_Rows]:
     count = min(count_processes(workers), studies)
-    jobs = [(folder, seed, index, faults, task, crops_only) for index in range(studies)]
+    jobs = [replace(first, index=index) for index in range(studies)]
     if count == 1:
         yield from map(_make_study, jobs)
         return
@@ -180,13 +200,14 @@ def _write_all(
         pool.shutdown(cancel_futures=True)
 
 
-def _make_study(job: tuple[Path, int, int, bool, str, bool]) -> _Rows:
-    folder, seed, index, faults, name, crops_only = job
-    task = load_task(name)
-    study = build_study(seed, index, task, crops_only)
-    if faults:
-        apply_faults(study, seed, index, task)
-    files = write_study(study, folder)
+def _make_study(job: _Job) -> _Rows:
+    task = load_task(job.task)
+    study = build_study(job.seed, job.index, task, job.crops_only)
+    if job.faults:
+        apply_faults(study, job.seed, job.index, task)
+    rng = np.random.default_rng(np.random.SeedSequence(job.seed, spawn_key=(job.index, 2)))
+    set_headers(study, draw_profile(job.headers, rng))
+    files = write_study(study, job.folder)
     listed = [Fault(kind, study.study_id, series_id, detail) for kind, series_id, detail in study.faults]
     return _Rows(label_row(study, task), series_rows(study), point_rows(study, task), files, listed)
 

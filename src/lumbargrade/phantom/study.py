@@ -1,7 +1,7 @@
 """One study in memory: which series are scanned, how, their pixels, the labels and the points."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +49,19 @@ class Image:
 
 @dataclass(eq=False)
 class Series:
-    """One series of images in the order of their instance numbers."""
+    """One series of images in the order of their instance numbers.
+
+    Attributes:
+        transfer_syntax: One of :data:`lumbargrade.phantom.encode.TRANSFER_SYNTAXES`.
+        encoding_fixed: Whether it is kept whatever the headers' usual encoding.
+    """
 
     series_id: int
     description: str
     protocol: Protocol
     images: list[Image]
     transfer_syntax: str = "explicit"
+    encoding_fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Study:
     Attributes:
         labels: Grade numbers or -1, (conditions, levels).
         faults: What was done to it: kind, series and a sentence each.
+        headers: The profile of headers that it is written with.
     """
 
     study_id: int
@@ -88,6 +95,7 @@ class Study:
     points: list[Point]
     faults: list[tuple[str, int, str]] = field(default_factory=list)
     numbered: int = 0
+    headers: str = "plain"
 
     def described(self, description: str) -> list[Series]:
         """Returns the series of this description."""
@@ -219,6 +227,17 @@ def add_series(
     series = Series(series_number(study), protocol.description, protocol, slices, syntax)
     study.series.append(series)
     return series
+
+
+def renumber(study: Study, series: Series, numbers: list[int]) -> None:
+    """Gives the slices of a series other instance numbers, which its points follow."""
+    new = {image.instance: number for image, number in zip(series.images, numbers, strict=True)}
+    study.points = [
+        replace(point, instance=new[point.instance]) if point.series_id == series.series_id else point
+        for point in study.points
+    ]
+    for image in series.images:
+        image.instance = new[image.instance]
 
 
 def points_of(study: Study, task: GradingTask) -> list[Point]:

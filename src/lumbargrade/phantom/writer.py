@@ -1,50 +1,42 @@
 """Writing a study in RSNA layout: DICOM MR files, and its rows of the three tables."""
 
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEGLSLossless,
-    MRImageStorage,
-    RLELossless,
-    generate_uid,
-)
+from pydicom.uid import EnhancedMRImageStorage
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import IMAGES
-from lumbargrade.dicom.synthetic import SYNTHETIC
-from lumbargrade.phantom.study import Image, Series, Study
-
-TRANSFER_SYNTAXES = {
-    "explicit": ExplicitVRLittleEndian,
-    "implicit": ImplicitVRLittleEndian,
-    "deflated": DeflatedExplicitVRLittleEndian,
-    "rle": RLELossless,
-    "jpeg-ls": JPEGLSLossless,
-}
-_UID_PREFIX = "1.2.826.0.1.3680043.8.498."
-_DAY = "20240101"
+from lumbargrade.phantom.encode import encode_pixels
+from lumbargrade.phantom.headers.choose import PROFILES
+from lumbargrade.phantom.headers.profile import Profile
+from lumbargrade.phantom.headers.scan import Scan
+from lumbargrade.phantom.study import Study
 
 
 def write_study(study: Study, root: Path) -> int:
     """Writes the images of a study under ``root`` and returns how many files they are."""
-    files = 0
+    files, profile = 0, PROFILES[study.headers]
     for number, series in enumerate(study.series, start=1):
         folder = root / IMAGES / str(study.study_id) / str(series.series_id)
         folder.mkdir(parents=True)
-        for image in series.images:
-            dataset = image_dataset(study, series, image, number)
-            whole = BytesIO()  # pydicom hides what was wrong with the disk
-            dataset.save_as(whole, enforce_file_format=True)
-            (folder / f"{image.instance}.dcm").write_bytes(whole.getvalue())
+        scan = Scan(study, series, number)
+        for name, dataset in _series_files(scan, profile):
+            (folder / name).write_bytes(_finish(dataset, scan, profile))
             files += 1
     return files
+
+
+def set_headers(study: Study, headers: str) -> None:
+    """Lets a study be written with the headers of a profile, whose numbers its slices and points then have.
+
+    Args:
+        headers: One of :data:`lumbargrade.phantom.headers.choose.PROFILES`.
+    """
+    study.headers = headers
+    PROFILES[headers].renumber(study)
 
 
 def label_row(study: Study, task: GradingTask) -> list[str]:
@@ -74,109 +66,36 @@ def point_rows(study: Study, task: GradingTask) -> list[list[str]]:
     ]
 
 
-def uid(*parts: object) -> UID:
-    """Returns a UID that depends on nothing but its parts."""
-    return generate_uid(prefix=_UID_PREFIX, entropy_srcs=["lumbargrade phantom", *(str(part) for part in parts)])
+def _series_files(scan: Scan, profile: Profile) -> Iterator[tuple[str, Dataset]]:
+    if profile.gather is not None:
+        yield from profile.gather(scan)
+        return
+    for image in scan.series.images:
+        dataset = Dataset()
+        profile.describe(dataset, scan, image)
+        yield f"{image.instance}.dcm", dataset
 
 
-def image_dataset(study: Study, series: Series, image: Image, number: int) -> Dataset:
-    """Returns one slice as an MR Image Storage object in the series' transfer syntax.
-
-    Args:
-        number: SeriesNumber.
-    """
-    dataset = Dataset()
-    _describe_patient(dataset, study)
-    _describe_series(dataset, study, series, number)
-    _describe_plane(dataset, study, series, image)
-    dataset.SOPInstanceUID = uid(study.study_id, series.series_id, image.instance)
+def _finish(dataset: Dataset, scan: Scan, profile: Profile) -> bytes:
+    """Leaves out what a fault takes away, encodes the pixels and makes the file."""
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.MediaStorageSOPClassUID = MRImageStorage
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID") or EnhancedMRImageStorage
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    _set_pixels(dataset, image)
-    for keyword in image.without:
-        delattr(dataset, keyword)
-    syntax = TRANSFER_SYNTAXES[series.transfer_syntax]
-    if syntax.is_encapsulated:
-        dataset.compress(syntax, generate_instance_uid=False)
-    else:
-        dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset
+    _leave_out(dataset, {keyword for image in scan.series.images for keyword in image.without})
+    series = scan.series
+    own = not profile.encodings or series.encoding_fixed
+    encode_pixels(
+        dataset, series.transfer_syntax if own else scan.pick("encoding", profile.encodings, each_series=True)
+    )
+    whole = BytesIO()  # pydicom hides what was wrong with the disk
+    dataset.save_as(whole, enforce_file_format=True)
+    return whole.getvalue()
 
 
-def _describe_patient(dataset: Dataset, study: Study) -> None:
-    dataset.PatientName = f"Phantom^{study.study_id}"
-    dataset.PatientID = str(study.study_id)
-    dataset.PatientBirthDate = ""
-    dataset.PatientSex = ""
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = SYNTHETIC
-    dataset.StudyInstanceUID = uid(study.study_id)
-    dataset.StudyID = str(study.study_id)[-8:]
-    dataset.StudyDate = _DAY
-    dataset.StudyTime = "120000"
-    dataset.StudyDescription = "MR LUMBAR SPINE (PHANTOM)"
-    dataset.AccessionNumber = ""
-    dataset.ReferringPhysicianName = ""
-
-
-def _describe_series(dataset: Dataset, study: Study, series: Series, number: int) -> None:
-    protocol = series.protocol
-    dataset.SOPClassUID = MRImageStorage
-    dataset.Modality = "MR"
-    dataset.Manufacturer = study.station.manufacturer
-    dataset.ManufacturerModelName = study.station.model
-    dataset.MagneticFieldStrength = study.station.field_strength
-    dataset.SeriesInstanceUID = uid(study.study_id, series.series_id)
-    dataset.SeriesNumber = number
-    dataset.SeriesDescription = protocol.name
-    dataset.ProtocolName = protocol.name
-    dataset.BodyPartExamined = protocol.body_part
-    dataset.PatientPosition = "HFS"
-    dataset.FrameOfReferenceUID = uid(study.study_id, "frame")
-    dataset.PositionReferenceIndicator = ""
-    dataset.Laterality = ""
-    dataset.ScanningSequence = ["SE", "IR"] if protocol.inversion_time else "SE"
-    dataset.SequenceVariant = "SK"
-    dataset.ScanOptions = ""
-    dataset.MRAcquisitionType = "2D"
-    dataset.RepetitionTime = protocol.repetition_time
-    dataset.EchoTime = protocol.echo_time
-    dataset.EchoTrainLength = 5 if protocol.repetition_time < 1000 else 17
-    if protocol.inversion_time:
-        dataset.InversionTime = protocol.inversion_time
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "NONE"]
-
-
-def _describe_plane(dataset: Dataset, study: Study, series: Series, image: Image) -> None:
-    plane = image.plane
-    dataset.InstanceNumber = image.instance
-    dataset.AcquisitionNumber = 1
-    dataset.ImagePositionPatient = [f"{value:.4f}" for value in plane.position]
-    dataset.ImageOrientationPatient = [f"{value:.8f}" for value in (*plane.row_direction, *plane.column_direction)]
-    dataset.PixelSpacing = [f"{value:.4f}" for value in plane.spacing]
-    dataset.SliceThickness = f"{series.protocol.thickness:g}"
-    dataset.SpacingBetweenSlices = f"{series.protocol.gap:g}"
-    dataset.SliceLocation = f"{plane.distance:.4f}"
-
-
-def _set_pixels(dataset: Dataset, image: Image) -> None:
-    pixels = image.pixels
-    signed = bool(np.issubdtype(pixels.dtype, np.signedinteger))
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.BitsAllocated = 16
-    dataset.BitsStored = 16 if signed else 12
-    dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(signed)
-    slope, intercept = image.rescale or (1.0, 0.0)
-    high = float(np.percentile(pixels, 99)) * slope + intercept
-    dataset.WindowCenter = f"{max(high, 2.0) / 2:.0f}"
-    dataset.WindowWidth = f"{max(high, 2.0):.0f}"
-    if image.rescale is not None:
-        dataset.RescaleSlope, dataset.RescaleIntercept = f"{slope:g}", f"{intercept:g}"
-        dataset.RescaleType = "US"
-    dataset.PixelData = pixels.astype("<i2" if signed else "<u2").tobytes()
-    dataset["PixelData"].VR = "OW"
+def _leave_out(dataset: Dataset, keywords: set[str]) -> None:
+    for element in list(dataset) if keywords else []:
+        if element.keyword in keywords:
+            del dataset[element.tag]
+        elif element.VR == "SQ":
+            for item in element.value:
+                _leave_out(item, keywords)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lumbargrade.data.layout import dicom_files
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile, read_headers
 from lumbargrade.dicom.localizer import planes_reason
+from lumbargrade.dicom.numbering import number_slices
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.dicom.stacks import DISORDER, Stack, choose_stacks, number_place, numbers_along, settle_positions
 from lumbargrade.errors import InputError, QuotingError
@@ -47,7 +48,7 @@ class SeriesImages:
         self._headers = settle_positions(list(headers))
         self.stacks, self.set_aside = choose_stacks(self._headers)
         self._settle_disorder()
-        self.numbers = _numbers(self._headers)
+        self.numbers = number_slices(self._headers)
 
     @cached_property
     def localizer(self) -> str | None:
@@ -241,34 +242,6 @@ def open_series(folder: Path, percentiles: tuple[float, float]) -> SeriesImages:
     if not headers:
         raise InputError("its series has no readable image", "", "series-without-readable-image")
     return SeriesImages(headers, percentiles)
-
-
-def _numbers(headers: list[SliceHeader]) -> dict[SliceHeader, int]:
-    """By what number each slice is called: that of its file or its frame, else its header's.
-
-    Files of several folders may share a number. Then none of them has it, and they are called by numbers that no file
-    and no header has.
-    """
-    by_file = Counter(number for header in headers if (number := _file_number(header)) is not None)
-    by_header = Counter(header.instance_number for header in headers if _file_number(header) is None)
-    free = 1 + max([*by_file, *(header.instance_number or 0 for header in headers)])
-    numbers = {}
-    for place, header in enumerate(headers):
-        number = _file_number(header)
-        if number is None:
-            number = header.instance_number
-            unique = number is not None and by_header[number] == 1 and number not in by_file
-        else:
-            unique = by_file[number] == 1
-        numbers[header] = number if number is not None and unique else free + place
-    return numbers
-
-
-def _file_number(header: SliceHeader) -> int | None:
-    """The number of a frame in its file, or else of a file as its name tells it."""
-    if header.frame is not None:
-        return header.frame + 1
-    return int(header.path.stem) if header.path.stem.isdecimal() else None
 
 
 def _apart(one: SliceHeader, other: SliceHeader) -> tuple[bool, float]:

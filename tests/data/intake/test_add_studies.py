@@ -27,6 +27,7 @@ from lumbargrade.deidentify.profile import KEPT
 from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
+from lumbargrade.phantom import generate
 from tests.exports import ROOT, Export, secrets_in
 
 pytestmark = pytest.mark.slow
@@ -345,6 +346,22 @@ def test_a_dataset_of_rsna_layout_is_added_with_grades_points_and_descriptions(
 
     assert places(new) == places(old)
     assert not check_dataset(folder, rsna, 1).errors
+
+
+@pytest.mark.parametrize("headers", ["rsna2024", "enhanced"])
+def test_a_dataset_with_headers_of_its_own_comes_along_whole(headers: str, tmp_path: Path, rsna: GradingTask) -> None:
+    """The challenge's files name neither modality nor class; of multi-frame files the points name frames."""
+    source, folder = tmp_path / "source", tmp_path / "data/clinic"
+    generate(source, 1, 11, workers=1, headers=headers)
+    summary = add(source, folder, rsna)
+    assert (summary.added, summary.left_out, summary.files_left_out) == (1, 0, {})
+    old, new = open_dataset(source, rsna), open_dataset(folder, rsna)
+    told = ["condition", "level", "x", "y", "instance_number"]
+    first, second = (sorted(map(str, dataset.points[told].to_numpy().tolist())) for dataset in (old, new))
+    assert first == second
+    assert not check_dataset(folder, rsna, 1).findings
+    for path in folder.rglob("*.dcm"):
+        assert len(read_headers(path)) == int(dcmread(path).get("NumberOfFrames", 1))
 
 
 def test_points_on_loose_files_go_by_their_sop_instance_uid(

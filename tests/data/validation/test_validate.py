@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from lumbargrade.config.task import load_task
 from lumbargrade.data.validation.report import CheckReport
@@ -362,11 +362,81 @@ def test_series_of_another_part_of_the_spine(tables: Tables) -> None:
     ]
 
 
+def test_axial_series_of_other_levels_are_no_other_part_of_the_spine(tables: Tables) -> None:
+    """The upper two levels in a series of their own; all points of the study lie on the axial series."""
+    folder = tables.folder(14)
+    folder.mkdir()
+    for number in (1, 2):
+        (tables.folder(AXIAL) / f"{number}.dcm").rename(folder / f"{number}.dcm")
+    tables.series.append([STUDY, 14, "Axial T2"])
+    tables.points = [point for point in tables.points if point["series_id"] == AXIAL]
+    for point in tables.points:
+        point["series_id"] = 14 if point["instance_number"] <= 2 else AXIAL
+    assert "series_elsewhere" not in {found.kind for found in tables.check().findings}
+
+
 def test_description_that_the_images_contradict(tables: Tables) -> None:
     tables.series[0][2], tables.series[2][2] = "Axial T2", "Sagittal T1"
     found = {(f.kind, f.series_id): f.message for f in tables.check().findings}
-    assert found["orientation_unexpected", T1] == "described as Axial T2, but most slices are sagittal"
-    assert found["orientation_unexpected", AXIAL] == "described as Sagittal T1, but most slices are axial"
+    assert found["orientation_unexpected", T1] == "described as Axial T2, but its slices are 5 sagittal"
+    assert found["orientation_unexpected", AXIAL] == "described as Sagittal T1, but its slices are 5 axial"
+
+
+def test_a_few_slices_in_another_plane_are_no_contradiction(tables: Tables) -> None:
+    """The largest stack of parallel slices is sagittal, but most slices are axial, in stacks of two."""
+    folder = tables.folder(AXIAL)
+    for step in range(3):
+        write_slice(folder / f"{6 + step}.dcm", [step * 10.0, -SIDE / 2, SIDE / 2], SAGITTAL, 6 + step)
+    for index in range(1, 6):
+        tilt = np.radians(5.0 * index)
+        flat = [1, 0, 0, 0, float(np.cos(tilt)), float(np.sin(tilt))]
+        change(folder / f"{index}.dcm", lambda image, flat=flat: setattr(image, "ImageOrientationPatient", flat))
+    assert "orientation_unexpected" not in {found.kind for found in tables.check().findings}
+
+
+def test_headers_as_the_challenge_has_them_are_no_fault(tables: Tables) -> None:
+    """No Modality, no SOPClassUID, a class of multi-frame images in the file meta, short UIDs, no maker, one window in two."""
+
+    def edit(image: Dataset) -> None:
+        for keyword in ("Modality", "SOPClassUID", "Manufacturer"):
+            delattr(image, keyword)
+        image.SeriesDescription = "T1" if "11" in str(image.SeriesInstanceUID) else "T2"
+        image.StudyInstanceUID, image.SeriesInstanceUID = "100206310", "100206310.1"
+        image.SOPInstanceUID = f"100206310.1.{image.InstanceNumber}"
+        image.PatientPosition = "FFS" if image.InstanceNumber % 2 else "HFS"
+        image.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+
+    for path in tables.root.rglob("*.dcm"):
+        change(path, edit)
+    report = tables.check()
+    assert told(report) == []
+    assert report.manufacturers == {"unknown": 3}
+
+
+def test_headers_without_numbers_or_uids_contradict_nothing(tables: Tables) -> None:
+    for path in tables.folder(T2).iterdir():
+        change(path, lambda image: delattr(image, "InstanceNumber"))
+    change(tables.folder(T1) / "1.dcm", lambda image: delattr(image, "SeriesInstanceUID"))
+    assert told(tables.check()) == []
+
+
+def test_places_of_other_frames_of_reference_are_not_compared(tables: Tables) -> None:
+    """The patient was laid anew between the series."""
+    for path in tables.folder(T1).iterdir():
+        change(path, lambda image: setattr(image, "FrameOfReferenceUID", "1.2.3.4"))
+    for path in tables.folder(T2).iterdir():
+
+        def edit(image: Dataset) -> None:
+            x, y, z = map(float, image.ImagePositionPatient)
+            image.ImagePositionPatient, image.FrameOfReferenceUID = [x, y, z + 300], "1.2.3.5"
+
+        change(path, edit)
+    assert told(tables.check()) == [("levels_disagree", T2, "compared with series 13: " + ", ".join(
+        f"{level} is at the height of L1/L2" for level in RSNA.levels[1:]))]  # fmt: skip
+    for path in tables.folder(AXIAL).iterdir():
+        change(path, lambda image: setattr(image, "FrameOfReferenceUID", "1.2.3.4"))
+    assert told(tables.check()) == []
 
 
 def rename(path: Path, name: str) -> None:
@@ -458,9 +528,25 @@ def test_frames_of_one_file_are_slices(tables: Tables) -> None:
     report = tables.check()
     assert report.series[0].slices == (5, 5, 5)
     assert report.series[0].directions == {"feet": 1}
-    (missing,) = report.findings
+    assert told(report) == [], "points name frames by their numbers, as training finds them"
+    tables.select("left_subarticular_stenosis", "L2/L3")["instance_number"] = 6
+    (missing,) = tables.check().findings
     assert (missing.kind, missing.series_id) == ("point_file_missing", AXIAL)
-    assert missing.message.startswith("8 of 10 points: left_subarticular_stenosis L2/L3 on 2.dcm, ")
+    assert missing.message == "1 of 10 points: left_subarticular_stenosis L2/L3 on 6.dcm"
+
+
+def test_a_file_of_one_frame_goes_by_its_name(tables: Tables) -> None:
+    for path in tables.folder(AXIAL).iterdir():
+
+        def edit(image: Dataset) -> None:
+            position, frame = Dataset(), Dataset()
+            position.ImagePositionPatient = image.ImagePositionPatient
+            frame.PlanePositionSequence = [position]
+            image.NumberOfFrames, image.PerFrameFunctionalGroupsSequence = 1, [frame]
+            del image.ImagePositionPatient
+
+        change(path, edit)
+    assert told(tables.check()) == []
 
 
 def test_missing_geometry_and_other_modality(tables: Tables) -> None:
@@ -471,7 +557,7 @@ def test_missing_geometry_and_other_modality(tables: Tables) -> None:
     change(tables.folder(T2) / "1.dcm", edit)
     assert told(tables.check()) == [
         ("geometry_missing", T2, "1 of 3 slices"),
-        ("modality_unexpected", T2, "modality CT"),
+        ("modality_unexpected", T2, "1 CT image of 3 slices"),
     ]
 
 

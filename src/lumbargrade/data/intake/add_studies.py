@@ -232,7 +232,9 @@ class _Intake:
         if nameless:
             self.warnings.append(f"{nameless} studies do not say whose they are; each counts as a patient of its own")
         if lost:
-            self.warnings.append(f"{lost} points lie on images that did not come along; they were left out")
+            self.warnings.append(
+                f"{lost} points lie on images that did not come along, or on no one frame; they were left out"
+            )
         for study in self.came:
             if staged[study].lettered:
                 self.warnings.append(

@@ -7,6 +7,7 @@ import pandas as pd
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.source import SourceStudy
+from lumbargrade.data.spelling import spell_columns
 from lumbargrade.data.tables import SOP_POINT_COLUMNS, read_header, read_labels, read_points
 from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.errors import InputError
@@ -66,7 +67,7 @@ def read_label_table(path: Path, task: GradingTask, salt: Path | None = None) ->
     Raises:
         InputError: It is no such table; the sentence names file, line and what is wrong, never a patient's number.
     """
-    header = read_header(path)
+    header = spell_columns(read_header(path), KEYS)
     keys = [key for key in KEYS if key in header]
     if len(keys) != 1:
         raise InputError(

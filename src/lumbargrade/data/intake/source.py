@@ -33,12 +33,14 @@ class SourceFile:
     Attributes:
         series: Its series: the UID, or the number of the folder in RSNA layout.
         number: By what it may be called: the name in RSNA layout, else InstanceNumber.
+        frames: How many it has.
     """
 
     path: Path
     series: str
     sop_uid: str
     number: int | None
+    frames: int = 1
 
 
 @dataclass
@@ -175,7 +177,8 @@ def _read_loose(root: Path, progress: Progress) -> Source:
             continue
         study = studies.setdefault(uids[0], SourceStudy(uids[0]))
         _note(study, header)
-        study.files.append(SourceFile(path, uids[1], uids[2], _integer(header.get("InstanceNumber"))))
+        number, frames = _integer(header.get("InstanceNumber")), _integer(header.get("NumberOfFrames")) or 1
+        study.files.append(SourceFile(path, uids[1], uids[2], number, frames))
     source.studies.extend(studies[uid] for uid in sorted(studies))
     return source
 
@@ -188,7 +191,7 @@ def _take(source: Source, study: SourceStudy, path: Path, series: str) -> None:
     _note(study, header)
     sop_uid = str(header.get("SOPInstanceUID") or f"{study.study_id}/{series}/{path.stem}")
     number = int(path.stem) if path.stem.isdecimal() else _integer(header.get("InstanceNumber"))
-    study.files.append(SourceFile(path, series, sop_uid, number))
+    study.files.append(SourceFile(path, series, sop_uid, number, _integer(header.get("NumberOfFrames")) or 1))
 
 
 def _header(source: Source, path: Path) -> Dataset | None:

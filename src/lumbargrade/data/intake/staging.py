@@ -1,6 +1,7 @@
 """De-identifies the planned studies beside the dataset, and checks them there as a dataset of their own."""
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from lumbargrade.data.intake.labels import Grades
 from lumbargrade.data.intake.plan import PlannedStudy
 from lumbargrade.data.intake.processes import each_result
 from lumbargrade.data.intake.report import Line, Progress
-from lumbargrade.data.intake.source import Source, points_of
+from lumbargrade.data.intake.source import Source, SourceStudy, points_of
 from lumbargrade.data.intake.study import StagedStudy, stage_study
 from lumbargrade.data.intake.tables import Rows, write_tables
 from lumbargrade.data.layout import IMAGES
@@ -89,30 +90,48 @@ def rows_of(
         told = {"patient_id": study.job.patient, "study_uid": study.job.study_uid, "key": pseudonyms.fingerprint}
         patients.append({"study_id": number, **told})
         missing = {(series_id, file) for series_id, file, _ in staged[number].left_out}
-        for place, row in _points(source, study, sop_points):
+        for place, frame, row in _points(source, study, sop_points):
             if place is None or place in missing:
                 lost += 1
                 continue
             label = task.condition(str(row["condition"])).label
-            where = {"study_id": number, "series_id": place[0], "instance_number": place[1]}
+            where = {"study_id": number, "series_id": place[0], "instance_number": frame or place[1]}
             points.append({**where, "condition": label, **{name: row[name] for name in ("level", "x", "y")}})
     return Rows(labels, series, points, patients), lost
 
 
 def _points(
     source: Source, study: PlannedStudy, sop_points: pd.DataFrame | None
-) -> list[tuple[tuple[int, int] | None, dict[str, object]]]:
-    """A study's points, with the numbers of their series and file if the image is there."""
+) -> list[tuple[tuple[int, int] | None, int | None, dict[str, object]]]:
+    """A study's points, with the numbers of their series and file if the image is there, and of their frame.
+
+    A table calls the frames of a series' only file by their numbers from 1; a SOPInstanceUID names none of several.
+    """
     own = points_of(source, study.source)
     if own is not None:
-        numbers = {(file.series, file.number): (file.series, file.sop_uid) for file in study.source.files}
+        numbers = _numbers(study.source)
         found = [((str(row["series_id"]), row["instance_number"]), row) for row in own.to_dict("records")]
-        return [(study.places.get(numbers.get(where, ("", ""))), _named(row)) for where, row in found]
+        named = [(*numbers.get(where, ("", "", None)), row) for where, row in found]
+        return [(study.places.get((series, sop_uid)), frame, _named(row)) for series, sop_uid, frame, row in named]
     if sop_points is None:
         return []
     by_uid = {sop_uid: place for (_, sop_uid), place in study.places.items()}
+    several = {file.sop_uid for file in study.source.files if file.frames > 1}
     rows = sop_points[sop_points["SOPInstanceUID"].isin(by_uid)].to_dict("records")
-    return [(by_uid[str(row["SOPInstanceUID"])], _named(row)) for row in rows]
+    uids = [str(row["SOPInstanceUID"]) for row in rows]
+    return [(None if uid in several else by_uid[uid], None, _named(row)) for uid, row in zip(uids, rows, strict=True)]
+
+
+def _numbers(study: SourceStudy) -> dict[tuple[str, int | None], tuple[str, str, int | None]]:
+    """The series, UID and frame of each image of a study in RSNA layout, by its series and number in the tables."""
+    alone = Counter(file.series for file in study.files)
+    found: dict[tuple[str, int | None], tuple[str, str, int | None]] = {}
+    for file in study.files:
+        if file.frames > 1 and alone[file.series] == 1:
+            found |= {(file.series, frame): (file.series, file.sop_uid, frame) for frame in range(1, file.frames + 1)}
+        else:
+            found[file.series, file.number] = (file.series, file.sop_uid, None)
+    return found
 
 
 def _named(row: Mapping[object, object]) -> dict[str, object]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.patients import COLUMNS, PATIENTS
+from lumbargrade.data.spelling import spell_columns
 from lumbargrade.data.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.files import write_text
 
@@ -57,6 +58,7 @@ def _write(
     path: Path, columns: list[str], rows: Sequence[Row], changed: Mapping[int, Mapping[str, str]] | None = None
 ) -> None:
     table = _read(path) if path.is_file() else pd.DataFrame(columns=columns, dtype=str)
+    table.columns = pd.Index(spell_columns([str(name) for name in table.columns], columns))
     for study_id, grades in (changed or {}).items():
         table.loc[table["study_id"] == str(study_id), list(grades)] = list(grades.values())
     new = pd.DataFrame(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.validation.report import Finding, finding, first_few
-from lumbargrade.data.validation.series import SeriesHeaders
+from lumbargrade.data.validation.series import SeriesHeaders, comparable
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,21 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class PlacedPoint:
-    """A point and where it lies in the patient, mm (LPS)."""
+    """A point and where it lies in the patient, mm (LPS), in a frame of reference if that is stated."""
 
     point: Point
     position: NDArray[np.float64]
+    frame_of_reference: str = ""
 
 
 def needed_file(series: SeriesHeaders, instance_number: int) -> str | None:
-    """Name of the file on which a point with this instance number lies: by its name, else by its header."""
+    """Name of the file on which a point with this instance number lies, be it readable or not."""
+    lost = {*series.unreadable, *series.not_images}
     for path in series.files:
-        if path.stem == str(instance_number):
+        if path.name in lost and path.stem == str(instance_number):
             return path.name
-    for header in series.slices:
-        if header.instance_number == instance_number:
-            return header.path.name
-    return None
+    found = series.find(instance_number)
+    return None if found is None else found.path.name
 
 
 def check_points(
@@ -61,15 +61,14 @@ def check_points(
     Returns:
         What is wrong, and where in the patient the sound points lie.
     """
-    headers = {header.path.name: header for header in reversed(series.slices)}
     faults: dict[str, list[str]] = defaultdict(list)
     placed = []
     for point in points:
         name = needed_file(series, point.instance_number)
-        header = headers.get(name) if name else None
+        header = series.find(point.instance_number)
         if name is None:
             faults["point_file_missing"].append(f"{point.cell} on {point.instance_number}.dcm")
-        elif header is None:
+        elif header is None or name in series.unreadable or name in series.not_images:
             reason = series.unreadable.get(name, "it is no image")
             faults["point_file_unreadable"].append(f"{point.cell} on {name} ({reason})")
         elif not header.plane.holds(point.x, point.y):
@@ -77,7 +76,8 @@ def check_points(
             where = f"{point.cell} at x {point.x:g}, y {point.y:g} of {columns} x {rows} pixels"
             faults["point_outside_image"].append(where)
         elif header.plane_known:
-            placed.append(PlacedPoint(point, header.plane.to_patient(np.array([point.x, point.y]))))
+            position = header.plane.to_patient(np.array([point.x, point.y]))
+            placed.append(PlacedPoint(point, position, series.frame_of_reference))
     found = [
         finding(kind, f"{len(told)} of {len(points)} points: {first_few(told, 3)}", study_id, series.series_id)
         for kind, told in faults.items()
@@ -101,12 +101,18 @@ def check_placed(study_id: int, task: GradingTask, placed: Sequence[PlacedPoint]
         if swapped:
             message = f"left lies to the right of right at {len(swapped)} of {pairs} levels: {first_few(swapped)}"
             yield finding("sides_swapped", message, study_id, series)
-    yield from _disagreements(study_id, {series: heights[series] for series in heights if series not in disordered})
+    frames = {series: points[0].frame_of_reference for series, points in by_series.items()}
+    sound = {series: heights[series] for series in heights if series not in disordered}
+    yield from _disagreements(study_id, sound, frames)
 
 
-def _disagreements(study_id: int, heights: dict[int, dict[str, float]]) -> Iterator[Finding]:
+def _disagreements(study_id: int, heights: dict[int, dict[str, float]], frames: dict[int, str]) -> Iterator[Finding]:
     """Blames the series that disagrees with most others first, so that one odd series is one finding."""
-    apart = {pair: _disagreeing(heights[pair[0]], heights[pair[1]]) for pair in permutations(heights, 2)}
+    apart = {
+        pair: _disagreeing(heights[pair[0]], heights[pair[1]])
+        for pair in permutations(heights, 2)
+        if comparable(frames[pair[0]], frames[pair[1]])
+    }
     pairs = [pair for pair, levels in apart.items() if levels]
     while pairs:
         odd, _ = Counter(series for pair in pairs for series in pair).most_common(1)[0]

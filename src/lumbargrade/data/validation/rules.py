@@ -29,7 +29,9 @@ KINDS: dict[str, Kind] = {
     "sides_swapped": Kind("error", "Left points lie to the right of right ones", _LOOK),
     "study_not_checked": Kind("error", "A study could not be checked", "look at its files; please report the fault"),
     "levels_disagree": Kind("warning", "Two series of a study do not agree where its levels are", _LOOK),
-    "series_elsewhere": Kind("warning", "A series shows another part of the body than the rest", "remove its rows"),
+    "series_elsewhere": Kind(
+        "warning", "A series seems to show another part of the body", "look at it; if it does, remove its rows"
+    ),
     "series_missing": Kind("warning", "A described series has no images", f"{_RESTORE}, or remove its row"),
     "series_undescribed": Kind(
         "warning", "A series has no description", "add its row to train_series_descriptions.csv, or remove its folder"
@@ -61,11 +63,11 @@ KINDS: dict[str, Kind] = {
     "study_unlabelled": Kind("note", "A study has no grade at all", "it is not used for training"),
     "orientations_several": Kind("note", "A series has slices of several orientations", "they are taken apart"),
     "instances_out_of_order": Kind(
-        "note", "Instance numbers do not follow the position", "slices are ordered by position"
+        "note", "Instance or frame numbers do not follow the position", "slices are ordered by position"
     ),
     "instances_with_gaps": Kind("note", "Instance numbers have gaps or do not start at 1", "none is needed"),
     "instances_differ": Kind("note", "File names are not the instance numbers", "points go by file names"),
-    "positions_repeated": Kind("note", "Slices lie where another one lies", "the first of them is used"),
+    "positions_repeated": Kind("note", "Slices lie where another one lies", "one at each place is used"),
     "pixels_not_square": Kind("note", "Pixels are not square", "crops are resampled by spacing"),
     "series_uids_several": Kind(
         "note", "Files of one folder are of several DICOM series", "see if they belong together"

@@ -14,7 +14,9 @@ from lumbargrade.data.layout import dicom_files
 from lumbargrade.data.validation.report import Finding, finding, first_few
 from lumbargrade.dicom.geometry import Plane
 from lumbargrade.dicom.headers import NotAnImage, SliceHeader, UnreadableFile, read_headers
-from lumbargrade.dicom.stacks import Stack, group_stacks
+from lumbargrade.dicom.modality import is_mr, name_modalities
+from lumbargrade.dicom.numbering import number_slices
+from lumbargrade.dicom.stacks import Stack, group_stacks, numbers_along
 
 _ORIENTATIONS = ("sagittal", "axial", "coronal")
 _ALIKE = 1e-3
@@ -43,10 +45,27 @@ class SeriesHeaders:
     unreadable: dict[str, str]
     not_images: tuple[str, ...]
 
+    def find(self, instance_number: int) -> SliceHeader | None:
+        """The slice that a table calls by a number: by its file's name or its frame, else by its header."""
+        for header, number in self._numbers.items():
+            if number == instance_number:
+                return header
+        return next((header for header in self.slices if header.instance_number == instance_number), None)
+
+    @cached_property
+    def _numbers(self) -> dict[SliceHeader, int]:
+        return number_slices(self.slices) if self.slices else {}
+
     @property
     def placed(self) -> tuple[SliceHeader, ...]:
         """Slices of which it is known where they lie."""
         return tuple(header for header in self.slices if header.plane_known)
+
+    @property
+    def frame_of_reference(self) -> str:
+        """FrameOfReferenceUID of its placed slices; empty if they state none, or several."""
+        stated = {header.frame_of_reference for header in self.placed}
+        return stated.pop() if len(stated) == 1 else ""
 
     @cached_property
     def stacks(self) -> list[Stack]:
@@ -110,6 +129,11 @@ def series_facts(series: SeriesHeaders) -> SeriesFacts:
     )
 
 
+def comparable(one: str, other: str) -> bool:
+    """Whether positions of two frames of reference can be compared; where a header states none, they are taken to be one."""
+    return not one or not other or one == other
+
+
 def plane_orientation(plane: Plane) -> str:
     """Returns sagittal, axial or coronal, whichever is nearest."""
     nearest = int(np.argmax(np.abs(plane.normal)))
@@ -126,9 +150,9 @@ def _files(series: SeriesHeaders, needed: frozenset[str]) -> Iterator[tuple[str,
 
 
 def _images(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
-    modalities = {header.modality for header in series.slices} - {"MR"}
-    if modalities:
-        yield "modality_unexpected", f"modality {first_few(sorted(modalities))}"
+    others = [header.modality for header in series.slices if not is_mr(header.modality)]
+    if others:
+        yield "modality_unexpected", f"{name_modalities(others)} of {len(series.slices)} slices"
     if any(
         _OTHER_PART.search(name) and not _LUMBAR.search(name) for name in {h.series_description for h in series.slices}
     ):
@@ -137,7 +161,7 @@ def _images(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
     if len(shapes) > 1:
         each = (f"{count} of {rows} x {columns}" for (rows, columns), count in shapes.most_common())
         yield "shapes_mixed", f"slices of different shape: {first_few(each)} (rows x columns)"
-    uids = {header.series_uid for header in series.slices}
+    uids = {header.series_uid for header in series.slices} - {""}
     if len(uids) > 1:
         yield "series_uids_several", f"files of {len(uids)} DICOM series"
     oblong = [header for header in series.slices if not np.isclose(*header.plane.spacing, rtol=_ALIKE, atol=0)]
@@ -153,8 +177,10 @@ def _instances(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
         lacking = numbers[-1] - numbers[0] + 1 - len(numbers)
         if lacking or numbers[0] > 1:
             told = f"{len(numbers)} files are numbered {numbers[0]} to {numbers[-1]}"
+            told = f"the only file is number {numbers[0]}" if len(numbers) == 1 else told
             yield "instances_with_gaps", f"{told}, {lacking} numbers between are missing" if lacking else told
-    differing = [h for h in series.slices if h.frame is None and h.path.stem != str(h.instance_number)]
+    numbered = [h for h in series.slices if h.frame is None and h.instance_number is not None]
+    differing = [h for h in numbered if h.path.stem != str(h.instance_number)]
     if differing:
         yield (
             "instances_differ",
@@ -177,20 +203,20 @@ def _geometry(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
         yield "orientations_several", f"slices of {len(normals)} orientations"
     if not series.stacks:
         return
+    shown = Counter(stack.orientation for stack in series.stacks for _ in stack.slices)
+    expected = next((name for name in _ORIENTATIONS if name in series.description.lower()), None)
+    if expected is not None and 2 * shown[expected] < shown.total():
+        each = first_few(f"{count} {name}" for name, count in shown.most_common())
+        yield "orientation_unexpected", f"described as {series.description}, but its slices are {each}"
     stack = series.stacks[0]
-    expected = next((name for name in _ORIENTATIONS if name in series.description.lower()), stack.orientation)
-    if stack.orientation != expected:
-        yield "orientation_unexpected", f"described as {series.description}, but most slices are {stack.orientation}"
-    if _direction(stack) == "none" and len(stack.slices) > 1:
+    if _direction(stack) == "none" and numbers_along(stack) and len(stack.slices) > 1:
         yield "instances_out_of_order", f"in a stack of {len(stack.slices)} slices they neither rise nor fall"
 
 
 def _direction(stack: Stack) -> str:
     """Where the instance numbers of a stack lead in the patient; ``none`` if they neither rise nor fall with position."""
-    numbers = [header.instance_number if header.frame is None else header.frame for header in stack.slices]
-    known = np.array([number for number in numbers if number is not None])
-    steps = np.sign(np.diff(known))
-    if len(known) < len(numbers) or len(steps) == 0 or len(set(steps.tolist())) != 1 or steps[0] == 0:
+    steps = np.sign(np.diff(numbers_along(stack) or []))
+    if len(steps) == 0 or len(set(steps.tolist())) != 1 or steps[0] == 0:
         return "none"
     first, last = (stack.slices[place].plane.position for place in (0, -1))
     along = (last - first)[_AXIS[stack.orientation]] * steps[0]

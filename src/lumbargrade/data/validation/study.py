@@ -14,6 +14,7 @@ from lumbargrade.data.validation.series import (
     SeriesFacts,
     SeriesHeaders,
     check_series,
+    comparable,
     plane_orientation,
     read_series_headers,
     series_facts,
@@ -112,19 +113,34 @@ def _missing(folder: Path, study_id: int, series_id: int, description: str, poin
 
 
 def _elsewhere(job: StudyJob, read: Sequence[SeriesHeaders]) -> Iterator[Finding]:
-    """Compares heights with the series that has most points: one of the neck lies far above the others."""
-    ranges = {series.series_id: _height_range(series.placed) for series in read if series.placed}
+    """Compares heights with the series that has most points: one of the neck lies far above the others.
+
+    A series that shows what another one shows, which shows what that one shows, is not elsewhere: axial series of the upper
+    and of the lower levels have nothing in common but the sagittal ones.
+    """
+    placed = {series.series_id: series for series in read if series.placed}
+    ranges = {series_id: _height_range(series.placed) for series_id, series in placed.items()}
     if len(ranges) < 2:
         return
     number = {series_id: sum(point.series_id == series_id for point in job.points) for series_id in ranges}
     reference = max(ranges, key=lambda series_id: (number[series_id], ranges[series_id][1] - ranges[series_id][0]))
+    frame = placed[reference].frame_of_reference
+    others = {series_id for series_id in ranges if comparable(placed[series_id].frame_of_reference, frame)}
+    waiting = [reference]
+    while waiting:
+        one = waiting.pop()
+        others.discard(one)
+        waiting += [other for other in others if _share_height(ranges[one], ranges[other])]
     low, high = ranges[reference]
-    for series_id, (bottom, top) in ranges.items():
-        shared = min(high, top) - max(low, bottom)
-        if shared < _SHARED_HEIGHT * min(high - low, top - bottom):
-            off = (bottom + top - low - high) / 2
-            where = f"{abs(off):.0f} mm {'above' if off > 0 else 'below'} that of series {reference}"
-            yield finding("series_elsewhere", f"its middle lies {where}", job.study_id, series_id)
+    for series_id in (series_id for series_id in ranges if series_id in others):
+        off = (sum(ranges[series_id]) - low - high) / 2
+        where = f"{abs(off):.0f} mm {'above' if off > 0 else 'below'} that of series {reference}"
+        yield finding("series_elsewhere", f"its middle lies {where}", job.study_id, series_id)
+
+
+def _share_height(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    shared = min(one[1], other[1]) - max(one[0], other[0])
+    return shared >= _SHARED_HEIGHT * min(one[1] - one[0], other[1] - other[0])
 
 
 def _height_range(slices: Sequence[SliceHeader]) -> tuple[float, float]:

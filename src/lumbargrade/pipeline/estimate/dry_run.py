@@ -14,6 +14,7 @@ from lumbargrade.data.validation.counts import DatasetCounts, check_counts, coun
 from lumbargrade.data.versioning.dvc import versioned_bytes
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.models.locator import column_group
+from lumbargrade.phantom.headers.choose import read_headers_choice
 from lumbargrade.pipeline.estimate.disk import DiskNeed, disk_needs
 from lumbargrade.pipeline.estimate.resources import TrainingHours, too_slow, training_hours
 from lumbargrade.pipeline.estimate.throughput import TrainingCost, grader_cost, locator_cost
@@ -61,6 +62,7 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
         lambda: read_code_state(project.root) if allow_dirty else refuse_changes(project.root),
         lambda: check_reachable(tracking_uri()),
         lambda: check_files(params, task),
+        lambda: read_headers_choice(params.dataset.phantom_headers),
     )
     for check in checks:
         with _noted(problems):

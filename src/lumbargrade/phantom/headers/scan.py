@@ -1,0 +1,63 @@
+"""A series as whoever writes its headers sees it; what differs from scanner to scanner is drawn here."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from pydicom.uid import UID, generate_uid
+
+from lumbargrade.phantom.protocol import AXIAL_T2, SAGITTAL_T1
+from lumbargrade.phantom.study import Image, Series, Study
+
+Kind = Literal["T1", "T2", "STIR", "axial"]
+Option = TypeVar("Option")
+_UID_PREFIX = "1.2.826.0.1.3680043.8.498."
+
+
+def uid(*parts: object, prefix: str = _UID_PREFIX) -> UID:
+    """Returns a UID that depends on nothing but its parts."""
+    return generate_uid(prefix=prefix, entropy_srcs=["lumbargrade phantom", *(str(part) for part in parts)])
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A series of a study; the same study always draws the same.
+
+    Attributes:
+        number: SeriesNumber.
+    """
+
+    study: Study
+    series: Series
+    number: int
+
+    @property
+    def kind(self) -> Kind:
+        """What was scanned."""
+        if self.series.description == AXIAL_T2:
+            return "axial"
+        if self.series.description == SAGITTAL_T1:
+            return "T1"
+        return "STIR" if self.series.protocol.inversion_time else "T2"
+
+    def pick(self, what: str, options: Sequence[Option], each_series: bool = False) -> Option:
+        """Draws one of some options for the study, or for each of its series.
+
+        Args:
+            what: Drawn anew for each of these.
+        """
+        return options[int(self._rng(what, each_series).integers(len(options)))]
+
+    def draw(self, what: str, low: float, high: float) -> float:
+        """Draws a number for the series."""
+        return float(self._rng(what, True).uniform(low, high))
+
+    def instance_uid(self, image: Image, prefix: str = _UID_PREFIX) -> UID:
+        """SOPInstanceUID of a slice."""
+        return uid(self.study.study_id, self.series.series_id, image.instance, prefix=prefix)
+
+    def _rng(self, what: str, each_series: bool) -> np.random.Generator:
+        owner = self.series.series_id if each_series else self.study.study_id
+        return np.random.default_rng([owner, zlib.crc32(what.encode())])
