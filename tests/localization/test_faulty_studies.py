@@ -214,7 +214,7 @@ def test_nothing_is_measured_where_the_size_of_a_pixel_is_not_known(faulty: Faul
     assert lost(answer) == {"foraminal"}
     assert not faulty.wrong(answer)
     assert "the study's Sagittal T1 series is not used: the size of a pixel is not known" in set(answer["reason"])
-    assert "sagittal T1 series of" in notes(answer)
+    assert "series 2 (sagittal T1, 13 slices) is not used" in notes(answer)
     assert "the size of a pixel is not known" in notes(answer)
 
 
@@ -290,7 +290,7 @@ def test_a_side_that_no_slice_shows_is_not_graded(faulty: FaultyStudy, spoil: Ed
         answer["reason"][f"{side}_neural_foraminal_narrowing", "L3/L4"]
     )
     if spoil is not remove:
-        assert f"5 of the slices of a sagittal T1 series of {len(paths)} slices cannot be decoded" in notes(answer)
+        assert f"5 of the slices of series 2 (sagittal T1, {len(paths)} slices) cannot be decoded" in notes(answer)
 
 
 @pytest.mark.parametrize("spoil", [remove, cut_pixels, blank])
@@ -388,7 +388,7 @@ def test_a_localizer_is_never_graded(faulty: FaultyStudy, tags: dict[str, Any]) 
     answer = faulty.answer()
     assert lost(answer) == {"foraminal"}
     assert set(answer["reason"].dropna()) == {"the study has no Sagittal T1 series"}
-    assert f"a localizer of {len(faulty.series[T1])} slices is not used" in notes(answer)
+    assert f"(localizer, {len(faulty.series[T1])} slices) is not used" in notes(answer)
 
 
 def test_t1_flair_is_a_t1_with_and_without_its_name(faulty: FaultyStudy) -> None:

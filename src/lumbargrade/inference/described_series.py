@@ -76,15 +76,15 @@ def describe_series(key: str, images: SeriesImages, table: str | None = None) ->
     """Describes a series by the headers of the slices that are used: those that gave way to others do not count.
 
     Args:
-        table: What the dataset's own table says of it, as "Sagittal T1"; it counts before any header.
+        table: What the dataset's own table says of it, as "Sagittal T1"; it counts before what headers say of the weighting.
     """
     kinds = [header.kind for stack in images.stacks for header in stack.slices]
     known = Counter(kind.weighting for kind in kinds if kind.weighting is not None)
     weighting = known.most_common(1)[0][0] if known else None
     kind = Counter(kind for kind in kinds if kind.weighting == weighting).most_common(1)[0][0]
-    if table is None:
-        return DescribedSeries(key, images, kind, images.localizer)
-    return DescribedSeries(key, images, _settle_by_table(kind, series_kind(table).contrast))
+    if table is not None and not images.localizer:
+        kind = _settle_by_table(kind, series_kind(table).contrast)
+    return DescribedSeries(key, images, kind, images.localizer)
 
 
 def _settle_by_table(kind: ImageKind, contrast: Contrast) -> ImageKind:

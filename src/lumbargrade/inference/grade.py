@@ -1,9 +1,8 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +11,9 @@ from numpy.typing import NDArray
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import POINTS
-from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.limits import check_time
-from lumbargrade.errors import InputError
-from lumbargrade.inference.described_series import DescribedSeries, describe_series
 from lumbargrade.inference.drift_features import Features, embed, study_features
+from lumbargrade.inference.opened_study import OpenedStudy
 from lumbargrade.inference.points import split_conflicts
 from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
 from lumbargrade.inference.schema import ANSWER_PLACE, is_uncertain
@@ -25,58 +22,10 @@ from lumbargrade.inference.series_table import tabulate_series, write_series_jso
 from lumbargrade.inference.study import Study
 from lumbargrade.localization.localize import LocatedStudy, locate_study
 from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.models.locator import Locator
 from lumbargrade.notes import Note, join_notes, write_notes_json
 from lumbargrade.preprocessing.points import PointCrop, cut_points
-from lumbargrade.preprocessing.series import SeriesImages
-from lumbargrade.preprocessing.views import StackView, view_series
 
 CellKey = tuple[str, str]
-
-
-class _OpenStudy:
-    """A study's series, opened once for locating and for cropping."""
-
-    def __init__(self, study: Study, percentiles: tuple[float, float]) -> None:
-        self.study = study
-        self._percentiles = percentiles
-        self._images: dict[str, SeriesImages] = {}
-
-    def images(self, series: int | str) -> SeriesImages:
-        key = self.study.key(series)
-        if key is None:
-            raise InputError(
-                f"the series that {POINTS} names is not among the study's images", "", "points-of-missing-series"
-            )
-        if key not in self._images:
-            self._images[key] = SeriesImages(self.study.series[key], self._percentiles)
-        return self._images[key]
-
-    def described(self) -> Iterator[tuple[Sequence[SliceHeader], SeriesImages]]:
-        """Headers and images of each series."""
-        return ((headers, self.images(key)) for key, headers in self.study.series.items())
-
-    @cached_property
-    def series(self) -> dict[str, DescribedSeries]:
-        """Each series as its headers describe it."""
-        told = self.study.descriptions
-        return {key: describe_series(key, self.images(key), told.get(key)) for key in self.study.series}
-
-    def stacks(self, locator: Locator) -> list[StackView]:
-        views = locator.config.views
-        return [
-            stack
-            for key, described in self.series.items()
-            if key not in self.study.torn and described.localizer is None
-            for stack in view_series(
-                key,
-                described.images,
-                described.contrast,
-                views,
-                described.kind.preference,
-                described.name(described.images.stacks),
-            )
-        ]
 
 
 @dataclass
@@ -124,7 +73,7 @@ class GradedStudy:
 
     answer: pd.DataFrame
     points: Mapping[CellKey, PointCrop]
-    _opened: _OpenStudy
+    _opened: OpenedStudy
     _embedding: Mapping[str, tuple[float, ...]]
     _notes: int
 
@@ -163,7 +112,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     """Grades as :func:`grade_study` does, and keeps what the answer was made from."""
     config, locators = model.config, model.locators
     task = config.task
-    opened = _OpenStudy(study, config.prepare.percentiles)
+    opened = OpenedStudy(study, config.prepare.percentiles)
     located = LocatedStudy()
     points = study.points
     left_out = find_left_out(opened.series.values(), task)
@@ -198,6 +147,9 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     rows = tabulate_series(
         list(opened.series.values()), task, _graded_on(found.places, by_cell), located, left_out, study.torn
     )
+    names = {row.series: row.name for row in rows}
+    for place in found.places.values():
+        place["series_name"] = names.get(str(place["series"]))
     words = {
         "notes": join_notes(notes),
         "notes_json": write_notes_json(notes),
@@ -214,7 +166,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     return GradedStudy(answer, found.points, opened, embedding, len(notes))
 
 
-def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, located: LocatedStudy) -> None:
+def _keep(point: PointCrop, found: _Found, study: Study, opened: OpenedStudy, located: LocatedStudy) -> None:
     key = (point.condition.name, point.level)
     if point.crop is None:
         found.reasons[key] = Note(code=point.code, text=point.reason or "")
@@ -230,7 +182,7 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
     found.places[key] = {
         "series": study.key(point.series_id),
         "series_number": header.series_number,
-        "series_name": opened.series[str(study.key(point.series_id))].title or None,
+        "series_name": None,
         "instance_number": header.instance_number or point.instance_number,
         "sop_instance_uid": header.sop_uid,
         "x": point.x,

@@ -102,8 +102,15 @@ def tabulate_series(
         if not used[described.key]:
             taken = [other for other in series if used[other.key]]
             reason = faults.get(described.key) or located.unused.get(described.key) or _unused(described, task, taken)
-        rows.append(_row(described, used[described.key], reason))
+        row = _row(described, used[described.key], reason)
+        rows.append(_with_seen(row, *located.weightings[row.series]) if row.series in located.weightings else row)
     return rows
+
+
+def _with_seen(row: SeriesRow, weighting: str, sure: float) -> SeriesRow:
+    """The row of a series whose weighting is known by its images only."""
+    name = " ".join(part for part in (row.plane, weighting) if part)
+    return row.model_copy(update={"name": name, "weighting": weighting, "confidence": sure})
 
 
 def _used_for(

@@ -18,6 +18,7 @@ _AXIAL_REACH_MM = 9.0
 _AXIAL_GAP_MM = 14.0
 """Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
 _FLOOR = 1e-4
+WEIGHTING_UNKNOWN = "its weighting is not stated in its headers, and its images do not show it surely"
 _PLACE_UNKNOWN = "where its slices lie in the patient is not known"
 
 
@@ -171,9 +172,15 @@ def axial_unused_reason(
 ) -> Note | None:
     """Why no slice of an axial series can be chosen, whatever the level."""
     kind = series_kind(condition.series)
-    lying = [s for s in stacks if s.orientation == "axial" and (s.contrast or kind.contrast) == kind.contrast]
+    axial = [stack for stack in stacks if stack.orientation == "axial"]
+    lying = [stack for stack in axial if stack.contrast == kind.contrast]
     if not lying:
-        return missing_reason(condition.series, left_out)
+        doubtful = any(stack.contrast is None for stack in axial)
+        return (
+            unused_series(condition.series, WEIGHTING_UNKNOWN)
+            if doubtful
+            else missing_reason(condition.series, left_out)
+        )
     if not any(stack.known for stack in lying):
         return unused_series(condition.series, lying[0].fault or _PLACE_UNKNOWN)
     if reference is not None and not reference.known:

@@ -10,6 +10,7 @@ import pandas as pd
 from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.errors import InputError
 from lumbargrade.localization.cells import (
+    WEIGHTING_UNKNOWN,
     axial_unused_reason,
     locate_on_axial,
     locate_on_sagittal,
@@ -18,7 +19,9 @@ from lumbargrade.localization.cells import (
 from lumbargrade.localization.doubt import CellKey, implausible_reasons, unsure_reasons
 from lumbargrade.localization.heatmaps import Place, SeenStack, look_at
 from lumbargrade.localization.left_out import LeftOut
+from lumbargrade.localization.level_notes import describe_columns, seen_note
 from lumbargrade.localization.sagittal_series import SAME_PLACE_MM, SagittalSeries
+from lumbargrade.localization.seen_weighting import LEAST_SURE, looks_t2, see_sagittal_weighting
 from lumbargrade.localization.vertebral_column import Column, find_column, refuse_smaller
 from lumbargrade.models.locator import Locator, SpineShape, column_group
 from lumbargrade.notes import Note
@@ -38,13 +41,8 @@ POINT_COLUMNS = (
     "confidence",
 )
 
-_NAMES_SURE = 0.9
 _OTHER_SIZE = 0.1
 """Spines whose size is off by this much from the usual one (logarithm) are looked at again, at their size."""
-_ODD_SIZE = 1.5
-"""Vertebrae that are this much higher than usual are rather images of a wrong pixel spacing."""
-_SACRUM_MM = 20.0
-"""Images that show less below the lowest level do not show that a sacrum follows."""
 
 
 @dataclass
@@ -57,6 +55,7 @@ class LocatedStudy:
         notes: What whoever reads the grades should know.
         levels_from: The series by which the levels are named; None if there is none.
         unused: Why a series was not used that could be looked at, by series.
+        weightings: Of series whose headers tell none: the weighting that the images show, and how sure it is.
     """
 
     places: dict[CellKey, Place] = field(default_factory=dict)
@@ -64,6 +63,7 @@ class LocatedStudy:
     notes: list[Note] = field(default_factory=list)
     levels_from: str | None = None
     unused: dict[str, Note] = field(default_factory=dict)
+    weightings: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def table(self, study_id: int | str) -> pd.DataFrame:
         """The places as a table of :data:`POINT_COLUMNS`."""
@@ -89,11 +89,12 @@ def locate_study(
     if column is None:
         raise InputError(f"task {task.name} has no midline to name levels by", "", "task-without-midline")
     located = LocatedStudy()
-    series, refused = _sagittal_series(locators, stacks, column, config.shape)
+    series, refused, doubtful = _sagittal_series(locators, stacks, column, config.shape)
     reference = _reference(series)
     located.levels_from = reference.name if reference is not None else None
     located.unused = {one.name: Note.make("no-spine-found", str(one.column.refusal)) for one in refused}
     levels = _levels(reference, len(task.levels))
+    stacks = [_weigh_axial(stack, levels) for stack in stacks]
     axial = list(_axial_stacks(locators, stacks, levels))
     for condition in task.conditions:
         kind = series_kind(condition.series)
@@ -111,7 +112,14 @@ def locate_study(
     step = float(np.linalg.norm(np.array(config.shape.steps.mean), axis=1).mean())
     size = reference.column.size if reference is not None else 1.0
     _refuse(located, implausible_reasons(located.places, task, step, size))
-    located.notes += _notes(task, reference, refused)
+    located.notes += describe_columns(task, reference, refused)
+    doubtful += [stack.series for stack in stacks if stack.orientation == "axial" and stack.contrast is None]
+    located.unused |= dict.fromkeys(doubtful, Note.make("weighting-unknown", WEIGHTING_UNKNOWN))
+    shown = [*(one.stacks[0].stack for one in series), *(stack for stack in stacks if stack.orientation == "axial")]
+    for stack in shown:
+        if stack.seen and stack.series not in located.weightings:
+            located.weightings[stack.series] = str(stack.contrast), stack.seen
+            located.notes.append(seen_note(stack))
     return located
 
 
@@ -139,19 +147,31 @@ def located_table(located: LocatedStudy, study_id: int) -> pd.DataFrame:
 
 def _sagittal_series(
     locators: Sequence[Locator], stacks: Sequence[StackView], group: str, shape: SpineShape
-) -> tuple[list[SagittalSeries], list[SagittalSeries]]:
-    """The series that show a lumbar spine, their levels in agreement; and those that were refused.
+) -> tuple[list[SagittalSeries], list[SagittalSeries], list[str]]:
+    """The series that show a lumbar spine, their levels in agreement; those that were refused; those of no known weighting.
 
     A spine of an unusual size is looked at twice.
     """
     levels = locators[0].config.task.levels
-    seen = _look_at_series(locators, stacks)
+    seen = [_weigh(found, locators[0].config.task, group, shape) for found in _look_at_series(locators, stacks)]
     sound, refused = _agreed_series(seen, group, levels, shape)
+    doubtful = [found[0].stack.series for found in seen if found[0].contrast == "other"]
     reference = _reference(sound)
     if reference is None or abs(math.log(reference.column.size)) < _OTHER_SIZE:
-        return sound, refused
+        return sound, refused, doubtful
     again = [one.stack for found in seen for one in found]
-    return _agreed_series(_look_at_series(locators, again, reference.column.size), group, levels, shape)
+    larger = _look_at_series(locators, again, reference.column.size)
+    return *_agreed_series(larger, group, levels, shape), doubtful
+
+
+def _weigh(found: list[SeenStack], task: GradingTask, group: str, shape: SpineShape) -> list[SeenStack]:
+    """The stacks of a series with the weighting that its images show, where its headers tell none."""
+    if found[0].stack.contrast is not None:
+        return found
+    column = find_column([found], group, task.levels, shape)
+    contrast, sure = see_sagittal_weighting(found, column.places, task.midline)
+    known = contrast if sure >= LEAST_SURE else "other"
+    return [replace(one, stack=replace(one.stack, contrast=known, seen=sure)) for one in found]
 
 
 def _look_at_series(
@@ -165,7 +185,7 @@ def _look_at_series(
         if stack.orientation != "sagittal" or (stack.contrast or "T1") not in {"T1", "T2"}:
             continue
         seen = look_at(locators, stack, size=size)
-        if seen is not None and seen.contrast in wanted:
+        if seen is not None and (stack.contrast is None or stack.contrast in wanted):
             by_series.setdefault(stack.series, []).append(seen)
     return list(by_series.values())
 
@@ -174,7 +194,8 @@ def _agreed_series(
     seen: Sequence[list[SeenStack]], group: str, levels: Sequence[str], shape: SpineShape
 ) -> tuple[list[SagittalSeries], list[SagittalSeries]]:
     """The columns of series, in agreement where they show the same place; and the series that were refused."""
-    alone = [SagittalSeries(found, find_column([found], group, levels, shape)) for found in seen]
+    known = [found for found in seen if found[0].contrast != "other"]
+    alone = [SagittalSeries(found, find_column([found], group, levels, shape)) for found in known]
     placed = [series.column for series in alone if series.known]
     first = [replace(s, column=refuse_smaller(s.column, placed)) if s.known else s for s in alone]
     refused = [series for series in first if series.column.refusal is not None]
@@ -218,6 +239,14 @@ def _reference(series: Sequence[SagittalSeries]) -> SagittalSeries | None:
     return max(series, key=rank, default=None)
 
 
+def _weigh_axial(stack: StackView, levels: Sequence[Place | None]) -> StackView:
+    """An axial stack with the weighting that its images show, if its headers tell none and they show it surely."""
+    if stack.orientation != "axial" or stack.contrast is not None or not stack.known:
+        return stack
+    canals = [place.position for place in levels if place is not None]
+    return replace(stack, contrast="T2", seen=LEAST_SURE) if looks_t2(stack, canals) else stack
+
+
 def _axial_stacks(
     locators: Sequence[Locator], stacks: Sequence[StackView], levels: Sequence[Place | None]
 ) -> Iterator[SeenStack]:
@@ -225,7 +254,7 @@ def _axial_stacks(
     task = locators[0].config.task
     wanted = {series_kind(c.series).contrast for c in task.conditions if c.orientation == "axial"}
     for stack in stacks:
-        if stack.orientation != "axial" or not stack.known or (stack.contrast or "T2") not in wanted:
+        if stack.orientation != "axial" or not stack.known or stack.contrast not in wanted:
             continue
         near: set[int] = set()
         for place in levels:
@@ -234,55 +263,3 @@ def _axial_stacks(
         seen = look_at(locators, stack, sorted(near)) if near else None
         if seen is not None:
             yield seen
-
-
-def _refusal_note(series: SagittalSeries) -> Note:
-    called = series.stacks[0].stack.called or f"a sagittal {series.contrast} series"
-    words = "{series} was not used: {reason}"
-    return Note.make("sagittal-series-refused", words, series=called, reason=str(series.column.refusal))
-
-
-def _notes(task: GradingTask, reference: SagittalSeries | None, refused: Sequence[SagittalSeries]) -> Iterator[Note]:
-    yield from map(_refusal_note, refused)
-    if reference is None:
-        return
-    column = reference.column
-    if column.naming < _NAMES_SURE:
-        yield Note.make(
-            "levels-doubtful",
-            "the levels may be named one too high or too low (sure to {sure:.0%}); count the vertebrae: "
-            "there may be four or six lumbar ones",
-            sure=column.naming,
-        )
-    if reference.known and column.size > _ODD_SIZE:
-        yield Note.make(
-            "vertebrae-too-high",
-            "by the images' pixel spacing its vertebrae have {share:.0%} of the usual height; check the "
-            "spacing: if it is wrong, the crops show too little, and lengths in mm are wrong",
-            share=column.size,
-        )
-    lowest = column.places[-1]
-    if lowest is not None and not _shows(reference.stacks, lowest, _SACRUM_MM):
-        yield Note.make(
-            "sacrum-not-shown",
-            "the images end just below {level}: without the sacrum the levels may be named wrongly; count the vertebrae",
-            level=task.levels[-1],
-        )
-    missing = [level for level, place in zip(task.levels, column.places, strict=True) if place is None]
-    if missing:
-        yield Note.make(
-            "levels-not-seen",
-            "the model did not find {levels}: the images may end before, or it missed them",
-            levels=", ".join(missing),
-        )
-
-
-def _shows(stacks: Sequence[SeenStack], place: Place, below_mm: float) -> bool:
-    """Whether the image that a place is on reaches so far below it."""
-    below = place.position - np.array([0.0, 0.0, below_mm])
-    return any(
-        piece.source.shows(below)
-        for seen in stacks
-        for piece in seen.stack.slices
-        if seen.stack.series == place.series and piece.instance == place.instance
-    )

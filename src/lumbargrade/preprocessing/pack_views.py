@@ -157,7 +157,7 @@ def _points_of(images: SeriesImages, points: pd.DataFrame) -> Iterator[dict[str,
         except InputError:
             continue
         plane = stack.slices[index].plane
-        if stack.size_fault or not plane.holds(float(row["x"]), float(row["y"])):
+        if images.localizer or stack.size_fault or not plane.holds(float(row["x"]), float(row["y"])):
             continue
         position = plane.to_patient(np.array([row["x"], row["y"]]))
         yield {**{key: row[key] for key in _POINT_COLUMNS[:-1]}, "position": position.tolist()}

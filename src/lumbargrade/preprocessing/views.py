@@ -50,6 +50,7 @@ class StackView:
         fault: Why the place is not known.
         preference: Of several stacks of one contrast that show the same, the one with the lowest is taken.
         called: How notes call the series; empty if the contrast must do.
+        seen: How sure the contrast is, if it is known by what the images show; 0 if tables or headers tell it.
     """
 
     series: str
@@ -62,6 +63,7 @@ class StackView:
     fault: str | None = None
     preference: int = 0
     called: str = ""
+    seen: float = 0.0
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """A slice between its neighbours, (3, pixels, pixels).
@@ -101,10 +103,10 @@ def view_series(
 ) -> Iterator[StackView]:
     """Views the stacks of a series, the largest first; a slice is decoded when it is asked for.
 
-    A stack whose pixels are of unknown size has no view.
+    A localizer has none, nor has a stack whose pixels are of unknown size.
     """
     for stack in images.stacks:
-        if stack.size_fault:
+        if images.localizer or stack.size_fault:
             continue
         side = params.side_mm(stack.orientation)
         whole = max(max(header.plane.extent) for header in stack.slices)

@@ -190,3 +190,9 @@ def test_functional_groups_of_an_enhanced_file_tell_as_much() -> None:
 def test_names_of_series_are_made_of_known_words() -> None:
     kind = kind_of("T1 FS MUELLER", RepetitionTime=600, EchoTime=10, ContrastBolusAgent="MUELLER")
     assert kind.words == "T1 fat-suppressed after contrast"
+
+
+def test_fluid_alone_is_left_at_a_very_long_echo() -> None:
+    assert kind_of("RADIAL", RepetitionTime=8000, EchoTime=1100, MRAcquisitionType="2D").weighting == "myelogram"
+    assert kind_of("", RepetitionTime=4500, EchoTime=900, SequenceName="*h2d1_256").weighting == "myelogram"
+    assert kind_of("T2", RepetitionTime=3200, EchoTime=563, MRAcquisitionType="3D").weighting == "T2"

@@ -104,7 +104,7 @@ def _weigh(tags: KindTags, physics: PhysicalKind, name: NamedKind) -> ImageKind:
     named = stated or name.weighting
     source, sure = ("tags", _STATED) if stated else ("name", _NAME)
     if physics.weighting is None:
-        if named is None:
+        if named is None or name.reformat:
             return _reformat(name)
         return ImageKind(named, confidence=sure, evidence=(source,), fault=_named_fault(named, source))
     completed = _complete(tags, physics.weighting, name)
@@ -146,7 +146,7 @@ def _complete(tags: KindTags, measured: Weighting, name: NamedKind) -> Weighting
     named = name.weighting
     if named in ("diffusion", "myelogram") and measured in ("T2", "STIR", "PD", "gradient echo", "T2 FLAIR"):
         return named
-    if named == "gradient echo" and not tags.scanning and measured in ("T1", "PD"):
+    if named == "gradient echo" and (measured == "localizer" or (not tags.scanning and measured in ("T1", "PD"))):
         return named
     if measured == "STIR" and named == "T2" and name.spectral and name.fat_suppressed:
         return "T2"  # the inversion of a spectral preparation

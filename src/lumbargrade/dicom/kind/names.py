@@ -33,7 +33,6 @@ class NamedKind:
 
     Attributes:
         bare_flair: It says FLAIR, but not of which weighting.
-        inverted: It says that the magnetisation is inverted first.
         computed: What was computed from images, in words.
         reformat: It says that slices were cut from a volume.
         spectral: It says that fat is suppressed by its frequency.
@@ -41,9 +40,6 @@ class NamedKind:
 
     weighting: Weighting | None = None
     bare_flair: bool = False
-    inverted: bool = False
-    density_and_t2: bool = False
-    single_shot: bool = False
     computed: str | None = None
     reformat: bool = False
     service: bool = False
@@ -66,9 +62,6 @@ def read_name(text: str) -> NamedKind:
     return NamedKind(
         weighting=_weighting(words, low, found, inverted, density),
         bare_flair=_has_flair(words) and not found,
-        inverted=inverted or _has_flair(words),
-        density_and_t2=density and "2" in found,
-        single_shot=_has(words, words_of.SINGLE_SHOT_WORDS) or ("single", "shot") in set(pairwise(words)),
         computed=_computed(words),
         reformat=_has(words, words_of.REFORMAT_WORDS),
         service=_begins(words, words_of.SERVICE_STEMS),

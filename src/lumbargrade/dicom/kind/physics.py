@@ -176,7 +176,10 @@ def _inverted(tags: KindTags) -> PhysicalKind:
 
 
 def _spin_echo(tags: KindTags, echo: float, repetition: float) -> PhysicalKind:
-    volume = bool(tags.three_d) or (tags.echo_train is not None and tags.echo_train >= _LONG_TRAIN)
+    trained = tags.echo_train is not None and tags.echo_train >= _LONG_TRAIN
+    volume = trained if tags.three_d is None else tags.three_d
+    if echo >= _PROJECTION_ECHO and tags.three_d is False:
+        return PhysicalKind("myelogram", 0.8)
     if repetition < _LONG_REPETITION:
         if echo >= _LONG_ECHO and repetition >= _VOLUME_REPETITION:
             return PhysicalKind("T2", 0.9 if volume else 0.7)

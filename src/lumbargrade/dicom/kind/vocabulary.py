@@ -65,10 +65,6 @@ GRADIENT_PAIRS = frozenset((
     ("field", "echo"), ("m", "ffe"), ("b", "ffe"), ("b", "tfe"), ("true", "fisp"), ("t2", "star"), ("2d", "fe"),
 ))  # fmt: skip
 
-SINGLE_SHOT_WORDS = frozenset((
-    "haste", "ssfse", "ssh", "sshtse", "sstse", "singleshot", "h2d", "ssht2", "t2haste", "hastet2", "ssfset2", "superfase",
-))  # fmt: skip
-
 COMPUTED_WORDS = {
     "mip": "a projection", "minip": "a projection", "mnip": "a projection", "sub": "a subtraction", "subs": "a subtraction",
     "subtraction": "a subtraction", "subtraktion": "a subtraction", "soustraction": "a subtraction",
