@@ -66,7 +66,23 @@ class AnatomyOracle:
                 if 0 <= row < side and 0 <= column < side:
                     shows = number == nearest and abs(apart) <= _HALF_STEP_MM + 1
                     maps[number, mark, row, column] = max(maps[number, mark, row, column], _SURE if shows else _FAINT)
-        kinds = np.array([0.5, 0.5], np.float32)
-        if stack.contrast is not None:
-            kinds = np.eye(2, dtype=np.float32)[CONTRASTS.index(stack.contrast)]
+        contrast = stack.contrast or self._see_contrast(stack)
+        kinds = np.full(2, 0.5, np.float32)
+        if contrast is not None:
+            kinds = np.eye(2, dtype=np.float32)[CONTRASTS.index(contrast)]
         return SeenStack(stack, chosen, marks, maps, kinds)
+
+    def _see_contrast(self, stack: StackView) -> str | None:
+        """The weighting as the images show it: the canal is brighter than the fat of the foramina in a T2 only."""
+        if stack.orientation != "sagittal":
+            return None
+        seen: dict[str, list[float]] = {"spinal": [], "foraminal": []}
+        for key, place in self.truth.items():
+            group = self.task.condition(key[0]).group
+            index = int(np.argmin(stack.distances(place)))
+            if group in seen and stack.readable(index):
+                x, y, _ = np.round(stack.slices[index].view.to_pixel(place)).astype(int)
+                seen[group].append(float(stack.grey(index)[y - 1 : y + 2, x - 1 : x + 2].mean()))
+        if not all(seen.values()):
+            return None
+        return "T2" if np.mean(seen["spinal"]) > np.mean(seen["foraminal"]) else "T1"

@@ -47,6 +47,7 @@ def describe_acquisition(dataset: Dataset, scan: Scan, image: Image, naming: Nam
     if naming.charset:
         dataset.SpecificCharacterSet = list(naming.charset) if len(naming.charset) > 1 else naming.charset[0]
     describe_patient(dataset, scan)
+    dataset.PatientSex = scan.pick("sex", ("", "", "O", "U", "A"))
     describe_study(dataset, scan, naming.study)
     dataset.SOPClassUID = MRImageStorage
     dataset.SOPInstanceUID = scan.instance_uid(image)

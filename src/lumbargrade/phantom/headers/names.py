@@ -27,7 +27,7 @@ class Naming(NamedTuple):
 
 ENGLISH = Naming("SAG T1", "SAG T2", "SAG STIR", "AX T2", "MRI LUMBAR SPINE W/O CONTRAST", ())
 GERMAN = Naming("T1 sag", "T2 sag", "STIR sag", "T2 tra", "LWS nativ, Wirbelsäule")
-FRENCH = Naming("Sag T1", "Sag T2", "Sag STIR", "Ax T2 étagé", "Rachis lombaire sans injection, séance unique")
+FRENCH = Naming("Sag T1", "Sag T2", "Sag STIR", "Ax T2 étagé", "Rachis lombaire, séance unique", ("ISO 2022 IR 100",))
 SPANISH = Naming("SAG T1", "SAG T2", "SAG STIR", "AXIAL T2", "Columna lumbosacra, exploración")
 ITALIAN = Naming("T1 sagittale", "T2 sagittale", "STIR sagittale", "T2 assiale", "Rachide lombosacrale, perché no")
 PORTUGUESE = Naming("T1 sagital", "T2 sagital", "STIR sagital", "T2 axial", "Coluna lombar, ressonância")
