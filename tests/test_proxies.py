@@ -50,7 +50,7 @@ class Listener(ThreadingHTTPServer):
             def log_message(self, *told: object) -> None: ...
 
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def address(self) -> str:
@@ -138,8 +138,12 @@ def test_others_are_asked_by_the_proxy_as_before(proxy: Listener) -> None:
     assert proxy.asked == ["http://hospital.example/hook"]
 
 
-def test_a_server_that_is_started_here_is_asked_directly(proxy: Listener, tmp_path: Path) -> None:
+def test_a_server_that_is_started_here_is_asked_directly(
+    proxy: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And what it starts is told the same: it asks parts of ours, too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ping").touch()
     says = f"import os; print(os.environ['no_proxy'], os.environ['NO_PROXY'], flush=True); {SERVER}"
     port = free_port()
     with running_server(["-c", says, str(port)], port, "a test") as server:

@@ -109,23 +109,22 @@ def test_the_same_parameters_are_not_trained_a_second_time(plan: SearchPlan, tri
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("error", [NO_MEMORY, SLOW, DIVERGED], ids=lambda error: error.code)
-def test_a_search_ends_if_trial_after_trial_fails_alike(plan: SearchPlan, error: TrialError) -> None:
-    with FailingPool(lambda _: error) as pool, pytest.raises(LumbargradeError) as caught:
-        run_search(with_trials(plan, 9), Tracker("search"), pool, lambda _: None)
+def test_a_search_ends_if_trial_after_trial_fails_alike(plan: SearchPlan) -> None:
+    with FailingPool(lambda _: SLOW) as pool, pytest.raises(LumbargradeError) as caught:
+        run_search(with_trials(plan, 6), Tracker("search"), pool, lambda _: None)
     assert caught.value.code == "trials-fail-in-a-row"
     assert str(caught.value).startswith(
-        f"5 trials, one after another, could not be trained; of the last: {error.what}; "
+        f"5 trials, one after another, could not be trained; of the last: {SLOW.what}; "
     )
     assert len(set(pool.begun)) == 5
     with FailingPool(lambda _: None) as pool:  # what was in the way may be gone: the others are tried
-        outcome = run_search(with_trials(plan, 9), Tracker("search"), pool, lambda _: None)
-    assert [trial.state == "complete" for trial in outcome.tried] == [False] * 5 + [True] * 4
+        outcome = run_search(with_trials(plan, 6), Tracker("search"), pool, lambda _: None)
+    assert [trial.state == "complete" for trial in outcome.tried] == [False] * 5 + [True]
 
 
 @pytest.mark.slow
 def test_failures_with_trials_between_them_or_of_several_kinds_end_nothing(plan: SearchPlan) -> None:
-    errors = [NO_MEMORY] * 4 + [None] + [NO_MEMORY] * 3 + [SLOW] * 2
+    errors = [NO_MEMORY] * 4 + [None] + [DIVERGED] * 3 + [SLOW] * 2
     with FailingPool(lambda trial: errors[trial]) as pool:
         outcome = run_search(with_trials(plan, 10), Tracker("search"), pool, lambda _: None)
     assert outcome.trial == 4 and outcome.trials == 10

@@ -47,7 +47,8 @@ class FailedTrials:
         failed = cls()
         for trial in trials:
             if (state := trial.user_attrs.get("state")) in FAILED:
-                failed._known[_key(training_of(trial))] = Failure(state, trial.user_attrs["reason"], place(trial))
+                failure = Failure(state, trial.user_attrs["reason"], place(trial))
+                failed._known.setdefault(_key(training_of(trial)), failure)
         return failed
 
     def find(self, training: TrainingParams) -> Failure | None:
