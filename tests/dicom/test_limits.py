@@ -10,7 +10,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from lumbargrade.dicom import limits, parse, pixels
+from lumbargrade.dicom import limits, parse
 from lumbargrade.dicom.headers import UnreadableFile, read_headers
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, StudyTimeoutError, within_limits
 from lumbargrade.dicom.pixels import read_pixels
@@ -77,8 +77,7 @@ def test_nor_are_they_in_a_deflated_file(write: Any, monkeypatch: pytest.MonkeyP
 def test_nor_are_those_behind_the_pixels(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parse, "MAX_READS", FEW_READS)
     (header,) = read_headers(write.bytes(write.image().read_bytes() + ZEROS))
-    with pytest.raises(UnreadableFile, match="cannot be decoded"):
-        read_pixels(header)
+    assert read_pixels(header).shape == header.plane.shape
 
 
 def test_a_sequence_of_a_stated_length_is_bounded_too(
@@ -142,22 +141,6 @@ def test_limits_end_with_the_study(write: Any) -> None:
     with within_limits(StudyLimits(frames=1)):
         read_headers(path)
     assert limits._meter.get() is None
-
-
-def test_the_header_of_many_frames_is_parsed_once(
-    write: Any, new_enhanced: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write.dataset(new_enhanced(np.arange(10 * 48, dtype=np.uint16).reshape(10, 6, 8)))
-    parsed = []
-    whole = parse.parse_header
-    monkeypatch.setattr(pixels, "parse_header", lambda path, tags: parsed.append(path) or whole(path, tags))
-    headers = read_headers(path)
-    shown = [read_pixels(header) for header in headers]
-    assert len(parsed) == 1
-    for number, image in enumerate(shown):
-        np.testing.assert_array_equal(
-            image, (np.arange(48).reshape(6, 8) + 48 * number) * (number + 1.0) + shown[0].min()
-        )
 
 
 def test_a_file_of_many_frames_that_changes_is_parsed_again(write: Any, new_enhanced: Make) -> None:

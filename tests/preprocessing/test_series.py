@@ -18,6 +18,8 @@ from lumbargrade.preprocessing.pack_views import PackedViews, pack_views
 from lumbargrade.preprocessing.series import SeriesImages, open_series
 from lumbargrade.preprocessing.views import view_series
 
+from ..faulty_decoders import faulty_decoders, make_faulty
+
 PARAMS = PrepareParams()
 VIEWS = ViewParams(pixels=64)
 
@@ -145,3 +147,45 @@ def test_positions_in_no_order_are_told_by_the_images(sagittal: Path) -> None:
     (stack,) = opened(sagittal).stacks
     assert "their positions contradict what they show" in str(stack.placement_fault)
     assert [header.path for header in stack.slices] in (paths, paths[::-1])
+
+
+def test_slices_that_crash_their_decoder_are_left_out(
+    sagittal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = opened(sagittal)
+    paths = sorted(sagittal.glob("*.dcm"))
+    for path, fault in zip(paths, ("none", "segfault", "abort", "killed", "exit"), strict=False):
+        make_faulty(path, fault)
+    with faulty_decoders(tmp_path / "decoders", monkeypatch):
+        images = opened(sagittal)
+        assert images.count_unreadable() == 4
+        assert {header.path for header in images.unreadable} == set(paths[1:5])
+        for before, after in zip(sound.stacks[0].slices, images.stacks[0].slices, strict=True):
+            if after.path not in paths[1:5]:
+                np.testing.assert_array_equal(images.pixels(after), sound.pixels(before))
+
+
+@pytest.mark.slow
+def test_preparing_leaves_out_slices_that_crash_their_decoder(
+    phantom: Path, rsna: GradingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In processes of its own, each of which has children that decode."""
+    folder = tmp_path / "dataset"
+    studies = sorted(pd.read_csv(phantom / "train.csv")["study_id"])[:2]
+    for study in studies:
+        shutil.copytree(phantom / "train_images" / str(study), folder / "train_images" / str(study))
+    for path in phantom.glob("*.csv"):
+        table = pd.read_csv(path)
+        table[table["study_id"].isin(studies)].to_csv(folder / path.name, index=False)
+    series = open_dataset(folder, rsna).series
+    spoilt = {}
+    for row in series[series["series_description"] == "Sagittal T1"].to_dict("records"):
+        place = folder / "train_images" / str(row["study_id"]) / str(row["series_id"])
+        spoilt[row["series_id"]] = sorted(place.glob("*.dcm"))[2]
+        make_faulty(spoilt[row["series_id"]], "segfault")
+    with faulty_decoders(tmp_path / "decoders", monkeypatch):
+        pack_views(open_dataset(folder, rsna), tmp_path / "views", PARAMS, VIEWS, workers=2)
+    packed = PackedViews(tmp_path / "views").slices
+    for number, path in spoilt.items():
+        there = set(packed[packed["series_id"] == number]["instance_number"])
+        assert there == {int(other.stem) for other in path.parent.glob("*.dcm")} - {int(path.stem)}

@@ -8,6 +8,7 @@ from filelock import FileLock
 
 from lumbargrade.config.task import load_task
 
+from ..faulty_decoders import faulty_decoders
 from .doors import Batch, CommandLine, Door, Invocations, Page, pacs, page
 from .exports import make_dataset
 from .oracle import AnatomyOracle
@@ -67,6 +68,7 @@ def doors(model: "LoadedModel", tmp_path_factory: pytest.TempPathFactory) -> Ite
     task = load_task("rsna2024")
     with (
         pytest.MonkeyPatch.context() as patch,
+        faulty_decoders(tmp_path_factory.mktemp("decoders"), patch),
         page(model, task, tmp_path_factory.mktemp("page")) as app,
         pacs(app, task) as peer,
     ):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from pydicom.uid import generate_uid
 
+from ..faulty_decoders import add_fault
 from .exports import Export, Image, copy_tags
 
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"
@@ -163,6 +164,13 @@ def _cut_pixels_inside(export: Export, rng: Rng) -> None:
     images = export.of(T2)
     for image in (images[1], images[-2]):
         image.raw = image.content()[: -len(image.tags.PixelData) // 2]
+
+
+def _crash_inside(export: Export, rng: Rng) -> None:
+    """Two slices that crash their decoder."""
+    images = export.of(T2)
+    for image, fault in ((images[1], "segfault"), (images[-2], "abort")):
+        add_fault(image.tags, fault)
 
 
 # --- several images at one place
@@ -338,4 +346,5 @@ SHAPES = (
         "pixels of 50 mm", _set(T2, "PixelSpacing", [50, 50]), lost=CANAL, may_lose=(*FORAMINA, *RECESSES), notes=_PIXEL
     ),
     Shape("pixels of a nanometre", _set(AXIAL, "PixelSpacing", [1e-6, 1e-6]), lost=RECESSES, notes=_PIXEL),
+    Shape("two inner slices crash their decoder", _crash_inside, notes=("2 of the slices",), same=False),
 )

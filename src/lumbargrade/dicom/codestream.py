@@ -4,10 +4,19 @@ Decoders make room for it before they read on, so that a few damaged or hostile 
 whoever decodes compares it with the header first.
 """
 
-from pydicom.uid import JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
+from pydicom.uid import (
+    HTJ2K,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+)
 
-SIZED = {*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes}
-"""Transfer syntaxes whose frames state their size."""
+_JPEG_2000 = {*JPEG2000TransferSyntaxes, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL}
+
+SIZED = {*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *_JPEG_2000}
+"""Transfer syntaxes whose frames state their size: all those whose decoders are written in C."""
 
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}
 _SEGMENTS = {*range(0xE0, 0xF0), 0xC4, 0xDB, 0xDD, 0xF8, 0xFE}
@@ -19,7 +28,7 @@ def stated_size(frame: bytes, transfer_syntax: str) -> tuple[int, int, int]:
     Raises:
         ValueError: The frame does not begin as its encoding begins.
     """
-    return _jpeg_2000_size(frame) if transfer_syntax in JPEG2000TransferSyntaxes else _jpeg_size(frame)
+    return _jpeg_2000_size(frame) if transfer_syntax in _JPEG_2000 else _jpeg_size(frame)
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int, int]:

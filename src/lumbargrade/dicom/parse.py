@@ -6,15 +6,15 @@ import logging
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from pydicom import Dataset, dcmread
 from pydicom.config import disable_value_validation
 from pydicom.dataelem import RawDataElement
-from pydicom.filereader import read_dataset, read_preamble
+from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.tag import BaseTag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, SegmentationStorage
 
@@ -39,6 +39,7 @@ _READS_A_CHECK = 1 << 13
 _ALONE = threading.RLock()
 _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _SEGMENTATIONS = {SegmentationStorage, _LABEL_MAP}
+_PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # of floats, of doubles, of whole numbers
 
 
 @contextmanager
@@ -93,7 +94,7 @@ class _BoundedFile:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._reads = 0
-        self.seek, self.tell = file.seek, file.tell
+        self.seek, self.tell, self.fileno = file.seek, file.tell, file.fileno
 
     def read(self, size: int = -1) -> bytes:
         self._reads += 1
@@ -106,6 +107,36 @@ class _BoundedFile:
 
 class _InflatedFile(_BoundedFile):
     """A deflated file, inflated."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        super().__init__(file)
+        self.content = file.getbuffer()
+
+
+class PixelElement(NamedTuple):
+    """Where in a file its pixels are.
+
+    Attributes:
+        vr: How the value is represented; None if the file leaves it open.
+        start, length: Of the value, bytes; 0xFFFFFFFF is a length that is not stated.
+    """
+
+    tag: int
+    vr: str | None
+    start: int
+    length: int
+
+
+class FileHeader(NamedTuple):
+    """A file up to its pixels.
+
+    Attributes:
+        inflated: All of a deflated file, as if it were not.
+    """
+
+    dataset: Dataset
+    pixels: PixelElement
+    inflated: memoryview | None
 
 
 @contextmanager
@@ -126,24 +157,17 @@ def bounded_file(path: Path) -> Iterator[BinaryIO]:
         yield bounded if inflated is None else cast(BinaryIO, _InflatedFile(inflated))
 
 
-def read_file(path: Path, tags: Sequence[BaseTag] | None = None) -> Dataset:
-    """Reads a DICOM file with pydicom within bounds.
-
-    Args:
-        tags: Only these, up to the pixels; all of the file if not given.
+def read_file(path: Path, tags: list[BaseTag]) -> Dataset:
+    """Reads tags of a DICOM file, up to its pixels, whatever object it is.
 
     Raises:
         Exception: Any, as pydicom raises it; the caller turns it into its own with :func:`parsing`.
     """
     with bounded_file(path) as file:
-        return _read(file, tags)
+        return _mark_inflated(dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(tags)), file)
 
 
-def _read(file: BinaryIO, tags: Sequence[BaseTag] | None) -> Dataset:
-    if tags is None:
-        dataset = dcmread(file, force=True)
-    else:
-        dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(tags))
+def _mark_inflated(dataset: Dataset, file: BinaryIO) -> Dataset:
     if isinstance(file, _InflatedFile):
         dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     return dataset
@@ -165,33 +189,44 @@ def parse_header(path: Path, tags: list[BaseTag]) -> Dataset:
         NotAnImage: It holds no image.
         StudyTimeoutError: The study that it belongs to has taken too long.
     """
-    with parsing(path):
-        with bounded_file(path) as file:
-            dataset = _read(file, tags)
-            cut = not isinstance(file, _InflatedFile) and not file.read(1)
-        if not dataset.get("Rows") or not dataset.get("Columns"):
-            if (
-                dataset.get("SOPClassUID")
-                or dataset.get("Modality")
-                or dataset.file_meta.get("MediaStorageSOPClassUID")
-            ):
-                raise NotAnImage(f"{path.name} is a DICOM object without an image", "", "no-image")
-            raise UnreadableFile(f"{path.name} is not a DICOM file", "", "not-dicom")
-        if dataset.get("SOPClassUID") in _SEGMENTATIONS:
+    with parsing(path), bounded_file(path) as file:
+        return read_header(file, path, tags).dataset
+
+
+def read_header(file: BinaryIO, path: Path, tags: list[BaseTag]) -> FileHeader:
+    """Reads a file that :func:`bounded_file` has opened, within :func:`parsing`; raises as :func:`parse_header` does."""
+    found: list[PixelElement] = []
+
+    def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if int(tag) not in _PIXEL_DATA:
+            return False
+        found.append(PixelElement(int(tag), vr, file.tell(), length))
+        return True
+
+    dataset = _mark_inflated(read_partial(file, stop, force=True, specific_tags=list(tags)), file)
+    _check_image(dataset, path)
+    if not found:
+        raise UnreadableFile(f"{path.name} ends before its pixels", "send it again", "file-cut-short", path.name)
+    for tag in tags:
+        _refuse_long_sequence(dataset, tag)
+    return FileHeader(dataset, found[-1], file.content if isinstance(file, _InflatedFile) else None)
+
+
+def _check_image(dataset: Dataset, path: Path) -> None:
+    if not dataset.get("Rows") or not dataset.get("Columns"):
+        if dataset.get("SOPClassUID") or dataset.get("Modality") or dataset.file_meta.get("MediaStorageSOPClassUID"):
             raise NotAnImage(f"{path.name} is a DICOM object without an image", "", "no-image")
-        if int(dataset.Rows) < 0 or int(dataset.Columns) < 0:
-            raise ValueError("negative size")
-        if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
-            raise UnreadableFile(
-                f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has",
-                "",
-                "image-too-large",
-            )
-        if cut:
-            raise UnreadableFile(f"{path.name} ends before its pixels", "send it again", "file-cut-short", path.name)
-        for tag in tags:
-            _refuse_long_sequence(dataset, tag)
-        return dataset
+        raise UnreadableFile(f"{path.name} is not a DICOM file", "", "not-dicom")
+    if dataset.get("SOPClassUID") in _SEGMENTATIONS:
+        raise NotAnImage(f"{path.name} is a DICOM object without an image", "", "no-image")
+    if int(dataset.Rows) < 0 or int(dataset.Columns) < 0:
+        raise ValueError("negative size")
+    if int(dataset.Rows) * int(dataset.Columns) > MAX_PIXELS:
+        raise UnreadableFile(
+            f"{path.name} claims {dataset.Rows} x {dataset.Columns} pixels, which no MR image has",
+            "",
+            "image-too-large",
+        )
 
 
 def _refuse_long_sequence(dataset: Dataset, tag: BaseTag) -> None:
@@ -201,7 +236,7 @@ def _refuse_long_sequence(dataset: Dataset, tag: BaseTag) -> None:
         raise ValueError("a sequence longer than that of any image")
 
 
-def _inflate(file: BinaryIO, path: Path) -> BinaryIO | None:
+def _inflate(file: BinaryIO, path: Path) -> io.BytesIO | None:
     """A deflated file as pydicom reads one that is not, or None for any other; pydicom would inflate without a limit."""
     read_preamble(file, force=True)
     meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag >> 16 != 2)

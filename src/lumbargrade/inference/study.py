@@ -15,6 +15,7 @@ import pandas as pd
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.series_table import find_table, read_descriptions
 from lumbargrade.data.study_zip import POINTS
+from lumbargrade.dicom.frames import closing_pixels
 from lumbargrade.dicom.grouping import group_series
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, within_limits
@@ -85,7 +86,7 @@ def open_study(
         ScratchError: It cannot be unpacked, as the disk is full, for example.
         StudyTimeoutError: It takes too long.
     """
-    with within_limits(limits, seconds):
+    with within_limits(limits, seconds), closing_pixels():
         if isinstance(source, Path) and source.is_dir():
             _check_folder(source, limits)
             yield _read_folder(source, task, source.name)

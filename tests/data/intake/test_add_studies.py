@@ -29,6 +29,7 @@ from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.phantom import generate
 from tests.exports import ROOT, Export, secrets_in
+from tests.faulty_decoders import faulty_decoders, make_faulty
 
 pytestmark = pytest.mark.slow
 
@@ -301,6 +302,21 @@ def test_junk_costs_itself_only(make_export: Make, tmp_path: Path, rsna: Grading
     assert "Quillfeather" not in summary.model_dump_json()
     assert as_csv(lines).startswith("source,study_id,outcome,reason\n")
     assert any("2 files were left out because their images may show" in warning for warning in summary.warnings)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_image_that_crashes_its_decoder_is_left_out_alone(
+    make_export: Make, tmp_path: Path, rsna: GradingTask, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    export = make_export(studies=2, planted=False)
+    files = sorted(export.folder.rglob("*.IMA"))
+    for path in files[:2]:
+        make_faulty(path, "segfault")
+    with faulty_decoders(tmp_path / "decoders", monkeypatch):
+        summary, lines = add_studies(export.folder, tmp_path / "data/clinic", rsna, KEY, workers=workers)
+    assert (summary.added, summary.files) == (2, len(files) - 2)
+    assert {Path(line.source).name for line in lines if not line.is_study} == {path.name for path in files[:2]}
+    assert all("the decoder crashed (SIGSEGV)" in line.reason for line in lines if not line.is_study)
 
 
 def test_studies_that_share_series_and_image_uids_stay_apart(
