@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from lumbargrade.config.task import load_task
 
-from .doors import Batch, CommandLine, Door, Invocations, Page, pacs, page
+from .doors import Batch, CommandLine, Dataset, Door, Invocations, Page, pacs, page
 from .exports import make_dataset
 from .oracle import AnatomyOracle
 
@@ -78,4 +78,5 @@ def doors(model: "LoadedModel", tmp_path_factory: pytest.TempPathFactory) -> Ite
             "invocations": Invocations(model),
             "page": Page(app),
             "C-STORE": peer,
+            "dataset": Dataset(model, task),
         }
