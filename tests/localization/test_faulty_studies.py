@@ -28,6 +28,8 @@ from lumbargrade.preprocessing.pack_views import PackedViews
 from lumbargrade.preprocessing.views import StackView
 from lumbargrade.training.locator.targets import learn_shape, slice_targets
 
+pytestmark = pytest.mark.slow
+
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"
 GROUPS = {T1: "foraminal", T2: "spinal", AXIAL: "subarticular"}
 _RIGHT_MM = 6.0

@@ -14,6 +14,8 @@ from lumbargrade.phantom.faults import PAIRS, SPOILS
 from lumbargrade.phantom.study import build_study, true_point
 from lumbargrade.phantom.writer import write_study
 
+pytestmark = pytest.mark.slow
+
 TASK = load_task("rsna2024")
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"
 

@@ -12,6 +12,8 @@ from lumbargrade.data.layout import RsnaDataset, open_dataset
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.preprocessing.pack import PackedCrops, pack_crops
 
+pytestmark = pytest.mark.slow
+
 PARAMS = PrepareParams(crop_mm=40.0, pixel_mm=2.0)
 
 

@@ -9,7 +9,7 @@ from filelock import FileLock
 from lumbargrade.config.task import load_task
 
 from ..faulty_decoders import faulty_decoders
-from .doors import Batch, CommandLine, Door, Invocations, Page, pacs, page
+from .doors import Batch, CommandLine, Dataset, Door, Invocations, Page, pacs, page
 from .exports import make_dataset
 from .oracle import AnatomyOracle
 
@@ -80,4 +80,5 @@ def doors(model: "LoadedModel", tmp_path_factory: pytest.TempPathFactory) -> Ite
             "invocations": Invocations(model),
             "page": Page(app),
             "C-STORE": peer,
+            "dataset": Dataset(model, task),
         }

@@ -23,8 +23,12 @@ from urllib3.filepost import encode_multipart_formdata
 
 from lumbargrade.cli.app import app
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.intake.add_studies import add_studies
+from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.inference.crop_cache import CropCache
+from lumbargrade.inference.grade import grade_study
+from lumbargrade.inference.study import open_study
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.trained_on import state
 from lumbargrade.serving.batch import grade as batch
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from lumbargrade.serving.pyfunc import GradingModel
 
 Record = dict[str, Any]
-DOORS = ("command line", "batch", "page", "C-STORE")
+DOORS = ("command line", "batch", "page", "C-STORE", "dataset")
 """Those beside the model server's ``/invocations``, which every shape goes through."""
 
 
@@ -122,6 +126,33 @@ class Batch:
         if isinstance(outcome, str):
             raise RefusalError(outcome)
         return outcome
+
+
+class Dataset:
+    """``lumbargrade dataset add`` and ``check``, and the grades of the study that came into the dataset."""
+
+    def __init__(self, model: LoadedModel, task: GradingTask) -> None:
+        self.model, self.task = model, task
+
+    def grade(self, export: Export, folder: Path) -> list[Record]:
+        """Adds a folder to a dataset that is not there yet; what was said of files counts among the notes.
+
+        A finding of the check that is an error is a problem of the study, and in none of these shapes it is true.
+        """
+        incoming, dataset = folder / "incoming", folder / "dataset"
+        summary, lines = add_studies(export.write(incoming), dataset, self.task, bytes(32), workers=1)
+        if not summary.added:
+            raise RefusalError("; ".join(line.reason for line in lines) or "nothing was added")
+        if summary.added > 1:
+            raise RefusalError(f"{summary.added} studies were added, each apart")
+        (study_id,) = (study.study_id for study in summary.studies if study.outcome == "added")
+        report = check_dataset(dataset, self.task, workers=1)
+        assert [found for found in report.findings if found.level == "error"] == []
+        with open_study(dataset / "train_images" / str(study_id), self.task) as study:
+            answer = grade_study(self.model, study)
+        records: list[Record] = json.loads(answer.to_json(orient="records"))
+        said = " ".join([*(line.reason for line in lines), *summary.warnings])
+        return [{**record, "notes": f"{record['notes']} {len(lines)} {said}"} for record in records]
 
 
 class Page:

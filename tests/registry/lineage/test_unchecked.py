@@ -28,6 +28,8 @@ from lumbargrade.tracking.mlflow_tracker import Tracker
 from tests.alterations import a_byte_of_the_weights, a_tag, artifacts_that_are_not_mounted, flip
 from tests.projects import NAME, Project
 
+pytestmark = pytest.mark.slow
+
 HARMFUL = ("altered", "not what was signed", "rollback", "roll back", "gone from")
 """Words that an operator would act on."""
 

@@ -33,6 +33,8 @@ from lumbargrade.tracking.mlflow_tracker import Tracker
 from tests.candidates import make_candidate
 from tests.projects import NAME, Register
 
+pytestmark = pytest.mark.slow
+
 TASK = load_task("rsna2024")
 GOOD, BAD = (0.6, 0.0, 0.0), (-4.0, 4.0, -4.0)
 """Neither finds a severe cell."""

@@ -19,6 +19,8 @@ from lumbargrade.viewer.reports.dicom_sr import SCHEME
 
 from ..reading import FACTS, MakeApp, ModelServer, Reader, edited
 
+pytestmark = pytest.mark.slow
+
 CELL = {"condition": "spinal_canal_stenosis", "level": "L4/L5"}
 
 
