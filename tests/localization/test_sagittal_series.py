@@ -18,8 +18,8 @@ FORAMINA = ("left_neural_foraminal_narrowing", "right_neural_foraminal_narrowing
 RECESSES = ("left_subarticular_stenosis", "right_subarticular_stenosis")
 
 ORDER = [
-    ImageKind("T2"), ImageKind("T2", fat_suppressed=True), ImageKind("STIR", fat_suppressed=True),
-    ImageKind("T2", contrast_agent=True),
+    ImageKind("T2"), ImageKind("T2", contrast_agent=True), ImageKind("T2", fat_suppressed=True),
+    ImageKind("STIR", fat_suppressed=True),
 ]  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def test_kinds_have_an_order() -> None:
     ranks = [kind.preference for kind in ORDER]
     assert ranks == sorted(set(ranks))
     assert ImageKind("T1").preference < ImageKind("T1", fat_suppressed=True).preference
+    assert ImageKind("T1 FLAIR").preference < ImageKind("T1", contrast_agent=True).preference
     assert ImageKind("T1", fat_suppressed=True).preference < ImageKind("T1", contrast_agent=True).preference
 
 

@@ -291,6 +291,39 @@ def _word_in_name(word: str) -> Callable[[Export, Rng], None]:
     )
 
 
+def _beside(kind: str, name: str, **changes: Any) -> Callable[[Export, Rng], None]:
+    """A series of another weighting at the same places: copies of one, under tags that say so."""
+
+    def apply(export: Export, rng: Rng) -> None:
+        for number, image in enumerate(export.of(kind)):
+            tags = copy_tags(image.tags, SOPInstanceUID=_uid(name, export.study_id, number), SeriesNumber=60, **changes)
+            tags.SeriesInstanceUID, tags.SeriesDescription = _uid(name, export.study_id), name
+            export.images.insert(0, Image(name, f"00{name.replace(' ', '')}/{number}.dcm", tags))
+
+    return apply
+
+
+def _renamed(kind: str, **changes: Any) -> Callable[[Export, Rng], None]:
+    def change(tags: Any, number: int) -> None:
+        for keyword, value in changes.items():
+            setattr(tags, keyword, value)
+
+    return lambda export, rng: export.edit(kind, change)
+
+
+_STIR_TIMES: dict[str, Any] = {
+    "RepetitionTime": 4000, "EchoTime": 48, "InversionTime": 150, "ScanningSequence": "IR", "MagneticFieldStrength": 1.5,
+}  # fmt: skip
+
+
+def _untold(export: Export, rng: Rng) -> None:
+    """No tag and no name tells any weighting."""
+    told = ("SeriesDescription", "ProtocolName", "EchoTime", "RepetitionTime", "InversionTime", "ScanningSequence",
+            "SequenceName", "EchoTrainLength", "FlipAngle", "ImageType")  # fmt: skip
+    for kind in (T1, T2, AXIAL):
+        _drop(kind, *told)(export, rng)
+
+
 _STUDIES = ("2 studies", "studies")
 _PIXEL = ("size of a pixel", "pixel spacing", "pixel size")
 
@@ -347,4 +380,18 @@ SHAPES = (
     ),
     Shape("pixels of a nanometre", _set(AXIAL, "PixelSpacing", [1e-6, 1e-6]), lost=RECESSES, notes=_PIXEL),
     Shape("two inner slices crash their decoder", _crash_inside, notes=("2 of the slices",), same=False),
+    Shape("a STIR called IR beside the T2", _beside(T2, "Sag IR", **_STIR_TIMES)),
+    Shape(
+        "a T1 after contrast beside the T1",
+        _beside(T1, "Sag TSE T1 Post", ContrastBolusAgent="Multihance"),
+    ),
+    Shape("a proton-density axial beside the T2", _beside(AXIAL, "PD AX", EchoTime=20, RepetitionTime=3000)),
+    Shape("a STIR called IR in place of the T2", _renamed(T2, SeriesDescription="IR  SAG", **_STIR_TIMES)),
+    Shape(
+        "no weighting told at all",
+        _untold,
+        may_lose=(*FORAMINA, *CANAL, *RECESSES),
+        notes=("headers do not say", "not stated in its headers"),
+        same=False,
+    ),
 )

@@ -180,6 +180,7 @@ function seriesTable(series: readonly Series[]): Study['series_table'] {
     name: one.title.replace(/^\w/, (letter) => letter.toLowerCase()),
     plane: one.plane,
     weighting: one.weighting,
+    fat_suppressed: false,
     contrast_agent: null,
     slices: one.slices,
     confidence: 0.95,
@@ -188,7 +189,7 @@ function seriesTable(series: readonly Series[]): Study['series_table'] {
     reason_code: null,
     reason: null,
   }));
-  const localizer = { series: 'loc', name: 'localizer', plane: null, weighting: 'localizer', contrast_agent: null, slices: 9 };
+  const localizer = { series: 'loc', name: 'localizer', plane: null, weighting: 'localizer', fat_suppressed: false, contrast_agent: null, slices: 9 };
   return [{ ...localizer, confidence: 0.95, ...unused }, ...rows];
 }
 

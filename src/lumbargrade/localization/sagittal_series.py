@@ -74,7 +74,7 @@ def choose_series(
 ) -> SagittalSeries:
     """The series that conditions are graded on: one for all of them, so that both sides are of one series.
 
-    The one that shows most places; of those the preferred kind: T2 before STIR, before contrast agent before after it, plain
+    The one that shows most places; of those the preferred kind: T2 before STIR, T1 before contrast agent before after it, plain
     before fat-suppressed (:data:`lumbargrade.dicom.kind.image_kind.PREFERENCES`); then the finer pixels, then the first.
 
     Args:

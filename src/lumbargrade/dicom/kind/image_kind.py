@@ -87,7 +87,8 @@ class ImageKind:
         """Of two series of one contrast that show the same, the one with the lower number is taken."""
         shown = (self.weighting or "", self.fat_suppressed and self.weighting != "STIR")
         order = PREFERENCES.index(shown) if shown in PREFERENCES else len(PREFERENCES)
-        return order + len(PREFERENCES) * bool(self.contrast_agent)
+        agent = bool(self.contrast_agent)  # it changes a T1 more than fat suppression does, and a T2 hardly
+        return order + len(PREFERENCES) * agent if self.contrast == "T1" else 2 * order + agent
 
     @property
     def words(self) -> str | None:

@@ -23,7 +23,7 @@ _PARTS: dict[DixonPart, set[str]] = {
     "water": {"W", "WATER"},
     "fat": {"F", "FAT"},
 }
-_LONGEST_FLAIR = 4000.0
+_LONGEST_FLAIR, _LONG_FOR_T1 = 4000.0, 1200.0
 _T1_FLAIR_ECHO = 45.0
 
 
@@ -153,6 +153,8 @@ def _complete(tags: KindTags, measured: Weighting, name: NamedKind) -> Weighting
     if tags.inversion is not None:
         return None
     repetition, echo = tags.repetition or 0.0, tags.echo or 0.0
+    if named == "PD" and measured == "T1" and repetition >= _LONG_FOR_T1:
+        return "PD"
     if named == "STIR" and measured in ("T2", "PD"):
         return "STIR"
     if named == "STIR" and measured == "T1" and (tags.field or 1.5) < 0.5 and repetition >= 1000:
@@ -178,7 +180,7 @@ def _dispute(physics: PhysicalKind, named: Weighting, source: str) -> ImageKind:
     weighting = physics.weighting
     assert weighting is not None
     says = "its name says" if source == "name" else "the scanner calls it"
-    words = f"{says} {named}, but {TIMES} are those of a {weighting}"
+    words = f"{says} {named}, but {TIMES} are those of a {'proton-density image' if weighting == 'PD' else weighting}"
     return ImageKind(
         weighting,
         confidence=_DISPUTED * min(1.0, physics.sure / 0.9),

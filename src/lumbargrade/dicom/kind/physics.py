@@ -88,14 +88,14 @@ def read_physics(tags: KindTags) -> PhysicalKind:
 
 def is_gradient_echo(tags: KindTags, sequence: str) -> bool:
     """Whether gradients make the echo; where ScanningSequence does not tell, by the sequence's name or its times."""
+    repetition = tags.repetition
+    if repetition is not None and repetition < _NO_SPIN_ECHO:
+        return True
     if "SE" in tags.scanning and "GR" not in tags.scanning:
         return False
     if "GR" in tags.scanning and "SE" not in tags.scanning:
         return True
     if sequence.startswith(_GRADIENT_NAMES):
-        return True
-    repetition = tags.repetition
-    if repetition is not None and repetition < _NO_SPIN_ECHO:
         return True
     if tags.flip is not None and tags.flip <= _SMALL_FLIP:
         return True

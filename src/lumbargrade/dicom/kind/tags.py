@@ -26,7 +26,7 @@ _NO_AGENT = {
     "bez kontrastu", "yok", "kontrastsiz", "nashi", "wu", "false", "unknown", "other",
 }  # fmt: skip
 """Values of ContrastBolusAgent that mean that none was given, or say nothing, as words without accents."""
-_INVERTED_NAMES = ("tir", "fir", "ir_", "irtse", "tseir", "fseir")
+_INVERTED_NAMES = ("tir", "fir", "spcir", "ir_", "irtse", "tseir", "fseir")
 _GAUSS = 100.0
 """A larger field than this is not in Tesla."""
 

@@ -46,7 +46,7 @@ STIR_STEMS = ("irfse", "irtse", "fseir", "tseir", "turboir", "invers", "hanten",
 STIR_WORDS = frozenset(("ir", "fir", "tir", "sti"))
 
 DENSITY_WORDS = frozenset((
-    "pd", "pdw", "pdwi", "dp", "pdt2", "rho", "dens", "densite", "densidad", "densidade", "densita", "dichte", "protonen",
+    "pd", "pdw", "pdwi", "dp", "pdt2", "rho", "densite", "densidad", "densidade", "densita", "dichte", "protonen",
     "protondichte", "protonendichte", "protonique", "protonow", "protonowa", "protonica", "proton", "pdfs", "pdspair",
     "pdtse", "pdfse", "fspd", "pdfatsat", "pdstir", "dichtheid", "yogunluk", "yogunlugu", "purotonmitsudo", "zhizimidu",
 ))  # fmt: skip
@@ -95,10 +95,7 @@ SUPPRESSED_WORDS = frozenset((
     "t1spir", "pdspair", "t2fatsat", "t1fatsat", "pdfatsat", "yagbaskili", "fspd",
 ))  # fmt: skip
 SUPPRESSED_SIGNS = ("脂肪抑", "压脂", "壓脂", "抑脂")
-SPECTRAL_WORDS = frozenset((
-    "spair", "spir", "aspir", "t2spair", "t1spair", "t2spir", "t1spir", "pdspair", "fatsat", "chess", "chemsat", "fs",
-    "t2fs", "t1fs", "fst1", "fst2",
-))  # fmt: skip
+SPECTRAL_WORDS = frozenset(("spair", "spir", "aspir", "t2spair", "t1spair", "t2spir", "t1spir", "pdspair"))
 """Fat is suppressed by its frequency: an inversion time beside is that of the preparation, and makes no STIR."""
 
 DIXON_WORDS = frozenset(
