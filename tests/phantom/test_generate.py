@@ -267,3 +267,15 @@ def test_discs_can_be_graded_instead(tmp_path):
         generate(tmp_path / "discs", 1, SEED, workers=1)
     with pytest.raises(InputError, match=r"^phantoms cannot be graded for knees; give rsna2024 or disc_degeneration$"):
         generate(tmp_path / "knees", 1, SEED, workers=1, task="knees")
+
+
+def test_headers_are_part_of_what_a_folder_was_made_with(tmp_path):
+    folder = tmp_path / "scanned"
+    assert generate(folder, 1, SEED, workers=1, headers="enhanced").files == 3
+    assert not generate(folder, 1, SEED, workers=1, headers={"enhanced": 1}).made
+    with pytest.raises(InputError, match=r"made with --studies 1 --seed 11 --headers enhanced; give a new folder"):
+        generate(folder, 1, SEED, workers=1)
+    with pytest.raises(InputError) as error:
+        generate(tmp_path / "new", 1, SEED, workers=1, headers="enhancd")
+    assert error.value.code == "phantom-headers-unknown"
+    assert not (tmp_path / "new").exists()
