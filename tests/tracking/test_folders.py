@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ODD = "a b#ü:'\";&\n[~]"
+ODD = "a b#ü:';&[~]$骨"
 MAKE = """
 import sys
 from pathlib import Path

@@ -6,8 +6,9 @@ from pathlib import Path
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError
 
-_NOT_IN_PATHS = "?%{}"
-"""SQLAlchemy takes what follows a question mark for options, MLflow unquotes percent signs, DVC puts words between braces."""
+_NOT_IN_PATHS = '?%{}"\\'
+"""SQLAlchemy takes what follows a question mark for options, MLflow unquotes percent signs and writes quotation marks and
+backslashes into SQL as Python spells them, DVC puts words between braces."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +154,11 @@ def check_folder_name(root: Path) -> None:
     Raises:
         InputError: A letter in it means something else to them.
     """
-    found = sorted(set(_NOT_IN_PATHS).intersection(str(root)))
+    found = sorted({letter for letter in str(root) if letter in _NOT_IN_PATHS or not letter.isprintable()})
     if found:
         raise InputError(
-            f"a project cannot lie in {str(root)!r}, as MLflow and DVC take {' and '.join(found)} in a path for something else",
+            f"a project cannot lie in {str(root)!r}, as MLflow and DVC take {' and '.join(map(repr, found))} in a path "
+            "for something else",
             "rename the folder, or move the project into another",
             "project-folder-name",
         )

@@ -23,6 +23,7 @@ def at(spec: FoldSpec, root: Path, **changes: object) -> FoldSpec:
     places = {
         "crops": root / "prepared/x/crops",
         "split": root / "prepared/x/split.csv",
+        "located": root / "prepared/x/located",
         "folder": root / "runs/s/t/fold-0",
     }
     return spec.model_copy(update={**places, **changes})
