@@ -51,7 +51,6 @@ def test_a_short_one_is_used_as_it_is(
 
 def test_without_any_short_folder_it_is_said(long: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket_folder, "_SHORT", ("/nowhere",))
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     with pytest.raises(LumbargradeError) as caught:
         shorten_socket_paths()
     assert caught.value.code == "temporary-folder-too-long"

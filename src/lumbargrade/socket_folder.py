@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from multiprocessing import util
 
 from lumbargrade.errors import LumbargradeError
@@ -27,7 +26,7 @@ def shorten_socket_paths() -> None:
     long = tempfile.gettempdir()
     if "tempdir" in settings or len(os.fsencode(long)) <= LONGEST:
         return
-    for parent in _parents():
+    for parent in _SHORT:
         try:
             folder = tempfile.mkdtemp(prefix="lumbargrade-", dir=parent)
         except OSError:
@@ -40,8 +39,3 @@ def shorten_socket_paths() -> None:
         f"set TMPDIR to a folder whose path has at most {LONGEST} letters",
         "temporary-folder-too-long",
     )
-
-
-def _parents() -> Iterator[str]:
-    own = os.environ.get("XDG_RUNTIME_DIR", "")
-    yield from (folder for folder in (own, *_SHORT) if folder and len(os.fsencode(folder)) <= LONGEST - 20)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,19 @@ def test_processes_that_write_at_once_and_are_killed_leave_a_whole_log(log: Audi
     numbers = [entry.number for entry in log.entries()]
     assert numbers == list(range(len(numbers)))
     assert set(told) <= set(numbers)
+
+
+def test_the_logs_order_is_not_the_clocks(log: AuditLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that is set back between two entries leaves them in the order in which they were made, and whole."""
+    times = iter(["2026-03-01T12:00:00", "2026-03-01T12:00:01", "2025-12-31T23:00:00", "2026-01-01T00:00:00"])
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> "Clock":
+            return cls.fromisoformat(next(times)).replace(tzinfo=UTC)
+
+    monkeypatch.setattr("lumbargrade.audit.log.datetime", Clock)
+    for kind in ("first", "second", "third"):
+        log.append(kind, "", {})
+    assert [entry.kind for entry in log.entries()] == ["log begun", "first", "second", "third"]
+    assert log.problems() == []

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from lumbargrade.config.code_digest import PACKAGE
-from lumbargrade.config.project import Project, current_project
+from lumbargrade.config.project import Project, check_folder_name, current_project
+from lumbargrade.errors import InputError
 
 SOURCES = (PACKAGE, PACKAGE.parents[1] / "flows")
 PROJECT = PACKAGE / "config/project.py"
@@ -82,3 +83,11 @@ def test_what_an_older_project_has_at_its_top_stays_there(tmp_path: Path) -> Non
     project = Project(tmp_path)
     assert project.prediction_log == tmp_path / "served/answers.jsonl"
     assert project.server_logs == tmp_path / "state/operations/logs"
+
+
+def test_a_folder_whose_path_its_stores_cannot_write_down_is_refused() -> None:
+    for name in ("a?b", "a%20b", "100%", "{a}", "a/b?/c", 'a"b', "a\\b", "a\nb", "a\udcffb"):
+        with pytest.raises(InputError) as caught:
+            check_folder_name(Path("/projects") / name)
+        assert caught.value.code == "project-folder-name"
+    check_folder_name(Path("/projects/a b#ü:';&[~]$骨"))

@@ -1,5 +1,6 @@
 import http.server
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -145,3 +146,29 @@ def test_a_start_that_takes_long_and_fails_is_no_sign_of_health(
     wait(children, lambda: len(told) == 2)
     children.stop()
     assert ["in 1 s" in told[0], "in 2 s" in told[1]] == [True, True]
+
+
+def test_a_clock_that_is_set_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    children = Children([Part("part", (*STAYS, str(tmp_path)))], tmp_path, lambda line: None)
+    wait(children, lambda: children.ready)
+    real = psutil._psplatform.boot_time
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: real() - 3600)  # what Linux derives from the clock
+    assert end_leftovers(tmp_path) == ["part"]
+    children.stop()
+
+
+@pytest.mark.parametrize("change", ["a copy of the folder", "another start of the machine"])
+def test_what_is_somebody_elses_is_not_ended(change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copied project has the first one's list of processes, and numbers are given again after a restart."""
+    folder = tmp_path / "first"
+    folder.mkdir()
+    children = Children([Part("part", (*STAYS, str(folder)))], folder, lambda line: None)
+    wait(children, lambda: children.ready)
+    if change == "a copy of the folder":
+        folder = Path(shutil.copytree(folder, tmp_path / "copy"))
+    else:
+        monkeypatch.setattr(children_module, "_boot", lambda: "another")
+    assert end_leftovers(folder) == []
+    children.look()
+    assert children.ready
+    children.stop()

@@ -1,5 +1,6 @@
 """`lumbargrade models serve` on a registered, signed version, when its processes are killed: MLflow's own server is below it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from tests.projects import Project
 from .scoring import wait_until
 
 pytestmark = pytest.mark.slow
+
+BEHIND_A_PROXY = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+"""Which nobody can reach: whatever asks a part of this machine through it gets no answer."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def served(tmp_path: Path, *arguments: str) -> Iterator[Served]:
             [sys.executable, "-c", main, "models", "serve", *arguments, "--port", str(port)],
             stderr=file,
             stdout=subprocess.DEVNULL,
+            env=os.environ | BEHIND_A_PROXY,
         )
     found = Served(command, f"http://127.0.0.1:{port}", log)
     processes: list[psutil.Process] = []

@@ -6,8 +6,9 @@ from pathlib import Path
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError
 
-_IN_ADDRESSES = "?%"
-"""SQLAlchemy takes what follows the first for options; MLflow takes the second, with two digits, for another letter."""
+_NOT_IN_PATHS = '?%{}"\\'
+"""SQLAlchemy takes what follows a question mark for options, MLflow unquotes percent signs and writes quotation marks and
+backslashes into SQL as Python spells them, DVC puts words between braces."""
 
 
 @dataclass(frozen=True)
@@ -148,15 +149,16 @@ class Project:
 
 
 def check_folder_name(root: Path) -> None:
-    """Checks the path of a project's folder: the addresses of databases and artifacts are made of it.
+    """Checks the path of a project's folder, which MLflow, Prefect and DVC make addresses and messages of.
 
     Raises:
-        InputError: A letter in it has a meaning in an address.
+        InputError: A letter in it means something else to them.
     """
-    found = sorted(set(_IN_ADDRESSES).intersection(str(root)))
+    found = sorted({letter for letter in str(root) if letter in _NOT_IN_PATHS or not letter.isprintable()})
     if found:
         raise InputError(
-            f"a project cannot lie in {str(root)!r}, as the address of its database cannot have {' and '.join(found)}",
+            f"a project cannot lie in {str(root)!r}, as MLflow and DVC take {' and '.join(map(repr, found))} in a path "
+            "for something else",
             "rename the folder, or move the project into another",
             "project-folder-name",
         )

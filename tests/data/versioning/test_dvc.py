@@ -1,5 +1,7 @@
 """DVC for real: a git and DVC repository in a temporary folder."""
 
+import errno
+import os
 import re
 import shutil
 import subprocess
@@ -315,3 +317,19 @@ def test_another_dataset_does_not_take_the_place_of_one_that_is_not_mounted(
         version_dataset(make_dataset(tmp_path / "mnt/b/hospital", "study_id\n123456\n"))
     assert caught.value.code == "dataset-source-missing"
     assert (project / "data/hospital.dvc").read_text() == before
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP])
+def test_a_disk_without_links_has_versions_too(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*paths: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "symlink", refuse)
+    version = version_dataset(make_dataset(tmp_path / "elsewhere/hospital"))
+    assert list(object_problems(version.md5, "hospital")) == []
+    (project / "data/hospital/train.csv").write_text("study_id\n1\n2\n")
+    assert version_dataset(project / "data/hospital").md5 != version.md5
+    assert (tmp_path / "elsewhere/hospital/train.csv").read_text() == "study_id\n1\n"

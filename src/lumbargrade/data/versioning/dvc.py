@@ -18,7 +18,7 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 from filelock import FileLock
 
-from lumbargrade.config.project import current_project
+from lumbargrade.config.project import check_folder_name, current_project
 from lumbargrade.data.names import check_name, project_name
 from lumbargrade.data.versioning.configuration import check_remote
 from lumbargrade.errors import InputError, LumbargradeError
@@ -255,6 +255,7 @@ def _register(name: str) -> None:
 @contextmanager
 def _repository(doing: str) -> Iterator[Any]:
     project = current_project()
+    check_folder_name(project.root.resolve())
     if not project.dvc_stages.is_file():
         raise InputError("there is no dvc.yaml here", "run the command in the project's folder", "dvc-yaml-missing")
     logging.getLogger("dvc").setLevel(logging.WARNING)

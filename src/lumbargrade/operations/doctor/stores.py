@@ -95,7 +95,7 @@ def _judge_schema(rows: sqlite3.Connection, package: str, database: Path, remedy
     try:
         found = {version for (version,) in rows.execute("SELECT version_num FROM alembic_version")}
     except sqlite3.Error as error:
-        if "locked" in str(error):
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             remedy = "end what holds it, and look again"
             return Finding.problem(
                 "store-locked", f"{package}'s database {database} is held by another process", remedy

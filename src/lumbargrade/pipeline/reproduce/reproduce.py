@@ -208,8 +208,8 @@ def _command(project: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _git(*arguments: str, within: Path = Path()) -> None:
+def _git(*arguments: str, within: Path | None = None) -> None:
     try:
-        run_git(within, *arguments)
+        run_git(within or current_project().root, *arguments)
     except GitError as error:
         raise InputError(error.what, error.remedy or "fetch the recorded commit and try again", error.code) from error

@@ -42,7 +42,7 @@ def killed_error(spec: AnySpec) -> OutOfMemoryError:
         f"{spec.name}: its process was killed by signal {int(signal.SIGKILL)}, as the system does where the memory does "
         "not suffice",
         f"lower {_sizes(spec)}, or run again if somebody killed it: it goes on",
-        KILLED,
+        "training-process-killed",
     )
 
 

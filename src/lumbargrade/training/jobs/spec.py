@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -145,15 +144,13 @@ AnySpec = GraderSpec | LocatorSpec
 def placeless(spec: AnySpec) -> str:
     """What a spec says, wherever the project lies: paths are told as seen from the spec's own folder."""
 
-    def tell(value: object) -> object:
-        return os.path.relpath(value, spec.folder) if isinstance(value, Path) else value
+    def seen(path: Path) -> Path:
+        return Path(os.path.relpath(path, spec.folder))
 
-    def walk(value: object) -> object:
-        if isinstance(value, Mapping):
-            return {name: walk(each) for name, each in value.items()}
-        return [walk(each) for each in value] if isinstance(value, list | tuple) else tell(value)
-
-    return json.dumps(walk(spec.model_dump()), sort_keys=True, default=str)
+    told: dict[str, object] = {name: seen(value) for name, value in spec if isinstance(value, Path)}
+    if isinstance(spec, StudentSpec):
+        told["teachers"] = tuple(each.model_copy(update={"model": seen(each.model)}) for each in spec.teachers)
+    return spec.model_copy(update=told).model_dump_json()
 
 
 def read_spec(folder: Path) -> AnySpec:
