@@ -1,10 +1,18 @@
-"""Worker processes of this one, and how they end with it even if it is killed."""
+"""Worker processes of this one: a job that kills its own is lost alone, and all end with this one even if it is killed."""
 
 import os
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from typing import TypeVar
+
+from lumbargrade.machine import count_processes
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
@@ -23,3 +31,52 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def each_result(
+    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int
+) -> Iterator[tuple[Job, Result | Exception]]:
+    """Does jobs and yields each with its result, or with what stopped it, in the order in which they end.
+
+    Args:
+        workers: Processes; 0 is as many as the machine has room for, 1 is this one.
+    """
+    if workers == 1:
+        for job in jobs:
+            yield job, _tried(work, job)
+        return
+    done: set[int] = set()
+    pool = process_pool(min(count_processes(workers), max(len(jobs), 1)))
+    try:
+        futures = {pool.submit(_tried, work, job): place for place, job in enumerate(jobs)}
+        for future in as_completed(futures):
+            result = future.result()
+            done.add(futures[future])
+            yield jobs[futures[future]], result
+    except BrokenProcessPool:
+        yield from _each_alone(work, [job for place, job in enumerate(jobs) if place not in done])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _each_alone(work: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[tuple[Job, Result | Exception]]:
+    """Does jobs one after the other, so that it shows which one kills its process."""
+    pool = process_pool(1)
+    try:
+        for job in jobs:
+            try:
+                result = pool.submit(_tried, work, job).result()
+            except BrokenProcessPool as error:
+                pool, result = process_pool(1), error
+            yield job, result
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _tried(work: Callable[[Job], Result], job: Job) -> Result | Exception:
+    try:
+        return work(job)
+    except OSError:  # a full disk is no job's fault
+        raise
+    except Exception as error:
+        return error

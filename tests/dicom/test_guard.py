@@ -24,8 +24,7 @@ from lumbargrade.dicom.codestream import SIZED
 from lumbargrade.dicom.headers import UnreadableFile, read_headers
 from lumbargrade.dicom.pixels import read_pixels
 from lumbargrade.errors import LumbargradeError
-
-from ..faulty_decoders import FAULTS, faulty_decoders, make_faulty
+from tests.faulty_decoders import FAULTS, faulty_decoders, make_faulty
 
 Jpeg = Callable[[NDArray[np.uint16]], bytes]
 

@@ -7,8 +7,8 @@ import pytest
 from filelock import FileLock
 
 from lumbargrade.config.task import load_task
+from tests.faulty_decoders import faulty_decoders
 
-from ..faulty_decoders import faulty_decoders
 from .doors import Batch, CommandLine, Dataset, Door, Invocations, Page, pacs, page
 from .exports import make_dataset
 from .oracle import AnatomyOracle

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from pydicom.uid import generate_uid
 
-from ..faulty_decoders import add_fault
+from tests.faulty_decoders import add_fault
+
 from .exports import Export, Image, copy_tags
 
 T1, T2, AXIAL = "Sagittal T1", "Sagittal T2/STIR", "Axial T2"

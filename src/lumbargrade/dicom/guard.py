@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from lumbargrade.dicom import decoder
 from lumbargrade.dicom.decoder import Message, receive, send
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.machine import count_cores
 
 _KINDS = {"|u1", "|i1", "<u2", "<i2", "<u4", "<i4"}
 _LARGEST_PIXEL = 4
@@ -275,8 +276,7 @@ def decode_guarded(frame: EncodedFrame) -> NDArray[Any]:
 
 
 def _new_pool() -> DecoderPool:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return DecoderPool(cores or 1)
+    return DecoderPool(count_cores())
 
 
 def _leave_children() -> None:

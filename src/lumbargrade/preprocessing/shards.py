@@ -1,17 +1,16 @@
 """Images of one size, packed into a few files that are mapped into memory; and the processes that make them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lumbargrade.errors import LumbargradeError
 from lumbargrade.machine import count_processes
-from lumbargrade.processes import process_pool
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
+from lumbargrade.processes import Job, Result, process_pool
 
 
 def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
@@ -19,13 +18,23 @@ def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: in
 
     Args:
         workers: Processes; 0 is as many as the machine has room for, 1 is this one.
+
+    Raises:
+        LumbargradeError: A process was killed.
     """
     workers = min(count_processes(workers), len(jobs))
     if workers <= 1:
         yield from map(work, jobs)
         return
-    with process_pool(workers) as pool:
-        yield from pool.map(work, jobs, chunksize=4)
+    try:
+        with process_pool(workers) as pool:
+            yield from pool.map(work, jobs, chunksize=4)
+    except BrokenProcessPool as error:
+        raise LumbargradeError(
+            "a process that reads studies was killed, perhaps for lack of memory",
+            "use fewer workers, or free memory, and run again",
+            "study-process-killed",
+        ) from error
 
 
 class ShardWriter:

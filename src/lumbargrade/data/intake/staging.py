@@ -11,7 +11,6 @@ import pandas as pd
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.labels import Grades
 from lumbargrade.data.intake.plan import PlannedStudy
-from lumbargrade.data.intake.processes import each_result
 from lumbargrade.data.intake.report import Line, Progress
 from lumbargrade.data.intake.source import Source, SourceStudy, points_of
 from lumbargrade.data.intake.study import StagedStudy, stage_study
@@ -20,6 +19,7 @@ from lumbargrade.data.layout import IMAGES
 from lumbargrade.data.validation.rules import KINDS
 from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
+from lumbargrade.processes import each_result
 
 
 def stage(

@@ -48,21 +48,17 @@ class StudyOutcome:
     facts: list[SeriesFacts] = field(default_factory=list)
 
 
-def check_studies(root: Path, task: GradingTask, jobs: Sequence[StudyJob]) -> list[StudyOutcome]:
-    """Checks the images of some studies; a study that breaks the check is a finding."""
-    return [_check_study(root, task, job) for job in jobs]
+def check_study(root: Path, task: GradingTask, job: StudyJob) -> StudyOutcome:
+    """Checks the images of a study; one that breaks the check is a finding."""
+    try:
+        return _check_images(root / IMAGES / str(job.study_id), task, job)
+    except Exception as error:
+        return not_checked(job, f"its files stopped the check ({type(error).__name__})")
 
 
 def not_checked(job: StudyJob, reason: str) -> StudyOutcome:
     """The outcome of a study whose check failed."""
     return StudyOutcome([finding("study_not_checked", reason, job.study_id)])
-
-
-def _check_study(root: Path, task: GradingTask, job: StudyJob) -> StudyOutcome:
-    try:
-        return _check_images(root / IMAGES / str(job.study_id), task, job)
-    except Exception as error:
-        return not_checked(job, f"its files stopped the check ({type(error).__name__})")
 
 
 def _check_images(folder: Path, task: GradingTask, job: StudyJob) -> StudyOutcome:

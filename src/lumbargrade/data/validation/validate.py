@@ -5,8 +5,7 @@ From the shell: ``lumbargrade dataset check DIR``.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -15,13 +14,12 @@ from lumbargrade.data.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.data.validation.points import Point
 from lumbargrade.data.validation.report import CheckReport, Finding, SeriesSummary, count_kinds, finding, ordered
 from lumbargrade.data.validation.series import SeriesFacts
-from lumbargrade.data.validation.study import StudyJob, StudyOutcome, check_studies, not_checked
+from lumbargrade.data.validation.study import StudyJob, StudyOutcome, check_study, not_checked
 from lumbargrade.data.validation.tables import check_tables
 from lumbargrade.machine import count_processes
-from lumbargrade.processes import process_pool
+from lumbargrade.processes import each_result
 
 _FEW_SERIES = 200
-_BATCH = 8
 
 Progress = Callable[[int, int], None]
 
@@ -39,7 +37,9 @@ def check_dataset(root: Path, task: GradingTask, workers: int = 0, progress: Pro
     dataset = open_dataset(root, task)
     jobs = _jobs(dataset)
     outcomes: list[StudyOutcome] = []
-    for outcome in _run(root, task, jobs, workers or _workers(jobs)):
+    for job, outcome in each_result(partial(check_study, root, task), jobs, workers or _workers(jobs)):
+        if isinstance(outcome, Exception):
+            outcome = not_checked(job, "the process that read its files was killed")
         outcomes.append(outcome)
         if progress is not None:
             progress(len(outcomes), len(jobs))
@@ -65,43 +65,6 @@ def _jobs(dataset: RsnaDataset) -> list[StudyJob]:
 def _workers(jobs: Sequence[StudyJob]) -> int:
     """Processes cost seconds to start, which a small dataset does not repay."""
     return 1 if sum(len(job.series) for job in jobs) < _FEW_SERIES else count_processes()
-
-
-def _run(root: Path, task: GradingTask, jobs: Sequence[StudyJob], workers: int) -> Iterator[StudyOutcome]:
-    batches = [jobs[start : start + _BATCH] for start in range(0, len(jobs), _BATCH)]
-    if workers == 1:
-        for job in jobs:
-            yield from check_studies(root, task, [job])
-        return
-    done: set[int] = set()
-    pool = process_pool(min(workers, len(batches)))
-    try:
-        futures = {pool.submit(check_studies, root, task, batch): place for place, batch in enumerate(batches)}
-        for future in as_completed(futures):
-            outcomes = future.result()
-            done.add(futures[future])
-            yield from outcomes
-    except BrokenProcessPool:
-        yield from _run_guarded(root, task, [batch for place, batch in enumerate(batches) if place not in done])
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _run_guarded(root: Path, task: GradingTask, batches: Sequence[Sequence[StudyJob]]) -> Iterator[StudyOutcome]:
-    """Runs batches one after the other, so that it shows which study kills its process."""
-    pool = process_pool(1)
-    try:
-        for batch in batches:
-            try:
-                yield from pool.submit(check_studies, root, task, batch).result()
-            except BrokenProcessPool:
-                pool = process_pool(1)
-                if len(batch) == 1:
-                    yield not_checked(batch[0], "its files killed the process that read them")
-                else:
-                    yield from _run_guarded(root, task, [[job] for job in batch])
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _unlisted(dataset: RsnaDataset, jobs: Sequence[StudyJob]) -> Iterator[Finding]:
