@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lumbargrade.cli.grade import Form, choose_form, print_grades
+from lumbargrade.cli.grade import Form, choose_form, print_answers
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.models.bundle import LoadedModel
@@ -52,7 +52,7 @@ def model(graders: list[Grader], rsna: GradingTask) -> LoadedModel:
 def test_a_study_in_a_terminal(
     form: Form, model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_grades(records(rsna), model, form, "study.zip")
+    print_answers([("study.zip", records(rsna))], model, form)
     out = capsys.readouterr().out
     lines, words = out.splitlines(), " ".join(out.split())
     assert max(map(len, lines)) <= 80
@@ -71,7 +71,7 @@ def test_a_study_in_a_terminal(
 def test_full_names_and_all_probabilities_are_there(
     model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_grades(records(rsna), model, "long")
+    print_answers([("", records(rsna))], model, "long")
     lines = capsys.readouterr().out.splitlines()
     for condition in rsna.conditions:
         assert condition.label in lines
@@ -80,7 +80,7 @@ def test_full_names_and_all_probabilities_are_there(
 
 
 def test_a_study_for_a_program(model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]) -> None:
-    print_grades(records(rsna), model, "json")
+    print_answers([("", records(rsna))], model, "json")
     told = json.loads(capsys.readouterr().out)
     assert [
         {**record, "model": model.name, "trained_on": state(FACTS).model_dump_json()} for record in records(rsna)
@@ -88,11 +88,27 @@ def test_a_study_for_a_program(model: LoadedModel, rsna: GradingTask, capsys: py
 
 
 def test_a_study_for_a_spreadsheet(model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]) -> None:
-    print_grades(records(rsna), model, "csv")
+    print_answers([("", records(rsna))], model, "csv")
     table = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["condition"], row["level"]) for row in table] == [(c.condition.name, c.level) for c in rsna.cells]
     assert {row["model"] for row in table} == {model.name}
     assert {row["reason"] for row in table} == {"", REASON}
+
+
+@pytest.mark.parametrize("form", ["grid", "long", "json", "csv"])
+def test_several_studies_are_printed_apart(
+    form: Form, model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_answers([("one", records(rsna)), ("two", records(rsna))], model, form)
+    out = capsys.readouterr().out
+    if form == "json":
+        assert len(json.loads(out)) == 50
+    elif form == "csv":
+        assert len(list(csv.DictReader(io.StringIO(out)))) == 50
+    else:
+        assert [line for line in out.splitlines() if line.startswith("Study")] == ["Study  one", "Study  two"]
+        assert out.count("NOT FOR CLINICAL USE.") == 1
+        assert out.count("(1) 10 sites not graded") == 2
 
 
 def test_one_form_at_a_time() -> None:
@@ -105,5 +121,5 @@ def test_one_form_at_a_time() -> None:
 def test_a_model_of_before_says_that_nothing_is_recorded(
     graders: list[Grader], rsna: GradingTask, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_grades(records(rsna), LoadedModel(graders, [], "", Calibration.identity(rsna)), "grid")
+    print_answers([("", records(rsna))], LoadedModel(graders, [], "", Calibration.identity(rsna)), "grid")
     assert NOT_RECORDED in capsys.readouterr().out

@@ -17,7 +17,7 @@ from lumbargrade.cli.devices import devices_app
 from lumbargrade.cli.doctor import doctor
 from lumbargrade.cli.models import models_app
 from lumbargrade.cli.monitor import watch
-from lumbargrade.cli.output import Json, ParamsFile, Workers, print_lines, print_result, table_width
+from lumbargrade.cli.output import Json, ParamsFile, Workers, print_lines, print_result, print_table, table_width
 from lumbargrade.cli.services import deploy, server, status
 from lumbargrade.cli.viewer import serve
 from lumbargrade.errors import InputError, LumbargradeError, system_error
@@ -179,7 +179,7 @@ def grade(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all that is answered as a table, a row a cell.")] = False,
 ) -> None:
     """Grade a study, or many, without a server."""
-    from lumbargrade.cli.grade import choose_form, print_grades
+    from lumbargrade.cli.grade import choose_form, print_answers
 
     form = choose_form(as_json, as_csv, long)
     if out is not None:
@@ -211,7 +211,7 @@ def grade(
             answer, looks = explain_study(loaded, opened, abstain_above)
             pictures = save_looks(looks, answer, loaded.config.task, explain)
             say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
-    print_grades(answer.to_dict("records"), loaded, form, study.name)
+    print_answers([(study.name, answer.to_dict("records"))], loaded, form)
 
 
 @app.command()
@@ -243,7 +243,16 @@ def phantom(
         summary = asdict(generate(directory, studies, seed, faults, workers, progress, task, headers=headers))
     if montage is not None:
         save_montage(montage, seed)
-    print_result(summary, as_json, [(key, str(value)) for key, value in summary.items()])
+    counts = [(key, str(value)) for key, value in summary.items() if isinstance(value, int)]
+    print_result(summary, as_json, counts)
+    if not as_json:
+        heads = ("cells", *next(iter(summary["labels"].values())))
+        print_table(heads, [[name, *map(str, grades.values())] for name, grades in summary["labels"].items()])
+        if summary["faults"]:
+            rows = [
+                [str(fault[key]) for key in ("kind", "study_id", "series_id", "detail")] for fault in summary["faults"]
+            ]
+            print_table(("fault", "study", "series", "what"), rows)
 
 
 @app.command()

@@ -3,18 +3,18 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from rich.console import Console
 from rich.text import Text
 
 from lumbargrade.cli.grid import Records, explanations, grade_grid, number_footnotes, style_of, wrapped
+from lumbargrade.cli.output import print_lines
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.inference.series_table import read_series_json
 from lumbargrade.models.bundle import LoadedModel
-from lumbargrade.models.trained_on import TRAINED_ON, TrainedOnStatement, state
+from lumbargrade.models.trained_on import TRAINED_ON, state
 
 Form = Literal["grid", "long", "json", "csv"]
 
@@ -32,37 +32,41 @@ def choose_form(as_json: bool, as_csv: bool, long: bool) -> Form:
     return asked[0] if asked else "grid"
 
 
-def print_grades(records: Records, model: LoadedModel, form: Form, study: str = "") -> None:
-    """Prints a study's answer.
-
-    Args:
-        study: What the study is called, such as the name of its folder.
-    """
+def print_answers(answers: Sequence[tuple[str, Records]], model: LoadedModel, form: Form) -> None:
+    """Prints the answers of studies, each with what the study is called, such as the name of its folder."""
     statement = state(model.facts)
     origin = {"model": model.name, TRAINED_ON: statement.model_dump_json()}
+    records = [{**record, **origin} for _, answer in answers for record in answer]
     if form == "json":
-        print(json.dumps([{**record, **origin} for record in records], indent=2))
+        print(json.dumps(records, indent=2))
     elif form == "csv":
-        table = csv.DictWriter(sys.stdout, [*records[0], *origin], lineterminator="\n")
+        table = csv.DictWriter(sys.stdout, list(records[0]), lineterminator="\n")
         table.writeheader()
-        table.writerows({**record, **origin} for record in records)
+        table.writerows(records)
     else:
-        task = model.config.task
-        lines = grade_grid(records, task) if form == "grid" else [*_long(records, task)]
-        console = Console(highlight=False)
-        for line in (*_head(records, model, statement, study), Text(), *lines):
-            console.print(line, soft_wrap=True)
+        print_lines(_caution(statement.lines, model.name))
+        for study, answer in answers:
+            print_lines([Text(), *_study(study, answer), *_body(answer, model.config.task, form)])
 
 
-def _head(records: Records, model: LoadedModel, statement: TrainedOnStatement, study: str) -> Iterator[Text]:
+def _caution(statement: Sequence[str], model: str) -> Iterator[Text]:
+    """What holds for all grades, before any of them."""
     yield Text("NOT FOR CLINICAL USE.", style="bold red")
-    for line in statement.lines:
+    for line in statement:
         yield from wrapped(line)
+    yield from wrapped(f"Model  {model or 'without a name'}", indent="       ")
+
+
+def _study(study: str, records: Records) -> Iterator[Text]:
     rows = read_series_json(records[0].get("series_json"))
     count = f"{len(rows)} series, {sum(row.slices for row in rows)} images" if rows else ""
     if told := ": ".join(filter(None, (study, count))):
         yield from wrapped(f"Study  {told}", indent="       ")
-    yield from wrapped(f"Model  {model.name or 'without a name'}", indent="       ")
+        yield Text()
+
+
+def _body(records: Records, task: GradingTask, form: Form) -> Iterable[Text]:
+    return grade_grid(records, task) if form == "grid" else _long(records, task)
 
 
 def _long(records: Records, task: GradingTask) -> Iterator[Text]:
