@@ -14,7 +14,7 @@ from rich.console import Console
 from lumbargrade.cli.audit import audit_app
 from lumbargrade.cli.dataset import dataset_app
 from lumbargrade.cli.devices import devices_app
-from lumbargrade.cli.grade import print_grades
+from lumbargrade.cli.grade import grade_export
 from lumbargrade.cli.models import models_app
 from lumbargrade.cli.monitor import watch
 from lumbargrade.cli.output import Json, ParamsFile, Workers, print_result
@@ -180,25 +180,7 @@ def grade(
             summary = run_batch(study, out, model, processes, on_progress)
         print_result(summary.model_dump(), as_json, summary.lines())
         return
-    from lumbargrade.inference.grade import grade_study
-    from lumbargrade.inference.study import open_study
-    from lumbargrade.serving.verified_model import open_model
-
-    verified = open_model(model)
-    loaded, abstain_above = verified.loaded, verified.abstain_above
-    with open_study(study, loaded.config.task) as opened:
-        if explain is None:
-            answer = grade_study(loaded, opened, abstain_above)
-        else:
-            from lumbargrade.console import say
-            from lumbargrade.inference.explain import explain_study
-            from lumbargrade.inference.figures import save_looks
-
-            answer, looks = explain_study(loaded, opened, abstain_above)
-            pictures = save_looks(looks, answer, loaded.config.task, explain)
-            say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
-    records = answer.to_dict("records")
-    print_grades(records, loaded, as_json)
+    grade_export(study, model, explain, as_json)
 
 
 @app.command()

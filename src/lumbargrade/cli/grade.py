@@ -3,14 +3,76 @@
 import json
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lumbargrade.config.task import GradingTask
+    from lumbargrade.inference.study import Study
     from lumbargrade.models.bundle import LoadedModel
+    from lumbargrade.serving.verified_model import VerifiedModel
 
 _WIDTH = 80
 Records = Sequence[Mapping[Any, Any]]
+
+
+def grade_export(source: Path, model: str, explain: Path | None, as_json: bool) -> None:
+    """Grades each study of an export by itself and prints the answers, one after the other.
+
+    Args:
+        source: A folder or an archive.
+        model: Its address.
+        explain: Folder for pictures; a folder for each study there, if there are several.
+
+    Raises:
+        InputError: There is no such model, or no study can be graded.
+    """
+    from lumbargrade.inference.each_study import each_study, name_study
+    from lumbargrade.inference.grade import refuse_study
+    from lumbargrade.inference.study import open_studies
+    from lumbargrade.serving.verified_model import open_model
+
+    verified = open_model(model)
+    loaded = verified.loaded
+    task, together = loaded.config.task, []
+    with open_studies(source, task) as studies:
+        several = len(studies) > 1
+        outcomes = each_study(studies, lambda study: _answer(verified, study, explain, several))
+        for number, outcome in enumerate(outcomes, start=1):
+            if several and not as_json:
+                _print_wrapped([*([""] if number > 1 else []), name_study(outcome.study, number, len(studies))])
+            if outcome.result is not None:
+                records = outcome.result.to_dict("records")
+            else:
+                error = outcome.error
+                refused = refuse_study(task, str(error), error.code if error else "", outcome.study.study_id)
+                records = refused.to_dict("records")
+            if as_json:
+                together += records
+            elif outcome.error is not None:
+                _print_wrapped([f"Not graded: {outcome.error}"])
+            else:
+                print_grades(records, loaded, False)
+    if as_json:
+        print_grades(together, loaded, True)
+
+
+def _answer(verified: "VerifiedModel", study: "Study", explain: Path | None, several: bool) -> "pd.DataFrame":
+    from lumbargrade.inference.grade import grade_study
+
+    if explain is None:
+        return grade_study(verified.loaded, study, verified.abstain_above)
+    from lumbargrade.console import say
+    from lumbargrade.inference.explain import explain_study
+    from lumbargrade.inference.figures import save_looks
+
+    answer, looks = explain_study(verified.loaded, study, verified.abstain_above)
+    folder = explain / study.study_id if several else explain
+    pictures = save_looks(looks, answer, verified.loaded.config.task, folder)
+    say(f"wrote {len(pictures)} pictures into {folder}: they explain the grades and are no evidence for them")
+    return answer
 
 
 def print_grades(records: Records, model: "LoadedModel", as_json: bool) -> None:

@@ -4,12 +4,14 @@ Who the patient is is not kept: a digest of it tells files of two patients apart
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
 from pydicom.tag import Tag
 
+from lumbargrade.dicom.body_part import NAMES, other_part
 from lumbargrade.dicom.contrast import Contrast, read_contrast
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
@@ -25,13 +27,13 @@ __all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
 _TAGS = [
     Tag(keyword) for keyword in (
         "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber",
-        "InstanceNumber", "SeriesDescription",
+        "InstanceNumber", "SeriesDescription", "StudyDate",
         "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
         "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient",
         "EchoTime", "RepetitionTime", "InversionTime", "SharedFunctionalGroupsSequence",
         "PerFrameFunctionalGroupsSequence", "ImageType", "ScanningSequence", "SequenceName", "PulseSequenceName",
         "ProtocolName", "ComplexImageComponent", "EchoNumbers", "TemporalPositionIdentifier", "DiffusionBValue",
-        "FlipAngle", "ContrastBolusAgent", "AcquisitionNumber",
+        "FlipAngle", "ContrastBolusAgent", "AcquisitionNumber", "BodyPartExamined",
     )
 ]  # fmt: skip
 _TAGS += IDENTITY_TAGS
@@ -68,6 +70,8 @@ class SliceHeader:
         localizer: By what the image is known for a localizer, if it is one.
         variant: What tells it from other images at its place.
         echo_time, repetition_time: ms.
+        other_part: Part of the spine that its name says it shows, if that is not the lumbar one.
+        study_date: YYYY-MM-DD; empty if there is none, or none that can be.
         frame_of_reference: FrameOfReferenceUID: only positions of one frame of reference can be compared.
     """
 
@@ -98,6 +102,8 @@ class SliceHeader:
     repetition_time: float | None = None
     series_number: int | None = None
     frame_of_reference: str = ""
+    study_date: str = ""
+    other_part: str | None = None
     patient: PatientMark = field(default=PatientMark(), repr=False)
 
     @property
@@ -186,12 +192,22 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         repetition_time=repetition,
         series_number=_integer(dataset.get("SeriesNumber")),
         frame_of_reference=_uid(dataset, "FrameOfReferenceUID"),
+        study_date=_date(dataset.get("StudyDate")),
+        other_part=other_part(*(str(dataset.get(keyword) or "") for keyword in NAMES)),
         patient=mark_patient(dataset),
     )
 
 
 def _uid(dataset: Dataset, keyword: str) -> str:
     return str(dataset.get(keyword) or "").strip(" \0")
+
+
+def _date(value: object) -> str:
+    digits = str(value or "").strip(" \0").replace(".", "")  # as ACR-NEMA wrote it
+    try:
+        return date.fromisoformat(digits).isoformat() if len(digits) == 8 else ""
+    except ValueError:
+        return ""
 
 
 def _variant(dataset: Dataset, groups: list[Dataset]) -> Variant:

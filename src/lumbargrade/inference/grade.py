@@ -16,6 +16,7 @@ from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.limits import check_time
 from lumbargrade.errors import InputError
 from lumbargrade.inference.drift_features import Features, embed, study_features
+from lumbargrade.inference.field_of_view import describe_fields, find_elsewhere, shows_other_part
 from lumbargrade.inference.points import split_conflicts
 from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
 from lumbargrade.inference.schema import ANSWER_PLACE, is_uncertain
@@ -64,7 +65,7 @@ class _OpenStudy:
         return [
             stack
             for key, described in self.series.items()
-            if key not in self.study.torn
+            if key not in self.study.torn and shows_other_part(described.images) is None
             for stack in view_series(key, described.images, described.contrast, views)
         ]
 
@@ -156,7 +157,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     opened = _OpenStudy(study, config.prepare.percentiles)
     located = LocatedStudy()
     points = study.points
-    left_out = find_left_out(opened.series.values(), task)
+    left_out = [*find_left_out(opened.series.values(), task), *find_elsewhere(opened.series.values())]
     if points is None and locators:
         located = locate_study(locators, opened.stacks(locators[0]), left_out)
         points = located.table(study.study_id)
@@ -182,6 +183,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
     notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
+    notes += describe_fields(opened.series.values())
     for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
         del by_cell[key]
         found.reasons[key] = Note.make("answer-not-finite", "the model's answer for this cell is not a number")
@@ -222,15 +224,18 @@ def _keep(point: PointCrop, found: _Found, study: Study, opened: _OpenStudy, loc
     }
 
 
-def refuse_study(task: GradingTask, reason: str, code: str = "study-refused") -> pd.DataFrame:
+def refuse_study(
+    task: GradingTask, reason: str, code: str = "study-refused", study_id: str | None = None
+) -> pd.DataFrame:
     """The answer for a study that cannot be opened: every cell with the reason.
 
     Args:
         code: Of the error that the reason is of.
+        study_id: Where it is one of several that are answered together.
     """
     empty = {"notes": None, "notes_json": None, **dict.fromkeys(ANSWER_PLACE)}
     why = Note(code=code, text=reason)
-    records = [{**_record(task, None, (c.condition.name, c.level), None, why), **empty} for c in task.cells]
+    records = [{**_record(task, study_id, (c.condition.name, c.level), None, why), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)
 
 
