@@ -2,7 +2,9 @@
 
 import io
 import struct
+import tarfile
 import zipfile
+from pathlib import Path
 
 
 def rezip(zipped: bytes, rename=lambda name: name, extra: dict[str, bytes] | None = None) -> bytes:
@@ -94,3 +96,30 @@ def huge_dictionary(zipped: bytes, name: str) -> bytes:
     start = entry.header_offset + 30 + len(name) + 5
     marked[start : start + 4] = b"\xff\xff\xff\xff"
     return bytes(marked)
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return buffer.getvalue()
+
+
+def files_of(zipped: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(zipped)) as opened:
+        return {name: opened.read(name) for name in images(zipped)}
+
+
+def unpacked(folder: Path) -> list[bytes]:
+    return sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def tar_of(files: dict[str, bytes], mode: str = "w") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as made:  # type: ignore[call-overload]
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            made.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

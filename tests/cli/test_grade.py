@@ -3,10 +3,16 @@
 import csv
 import io
 import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pydicom
 import pytest
+from typer.testing import CliRunner
 
+from lumbargrade.cli.app import app
 from lumbargrade.cli.grade import Form, choose_form, print_answers
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
@@ -123,3 +129,48 @@ def test_a_model_of_before_says_that_nothing_is_recorded(
 ) -> None:
     print_answers([("", records(rsna))], LoadedModel(graders, [], "", Calibration.identity(rsna)), "grid")
     assert NOT_RECORDED in capsys.readouterr().out
+
+
+@pytest.fixture
+def two_exams(phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: LoadedModel) -> Path:
+    """A folder with two exams and a stray file of a third, of two patients."""
+    monkeypatch.setattr(
+        "lumbargrade.serving.verified_model.open_model", lambda uri: SimpleNamespace(loaded=model, abstain_above=0)
+    )
+    studies = sorted((phantom / "train_images").iterdir())[:2]
+    for study in studies:
+        shutil.copytree(study, tmp_path / "export" / study.name)
+    for number, patient in enumerate(("A", "B")):
+        stray = pydicom.dcmread(next(studies[0].rglob("*.dcm")))
+        stray.StudyInstanceUID, stray.PatientID, stray.SOPInstanceUID = "1.2.3", patient, f"1.2.3.{number}"
+        stray.save_as(tmp_path / "export" / f"stray{number}")
+    return tmp_path / "export"
+
+
+def test_each_exam_of_an_export_has_an_answer(two_exams: Path) -> None:
+    told = CliRunner().invoke(app, ["grade", str(two_exams), "--model", "m"])
+    assert told.exit_code == 0, told.output
+    heads = [line for line in told.output.splitlines() if line.startswith("Study ")]
+    assert [head[:12] for head in heads] == ["Study 1 of 3", "Study 2 of 3", "Study 3 of 3"]
+    assert told.output.count("Not graded: the files of the study are of 2 patients") == 1
+    assert told.output.count("NOT FOR CLINICAL USE.") == 1
+
+
+def test_each_exam_of_an_export_is_named_for_a_program(two_exams: Path) -> None:
+    told = CliRunner().invoke(app, ["grade", str(two_exams), "--model", "m", "--json"])
+    records = json.loads(told.stdout)
+    by_study: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        by_study.setdefault(record["study_id"], []).append(record)
+    assert [len(own) for own in by_study.values()] == [25, 25, 25]
+    assert {record["reason_code"] for record in by_study["1.2.3"]} == {"several-patients"}
+    assert all("." in study for study in by_study)
+
+
+def test_an_export_of_which_nothing_can_be_graded_is_an_error(two_exams: Path) -> None:
+    for folder in two_exams.iterdir():
+        if folder.is_dir():
+            shutil.rmtree(folder)
+    told = CliRunner().invoke(app, ["grade", str(two_exams), "--model", "m"])
+    assert isinstance(told.exception, InputError)
+    assert told.exception.code == "several-patients"

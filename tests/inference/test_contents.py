@@ -18,7 +18,8 @@ from pydicom.uid import CTImageStorage, generate_uid
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import InputError
-from lumbargrade.inference.study import Study, open_study
+from lumbargrade.inference.each_study import each_study, name_study
+from lumbargrade.inference.study import Study, open_studies, open_study
 
 Change = Callable[[Dataset], None]
 
@@ -91,6 +92,10 @@ def expected(folder: Path) -> list[list[str]]:
     return sorted(map(sorted, found.values()))
 
 
+def uid_of(folder: Path) -> str:
+    return str(pydicom.dcmread(files(folder)[-1]).StudyInstanceUID)
+
+
 def refused(opening: Any) -> str:
     with pytest.raises(InputError) as caught, opening:
         pass
@@ -108,6 +113,107 @@ def test_two_studies_are_refused_by_their_number(folder: Path, other: Path, open
 def test_one_late_slice_of_another_study_is_refused(folder: Path, other: Path, opened: Any) -> None:
     shutil.copy(files(other)[-1], files(folder)[0].parent / "99.dcm")
     assert refused(opened(folder)).startswith("the files belong to 2 studies")
+
+
+@pytest.fixture(params=["folder", "zip", "folder of zips"])
+def found(request: pytest.FixtureRequest, rsna: GradingTask, tmp_path: Path) -> Callable[[Path], Any]:
+    """Finds the studies of a folder of folders."""
+
+    def find(folder: Path) -> Any:
+        if request.param == "folder":
+            return open_studies(folder, rsna)
+        if request.param == "zip":
+            return open_studies(zip_of(folder), rsna)
+        zips = tmp_path / "zips"
+        zips.mkdir()
+        for path in folder.iterdir():
+            (zips / f"{path.name}.zip").write_bytes(zip_of(path))
+        return open_studies(zips, rsna)
+
+    return find
+
+
+def both(tmp_path: Path, *folders: Path) -> Path:
+    together = tmp_path / "together"
+    together.mkdir()
+    for folder in folders:
+        folder.rename(together / folder.name)
+    return together
+
+
+def test_each_study_is_opened_by_itself(folder: Path, other: Path, found: Any, tmp_path: Path) -> None:
+    alone = [expected(folder), expected(other)]
+    with found(both(tmp_path, folder, other)) as studies:
+        opened = []
+        for study in studies:
+            with study.open() as one:
+                opened.append(series_of(one))
+                assert one.study_id == study.study_id
+        assert sorted(opened) == sorted(alone)
+        assert len({study.study_id for study in studies}) == 2
+
+
+def test_what_is_wrong_with_one_study_stops_no_other(folder: Path, other: Path, found: Any, tmp_path: Path) -> None:
+    edit(sorted(other.iterdir())[0], set_tag("PatientID", "SOMEBODY-ELSE"))
+    with found(both(tmp_path, folder, other)) as studies:
+        outcomes = list(each_study(studies, series_of))
+    codes = [outcome.error.code if outcome.error else None for outcome in outcomes]
+    assert sorted(codes, key=str) == [None, "several-patients"]
+
+
+def test_nothing_of_any_study_is_the_error_of_the_first(folder: Path, other: Path, found: Any, tmp_path: Path) -> None:
+    for place in (folder, other):
+        edit(sorted(place.iterdir())[0], set_tag("PatientID", "SOMEBODY-ELSE"))
+    with found(both(tmp_path, folder, other)) as studies, pytest.raises(InputError) as caught:
+        list(each_study(studies, series_of))
+    assert caught.value.code == "several-patients"
+
+
+def test_studies_come_in_the_order_of_their_days(folder: Path, other: Path, rsna: GradingTask, tmp_path: Path) -> None:
+    edit(folder, set_tag("StudyDate", "20240301"))
+    edit(other, set_tag("StudyDate", "2023.12.24"))
+    with open_studies(both(tmp_path, folder, other), rsna) as studies:
+        assert [study.contents.date for study in studies] == ["2023-12-24", "2024-03-01"]
+        names = [name_study(study, number, 2) for number, study in enumerate(studies, start=1)]
+    assert names[0].startswith("Study 1 of 2 of 2023-12-24: ")
+
+
+def test_a_study_uid_for_each_image_is_refused_in_words(folder: Path, opened: Any) -> None:
+    edit(folder, lambda dataset: setattr(dataset, "StudyInstanceUID", generate_uid()))
+    with pytest.raises(InputError) as caught, opened(folder):
+        pass
+    assert caught.value.code == "study-uid-for-each-image"
+
+
+def test_days_tell_that_there_are_several_studies(folder: Path, opened: Any) -> None:
+    """Two examinations that an anonymiser has put under one UID, or left without any."""
+    edit(folder, set_tag("StudyDate", "20240301"))
+    edit(sorted(folder.iterdir())[0], set_tag("StudyDate", "20190301"))
+    with opened(folder) as study:
+        assert ("several-days", {"count": 2}) in [(note.code, note.facts) for note in study.notes]
+    edit(folder, lambda dataset: delattr(dataset, "StudyInstanceUID"))
+    with pytest.raises(InputError) as caught, opened(folder):
+        pass
+    assert caught.value.code == "days-without-study-uid"
+
+
+def test_two_patients_are_refused_though_one_has_a_ct_only(folder: Path, opened: Any) -> None:
+    edit(sorted(folder.iterdir())[0], set_tag("Modality", "CT"), set_tag("PatientID", "SOMEBODY-ELSE"))
+    with pytest.raises(InputError) as caught, opened(folder):
+        pass
+    assert caught.value.code == "several-patients"
+
+
+def test_lost_files_are_told_of_their_own_study(folder: Path, other: Path, rsna: GradingTask, tmp_path: Path) -> None:
+    for path in files(sorted(folder.iterdir())[0])[:2]:
+        data = path.read_bytes()
+        path.write_bytes(data[: data.index(uid_of(folder).encode()) + 180])
+    with open_studies(flatten(folder, other), rsna) as studies:
+        told = {}
+        for study in studies:
+            with study.open() as one:
+                told[one.study_id] = [note.facts["count"] for note in one.notes if note.code == "files-unreadable"]
+    assert told == {uid_of(folder): [2], uid_of(other): []}
 
 
 def test_points_do_not_make_two_studies_one(folder: Path, other: Path, phantom: Path, rsna: GradingTask) -> None:

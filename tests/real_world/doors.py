@@ -28,7 +28,7 @@ from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.inference.crop_cache import CropCache
 from lumbargrade.inference.grade import grade_study
-from lumbargrade.inference.study import open_study
+from lumbargrade.inference.study import SeveralStudiesError, open_study
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.trained_on import state
 from lumbargrade.serving.batch import grade as batch
@@ -109,7 +109,8 @@ class CommandLine:
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise RefusalError(str(result.exception))
         records: list[Record] = json.loads(result.stdout)
-        return records
+        several = len({record["study_id"] for record in records}) > 1
+        return [record for record in records if not several or record["study_id"] == export.study_uid]
 
 
 class Batch:
@@ -122,10 +123,17 @@ class Batch:
         """Grades a zip as a batch's process does."""
         path = folder / "study.zip"
         path.write_bytes(export.zipped())
-        outcome = batch._outcome(lambda: batch._grade(path), 60)
+        outcome = batch._outcome(lambda: self._grade(path, export.study_uid), 60)
         if isinstance(outcome, str):
             raise RefusalError(outcome)
         return outcome
+
+    def _grade(self, path: Path, study_uid: str) -> list[Record]:
+        try:
+            return batch._grade(path)
+        except SeveralStudiesError as several:  # each is then scheduled by itself
+            assert study_uid in several.study_ids
+            return batch._grade(path, study_uid)
 
 
 class Dataset:
@@ -169,13 +177,22 @@ class Page:
         sent = self.client.post("/api/studies", data=body, content_type=kind, headers=self.csrf)
         if sent.status_code != 202:
             raise RefusalError(sent.json["error"]["what"])
-        self.room.get(sent.json["id"]).wait(300)
-        study: Record = self.client.get(f"/api/studies/{sent.json['id']}").json
-        self.client.delete(f"/api/studies/{sent.json['id']}", headers=self.csrf)
+        study = self._wait(sent.json["id"])
+        for choice in study.get("studies", ()):
+            chosen = self.client.post(f"/api/studies/{sent.json['id']}/choices/{choice['number']}", headers=self.csrf)
+            one = self._wait(chosen.json["id"])
+            study = one if one.get("study_hash") == self.room._hash(export.study_uid) else study
         if "cells" not in study:
             raise RefusalError(study["error"]["what"])
         words = " ".join([*study["flags"], *(each["text"] for each in study["not_graded"])])
         return [{**cell, "notes": words} for cell in study["cells"]]
+
+    def _wait(self, study_id: str) -> Record:
+        self.room.get(study_id).wait(300)
+        study: Record = self.client.get(f"/api/studies/{study_id}").json
+        if "studies" not in study:
+            self.client.delete(f"/api/studies/{study_id}", headers=self.csrf)
+        return study
 
 
 class Pacs(logging.Handler):

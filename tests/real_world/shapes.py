@@ -3,14 +3,20 @@
 A new shape is a function that changes an :class:`Export`, and a row in :data:`SHAPES`.
 """
 
+import gzip
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydicom.uid import generate_uid
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
 
 from tests.faulty_decoders import add_fault
+from tests.zips import tar_of, zip_of
 
 from .exports import Export, Image, copy_tags
 
@@ -29,7 +35,7 @@ class Shape:
     Attributes:
         apply: Changes the export.
         refused: Words of which one must be in the reason of the whole study's refusal; empty if it must be graded.
-        apart: Whether a PACS node grades it all the same, as each study that comes by C-STORE is one of its own.
+        apart: Whether each of several studies is graded by itself, wherever more than one can be answered.
         lost: Conditions that must not be graded at any level.
         may_lose: Conditions that may be refused at some levels, with a reason.
         notes: Words of which one must be in the notes, or in each lost cell's reason.
@@ -301,6 +307,111 @@ def _beside(kind: str, name: str, **changes: Any) -> Callable[[Export, Rng], Non
             tags.SeriesInstanceUID, tags.SeriesDescription = _uid(name, export.study_id), name
             export.images.insert(0, Image(name, f"00{name.replace(' ', '')}/{number}.dcm", tags))
 
+
+# --- containers
+
+
+def _foreign_files(export: Export, rng: Rng) -> None:
+    """What lies on a CD beside the images: its viewer, letters, previews, and what systems leave in folders."""
+    jar = zip_of({"META-INF/MANIFEST.MF": b"Main-Class: Viewer", "Viewer.class": b"\xca\xfe\xba\xbe" * 50})
+    for name, content in {
+        "AUTORUN.INF": b"[autorun]\r\nopen=viewer.exe", "VIEWER/viewer.exe": b"MZ" + bytes(3000), "VIEWER/viewer.jar": jar,
+        "Befund.docx": zip_of({"word/document.xml": b"<w:document/>"}), "INDEX.HTM": b"<html></html>",
+        "Vorschau/1.jpg": b"\xff\xd8\xff\xe0" + bytes(900), "desktop.ini": b"[.ShellClassInfo]", ".DS_Store": b"\0\0\0\1Bud1",
+        "0/._1.dcm": b"\x00\x05\x16\x07" + bytes(120), "Report.pdf": b"%PDF-1.4", "0/Thumbs.db": b"\xd0\xcf\x11\xe0",
+        "empty": b"", "setup.gz": gzip.compress(b"no tar"),
+    }.items():  # fmt: skip
+        export.images.insert(int(rng.integers(len(export.images))), Image("foreign", name, raw=content))
+
+
+def _cd(export: Export, rng: Rng) -> None:
+    """A CD as scanners write it: DICOMDIR, names of 8 letters without an ending, a viewer, umlauts in what people name."""
+    for number, image in enumerate(list(export.images)):
+        image.name = f"Übung Müller-Lüdenscheidt/DICOM/PAT00001/ST000001/SE{number % 7:06}/IM{number:06}"
+    directory = Dataset()
+    directory.FileSetID = "CD"
+    directory.OffsetOfTheFirstDirectoryRecordOfTheRootDirectoryEntity = 0
+    directory.DirectoryRecordSequence = Sequence([])
+    directory.file_meta = FileMetaDataset()
+    directory.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    directory.file_meta.MediaStorageSOPInstanceUID = _uid(export.study_id, "directory")
+    directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    directory.preamble = b"\0" * 128
+    export.images.insert(0, Image("DICOMDIR", "Übung Müller-Lüdenscheidt/DICOMDIR", raw=_bytes_of(directory)))
+    _foreign_files(export, rng)
+
+
+def _bytes_of(dataset: Dataset) -> bytes:
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _cd_of_two_exams(export: Export, rng: Rng) -> None:
+    _second_study(export, rng)
+    _cd(export, rng)
+
+
+def _zip_in_zip(export: Export, rng: Rng) -> None:
+    packed = zip_of({image.name: image.content() for image in export.images})
+    export.images = [Image("zip", "Export/Studie.dat", raw=packed)]
+
+
+def _two_zips(export: Export, rng: Rng) -> None:
+    """One exam in two zips, as a portal sends it in parts."""
+    half = len(export.images) // 2
+    parts = (export.images[:half], export.images[half:])
+    packed = [zip_of({image.name: image.content() for image in part}) for part in parts]
+    export.images = [Image("zip", f"part{number}.zip", raw=data) for number, data in enumerate(packed)]
+
+
+def _tar_in_zip(export: Export, rng: Rng) -> None:
+    packed = tar_of({f"{'lang' * 50}/{image.name}": image.content() for image in export.images}, "w:gz")
+    _foreign_files(export, rng)
+    export.images = [*(image for image in export.images if image.kind == "foreign"), Image("tar", "x.bin", raw=packed)]
+
+
+def _long_names(export: Export, rng: Rng) -> None:
+    for number, image in enumerate(export.images):
+        image.name = f"{'Wirbelsäule ' * 18}/{'画像' * 30}/{'n' * 200}{number}.dcm"
+
+
+# --- instances, days and parts of the body
+
+
+def _same_instance_differs(export: Export, rng: Rng) -> None:
+    """Three files have the SOPInstanceUID and the place of others, and show something else."""
+    for image in export.of(T2)[2:5]:
+        tags = copy_tags(image.tags)
+        tags.PixelData = image.tags.pixel_array[::-1, ::-1].astype("<u2").tobytes()
+        export.images.append(Image("other pixels", image.name.replace(".dcm", "c.dcm"), tags))
+
+
+def _series_under_another_uid(export: Export, rng: Rng) -> None:
+    """The axial series sent again under another SeriesInstanceUID, its instances under their own."""
+    for image in export.of(AXIAL):
+        tags = copy_tags(image.tags, SeriesInstanceUID=_uid(export.study_id, "again"), SeriesNumber=77)
+        export.images.append(Image("again", f"again/{image.name}", tags))
+
+
+def _two_days(export: Export, rng: Rng) -> None:
+    export.edit(AXIAL, lambda tags, number: setattr(tags, "StudyDate", "20010203"))
+
+
+def _other_parts(named: bool) -> Callable[[Export, Rng], None]:
+    """A whole-spine exam in three parts: neck and thorax in series of their own, 200 and 400 mm above."""
+
+    def apply(export: Export, rng: Rng) -> None:
+        for part, name in enumerate(("BWS", "HWS"), start=1):
+            for kind in (T1, T2):
+                for number, image in enumerate(export.of(kind)):
+                    tags = copy_tags(image.tags, SOPInstanceUID=_uid(name, kind, number))
+                    tags.SeriesInstanceUID, tags.SeriesNumber = _uid(export.study_id, name, kind), 50 + part
+                    tags.SeriesDescription = f"{name} {tags.SeriesDescription}" if named else "sag"
+                    position = [float(value) for value in tags.ImagePositionPatient]
+                    tags.ImagePositionPatient = [*position[:2], position[2] + 200 * part]
+                    export.images.append(Image(name, f"{name}{part}/{kind[:11]}{number}", tags))
+
     return apply
 
 
@@ -323,6 +434,27 @@ def _untold(export: Export, rng: Rng) -> None:
             "SequenceName", "EchoTrainLength", "FlipAngle", "ImageType")  # fmt: skip
     for kind in (T1, T2, AXIAL):
         _drop(kind, *told)(export, rng)
+
+
+def _composed(export: Export, rng: Rng) -> None:
+    """A whole spine in one tall image, put together of three."""
+    for kind in (T1, T2):
+        for image in export.of(kind):
+            tags, pixels = image.tags, image.tags.pixel_array
+            above = rng.integers(0, max(int(pixels.max()) // 3, 1), (pixels.shape[0], pixels.shape[1]))
+            spacing = float(tags.PixelSpacing[0])
+            step = np.array([float(value) for value in tags.ImageOrientationPatient[3:]]) * spacing * above.shape[0]
+            tags.ImagePositionPatient = [
+                float(p) - float(s) for p, s in zip(tags.ImagePositionPatient, step, strict=True)
+            ]
+            tags.PixelData = np.vstack([above, pixels]).astype("<u2").tobytes()
+            tags.Rows = 2 * pixels.shape[0]
+
+
+def _few_slices(export: Export, rng: Rng) -> None:
+    middle = len(export.of(T1)) // 2
+    kept = export.of(T1)[middle - 1 : middle + 2]
+    export.images = [image for image in export.images if image.kind != T1 or image in kept]
 
 
 _STUDIES = ("2 studies", "studies")
@@ -395,4 +527,24 @@ SHAPES = (
         notes=("headers do not say", "not stated in its headers"),
         same=False,
     ),
+    Shape("foreign files beside the images", _foreign_files, loose=False),
+    Shape("a CD with viewer and DICOMDIR", _cd, loose=False),
+    Shape("a CD of two exams", _cd_of_two_exams, refused=_STUDIES, apart=True, loose=False),
+    Shape("a zip in the export", _zip_in_zip, loose=False),
+    Shape("two zips in the export", _two_zips, loose=False),
+    Shape("a packed tar in the export", _tar_in_zip, loose=False),
+    Shape("names of 300 letters", _long_names, loose=False),
+    Shape(
+        "one SOP instance twice, with other pixels",
+        _same_instance_differs,
+        notes=("show something else",),
+        loose=False,
+        same=False,
+    ),
+    Shape("the axial series again under another UID", _series_under_another_uid, loose=False),
+    Shape("images of two days under one study", _two_days, notes=("2 days",)),
+    Shape("a whole spine in named parts", _other_parts(named=True), notes=("cervical", "thoracic")),
+    Shape("a whole spine in parts without names", _other_parts(named=False)),
+    Shape("a composed whole spine", _composed, notes=("whole spine",), same=False),
+    Shape("three T1 slices", _few_slices, may_lose=FORAMINA, notes=("few slices",), same=False),
 )

@@ -68,7 +68,7 @@ def test_a_study_of_any_shape_is_graded_rightly_or_refused_truly(
         assert shape.refused, f"refused: {refusal}"
         assert any(word in str(refusal) for word in shape.refused), str(refusal)
         return
-    assert not shape.refused or (shape.apart and door == "C-STORE"), "graded, though it must be refused"
+    assert not shape.refused or (shape.apart and door != "invocations"), "graded, though it must be refused"
     problems = list(_problems(shape, export, records, clean_answers[study], renamed=door == "dataset"))
     assert problems == []
 

@@ -179,6 +179,12 @@ class Reader:
         answer: dict[str, Any] = self.client.get(f"/api/studies/{response.json['id']}").json
         return answer
 
+    def choose(self, upload: str, number: int) -> str:
+        """Chooses one of an upload's studies; its id."""
+        response = self.client.post(f"/api/studies/{upload}/choices/{number}", headers=self.csrf)
+        assert response.status_code == 202, response.json
+        return str(response.json["id"])
+
     def wait(self, study_id: str) -> str:
         stage: str = self.room.get(study_id).wait(300).stage
         return stage

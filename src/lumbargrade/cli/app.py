@@ -179,7 +179,7 @@ def grade(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all that is answered as a table, a row a cell.")] = False,
 ) -> None:
     """Grade a study, or many, without a server."""
-    from lumbargrade.cli.grade import choose_form, print_answers
+    from lumbargrade.cli.grade import choose_form, grade_export
 
     form = choose_form(as_json, as_csv, long)
     if out is not None:
@@ -192,26 +192,7 @@ def grade(
             summary = run_batch(study, out, model, processes, on_progress)
         print_result(summary.model_dump(), as_json, summary.lines())
         return
-    from lumbargrade.console import working
-    from lumbargrade.inference.grade import grade_study
-    from lumbargrade.inference.study import open_study
-    from lumbargrade.serving.verified_model import open_model
-
-    with working("verifying and loading the model"):
-        verified = open_model(model)
-    loaded, abstain_above = verified.loaded, verified.abstain_above
-    with working("grading"), open_study(study, loaded.config.task) as opened:
-        if explain is None:
-            answer = grade_study(loaded, opened, abstain_above)
-        else:
-            from lumbargrade.console import say
-            from lumbargrade.inference.explain import explain_study
-            from lumbargrade.inference.figures import save_looks
-
-            answer, looks = explain_study(loaded, opened, abstain_above)
-            pictures = save_looks(looks, answer, loaded.config.task, explain)
-            say(f"wrote {len(pictures)} pictures into {explain}: they explain the grades and are no evidence for them")
-    print_answers([(study.name, answer.to_dict("records"))], loaded, form)
+    grade_export(study, model, explain, form)
 
 
 @app.command()

@@ -4,7 +4,8 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.text import Text
 
@@ -12,11 +13,68 @@ from lumbargrade.cli.grid import Records, explanations, grade_grid, number_footn
 from lumbargrade.cli.output import print_lines
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
+from lumbargrade.inference.causes import find_causes
 from lumbargrade.inference.series_table import read_series_json
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.trained_on import TRAINED_ON, state
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lumbargrade.inference.study import Study
+    from lumbargrade.serving.verified_model import VerifiedModel
+
 Form = Literal["grid", "long", "json", "csv"]
+
+
+def grade_export(source: Path, model: str, explain: Path | None, form: Form) -> None:
+    """Grades each study of an export by itself and prints the answers.
+
+    Args:
+        source: A folder or an archive.
+        model: Its address.
+        explain: Folder for pictures; a folder for each study there, if there are several.
+
+    Raises:
+        InputError: There is no such model, or no study can be graded.
+    """
+    from lumbargrade.console import working
+    from lumbargrade.inference.each_study import each_study, name_study
+    from lumbargrade.inference.grade import refuse_study
+    from lumbargrade.inference.study import open_studies
+    from lumbargrade.serving.verified_model import open_model
+
+    with working("verifying and loading the model"):
+        verified = open_model(model)
+    task = verified.loaded.config.task
+    answers: list[tuple[str, Records]] = []
+    with working("grading"), open_studies(source, task) as studies:
+        several = len(studies) > 1
+        outcomes = each_study(studies, lambda study: _answer(verified, study, explain, several))
+        for number, outcome in enumerate(outcomes, start=1):
+            answer = outcome.result
+            if answer is None:
+                error = outcome.error
+                answer = refuse_study(task, str(error), error.code if error else "", outcome.study.study_id)
+            name = name_study(outcome.study, number, len(studies)) if several else source.name
+            answers.append((name, answer.to_dict("records")))
+    print_answers(answers, verified.loaded, form)
+
+
+def _answer(verified: "VerifiedModel", study: "Study", explain: Path | None, several: bool) -> "pd.DataFrame":
+    from lumbargrade.inference.grade import grade_study
+
+    if explain is None:
+        return grade_study(verified.loaded, study, verified.abstain_above)
+    from lumbargrade.console import say
+    from lumbargrade.inference.explain import explain_study
+    from lumbargrade.inference.figures import save_looks
+
+    answer, looks = explain_study(verified.loaded, study, verified.abstain_above)
+    folder = explain / study.study_id if several else explain
+    pictures = save_looks(looks, answer, verified.loaded.config.task, folder)
+    say(f"wrote {len(pictures)} pictures into {folder}: they explain the grades and are no evidence for them")
+    return answer
 
 
 def choose_form(as_json: bool, as_csv: bool, long: bool) -> Form:
@@ -61,11 +119,18 @@ def _study(study: str, records: Records) -> Iterator[Text]:
     rows = read_series_json(records[0].get("series_json"))
     count = f"{len(rows)} series, {sum(row.slices for row in rows)} images" if rows else ""
     if told := ": ".join(filter(None, (study, count))):
-        yield from wrapped(f"Study  {told}", indent="       ")
+        head = "" if study.startswith("Study ") else "Study  "
+        yield from wrapped(f"{head}{told}", indent="       ")
         yield Text()
 
 
 def _body(records: Records, task: GradingTask, form: Form) -> Iterable[Text]:
+    if (
+        not records[0].get("series_json")
+        and all(r["grade"] is None for r in records)
+        and len(find_causes(records, task)) == 1
+    ):  # of a study that was not opened
+        return wrapped(f"Not graded: {records[0]['reason']}")
     return grade_grid(records, task) if form == "grid" else _long(records, task)
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pandera.pandas as pa
 
 from lumbargrade.config.task import GradingTask, load_task, task_names
+from lumbargrade.data.ids import describe_name, describe_number, is_rounded
 from lumbargrade.data.spelling import Spellings, spell_columns
 from lumbargrade.errors import InputError
 
@@ -28,10 +29,9 @@ SOP_POINT_COLUMNS = ("SOPInstanceUID", "condition", "level", "x", "y")
 _LONGEST_QUOTE = 40
 _FAR_PIXELS = 1e6
 _BYTE_ORDER_MARK = "\ufeff"
-_ID = pa.Check.str_matches(
-    r"^(0|[1-9][0-9]{0,17})$", error="is not a whole number; give it without a point, a sign or leading zeros"
-)
+_ID = pa.Check.str_matches(r"^(0|[1-9][0-9]{0,17})$", error="{number}")
 _FILLED = pa.Check.str_length(min_value=1, error="is empty; fill it in or remove the row")
+_NAME = pa.Check(lambda values: values.map(describe_name).isna(), error="{name}")
 
 
 def read_labels(path: Path, task: GradingTask, key: str = "study_id") -> pd.DataFrame:
@@ -46,7 +46,7 @@ def read_labels(path: Path, task: GradingTask, key: str = "study_id") -> pd.Data
     is_number = key == "study_id"
     remedy = f"use {_listed(task.grades)}, or leave it empty where there is no grade"
     grade = pa.Check.isin([*task.grades, ""], error=f"is not a grade of task {task.name}; {remedy}")
-    columns = {key: pa.Column(str, _ID if is_number else _FILLED)}
+    columns = {key: pa.Column(str, _ID if is_number else [_FILLED, _NAME])}
     columns |= {column: pa.Column(str, grade) for column in task.columns}
     text = _read_text_table(path, path.name, tuple(columns), task)
     text[list(task.columns)] = text[list(task.columns)].map(Spellings.of(task.grades).find)
@@ -219,6 +219,7 @@ def _check(
             ) from None
         value = str(first["failure_case"])
         reason = str(first["check"]).replace("{hint}", hint(value))
+        reason = {"{number}": describe_number, "{name}": describe_name}.get(reason, lambda _: reason)(value)
         what = f"{first['column']} {_quote(value)}" if quoted else first["column"]
         raise InputError(f"{name} line {first['index']}: {what} {reason}{more}", "", "table-value-invalid") from None
 
@@ -227,7 +228,9 @@ def _repeated(text: pd.DataFrame, key: list[str], name: str) -> str:
     later = text.index[text.duplicated(key)][0]
     same = (text[key] == text.loc[later, key]).all(axis=1)
     ids = " ".join(f"{column} {_shorten(str(text.loc[later, column]))}" for column in key)
-    return f"{name} line {later}: {ids} is already on line {text.index[same][0]}"
+    rounded = any(is_rounded(str(text.loc[later, column])) for column in key)
+    why = "; both end in zeros, as if a spreadsheet had rounded them" if rounded else ""
+    return f"{name} line {later}: {ids} is already on line {text.index[same][0]}{why}"
 
 
 def _quote(value: str) -> str:

@@ -6,11 +6,14 @@ Some anonymisers give each slice a SeriesInstanceUID of its own, or one to all s
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.joining import contrast_of, description_of, find_torn, join_loose, number_of, times_of
+from lumbargrade.dicom.parse import parsing, read_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,28 +54,76 @@ def group_series(headers: Iterable[SliceHeader]) -> list[SeriesGroup]:
 
 def name_series(slices: Sequence[SliceHeader]) -> str:
     """Names a series by its number and by what it shows; descriptions may name somebody."""
+    number, shown = slices[len(slices) // 2].series_number, shown_words(slices)
+    if number is None:
+        return f"the {shown} series" if shown else "a series"
+    return f"series {number}{f' ({shown})' if shown else ''}"
+
+
+def shown_words(slices: Sequence[SliceHeader]) -> str:
+    """Says what a series shows by its plane and weighting, as "sagittal T2"; empty if neither is known."""
     first = slices[len(slices) // 2]
     plane = ("sagittal", "coronal", "axial")[int(np.abs(first.plane.normal).argmax())] if first.plane_known else ""
-    shown = " ".join(part for part in (plane, first.contrast if first.contrast != "other" else "") if part)
-    if first.series_number is None:
-        return f"the {shown} series" if shown else "a series"
-    return f"series {first.series_number}{f' ({shown})' if shown else ''}"
+    return " ".join(part for part in (plane, first.contrast if first.contrast != "other" else "") if part)
 
 
 def _drop_copies(headers: Iterable[SliceHeader]) -> list[SliceHeader]:
-    """Leaves one file of each SOP instance: the largest, as a copy may have been cut."""
+    """Leaves one file of each SOP instance: the largest, as a copy may have been cut.
+
+    Files of one SOP instance and place that show something else are no copies: they stay, for what comes to say so.
+    """
     copies: dict[Hashable, list[SliceHeader]] = defaultdict(list)
     for header in headers:
         plane = header.plane
         where = np.concatenate([plane.position, plane.row_direction, plane.column_direction])
         key = (header.sop_uid, header.frame, header.series_uid, header.instance_number, plane.shape, where.tobytes())
         copies[key if header.sop_uid else id(header)].append(header)
-    return [same[0] if len(same) == 1 else min(same, key=_by_worth) for same in copies.values()]
+    compared: dict[tuple[Path, Path], bool] = {}
+    return [
+        kept
+        for same in copies.values()
+        for kept in (same if len(same) == 1 else _differing(sorted(same, key=_by_worth), compared))
+    ]
 
 
 def _by_worth(header: SliceHeader) -> tuple[float, bool, str]:
     numbered = header.path.stem.isdecimal() and header.path.parent.name.isdecimal()
     return -header.path.stat().st_size, not numbered, str(header.path)
+
+
+def _differing(same: Sequence[SliceHeader], compared: dict[tuple[Path, Path], bool]) -> list[SliceHeader]:
+    kept: list[SliceHeader] = []
+    for header in same:
+        for other in kept:
+            files = (other.path, header.path)
+            if files not in compared:
+                compared[files] = _shows_the_same(header, other)
+            if compared[files]:
+                break
+        else:
+            kept.append(header)
+    return kept
+
+
+def _shows_the_same(header: SliceHeader, larger: SliceHeader) -> bool:
+    """Whether a file holds the same pixels as another one, or is what is left of it.
+
+    Those of another encoding are taken for the same: somebody has compressed one.
+    """
+    if header.transfer_syntax != larger.transfer_syntax:
+        return True
+    one, other = header.path.read_bytes(), larger.path.read_bytes()
+    return other.startswith(one) or _pixel_bytes(header.path) in (None, _pixel_bytes(larger.path))
+
+
+def _pixel_bytes(path: Path) -> bytes | None:
+    """The encoded pixels of a file; None if they cannot be read."""
+    try:
+        with parsing(path):
+            value = read_file(path).get("PixelData")
+            return value if isinstance(value, bytes) else None
+    except UnreadableFile:
+        return None
 
 
 def _split_series(headers: list[SliceHeader]) -> list[list[SliceHeader]]:

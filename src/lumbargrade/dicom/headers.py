@@ -4,12 +4,14 @@ Who the patient is is not kept: a digest of it tells files of two patients apart
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset
 from pydicom.tag import Tag
 
+from lumbargrade.dicom.body_part import NAMES, other_part
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.geometry import Plane, Vector
 from lumbargrade.dicom.identity import IDENTITY_TAGS, PatientMark, mark_patient
@@ -27,10 +29,10 @@ __all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
 _TAGS = [
     Tag(keyword) for keyword in (
         "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber",
-        "InstanceNumber", "SeriesDescription",
+        "InstanceNumber", "SeriesDescription", "StudyDate",
         "Modality", "Manufacturer", "MagneticFieldStrength", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
         "SliceThickness", "SpacingBetweenSlices", "ImagePositionPatient", "ImageOrientationPatient", "EchoNumbers",
-        "TemporalPositionIdentifier", "AcquisitionNumber", *KIND_KEYWORDS,
+        "TemporalPositionIdentifier", "AcquisitionNumber", "BodyPartExamined", *KIND_KEYWORDS,
     )
 ]  # fmt: skip
 _TAGS += IDENTITY_TAGS
@@ -65,6 +67,8 @@ class SliceHeader:
         kind: What it shows, as far as the header tells.
         variant: What tells it from other images at its place.
         echo_time, repetition_time: ms.
+        other_part: Part of the spine that its name says it shows, if that is not the lumbar one.
+        study_date: YYYY-MM-DD; empty if there is none, or none that can be.
         frame_of_reference: FrameOfReferenceUID: only positions of one frame of reference can be compared.
     """
 
@@ -93,6 +97,8 @@ class SliceHeader:
     repetition_time: float | None = None
     series_number: int | None = None
     frame_of_reference: str = ""
+    study_date: str = ""
+    other_part: str | None = None
     patient: PatientMark = field(default=PatientMark(), repr=False)
 
     @property
@@ -182,12 +188,22 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         repetition_time=tags.repetition,
         series_number=read_integer(dataset.get("SeriesNumber")),
         frame_of_reference=_uid(dataset, "FrameOfReferenceUID"),
+        study_date=_date(dataset.get("StudyDate")),
+        other_part=other_part(*(str(dataset.get(keyword) or "") for keyword in NAMES)),
         patient=mark_patient(dataset),
     )
 
 
 def _uid(dataset: Dataset, keyword: str) -> str:
     return str(dataset.get(keyword) or "").strip(" \0")
+
+
+def _date(value: object) -> str:
+    digits = str(value or "").strip(" \0").replace(".", "")  # as ACR-NEMA wrote it
+    try:
+        return date.fromisoformat(digits).isoformat() if len(digits) == 8 else ""
+    except ValueError:
+        return ""
 
 
 def _variant(dataset: Dataset, groups: list[Dataset], tags: KindTags) -> Variant:

@@ -29,6 +29,7 @@ class Probe:
     modality: str = ""
     mr_class: bool = False
     sop_uid: str = ""
+    study_uid: str = ""
     series_uid: str = ""
 
 
@@ -43,16 +44,6 @@ def may_be_dicom(start: bytes, suffix: str) -> bool:
     return cut or looks_like_dicom(start)
 
 
-def begins_as_dicom(path: Path) -> bool:
-    """Whether a file is DICOM, or was before it was cut.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
-    with path.open("rb") as file:
-        return may_be_dicom(file.read(START_BYTES), path.suffix)
-
-
 def probe_file(path: Path) -> Probe:
     """Reads a file up to its SeriesInstanceUID, past which it may be damaged or cut."""
     dataset = Dataset()
@@ -63,6 +54,7 @@ def probe_file(path: Path) -> Probe:
                 modality=read_modality(dataset),
                 mr_class=read_class(dataset) in MR_CLASSES,
                 sop_uid=str(dataset.get("SOPInstanceUID") or ""),
+                study_uid=str(dataset.get("StudyInstanceUID") or "").strip(" \0"),
                 series_uid=str(dataset.get("SeriesInstanceUID") or ""),
             )
     except UnreadableFile:

@@ -13,6 +13,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import POINTS
 from lumbargrade.dicom.limits import check_time
 from lumbargrade.inference.drift_features import Features, embed, study_features
+from lumbargrade.inference.field_of_view import describe_fields, find_elsewhere
 from lumbargrade.inference.opened_study import OpenedStudy
 from lumbargrade.inference.points import split_conflicts
 from lumbargrade.inference.predict import cell_codes, grade_crops, pool_cells
@@ -115,7 +116,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     opened = OpenedStudy(study, config.prepare.percentiles)
     located = LocatedStudy()
     points = study.points
-    left_out = find_left_out(opened.series.values(), task)
+    left_out = [*find_left_out(opened.series.values(), task), *find_elsewhere(opened.series.values())]
     if points is None and locators:
         located = locate_study(locators, opened.stacks(locators[0]), left_out)
         points = located.table(study.study_id)
@@ -141,6 +142,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
         ]
     by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
     notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
+    notes += describe_fields(opened.series.values())
     for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
         del by_cell[key]
         found.reasons[key] = Note.make("answer-not-finite", "the model's answer for this cell is not a number")
@@ -202,15 +204,18 @@ def _graded_on(places: Mapping[CellKey, Mapping[str, object]], graded: Collectio
     return conditions
 
 
-def refuse_study(task: GradingTask, reason: str, code: str = "study-refused") -> pd.DataFrame:
+def refuse_study(
+    task: GradingTask, reason: str, code: str = "study-refused", study_id: str | None = None
+) -> pd.DataFrame:
     """The answer for a study that cannot be opened: every cell with the reason.
 
     Args:
         code: Of the error that the reason is of.
+        study_id: Where it is one of several that are answered together.
     """
     empty = dict.fromkeys(("notes", "notes_json", "series_json", *ANSWER_PLACE))
     why = Note(code=code, text=reason)
-    records = [{**_record(task, None, (c.condition.name, c.level), None, why), **empty} for c in task.cells]
+    records = [{**_record(task, study_id, (c.condition.name, c.level), None, why), **empty} for c in task.cells]
     return pd.DataFrame(records, dtype=object)
 
 

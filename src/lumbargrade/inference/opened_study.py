@@ -7,6 +7,7 @@ from lumbargrade.data.study_zip import POINTS
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.errors import InputError
 from lumbargrade.inference.described_series import DescribedSeries, describe_series
+from lumbargrade.inference.field_of_view import shows_other_part
 from lumbargrade.inference.study import Study
 from lumbargrade.models.locator import Locator
 from lumbargrade.preprocessing.series import SeriesImages
@@ -48,7 +49,7 @@ class OpenedStudy:
         return [
             stack
             for key, described in self.series.items()
-            if key not in self.study.torn
+            if key not in self.study.torn and shows_other_part(described.images) is None
             for stack in view_series(
                 key,
                 described.images,

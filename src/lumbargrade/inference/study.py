@@ -1,14 +1,15 @@
-"""Opens a study from a zip or a folder of DICOM files, with the points to grade if it carries any.
+"""Opens studies from an archive or a folder of DICOM files, with the points to grade if there are any.
 
 Headers alone decide which images are one study and one series; only :data:`POINTS` may name series and instances by the
 numbers of folders and files.
 """
 
-import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import pandas as pd
 
@@ -20,13 +21,11 @@ from lumbargrade.dicom.grouping import group_series
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.limits import LIMITS, StudyLimits, within_limits
 from lumbargrade.errors import InputError
-from lumbargrade.inference.archive import unpack_study
-from lumbargrade.inference.contents import describe_losses, describe_torn, read_contents, select_study
+from lumbargrade.inference.contents import StudyContents, describe_losses, describe_torn, select_images
+from lumbargrade.inference.export import Export, open_export
 from lumbargrade.inference.points import read_study_points
 from lumbargrade.inference.series_keys import key_series
 from lumbargrade.notes import Note
-from lumbargrade.scratch import scratch_error, scratch_folder
-from lumbargrade.tree import files_below
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,94 @@ class Study:
         return ending[0] if len(ending) == 1 else None
 
 
+class SeveralStudiesError(InputError):
+    """What should be one study is several.
+
+    Args:
+        study_ids: As the studies' answers would name them, in the order of their days.
+    """
+
+    def __init__(self, study_ids: Sequence[str]) -> None:
+        super().__init__(f"the files belong to {len(study_ids)} studies", "grade each on its own", "several-studies")
+        self.study_ids = tuple(study_ids)
+
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[str, ...]]]:
+        """Between processes it is made anew of its ids."""
+        return type(self), (self.study_ids,)
+
+
+@dataclass(frozen=True)
+class UnopenedStudy:
+    """A study of an export whose headers are read.
+
+    Attributes:
+        study_id: As its answer will name it.
+    """
+
+    study_id: str
+    contents: StudyContents
+    _points: pd.DataFrame | None
+    _export: Export
+    _task: GradingTask
+
+    @property
+    def export_notes(self) -> tuple[Note, ...]:
+        """On what of the whole export could not be unpacked."""
+        return self._export.notes
+
+    @contextmanager
+    def open(self, limits: StudyLimits = LIMITS, seconds: float | None = None) -> Iterator[Study]:
+        """Opens it; its pixels can be read as long as the context lasts, and that of its export.
+
+        Args:
+            limits: How long work on it may take until the context ends, above all.
+            seconds: As long as that, and not ``limits.seconds``.
+
+        Raises:
+            InputError: Its images are of several patients, or its points are wrong.
+            StudyTimeoutError: It takes too long.
+        """
+        with within_limits(limits, seconds), closing_pixels():
+            yield _read_study(self.study_id, self.contents, self._points, self._export, self._task)
+
+
+@contextmanager
+def open_studies(
+    source: Path | bytes,
+    task: GradingTask,
+    unpack_in: Path | None = None,
+    limits: StudyLimits = LIMITS,
+    seconds: float | None = None,
+) -> Iterator[list[UnopenedStudy]]:
+    """Finds the studies of an export, each to be opened for itself as long as the context lasts.
+
+    Args:
+        source: A folder, an archive (a zip or a tar), or an archive's bytes.
+        unpack_in: A private folder, for what is unpacked; a scratch folder of its own if not given.
+        limits: What it may hold, and how long finding them may take.
+        seconds: As long as that, and not ``limits.seconds``.
+
+    Raises:
+        InputError: It is none of these, is beyond the limits, holds no MR image, or points beside several studies.
+        ScratchError: It cannot be unpacked, as the disk is full, for example.
+        StudyTimeoutError: It takes too long.
+    """
+    with ExitStack() as stack:
+        with within_limits(limits, seconds):
+            export = stack.enter_context(open_export(source, unpack_in, limits))
+            studies = export.studies
+            if len(studies) > 1 and export.points is not None:
+                raise InputError(
+                    f"the files belong to {len(studies)} studies, and {POINTS} says where to look in one",
+                    "grade each on its own",
+                    "points-beside-several-studies",
+                )
+            points = None if export.points is None else read_study_points(export.points, task)
+            name = export.name if len(studies) == 1 else None
+            found = [UnopenedStudy(_study_id(points, name, each.uid), each, points, export, task) for each in studies]
+        yield sorted(found, key=lambda study: (study.contents.date, study.study_id))
+
+
 @contextmanager
 def open_study(
     source: Path | bytes,
@@ -72,69 +159,39 @@ def open_study(
     unpack_in: Path | None = None,
     limits: StudyLimits = LIMITS,
     seconds: float | None = None,
+    study_id: str | None = None,
 ) -> Iterator[Study]:
-    """Opens a study; its pixels can be read as long as the context lasts.
+    """Opens one study of an export; its pixels can be read as long as the context lasts.
 
     Args:
-        source: A folder, a zip file, or a zip's bytes.
-        unpack_in: A private folder, for a zip; a scratch folder of its own if not given.
-        limits: What it may hold, and how long work on it may take until the context ends.
-        seconds: As long as that, and not ``limits.seconds``.
+        source, unpack_in, limits: As :func:`open_studies` takes them; ``seconds`` until the context ends.
+        study_id: Which one of several; not to be given if there is one only.
 
     Raises:
-        InputError: It is none of these, is beyond the limits, holds no MR image, or images of several studies or patients.
+        InputError: As there, or its images are of several patients.
+        SeveralStudiesError: It holds several studies, and nobody says which one, or the one that is wanted is not there.
         ScratchError: It cannot be unpacked, as the disk is full, for example.
         StudyTimeoutError: It takes too long.
     """
-    with within_limits(limits, seconds), closing_pixels():
-        if isinstance(source, Path) and source.is_dir():
-            _check_folder(source, limits)
-            yield _read_folder(source, task, source.name)
-            return
-        if isinstance(source, Path) and not source.is_file():
-            raise InputError(
-                f"study {source} does not exist", "give a folder of DICOM files or a zip of one", "study-missing"
-            )
-        with _unpacking_folder(unpack_in) as folder:
-            unpacked = unpack_study(source, folder, limits)
-            study = replace(_read_folder(folder, task, None), members=unpacked.members)
-            if unpacked.damaged:
-                study = replace(study, notes=[_damaged_note(unpacked.damaged), *study.notes])
+    end = time.monotonic() + (limits.seconds if seconds is None else seconds)
+    with open_studies(source, task, unpack_in, limits, seconds) as studies:
+        wanted = studies if study_id is None else [study for study in studies if study.study_id == study_id]
+        if len(wanted) != 1:
+            raise SeveralStudiesError([study.study_id for study in studies])
+        with wanted[0].open(limits, end - time.monotonic()) as study:
             yield study
 
 
-@contextmanager
-def _unpacking_folder(beside: Path | None) -> Iterator[Path]:
-    if beside is None:
-        with scratch_folder("study") as folder:
-            yield folder
-        return
-    try:
-        made = tempfile.TemporaryDirectory(prefix="unpacked-", dir=beside, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise scratch_error(error, beside) from error
-    with made as name:
-        yield Path(name)
-
-
-def _check_folder(folder: Path, limits: StudyLimits) -> None:
-    files = len(files_below(folder))
-    if files > limits.files:
-        raise InputError(
-            f"the study's folder holds {files} files", f"at most {limits.files} are taken", "too-many-files"
-        )
-
-
-def _read_folder(folder: Path, task: GradingTask, name: str | None) -> Study:
-    contents = read_contents(folder, skip=POINTS)
-    headers, notes = select_study(contents.headers)
+def _read_study(
+    study_id: str, contents: StudyContents, points: pd.DataFrame | None, export: Export, task: GradingTask
+) -> Study:
+    headers, notes = select_images(contents)
     groups = group_series(headers)
     series, numbers, torn = key_series(groups)
-    notes += describe_losses(contents, groups) + describe_torn(groups)
-    points = read_study_points(folder / POINTS, task) if (folder / POINTS).is_file() else None
-    study_id = _study_id(points, name, headers[0].study_uid)
-    study = Study(study_id, series, points, notes, numbers, torn=torn)
-    return replace(study, descriptions=_describe_by_table(study, folder, task))
+    notes += describe_losses(contents.lost, export.closed_folders, groups) + describe_torn(groups)
+    members = {header.path: export.members[header.path] for header in headers if header.path in export.members}
+    study = Study(study_id, series, points, [*export.notes, *notes], numbers, torn=torn, members=members)
+    return replace(study, descriptions=_describe_by_table(study, export.folder, task))
 
 
 def _describe_by_table(study: Study, folder: Path, task: GradingTask) -> dict[str, str]:
@@ -148,15 +205,6 @@ def _describe_by_table(study: Study, folder: Path, task: GradingTask) -> dict[st
         return {}
     keys = {study.numbers.get(number): text for number, text in told.items()}
     return {key: text for key, text in keys.items() if key is not None}
-
-
-def _damaged_note(files: int) -> Note:
-    words = (
-        "{count} file of the zip could not be unpacked"
-        if files == 1
-        else "{count} files of the zip could not be unpacked"
-    )
-    return Note.make("files-damaged-in-zip", words, count=files)
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:

@@ -36,6 +36,7 @@ class SeriesIndex(_Part):
 
     Attributes:
         id: Also the name of its file in the spool.
+        key: How the model's answer calls the series.
         window: Centre and width, in the values of the file.
         pixel_mm: Distance between rows, then between columns.
         offset: The scanner's value is the file's value times ``scale`` plus this.
@@ -44,6 +45,7 @@ class SeriesIndex(_Part):
     """
 
     id: str
+    key: str = ""
     title: str
     plane: Plane
     weighting: Weighting
@@ -78,10 +80,12 @@ class StudyIndex(_Part):
 
     Attributes:
         study_uid: StudyInstanceUID, empty if there is none; never shown.
-        members: Where each image's file lies among those of the upload, by SOPInstanceUID.
+        archive: Name of the zip with its files.
+        members: Where each image's file lies among those of the zip, by SOPInstanceUID.
     """
 
     study_uid: str
     series: tuple[SeriesIndex, ...]
     identifiers: Identifiers | None
+    archive: str = "upload.zip"
     members: dict[str, int]

@@ -11,7 +11,7 @@ from lumbargrade.serving.records.corrections import Correction, ServedVersion, _
 from lumbargrade.viewer.errors import Problem
 from lumbargrade.viewer.image_index import Identifiers, Plane, Vector3, Weighting
 
-Stage = Literal["received", "checking", "reading", "grading", "done", "failed"]
+Stage = Literal["received", "checking", "reading", "grading", "choose", "done", "failed"]
 
 
 class ErrorAnswer(_Json):
@@ -63,13 +63,42 @@ class Accepted(_Json):
     id: str
 
 
+class StudyChoice(_Json):
+    """One of the studies of an upload that holds several.
+
+    Attributes:
+        number: From 1, in the order of their days.
+        date: Day of the study, YYYY-MM-DD.
+        series, images: How many of MR it has.
+        shows: What its series show, in words such as ``sagittal T2``.
+    """
+
+    number: int
+    date: str | None
+    series: int
+    images: int
+    shows: tuple[str, ...]
+
+
 class Event(_Json):
-    """How far a study has come."""
+    """How far a study has come.
+
+    Attributes:
+        studies: At stage ``choose``: the upload's studies, one of which is to be chosen.
+    """
 
     stage: Stage
     percent: int = Field(ge=0, le=100)
     words: str
     error: Problem | None = None
+    studies: tuple[StudyChoice, ...] = ()
+
+
+class Choices(_Json):
+    """The answer for an upload of several studies: post to ``/api/studies/{id}/choices/{number}`` which one to grade."""
+
+    error: Problem
+    studies: tuple[StudyChoice, ...]
 
 
 class Sentence(_Json):

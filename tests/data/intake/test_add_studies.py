@@ -30,6 +30,7 @@ from lumbargrade.errors import InputError
 from lumbargrade.phantom import generate
 from tests.exports import ROOT, Export, secrets_in
 from tests.faulty_decoders import faulty_decoders, make_faulty
+from tests.zips import tar_of, zip_of
 
 pytestmark = pytest.mark.slow
 
@@ -185,6 +186,32 @@ def test_a_zip_gives_what_its_folder_gives(make_export: Make, tmp_path: Path, rs
     add(export.folder, tmp_path / "one/clinic", rsna)
     add(tmp_path / "export.zip", tmp_path / "two/clinic", rsna)
     assert tree(tmp_path / "two/clinic") == tree(tmp_path / "one/clinic")
+
+
+def test_a_folder_of_archives_gives_what_its_folders_give(make_export: Make, tmp_path: Path, rsna: GradingTask) -> None:
+    """A zip a study, one of them split, another packed as a tar, with what lies beside them on a share."""
+    export = make_export()
+    by_study: dict[str, list[Path]] = {}
+    for path in sorted(export.folder.rglob("*.IMA")):
+        by_study.setdefault(str(dcmread(path, stop_before_pixels=True).StudyInstanceUID), []).append(path)
+    one, two, three = by_study.values()
+    mixed = tmp_path / "mixed"
+    (mixed / "loose").mkdir(parents=True)
+    (mixed / "one.zip").write_bytes(zip_of({path.name: path.read_bytes() for path in one[1:]}))
+    shutil.copy(one[0], mixed / "loose")
+    (mixed / "two").write_bytes(tar_of({path.name: path.read_bytes() for path in two}, "w:gz"))
+    inner = zip_of({path.name: path.read_bytes() for path in three})
+    (mixed / "three.zip").write_bytes(zip_of({"a/study.zip": inner, "readme.txt": b"text"}))
+    (mixed / "viewer.jar").write_bytes(zip_of({"V.class": b"\xca\xfe"}))
+    (mixed / "old.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(600))
+    add(export.folder, tmp_path / "one/clinic", rsna)
+    summary, lines = add_studies(mixed, tmp_path / "two/clinic", rsna, KEY, workers=1)
+    assert summary.added == 3
+    assert tree(tmp_path / "two/clinic") == tree(tmp_path / "one/clinic")
+    told = {line.source: line.reason for line in lines if line.outcome == "left out"}
+    assert told["viewer.jar"] == "it holds no DICOM file"
+    assert told["old.7z"].startswith("the study is a 7z archive")
+    assert not (tmp_path / "two/.clinic-unpacked").exists()
 
 
 @pytest.mark.parametrize(

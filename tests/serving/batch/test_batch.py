@@ -14,6 +14,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import psutil
+import pydicom
 import pytest
 from typer.testing import CliRunner
 
@@ -234,6 +235,45 @@ def test_mistakes_are_told_before_anything_is_graded(studies: Path, model_folder
         run(tmp_path / "empty", tmp_path / "out.csv", model_folder)
     told = CliRunner().invoke(app, ["grade", str(studies), "--model", "x", "--out", "a.csv", "--explain", "b"])
     assert str(told.exception) == "--explain is for one study; leave out --out"
+
+
+def test_each_study_of_an_export_is_graded_by_itself(
+    studies: Path, phantom: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    """Two exams in one folder, one of a slice and of another patient's in one more; what failed alone is tried again."""
+    first, second = _ids(phantom)[:2]
+    export = studies / "CD \udcff"
+    for study_id in (first, second):
+        shutil.copytree(phantom / "train_images" / str(study_id), export / str(study_id))
+        (studies / f"{study_id}.zip").unlink()
+    path = next((phantom / "train_images" / str(first)).rglob("*.dcm"))
+    for number, patient in enumerate(("A", "B")):
+        stray = pydicom.dcmread(path)
+        stray.StudyInstanceUID, stray.PatientID, stray.SOPInstanceUID = "1.2.3", patient, f"1.2.3.{number}"
+        stray.save_as(export / f"stray{number}")
+    out = tmp_path / "out.parquet"
+    summary = run(studies, out, model_folder)
+    assert (summary.studies, summary.now, summary.faults) == (6, 6, 3)
+    table = pd.read_parquet(out)
+    parts = table[table["study"].str.startswith("CD \\xff/")]
+    assert parts.groupby("study")["study_id"].nunique().tolist() == [1, 1]
+    assert parts.groupby("study").size().tolist() == [25, 25]
+    assert set(parts["study"].str.partition("/")[2]) == set(parts["study_id"])
+    faults = pd.read_csv(tmp_path / "out.faults.csv").set_index("study")["fault"]
+    assert "2 patients" in faults["CD \\xff/1.2.3"]
+    assert run(studies, out, model_folder).now == 3
+    pd.testing.assert_frame_equal(pd.read_parquet(out), table)
+    run(studies, tmp_path / "submission.csv", model_folder)
+    assert pd.read_csv(tmp_path / "submission.csv")["row_id"].is_unique
+
+
+def test_tars_and_archives_without_an_ending_are_studies(tmp_path: Path) -> None:
+    for name in ("a.tar.gz", "b.TGZ", "c.tar", "d.7z"):
+        (tmp_path / name).touch()
+    (tmp_path / "e").write_bytes(b"PK\x03\x04" + bytes(30))
+    for name in ("letter.docx", "viewer.jar"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04" + bytes(30))
+    assert [path.name for path in find_studies(tmp_path)] == ["a.tar.gz", "b.TGZ", "c.tar", "d.7z", "e"]
 
 
 def test_a_zip_and_a_folder_are_both_studies(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_what_is_no_study_is_refused_at_once_in_plain_words(reader: Reader, zipp
         "The study's zip is encrypted.": ([encrypted(zipped)], 415),
         "The study's zip unpacks to 300 MiB from 0 MiB, which no real study does.": ([bomb()], 415),
         "The study is not a zip file that can be unpacked.": ([b"PK\x03\x04" + bytes(100)], 415),
-        "The upload has several studies, or a zip beside loose files.": ([zipped, zipped], 400),
+        "The study is a 7z archive, which is not unpacked here.": ([b"7z\xbc\xaf\x27\x1c" + bytes(600)], 415),
         "The upload has more than 300 files.": ([loose[0]] * 301, 413),
         "The study's zip holds 301 files; at most 300 are taken": (
             [zip_of(**{f"f{n}": b"x" for n in range(301)})], 415,
@@ -87,10 +87,47 @@ def test_another_modality_is_refused(reader: Reader, loose: list[bytes], tags: d
     assert (response.status_code, response.json["error"]["what"]) == (422, what)
 
 
-def test_two_studies_at_once_are_refused(reader: Reader, loose: list[bytes]) -> None:
-    study_id = reader.upload(loose[0], edited(loose[1], StudyInstanceUID="1.2.3"), part="files").json["id"]
-    assert reader.wait(study_id) == "failed"
-    assert reader.get(f"/api/studies/{study_id}").json["error"]["what"] == "The files belong to 2 studies."
+def test_of_two_studies_each_can_be_chosen(
+    reader: Reader, loose: list[bytes], zipped: bytes, model_server: ModelServer
+) -> None:
+    """The answer to a choice is what the study alone is answered; nothing is graded before."""
+    late = [edited(data, StudyInstanceUID="1.2.3", StudyDate="20991231") for data in loose[:2]]
+    upload = reader.upload(*loose, *late, part="files").json["id"]
+    assert reader.wait(upload) == "choose"
+    response = reader.get(f"/api/studies/{upload}")
+    assert (response.status_code, response.json["error"]["what"]) == (300, "The upload holds 2 studies.")
+    first, second = response.json["studies"]
+    assert (first["images"], second["images"], second["date"]) == (len(loose), 2, "2099-12-31")
+    assert first["shows"] and first["series"] == 3
+    assert not model_server.asked
+    chosen = reader.choose(upload, first["number"])
+    assert reader.wait(chosen) == "done"
+    answer = reader.get(f"/api/studies/{chosen}").json
+    assert answer["study_hash"] == reader.graded(zipped)["study_hash"]
+    assert reader.choose(upload, first["number"]) == chosen
+    other = reader.choose(upload, second["number"])
+    assert reader.wait(other) == "done"
+    assert reader.get(f"/api/studies/{other}").json["study_hash"] != answer["study_hash"]
+    assert reader.client.delete(f"/api/studies/{upload}", headers=reader.csrf).status_code == 204
+    assert reader.get(f"/api/studies/{chosen}").status_code == 200
+
+
+def test_what_cannot_be_chosen_is_refused(reader: Reader, loose: list[bytes], zipped: bytes) -> None:
+    done = reader.graded(zipped)["id"]
+    upload = reader.upload(loose[0], edited(loose[1], StudyInstanceUID="1.2.3"), part="files").json["id"]
+    assert reader.wait(upload) == "choose"
+    for study, number in ((done, 1), (upload, 3), (upload, 0), ("unknown", 1)):
+        path = f"/api/studies/{study}/choices/{number}"
+        assert reader.client.post(path, headers=reader.csrf).status_code == 404
+    assert reader.client.post(f"/api/studies/{upload}/choices/1").status_code == 403
+
+
+def test_archives_beside_loose_files_are_looked_into(reader: Reader, loose: list[bytes]) -> None:
+    """A CD's folder with its viewer, and a part of the study in a zip of its own."""
+    viewer = zip_of(**{"Viewer.class": b"\xca\xfe", "manifest": b"Main-Class: Viewer"})
+    part = zip_of(**{f"f{n}": data for n, data in enumerate(loose[10:])})
+    answer = reader.graded(viewer, *loose[:10], b"[autorun]", part, part="files")
+    assert sum(series["slices"] for series in answer["series"]) == len(loose)
 
 
 def test_images_of_another_kind_are_not_shown(reader: Reader, loose: list[bytes]) -> None:

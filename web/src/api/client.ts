@@ -2,6 +2,7 @@
 
 import { connection } from './connection.ts';
 import type {
+  Choices,
   Correction,
   CorrectionRequest,
   Heat,
@@ -63,6 +64,9 @@ export function refusalOf(status: number, body: unknown): Refusal | Unreachable 
   });
 }
 
+/** HTTP's Multiple Choices: the upload holds several studies. */
+const SEVERAL = 300;
+
 let csrf = '';
 
 export const csrfToken = (): string => csrf;
@@ -74,9 +78,18 @@ export async function getSession(): Promise<Session> {
   return session;
 }
 
-/** The study, or the last event while it is at work. */
+/** The study, or the last event while it is at work or holds several studies. */
 export async function getStudy(id: string): Promise<Study | StudyEvent> {
-  return json(await ask(address(id)));
+  const answer = await ask(address(id));
+  if (answer.status !== SEVERAL) return json(answer);
+  const { error, studies } = await json<Choices>(answer);
+  return { stage: 'choose', percent: 100, words: error.what, error: null, studies };
+}
+
+/** Has one of the studies of an upload graded; its id. */
+export async function chooseStudy(id: string, number: number): Promise<string> {
+  const answer = await change(`${address(id)}/choices/${number}`, { method: 'POST' });
+  return (await json<{ id: string }>(answer)).id;
 }
 
 export const isStudy = (answer: Study | StudyEvent): answer is Study => 'cells' in answer;
@@ -162,7 +175,7 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
     connection.lost();
     throw new Unreachable();
   }
-  if (answer.ok) return answer;
+  if (answer.ok || answer.status === SEVERAL) return answer;
   if (answer.status === 401) window.location.assign('/login');
   const refusal = refusalOf(answer.status, await answer.json().catch(() => null));
   if (refusal instanceof Unreachable) connection.lost();

@@ -1,9 +1,10 @@
 /** Watches a study at work: server-sent events, and polling where they do not come through. */
 
 import { Refusal, address, getStudy, isStudy, problemOf } from './client.ts';
-import type { Study, StudyEvent } from './types.ts';
+import type { Stage, Study, StudyEvent } from './types.ts';
 
 const POLL_MS = 2000;
+const ENDS: ReadonlySet<Stage> = new Set(['choose', 'done', 'failed']);
 
 export interface Watcher {
   onEvent: (event: StudyEvent) => void;
@@ -20,7 +21,7 @@ export function watchStudy(id: string, { onEvent, onStudy, onDeleted }: Watcher)
 
   const fail = (error: unknown): void => {
     const problem = problemOf(error);
-    onEvent({ stage: 'failed', percent: 100, words: problem.what, error: problem });
+    onEvent({ stage: 'failed', percent: 100, words: problem.what, error: problem, studies: [] });
   };
   const later = (): void => {
     timer = setTimeout(() => void poll(), POLL_MS);
@@ -32,6 +33,7 @@ export function watchStudy(id: string, { onEvent, onStudy, onDeleted }: Watcher)
       if (isStudy(answer)) onStudy(answer);
       else {
         onEvent(answer);
+        if (answer.stage === 'choose') return;
         if (listen) open();
         else later();
       }
@@ -46,7 +48,7 @@ export function watchStudy(id: string, { onEvent, onStudy, onDeleted }: Watcher)
     source = new EventSource(`${address(id)}/events`);
     source.onmessage = ({ data }: MessageEvent<string>) => {
       const event = JSON.parse(data) as StudyEvent;
-      if (event.stage === 'done' || event.stage === 'failed') source?.close();
+      if (ENDS.has(event.stage)) source?.close();
       if (event.stage === 'done') void poll();
       onEvent(event);
     };

@@ -5,6 +5,7 @@ import type { components } from './openapi.d.ts';
 type Schemas = components['schemas'];
 
 export type Cell = Schemas['Cell'];
+export type Choices = Schemas['Choices'];
 export type Condition = Schemas['ConditionInfo'];
 export type Correction = Schemas['Correction'];
 export type CorrectionRequest = Schemas['CorrectionRequest'];
@@ -17,6 +18,7 @@ export type SeriesRow = Schemas['SeriesRow'];
 export type Session = Schemas['Session'];
 export type SliceGeometry = Schemas['SliceGeometry'];
 export type Study = Schemas['StudyAnswer'];
+export type StudyChoice = Schemas['StudyChoice'];
 export type StudyEvent = Schemas['Event'];
 export type Task = Schemas['TaskInfo'];
 export type TrainedOn = Schemas['TrainedOnStatement'];

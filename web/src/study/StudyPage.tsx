@@ -8,6 +8,7 @@ import { ProgressSteps } from '../shared/ProgressSteps.tsx';
 import { go } from '../shared/route.ts';
 import { Strip } from '../shared/Strip.tsx';
 import { TopBar } from '../shared/TopBar.tsx';
+import { ChooseStudy } from './ChooseStudy.tsx';
 import { ReadingView } from './ReadingView.tsx';
 
 interface Props {
@@ -23,7 +24,7 @@ const DELETED: Problem = {
   do: 'Studies are deleted by a reader, after a set time, or when the server restarts. To read it, send it again.',
 };
 
-/** A study: at work, refused, deleted, or read. */
+/** A study: at work, one of several that is to be chosen, refused, deleted, or read. */
 export function StudyPage({ id, session, shown, onHelp }: Props) {
   const [event, setEvent] = useState<StudyEvent | null>(null);
   const [study, setStudy] = useState<Study | null>(null);
@@ -64,6 +65,8 @@ export function StudyPage({ id, session, shown, onHelp }: Props) {
               </a>
             </ErrorCard>
           </>
+        ) : event?.stage === 'choose' ? (
+          <ChooseStudy id={id} words={event.words} studies={event.studies} />
         ) : (
           <>
             <h1>Processing the study</h1>

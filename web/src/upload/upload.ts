@@ -28,9 +28,6 @@ export function checkFiles(files: readonly File[], limits: Session['limits']): P
       do: 'Send one study at a time.',
     };
   }
-  if (files.length > 1 && files.some(isZip)) {
-    return { what: 'There are several files, and a zip among them.', do: 'Send one zip, or the DICOM files themselves.' };
-  }
   return null;
 }
 

@@ -265,6 +265,11 @@ class _Intake:
     def _tell_unused(self, table: LabelTable) -> None:
         if table.unused:
             self.warnings.append(f"{table.unused} rows of the table of grades name no study that is here")
+        if table.changed:
+            self.warnings.append(
+                f"{table.changed} of them would, had a spreadsheet not changed the number (rounded it, or taken the zeros at "
+                "its beginning); export the table again with this column as text"
+            )
 
 
 def _filled(dataset: RsnaDataset) -> dict[int, Grades]:

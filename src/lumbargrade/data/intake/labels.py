@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.ids import same_but_changed
 from lumbargrade.data.intake.source import SourceStudy
 from lumbargrade.data.spelling import spell_columns
 from lumbargrade.data.tables import SOP_POINT_COLUMNS, read_header, read_labels, read_points
@@ -27,12 +28,14 @@ class LabelTable:
         grades: By study, the filled cells; a study without one has none.
         salt: The reading room's, whose corrections call a study by a number made of its StudyInstanceUID.
         used: Studies that were asked for.
+        missed: Names that were asked for in vain.
     """
 
     key: str
     grades: dict[str, Grades]
     salt: bytes | None = None
     used: set[str] = field(default_factory=set)
+    missed: set[str] = field(default_factory=set)
 
     def of(self, study: SourceStudy) -> Grades | None:
         """The grades of a study of a source; nothing if the table does not name it."""
@@ -52,9 +55,13 @@ class LabelTable:
         """How many of its studies nobody asked for."""
         return len(self.grades.keys() - self.used)
 
+    @property
+    def changed(self) -> int:
+        """How many of those that nobody asked for name a study, if a spreadsheet has changed how they are written."""
+        return sum(same_but_changed(name, self.missed) is not None for name in self.grades.keys() - self.used)
+
     def _take(self, name: str) -> Grades | None:
-        if name in self.grades:
-            self.used.add(name)
+        (self.used if name in self.grades else self.missed).add(name)
         return self.grades.get(name)
 
 

@@ -1,9 +1,9 @@
-"""Reads what a source holds: a dataset in RSNA layout, or loose DICOM files in a folder or a zip."""
+"""Reads what a source holds: a dataset in RSNA layout, or loose DICOM files in a folder or in archives."""
 
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 from pydicom import Dataset
 
+from lumbargrade.archives.formats import is_archive
+from lumbargrade.archives.unpack import unpack_archive
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.report import Line, Progress
 from lumbargrade.data.layout import IMAGES, RsnaDataset, open_dataset
@@ -18,12 +20,13 @@ from lumbargrade.data.tables import LABELS
 from lumbargrade.deidentify.profile import HEADER_TAGS, naming_words, refuse_unfit
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.identity import read_identity
+from lumbargrade.dicom.limits import StudyLimits
 from lumbargrade.dicom.parse import parse_header, parsing
 from lumbargrade.errors import InputError
 from lumbargrade.tree import walk_tree
 
-MAX_RATIO = 200
-"""Times that a zip may grow when it is unpacked."""
+_LIMITS = StudyLimits(files=5_000_000, unpacked_bytes=1 << 44)
+"""Of an archive with many studies."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,20 @@ class Source:
         dataset: Its tables, in RSNA layout.
         studies: In an order that does not depend on how their files are called.
         lines: Files that were left out, with the reason.
+        unpacked: What archives are called, by where they were unpacked.
     """
 
     root: Path
     dataset: RsnaDataset | None
     studies: list[SourceStudy]
     lines: list[Line]
+    unpacked: dict[Path, str] = field(default_factory=dict)
 
     def name(self, path: Path) -> str:
-        """A file or folder as the source calls it."""
+        """A file or folder as the source calls it; one that came out of an archive by that one's name and a number."""
+        for folder, archive in self.unpacked.items():
+            if path.is_relative_to(folder):
+                return archive if path == folder else f"{archive}/{path.relative_to(folder).as_posix()}"
         return path.relative_to(self.root).as_posix()
 
 
@@ -90,50 +98,62 @@ def open_source(path: Path, task: GradingTask, scratch: Path, progress: Progress
     """Opens a source; its files can be read as long as the context lasts.
 
     Args:
-        path: A folder, in RSNA layout or of loose files, or a zip of loose files.
-        scratch: Folder into which a zip is unpacked; it is gone afterwards.
+        path: A folder, in RSNA layout or of loose files and archives, or an archive: a zip or a tar.
+        scratch: Folder into which archives are unpacked; it is gone afterwards.
         progress: Called with what is read: studies in RSNA layout, else files.
 
     Raises:
         InputError: It is none of these.
     """
-    if path.is_dir():
-        if (path / LABELS).is_file() and (path / IMAGES).is_dir():
-            yield _read_dataset(path, task, progress)
-        else:
-            yield _read_loose(path, progress)
+    if path.is_dir() and (path / LABELS).is_file() and (path / IMAGES).is_dir():
+        yield _read_dataset(path, task, progress)
         return
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is no folder, zip or CSV table", "give where the studies lie", "source-missing")
-    scratch.mkdir(mode=0o700)
+    if not path.is_dir() and not is_archive(path) and not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is no folder, zip, tar or CSV table", "give where the studies lie", "source-missing")
     try:
-        _unpack(path, scratch)
-        yield _read_loose(scratch, progress)
+        source = Source(path if path.is_dir() else path.parent, None, [], [])
+        files = _loose_files(source) if path.is_dir() else []
+        if not path.is_dir():
+            files = _unpack(source, path, scratch / "0")
+        for number, archive in enumerate([file for file in files if path.is_dir() and is_archive(file)], start=1):
+            files.remove(archive)
+            try:
+                files += _unpack(source, archive, scratch / str(number))
+            except InputError as error:
+                source.lines.append(_left_out(source, archive, error.what, error.code))
+        yield _read_loose(source, files, progress)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _unpack(path: Path, folder: Path) -> None:
-    """Unpacks a zip under names of our own, so that no name in it is ever used as a path."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            size, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
-            if any(entry.flag_bits & 1 for entry in entries):
-                raise InputError(f"{path} is encrypted", "unpack it and give the folder", "source-zip-encrypted")
-            if size > MAX_RATIO * max(packed, 1 << 20):
-                raise InputError(
-                    f"{path} unpacks to {size >> 20} MiB from {packed >> 20} MiB, which no export does",
-                    "",
-                    "source-zip-bomb",
-                )
-            for count, entry in enumerate(entries):
-                with archive.open(entry) as member, (folder / f"member-{count:06d}").open("wb") as target:
-                    shutil.copyfileobj(member, target)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
-        raise InputError(
-            f"{path} is a zip that cannot be unpacked", "make it again or give the folder", "source-zip-damaged"
-        ) from error
+def _loose_files(source: Source) -> list[Path]:
+    files: list[Path] = []
+    for entry in walk_tree(source.root):
+        if entry.problem is not None:
+            source.lines.append(_left_out(source, entry.path, f"it {entry.problem}"))
+        elif not entry.is_folder:
+            files.append(entry.path)
+    return sorted(files)
+
+
+def _unpack(source: Source, archive: Path, folder: Path) -> list[Path]:
+    """Unpacks an archive's DICOM files; what cannot be unpacked of it is told."""
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir()
+    unpacked = unpack_archive(archive, folder, _LIMITS)
+    source.unpacked[folder] = source.name(archive)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for count, what in (
+        (unpacked.damaged, "its files cannot be unpacked"),
+        (unpacked.unopened, "the archives in it cannot be opened"),
+    ):
+        if count:
+            source.lines.append(_left_out(source, archive, f"{count} of {what}"))
+    if unpacked.cut:
+        source.lines.append(_left_out(source, archive, "it is cut or damaged in its midst, what follows is missing"))
+    if not files:
+        source.lines.append(_left_out(source, archive, "it holds no DICOM file"))
+    return files
 
 
 def _read_dataset(root: Path, task: GradingTask, progress: Progress) -> Source:
@@ -153,16 +173,9 @@ def _read_dataset(root: Path, task: GradingTask, progress: Progress) -> Source:
     return source
 
 
-def _read_loose(root: Path, progress: Progress) -> Source:
-    source = Source(root, None, [], [])
+def _read_loose(source: Source, paths: Sequence[Path], progress: Progress) -> Source:
     studies: dict[str, SourceStudy] = {}
-    paths: list[Path] = []
-    for entry in walk_tree(root):
-        if entry.problem is not None:
-            source.lines.append(_left_out(source, entry.path, f"it {entry.problem}"))
-        elif not entry.is_folder:
-            paths.append(entry.path)
-    for done, path in enumerate(sorted(paths)):
+    for done, path in enumerate(paths):
         progress(done, len(paths))
         header = _header(source, path)
         if header is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.data.ids import same_but_changed
 from lumbargrade.data.layout import IMAGES, dicom_files
 from lumbargrade.data.validation.points import PlacedPoint, Point, check_placed, check_points, needed_file
 from lumbargrade.data.validation.report import Finding, finding
@@ -61,12 +62,17 @@ def not_checked(job: StudyJob, reason: str) -> StudyOutcome:
     return StudyOutcome([finding("study_not_checked", reason, job.study_id)])
 
 
+def _describe_missing(folder: Path) -> str:
+    changed = same_but_changed(folder.name, [path.name for path in folder.parent.iterdir()])
+    return f"{IMAGES}/{folder.name} does not exist{f', but {changed}' if changed else ''}"
+
+
 def _check_images(folder: Path, task: GradingTask, job: StudyJob) -> StudyOutcome:
     outcome = StudyOutcome()
     folders = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not any(dicom_files(folder / name) for name in folders):
         if job.listed:
-            told = "its folder has no .dcm files" if folder.is_dir() else f"{IMAGES}/{job.study_id} does not exist"
+            told = "its folder has no .dcm files" if folder.is_dir() else _describe_missing(folder)
             outcome.findings.append(finding("study_without_images", told, job.study_id))
         return outcome
     outcome.findings += _undescribed(folder, folders, job)

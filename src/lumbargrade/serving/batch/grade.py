@@ -10,22 +10,23 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from pebble import ProcessExpired, ProcessPool
 
+from lumbargrade.archives.formats import ARCHIVES, OTHER_ARCHIVES, is_archive
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.inference.grade import grade_study
-from lumbargrade.inference.study import open_study
+from lumbargrade.inference.study import SeveralStudiesError, open_study
 from lumbargrade.machine import count_cores, count_processes
 from lumbargrade.models.bundle import LoadedModel, read_model
 from lumbargrade.processes import end_with_parent
 from lumbargrade.scratch import ScratchError, sweep
-from lumbargrade.serving.batch.journal import GradedStudy, Journal
+from lumbargrade.serving.batch.journal import GradedStudy, Journal, part_name
 from lumbargrade.tree import files_below
 
 _IMAGES = ("train_images", "test_images")
@@ -86,13 +87,18 @@ def find_studies(folder: Path) -> list[Path]:
 
 def _may_be_study(path: Path) -> bool:
     """A link that leads nowhere is a study too, whose fault is told; it was one for whoever made the link."""
-    return path.is_dir() or path.suffix.lower() == ".zip" or (path.is_symlink() and not path.exists())
+    if path.is_dir() or path.name.lower().endswith((*ARCHIVES, *OTHER_ARCHIVES)):
+        return True
+    return not path.exists() if path.is_symlink() else not path.suffix and is_archive(path)
 
 
 def grade_batch(
     journal: Journal, studies: Sequence[Path], plan: BatchPlan, on_progress: Callable[[int, int], None]
 ) -> int:
     """Grades the studies that the journal does not have as they are now; faults of earlier runs are tried again.
+
+    Args:
+        studies: Folders and archives; each study of one that holds several is graded by itself.
 
     Returns:
         How many were graded or tried now; the journal has them all.
@@ -102,52 +108,111 @@ def grade_batch(
     """
     sweep()
     sources = {study: _fingerprint(study) for study in studies}
-    left = [study for study in studies if not _is_done(journal, study, sources[study])]
-    on_progress(len(studies) - len(left), len(studies))
-    for count, (study, outcome) in enumerate(_graded(left, plan), start=1 + len(studies) - len(left)):
-        fault = outcome if isinstance(outcome, str) else None
-        records = () if isinstance(outcome, str) else tuple(outcome)
-        journal.add(GradedStudy(study=study.name, source=sources[study], records=records, fault=fault))
-        on_progress(count, len(studies))
-    return len(left)
+    left = [work for study in studies for work in _left(journal, study, sources[study])]
+    total = len(left) + sum(len(_done(journal, study, sources[study])) for study in studies)
+    tried = 0
+    on_progress(total - len(left), total)
+    for work, outcome in _graded(left, plan):
+        told = _Told(study=work.name, source=sources[work.path])
+        if isinstance(outcome, SeveralStudiesError):
+            journal.add(GradedStudy(**told, parts=outcome.study_ids))
+            total += len(outcome.study_ids) - 1
+            continue
+        if isinstance(outcome, str):
+            journal.add(GradedStudy(**told, fault=outcome))
+        else:
+            journal.add(GradedStudy(**told, records=tuple(outcome)))
+        tried += 1
+        on_progress(total - len(left) + tried, total)
+    return tried
 
 
-def _is_done(journal: Journal, study: Path, source: str) -> bool:
-    known = journal.studies.get(study.name)
+def journal_name(study: Path) -> str:
+    """How the journal and the tables call a folder or archive: its name, with escapes for what is no letter."""
+    return os.fsencode(study.name).decode("utf-8", "backslashreplace")
+
+
+class _Told(TypedDict):
+    study: str
+    source: str
+
+
+class _Work(NamedTuple):
+    """A folder or an archive, or one of the studies in it."""
+
+    path: Path
+    study_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        name = journal_name(self.path)
+        return name if self.study_id is None else part_name(name, self.study_id)
+
+
+def _left(journal: Journal, study: Path, source: str) -> list[_Work]:
+    """What of a folder or archive is to be graded."""
+    known = journal.studies.get(journal_name(study))
+    if known is None or known.source != source:
+        return [_Work(study)]
+    works = [_Work(study, part) for part in known.parts] or [_Work(study)]
+    return [work for work in works if not _is_done(journal, work, source)]
+
+
+def _done(journal: Journal, study: Path, source: str) -> list[GradedStudy]:
+    name = journal_name(study)
+    if name not in journal.studies or journal.studies[name].source != source:
+        return []
+    parts = [_Work(study, part) for part in journal.studies[name].parts] or [_Work(study)]
+    return [journal.studies[work.name] for work in parts if _is_done(journal, work, source)]
+
+
+def _is_done(journal: Journal, work: _Work, source: str) -> bool:
+    known = journal.studies.get(work.name)
     return known is not None and known.fault is None and known.source == source
 
 
-def _graded(studies: Sequence[Path], plan: BatchPlan) -> Iterator[tuple[Path, list[dict[str, Any]] | str]]:
-    """The records of each study, or why there are none, as they come."""
+_Records = list[dict[str, Any]]
+
+
+def _graded(left: Sequence[_Work], plan: BatchPlan) -> Iterator[tuple[_Work, _Records | str | SeveralStudiesError]]:
+    """The records of each study, or why there are none, as they come; those of one that is several come after it."""
     lost = []
-    for study, outcome in _in_processes(studies, plan):
+    for work, outcome in _in_processes(left, plan):
         if isinstance(outcome, ProcessExpired):
-            lost.append(study)
+            lost.append(work)
         else:
-            yield study, outcome
+            yield work, outcome
     alone = replace(plan, devices=plan.devices[:1], threads=plan.threads * len(plan.devices))
-    for study, outcome in _in_processes(lost, alone):
-        yield study, _describe_death(outcome.exitcode) if isinstance(outcome, ProcessExpired) else outcome
+    for work, outcome in _in_processes(lost, alone):
+        yield work, _describe_death(outcome.exitcode) if isinstance(outcome, ProcessExpired) else outcome
 
 
 def _in_processes(
-    studies: Sequence[Path], plan: BatchPlan
-) -> Iterator[tuple[Path, list[dict[str, Any]] | str | ProcessExpired]]:
-    if not studies:
+    works: Sequence[_Work], plan: BatchPlan
+) -> Iterator[tuple[_Work, _Records | str | SeveralStudiesError | ProcessExpired]]:
+    if not works:
         return
     context = multiprocessing.get_context("spawn")
-    processes = min(len(plan.devices), len(studies))
     places = context.Queue()
     for device in plan.devices:
         places.put(device)
     start = (plan, places, os.getpid())
-    with ProcessPool(processes, initializer=_start, initargs=start, context=context) as pool:
-        futures: dict[Future[list[dict[str, Any]]], Path] = {
-            pool.schedule(_grade, args=(study,), timeout=plan.study_seconds): study for study in studies
-        }
+    with ProcessPool(min(len(plan.devices), len(works)), initializer=_start, initargs=start, context=context) as pool:
+
+        def schedule(work: _Work) -> Future[_Records]:
+            return pool.schedule(_grade, args=work, timeout=plan.study_seconds)
+
+        futures = {schedule(work): work for work in works}
         try:
-            for future in as_completed(futures):
-                yield futures.pop(future), _outcome(future.result, plan.study_seconds)
+            while futures:
+                for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                    work = futures.pop(future)
+                    error = future.exception()
+                    if isinstance(error, SeveralStudiesError) and work.study_id is None:
+                        yield work, error
+                        futures |= {schedule(each): each for each in (_Work(work.path, i) for i in error.study_ids)}
+                    else:
+                        yield work, _outcome(future.result, plan.study_seconds)
         finally:
             pool.stop()  # type: ignore[no-untyped-call]  # when it ends early; there is nothing left otherwise
     sweep()
@@ -199,8 +264,8 @@ def _start(plan: BatchPlan, places: Any, parent: int) -> None:
     _worker = _Worker(read_model(plan.files).to(torch.device(device)), plan.abstain_above)
 
 
-def _grade(study: Path) -> list[dict[str, Any]]:
-    with open_study(study, _worker.model.config.task) as opened:
+def _grade(study: Path, study_id: str | None = None) -> _Records:
+    with open_study(study, _worker.model.config.task, study_id=study_id) as opened:
         answer = grade_study(_worker.model, opened, _worker.abstain_above)
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.itertuples(index=False, name=None)]
 
@@ -211,5 +276,6 @@ def _fingerprint(study: Path) -> str:
     digest = hashlib.sha256()
     for path in paths:
         told = path.stat()
-        digest.update(f"{path.relative_to(study)} {told.st_size} {told.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(path.relative_to(study)))
+        digest.update(f" {told.st_size} {told.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -31,7 +31,8 @@ class GradedStudy(BaseModel):
     """What came of a study.
 
     Attributes:
-        study: Name of its folder or zip.
+        study: Name of its folder or zip; of one of several in it, that name, a slash and its id.
+        parts: Ids of the studies in it, if it holds several; each has a line of its own, and this one no records.
         source: What was there: names, sizes and times of its files, hashed.
         records: A record a cell, as :func:`lumbargrade.inference.grade.grade_study` returns them; empty for a fault.
         fault: Why it could not be graded.
@@ -43,6 +44,12 @@ class GradedStudy(BaseModel):
     source: str
     records: tuple[dict[str, Any], ...] = ()
     fault: str | None = None
+    parts: tuple[str, ...] = ()
+
+
+def part_name(name: str, study_id: str) -> str:
+    """How a journal calls one of several studies in a folder or zip."""
+    return f"{name}/{study_id}"
 
 
 class Journal:
@@ -90,6 +97,11 @@ class Journal:
         """Appends a study; once this returns, it is on the disk."""
         self._lines.append(graded)
         self.studies[graded.study] = graded
+
+    def graded(self, name: str) -> list[GradedStudy]:
+        """What came of a folder or zip: of the study in it, or of each of several."""
+        whole = self.studies[name]
+        return [self.studies[part_name(name, part)] for part in whole.parts] or [whole]
 
     def _check_model(self, line: bytes, model: BatchModel) -> None:
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lumbargrade.archives.formats import ARCHIVES
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.evaluation.submission import submission_table
@@ -72,4 +73,7 @@ def write_faults(path: Path, graded: Sequence[GradedStudy]) -> None:
 
 
 def _stem(study: str) -> str:
-    return study[:-4] if study.lower().endswith(".zip") else study
+    """A study's id in a submission: the name without the ending of an archive."""
+    name, slash, part = study.partition("/")
+    ending = max((ending for ending in ARCHIVES if name.lower().endswith(ending)), key=len, default="")
+    return f"{name[: len(name) - len(ending)]}{slash}{part}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lumbargrade.models.trained_on import state
-from lumbargrade.serving.batch.grade import find_studies, grade_batch, plan_batch
+from lumbargrade.serving.batch.grade import find_studies, grade_batch, journal_name, plan_batch
 from lumbargrade.serving.batch.journal import BatchModel, Journal
 from lumbargrade.serving.batch.outputs import check_output, write_faults, write_predictions, write_statement
 from lumbargrade.serving.verified_model import open_model
@@ -68,7 +68,7 @@ def run_batch(
     faults_file = out.with_suffix(".faults.csv")
     with Journal.opened(out.with_name(f"{out.name}.journal"), by) as journal:
         now = grade_batch(journal, studies, plan, on_progress)
-        graded = [journal.studies[study.name] for study in studies]
+        graded = [one for study in studies for one in journal.graded(journal_name(study))]
         write_predictions(out, task, packaged.name, statement, graded)
         write_statement(out.with_name(f"{out.name}.model.json"), packaged.name, statement)
         write_faults(faults_file, graded)
@@ -78,7 +78,7 @@ def run_batch(
         trained_on=statement.sentence,
         performance=statement.performance,
         out=str(out),
-        studies=len(studies),
+        studies=len(graded),
         now=now,
         cells=sum(record["grade"] is not None for each in graded for record in each.records),
         faults=faults,

@@ -35,6 +35,9 @@ class Operation(NamedTuple):
 
 
 _STUDY = "/api/studies/{study_id}"
+_STATUS_WORDS = {
+    200: "The answer.", 202: "Accepted, or at work.", 204: "Done.", 300: "One of several is to be chosen.", 304: "Unchanged.",
+}  # fmt: skip
 
 OPERATIONS = (
     Operation("get", "/healthz", "Whether the process lives.", {200: "text/plain"}),
@@ -58,8 +61,13 @@ OPERATIONS = (
         {200: "text/event-stream", 404: api.ErrorAnswer},
     ),
     Operation(
-        "get", _STUDY, "The answer; 202 with the last event while the study is at work, 422 if it failed.",
-        {200: api.StudyAnswer, 202: api.Event, 404: api.ErrorAnswer, 422: api.ErrorAnswer},
+        "get", _STUDY,
+        "The answer; 202 with the last event while the study is at work, 300 if it is several studies, 422 if it failed.",
+        {200: api.StudyAnswer, 202: api.Event, 300: api.Choices, 404: api.ErrorAnswer, 422: api.ErrorAnswer},
+    ),
+    Operation(
+        "post", f"{_STUDY}/choices/{{number}}", "Grade one of an upload's studies, as a study of its own.",
+        {202: api.Accepted, 404: api.ErrorAnswer, 503: api.ErrorAnswer},
     ),
     Operation("delete", _STUDY, "Forget a study now.", {204: "", 404: api.ErrorAnswer}),
     Operation(
@@ -171,7 +179,7 @@ def _operation_id(operation: Operation) -> str:
 
 
 def _description(status: int) -> str:
-    return {200: "The answer.", 202: "Accepted, or at work.", 204: "Done.", 304: "Unchanged."}.get(status, "Refused.")
+    return _STATUS_WORDS.get(status, "Refused.")
 
 
 if __name__ == "__main__":

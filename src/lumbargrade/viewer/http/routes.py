@@ -8,13 +8,14 @@ from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ValidationError
 
 from lumbargrade.serving.records.corrections import ServedVersion
-from lumbargrade.viewer.errors import Refusal
+from lumbargrade.viewer.errors import Problem, Refusal
 from lumbargrade.viewer.http.auth import CSRF_COOKIE, csrf_token, set_cookie
 from lumbargrade.viewer.http.upload import receive, too_large
 from lumbargrade.viewer.reports.csv_report import csv_report
 from lumbargrade.viewer.reports.pdf_report import pdf_report
 from lumbargrade.viewer.schemas import (
     Accepted,
+    Choices,
     CorrectionRequest,
     ErrorAnswer,
     ModelPage,
@@ -33,6 +34,7 @@ MULTIPART_OVERHEAD = 4 << 20
 MOST_STREAMS = 32
 """Event streams that are open at a time; each holds a thread of the server."""
 
+_CHOOSE = "Choose which one is to be graded; each is graded on its own."
 _HEARTBEAT_SECONDS = 5.0
 _SLICE_SECONDS = 3600
 
@@ -88,7 +90,13 @@ def api(room: ReadingRoom, page: ModelPage) -> Blueprint:
         event = work.event
         if event.error is not None:
             return _json(ErrorAnswer(error=event.error), 422)
+        if event.studies:
+            return _json(Choices(error=Problem(what=event.words, do=_CHOOSE), studies=event.studies), 300)
         return _json(event, 202) if work.answer is None else _json(work.answer)
+
+    @blueprint.post("/studies/<study_id>/choices/<int:number>")
+    def choose(study_id: str, number: int) -> Response:
+        return _json(Accepted(id=room.choose(study_id, number).id), 202)
 
     @blueprint.delete("/studies/<study_id>")
     def forget(study_id: str) -> Response:

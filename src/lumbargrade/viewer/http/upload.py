@@ -1,23 +1,24 @@
-"""Receives an upload: a zip, or loose DICOM files, part by part onto the disk. Names that are sent are never used."""
+"""Receives an upload: an archive, or loose DICOM files, part by part onto the disk. Names that are sent are never used."""
 
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, File, MultipartDecoder, NeedData
 
-from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
+from lumbargrade.archives.formats import archive_kind
+from lumbargrade.archives.zips import HEAD_BYTES
+from lumbargrade.dicom.magic import looks_like_dicom
 from lumbargrade.scratch import is_full
 from lumbargrade.viewer.errors import Refusal
 from lumbargrade.viewer.studies.decode import UPLOAD
 
 _CHUNK = 1 << 20
-_PART = "part"
+_PART, _ARCHIVE = "part", "archive"
 _MOST_BUFFERED = 4 << 20
 """Of bytes that are not a file's: a part's head is never that long."""
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 class _Readable(Protocol):
@@ -27,16 +28,15 @@ class _Readable(Protocol):
 def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, max_files: int) -> int:
     """Writes the upload in a multipart body to :data:`UPLOAD` in a folder; returns the number of its bytes.
 
-    Loose files are put into a zip. A file that is no DICOM is left out among others.
+    Loose files, and archives beside them, are put into a zip. Any other file is left out among others.
 
     Raises:
         Refusal: It is too large, is no study, or does not arrive as a whole.
     """
-    target = folder / UPLOAD
-    loose, received, zips = 0, 0, 0
+    received = 0
     part = folder / _PART
     try:
-        with zipfile.ZipFile(folder / "loose.zip", "w", zipfile.ZIP_STORED) as archive:
+        with _Bag(folder) as bag:
             for number, chunks in enumerate(_files(stream, boundary), start=1):
                 if number > max_files:
                     raise Refusal(
@@ -51,14 +51,12 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
                         received += len(chunk)
                         if received > max_bytes:
                             raise too_large(max_bytes)
-                        start += chunk[: START_BYTES - len(start)]
+                        start += chunk[: HEAD_BYTES - len(start)]
                         file.write(chunk)
-                if start.startswith(_ZIP):
-                    zips += 1
-                    part.replace(target)
-                elif looks_like_dicom(start):
-                    loose += 1
-                    archive.write(part, f"{loose}.dcm")
+                if looks_like_dicom(start):
+                    bag.add(part)
+                elif archive_kind(start) is not None:
+                    bag.add_archive(part)
     except (ValueError, RequestEntityTooLarge, OSError) as error:
         if isinstance(error, OSError) and is_full(error):
             raise disk_full() from error
@@ -67,25 +65,56 @@ def receive(stream: _Readable, boundary: bytes, folder: Path, max_bytes: int, ma
         raise Refusal(400, "The upload did not arrive as a whole.", "Send it again.", "upload-cut-short") from error
     finally:
         part.unlink(missing_ok=True)
-    if zips > 1 or (zips and loose):
-        raise Refusal(
-            400,
-            "The upload has several studies, or a zip beside loose files.",
-            "Send one study at a time.",
-            "upload-of-several-studies",
-        )
-    if not zips and not loose:
+    if not bag.close_into(folder / UPLOAD):
         raise Refusal(
             415,
             "The upload is no zip and holds no DICOM file.",
             "Send the study's DICOM files, or a zip of them.",
             "upload-without-dicom",
         )
-    if loose:
-        (folder / "loose.zip").replace(target)
-    else:
-        (folder / "loose.zip").unlink()
     return received
+
+
+class _Bag:
+    """What came: one archive as it is, or a zip of loose files and archives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._only = folder / "only"
+        self._path = folder / "loose.zip"
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        self._zip = zipfile.ZipFile(self._path, "w", zipfile.ZIP_STORED)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def add(self, file: Path, ending: str = "dcm") -> None:
+        """Adds a file, and an archive that came alone until now."""
+        if self._only.exists():
+            self._write(self._only, _ARCHIVE)
+            self._only.unlink()
+        self._write(file, ending)
+
+    def add_archive(self, file: Path) -> None:
+        """Adds an archive; it is kept as it is while nothing else comes."""
+        if self._count or self._only.exists():
+            self.add(file, _ARCHIVE)
+        else:
+            file.replace(self._only)
+
+    def close_into(self, target: Path) -> bool:
+        """Moves what came to its place; false if nothing did."""
+        came = self._only if self._only.exists() else self._path if self._count else None
+        if came is not None:
+            came.replace(target)
+        self._path.unlink(missing_ok=True)
+        return came is not None
+
+    def _write(self, file: Path, ending: str) -> None:
+        self._count += 1
+        self._zip.write(file, f"{self._count}.{ending}")
 
 
 def too_large(max_bytes: int) -> Refusal:

@@ -26,9 +26,9 @@ from pydicom.uid import generate_uid
 from pydicom.valuerep import DA, TM
 
 import lumbargrade
+from lumbargrade.archives.unpack import unpack_members
 from lumbargrade.config.task import Condition, GradingTask
 from lumbargrade.dicom.limits import LIMITS, within_limits
-from lumbargrade.inference.archive import unpack_members
 from lumbargrade.inference.schema import MIN_PLACE_CONFIDENCE
 from lumbargrade.inference.series_table import describe_row
 from lumbargrade.viewer.errors import sentence

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 
+from lumbargrade.archives.unpack import may_hold_dicom
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile
@@ -18,13 +19,14 @@ from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.dicom.parse import bounded_file
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.errors import InputError
-from lumbargrade.inference.archive import check_archive, holds_dicom, opened_archive
-from lumbargrade.inference.study import open_study
+from lumbargrade.inference.contents import StudyContents
+from lumbargrade.inference.study import Study, open_studies
 from lumbargrade.preprocessing.series import SeriesImages
 from lumbargrade.viewer.image_index import Identifiers, SeriesIndex, SliceIndex, StudyIndex, Weighting
+from lumbargrade.viewer.studies.parts import write_part, write_zip
 
-UPLOAD = "upload.zip"
-"""Name in a study's spool folder of what was sent."""
+UPLOAD, REPACKED = "upload.zip", "files.zip"
+"""Names in a study's spool folder of what was sent, and of a zip of its files if it was no plain one."""
 
 _HIGHEST = 65535
 _PLANES = ("sagittal", "axial", "coronal")
@@ -34,42 +36,56 @@ OnProgress = Callable[[int, int], None]
 
 
 def check_upload(folder: str, max_files: int, tell: OnProgress) -> None:
-    """Refuses an uploaded zip that can be refused without unpacking it.
+    """Refuses an upload that can be refused without unpacking it.
 
     Raises:
-        InputError: It is no zip, is encrypted or a bomb, has too many files, or none that begins as DICOM does.
+        InputError: It is no archive, is encrypted or a bomb, has too many files, or none that begins as DICOM does.
     """
-    with opened_archive(Path(folder) / UPLOAD) as archive:
-        if not holds_dicom(archive, check_archive(archive, replace(LIMITS, files=max_files))):
-            raise InputError(
-                "the upload holds no DICOM file",
-                "send the study's DICOM files, or a zip of them",
-                "upload-without-dicom",
-            )
+    if not may_hold_dicom(Path(folder) / UPLOAD, replace(LIMITS, files=max_files)):
+        raise InputError(
+            "the upload holds no DICOM file", "send the study's DICOM files, or a zip of them", "upload-without-dicom"
+        )
 
 
-def decode_study(folder: str, task: str, identifiers: bool, tell: OnProgress) -> dict[str, Any]:
-    """Decodes the upload in a spool folder: writes ``<series>.u16`` for each stack of slices.
+def decode_upload(folder: str, task: str, identifiers: bool, tell: OnProgress) -> dict[str, Any]:
+    """Decodes the upload in a spool folder: writes ``<series>.u16`` for each stack of slices, or a zip for each study.
 
     Args:
         task: The grading task as JSON.
         identifiers: Whether to return who the patient is.
 
     Returns:
-        A :class:`StudyIndex` as JSON.
+        A :class:`StudyIndex` as JSON; of an upload of several studies :class:`StudyChoice` under ``studies``, and ``notes``.
 
     Raises:
-        InputError: It holds no MR image that can be decoded, or several studies or patients.
+        InputError: It holds no MR image that can be decoded, or images of several patients.
     """
     place = Path(folder)
-    with open_study(place / UPLOAD, GradingTask.model_validate_json(task), unpack_in=place) as study:
-        first = next(iter(study.series.values()))[0]
-        index = StudyIndex(
-            study_uid=first.study_uid,
-            series=tuple(_write_all(study.series, place, tell)),
-            identifiers=_identifiers(first.path) if identifiers else None,
-            members={h.sop_uid: study.members[h.path] for headers in study.series.values() for h in headers},
-        )
+    with open_studies(place / UPLOAD, GradingTask.model_validate_json(task), unpack_in=place) as studies:
+        if len(studies) > 1:
+            choices = [write_part(study, number, place) for number, study in enumerate(studies, start=1)]
+            return {"studies": choices, "notes": [note.text for note in studies[0].export_notes]}
+        with studies[0].open() as study:
+            return _decode_study(study, studies[0].contents, place, identifiers, tell)
+
+
+def _decode_study(
+    study: Study, contents: StudyContents, place: Path, identifiers: bool, tell: OnProgress
+) -> dict[str, Any]:
+    files, archive = study.members, UPLOAD
+    headers = [header for series in study.series.values() for header in series]
+    if any(
+        header.path not in files for header in headers
+    ):  # they came out of an archive in the archive, or out of a tar
+        archive = REPACKED
+        files = write_zip(contents, place / archive)
+    index = StudyIndex(
+        study_uid=headers[0].study_uid,
+        series=tuple(_write_all(study.series, place, tell)),
+        identifiers=_identifiers(headers[0].path) if identifiers else None,
+        archive=archive,
+        members={header.sop_uid: files[header.path] for header in headers},
+    )
     if not index.series:
         raise InputError(
             "none of the study's images can be decoded",
@@ -98,7 +114,7 @@ class _Scroll:
 def _write_all(series: dict[str, list[SliceHeader]], folder: Path, tell: OnProgress) -> list[SeriesIndex]:
     total, done = sum(map(len, series.values())), 0
     written: list[SeriesIndex] = []
-    for headers in series.values():
+    for key, headers in series.items():
         images = SeriesImages(headers, PrepareParams().percentiles)
         for orientation, slices in _scrolls(images.stacks):
             pictures = []
@@ -109,7 +125,7 @@ def _write_all(series: dict[str, list[SliceHeader]], folder: Path, tell: OnProgr
                     pictures.append((header, images.pixels(header)))
             if pictures:
                 scroll = _Scroll(orientation, pictures, images.window, len(slices) - len(pictures))
-                written.append(_write_scroll(scroll, f"s{len(written)}", folder))
+                written.append(_write_scroll(scroll, f"s{len(written)}", key, folder))
     return _titled(written)
 
 
@@ -131,7 +147,7 @@ def _along(header: SliceHeader) -> float:
     return float(middle[int(np.abs(plane.normal).argmax())])
 
 
-def _write_scroll(scroll: _Scroll, name: str, folder: Path) -> SeriesIndex:
+def _write_scroll(scroll: _Scroll, name: str, key: str, folder: Path) -> SeriesIndex:
     pictures = scroll.pictures
     low = min(float(pixels.min()) for _, pixels in pictures)
     high = max(float(pixels.max()) for _, pixels in pictures)
@@ -145,6 +161,7 @@ def _write_scroll(scroll: _Scroll, name: str, folder: Path) -> SeriesIndex:
     rows, columns = first.plane.shape
     return SeriesIndex(
         id=name,
+        key=key,
         title=first.kind.words or "",
         plane=scroll.orientation,
         weighting=_weighting(first),

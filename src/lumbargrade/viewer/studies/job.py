@@ -11,7 +11,7 @@ from lumbargrade.viewer.image_index import StudyIndex
 from lumbargrade.viewer.schemas import Event, Heat, StudyAnswer
 
 CellKey = tuple[str, str]
-_ENDS = ("done", "failed")
+_ENDS = ("choose", "done", "failed")
 
 
 @dataclass(eq=False)
@@ -23,6 +23,7 @@ class StudyWork:
         answer: Nothing until it is done.
         request_id: Under which the model server last graded it, and may still have its crops.
         heats: Those that were asked for, by condition and level.
+        chosen: Addresses of the studies that were chosen of an upload of several, by their number.
         turn: Held by who asks the model for a heat map, so that it is asked once.
     """
 
@@ -33,6 +34,7 @@ class StudyWork:
     answer: StudyAnswer | None = None
     request_id: str = ""
     heats: dict[CellKey, Heat] = field(default_factory=dict)
+    chosen: dict[int, str] = field(default_factory=dict)
     turn: threading.Lock = field(default_factory=threading.Lock)
     forgotten: bool = False
     _event: Event = field(default_factory=lambda: Event(stage="received", percent=5, words="The upload is here."))
@@ -46,7 +48,7 @@ class StudyWork:
 
     @property
     def ended(self) -> bool:
-        """Whether it is done or has failed."""
+        """Whether it is done, has failed, or is several studies of which one is to be chosen."""
         return self.event.stage in _ENDS
 
     def tell(self, **event: Any) -> None:

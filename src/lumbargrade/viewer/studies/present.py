@@ -94,11 +94,17 @@ def report_of(answer: StudyAnswer, task: GradingTask, research_strip: str | None
     return StudyReport(research_strip=research_strip, task=task.title, **kept)
 
 
-def find_slice(index: StudyIndex, sop_uid: str, mm: Sequence[float]) -> tuple[SeriesIndex, int] | None:
-    """The slice of a file that a point lies on; of an enhanced file's frames, the nearest one."""
+def find_slice(
+    index: StudyIndex, sop_uid: str, mm: Sequence[float], key: str | None = None
+) -> tuple[SeriesIndex, int] | None:
+    """The slice of a file that a point lies on; of an enhanced file's frames, the nearest one.
+
+    Args:
+        key: How the answer calls its series; several may have files of one SOPInstanceUID.
+    """
     point = np.asarray(mm, dtype=float)
     found = [
-        (_distance(piece, point), number, series)
+        ((series.key != key, _distance(piece, point)), number, series)
         for series in index.series
         for number, piece in enumerate(series.slices)
         if piece.sop_uid == sop_uid
@@ -150,7 +156,7 @@ def _place(record: Mapping[str, Any], index: StudyIndex) -> Place | None:
     if record.get("sop_instance_uid") is None:
         return None
     mm = (float(record["x_mm"]), float(record["y_mm"]), float(record["z_mm"]))
-    found = find_slice(index, str(record["sop_instance_uid"]), mm)
+    found = find_slice(index, str(record["sop_instance_uid"]), mm, record.get("series"))
     if found is None:
         return None
     series, number = found

@@ -3,6 +3,7 @@
 import base64
 import logging
 import queue
+import shutil
 import statistics
 import threading
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.scratch import is_full
 from lumbargrade.serving.mlflow_server import ask, ask_kept, is_ready
 from lumbargrade.serving.records.corrections import Correction, Corrections, KeptCorrection, ServedVersion
 from lumbargrade.viewer.errors import Problem, Refusal, problem_of, sentence
@@ -19,10 +21,11 @@ from lumbargrade.viewer.http.upload import disk_full
 from lumbargrade.viewer.image_index import StudyIndex
 from lumbargrade.viewer.metrics import Metrics
 from lumbargrade.viewer.reports.dicom_sr import structured_report
-from lumbargrade.viewer.schemas import CorrectionRequest, Heat, StudyAnswer
+from lumbargrade.viewer.schemas import CorrectionRequest, Heat, StudyAnswer, StudyChoice
 from lumbargrade.viewer.settings import WebSettings
-from lumbargrade.viewer.studies.decode import UPLOAD, check_upload, decode_study
+from lumbargrade.viewer.studies.decode import UPLOAD, check_upload, decode_upload
 from lumbargrade.viewer.studies.job import CellKey, StudyWork
+from lumbargrade.viewer.studies.parts import part_name
 from lumbargrade.viewer.studies.present import build_answer, build_heat, report_of, version_of
 from lumbargrade.viewer.studies.sandbox import GuardError, Limits, run_guarded, start_guard
 from lumbargrade.viewer.studies.spool import Spool, Sweeper, remove
@@ -125,6 +128,36 @@ class ReadingRoom:
     def hash_study(self, study_uid: str) -> str:
         """By what reports and log lines name a study."""
         return self._hash(study_uid)
+
+    def choose(self, study_id: str, number: int) -> StudyWork:
+        """Takes one of the studies of an upload that holds several for a study of its own, and puts it into the queue.
+
+        Returns:
+            The study; the same one if it was chosen before and is still here.
+
+        Raises:
+            Refusal: There is no such choice, or no room.
+        """
+        work = self.get(study_id)
+        part = work.folder / part_name(number)
+        if not any(choice.number == number for choice in work.event.studies):
+            raise Refusal(404, "There is no such study in this upload.", "Choose one that is listed.", "choice-missing")
+        with work.turn:
+            before = self._studies.get(work.chosen.get(number, ""))
+            if before is not None:
+                return before
+            chosen = self.admit()
+            try:
+                shutil.copyfile(part, chosen.folder / UPLOAD)
+            except OSError as error:
+                self.forget(chosen.id)
+                if is_full(error):
+                    raise disk_full() from error
+                raise
+            work.chosen[number] = chosen.id
+        self._queue.put(chosen)
+        self._tell_places()
+        return chosen
 
     def get(self, study_id: str) -> StudyWork:
         """Returns a study.
@@ -267,7 +300,7 @@ class ReadingRoom:
             told = run_guarded(
                 structured_report,
                 str(work.folder),
-                UPLOAD,
+                index.archive,
                 report,
                 places,
                 index.members,
@@ -288,7 +321,8 @@ class ReadingRoom:
             try:
                 with self.metrics.at_work.track_inprogress():
                     self._grade(work)
-                self.metrics.studies.labels("done").inc()
+                if work.answer is not None:
+                    self.metrics.studies.labels("done").inc()
             except LumbargradeError as error:
                 self._fail(work, problem_of(error) if isinstance(error, InputError | GuardError) else NO_ANSWER)
             except Exception as error:  # the next study must have its turn; the sentence quotes nothing
@@ -302,7 +336,11 @@ class ReadingRoom:
 
     def _grade(self, work: StudyWork) -> None:
         work.tell(stage="checking", percent=10, words="The files are checked.")
-        index = self._decode(work)
+        told = self._decode(work)
+        if "studies" in told:
+            self._offer(work, told)
+            return
+        index = StudyIndex.model_validate(told)
         usual = f"; this usually takes {statistics.median(self._times):.0f} s" if self._times else ""
         work.tell(stage="grading", percent=50, words=f"The model grades {len(self.task.cells)} places{usual}.")
         started = time.monotonic()
@@ -316,7 +354,12 @@ class ReadingRoom:
         )
         work.tell(stage="done", percent=100, words="The study is graded.")
 
-    def _decode(self, work: StudyWork) -> StudyIndex:
+    def _offer(self, work: StudyWork, told: dict[str, Any]) -> None:
+        studies = tuple(map(StudyChoice.model_validate, told["studies"]))
+        words = " ".join([f"The upload holds {len(studies)} studies.", *map(sentence, told["notes"])])
+        work.tell(stage="choose", percent=100, words=words, studies=studies)
+
+    def _decode(self, work: StudyWork) -> dict[str, Any]:
         def on_progress(done: int, total: int) -> None:
             percent = 15 + 35 * done // total
             if percent > work.event.percent:
@@ -325,8 +368,8 @@ class ReadingRoom:
         settings = self.settings
         limits = Limits(settings.decode_seconds, settings.decode_bytes)
         started = time.monotonic()
-        told = run_guarded(
-            decode_study,
+        told: dict[str, Any] = run_guarded(
+            decode_upload,
             str(work.folder),
             self._task_json,
             settings.show_identifiers,
@@ -334,7 +377,7 @@ class ReadingRoom:
             on_progress=on_progress,
         )
         self.metrics.decoding_seconds.observe(time.monotonic() - started)
-        return StudyIndex.model_validate(told)
+        return told
 
     def _explained(self, work: StudyWork, key: CellKey) -> dict[str, Any]:
         column = next(cell.column for cell in self.task.cells if (cell.condition.name, cell.level) == key)
