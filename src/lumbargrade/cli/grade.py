@@ -125,11 +125,8 @@ def _study(study: str, records: Records) -> Iterator[Text]:
 
 
 def _body(records: Records, task: GradingTask, form: Form) -> Iterable[Text]:
-    if (
-        not records[0].get("series_json")
-        and all(r["grade"] is None for r in records)
-        and len(find_causes(records, task)) == 1
-    ):  # of a study that was not opened
+    whole = [len(cause.cells) for cause in find_causes(records, task)] == [len(records)]
+    if whole and not records[0].get("series_json"):  # a study that could not be opened
         return wrapped(f"Not graded: {records[0]['reason']}")
     return grade_grid(records, task) if form == "grid" else _long(records, task)
 
