@@ -121,7 +121,7 @@ def opened_tar(source: Path | bytes, limits: StudyLimits) -> Iterator[tarfile.Ta
     with _opened(source) as file:
         is_packed = file.read(len(GZIP)) == GZIP
         file.seek(0)
-        unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if is_packed else file  # type: ignore[assignment]
+        unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if is_packed else file
         stream = _BoundedStream(unpacked, limits, packed)
         try:
             archive = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]

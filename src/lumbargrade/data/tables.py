@@ -219,7 +219,8 @@ def _check(
             ) from None
         value = str(first["failure_case"])
         reason = str(first["check"]).replace("{hint}", hint(value))
-        reason = {"{number}": describe_number, "{name}": describe_name}.get(reason, lambda _: reason)(value)
+        describe = {"{number}": describe_number, "{name}": describe_name}.get(reason)
+        reason = reason if describe is None else describe(value) or reason
         what = f"{first['column']} {_quote(value)}" if quoted else first["column"]
         raise InputError(f"{name} line {first['index']}: {what} {reason}{more}", "", "table-value-invalid") from None
 

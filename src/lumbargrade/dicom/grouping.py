@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pydicom import dcmread
 
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.joining import contrast_of, description_of, find_torn, join_loose, number_of, times_of
-from lumbargrade.dicom.parse import parsing, read_file
+from lumbargrade.dicom.parse import bounded_file, parsing
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +120,8 @@ def _shows_the_same(header: SliceHeader, larger: SliceHeader) -> bool:
 def _pixel_bytes(path: Path) -> bytes | None:
     """The encoded pixels of a file; None if they cannot be read."""
     try:
-        with parsing(path):
-            value = read_file(path).get("PixelData")
+        with parsing(path), bounded_file(path) as file:
+            value = dcmread(file, force=True, specific_tags=["PixelData"]).get("PixelData")
             return value if isinstance(value, bytes) else None
     except UnreadableFile:
         return None
