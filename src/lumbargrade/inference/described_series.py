@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lumbargrade.config.task import series_kind
-from lumbargrade.dicom.kind.image_kind import Contrast, ImageKind
+from lumbargrade.dicom.kind.image_kind import Contrast, ImageKind, Weighting
 from lumbargrade.dicom.stacks import Orientation, Stack
 from lumbargrade.preprocessing.series import SeriesImages
 
@@ -92,7 +92,7 @@ def _settle_by_table(kind: ImageKind, contrast: Contrast) -> ImageKind:
     evidence = ("table", *kind.evidence)
     if kind.contrast == contrast:
         return replace(kind, confidence=1.0, evidence=evidence, part=None, computed=None, disagreement=None)
-    weighting = "T1" if contrast == "T1" else "T2"
+    weighting: Weighting = "T1" if contrast == "T1" else "T2"
     told = (
         f"the dataset's table says so, though the headers are those of a {kind.weighting}" if kind.weighting else None
     )

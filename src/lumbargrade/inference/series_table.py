@@ -145,7 +145,11 @@ def _unused(described: DescribedSeries, task: GradingTask, taken: Sequence[Descr
     plane, contrast = described.plane, described.contrast
     if plane is not None and all(kind.orientation != plane for kind in kinds):
         return Note.make("plane-not-graded", "no condition is graded on {plane} series", plane=plane)
-    if contrast is not None and all((kind.orientation, kind.contrast) != (plane, contrast) for kind in kinds):
+    if (
+        plane is not None
+        and contrast is not None
+        and all((kind.orientation, kind.contrast) != (plane, contrast) for kind in kinds)
+    ):
         return Note.make(
             "kind-not-graded", "no condition is graded on {plane} {kind} series", plane=plane, kind=contrast
         )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lumbargrade.config.task import GradingTask, series_kind
+from lumbargrade.dicom.kind.image_kind import Contrast
 from lumbargrade.errors import InputError
 from lumbargrade.localization.cells import (
     WEIGHTING_UNKNOWN,
@@ -170,7 +171,7 @@ def _weigh(found: list[SeenStack], task: GradingTask, group: str, shape: SpineSh
         return found
     column = find_column([found], group, task.levels, shape)
     contrast, sure = see_sagittal_weighting(found, column.places, task.midline)
-    known = contrast if sure >= LEAST_SURE else "other"
+    known: Contrast = contrast if sure >= LEAST_SURE else "other"
     return [replace(one, stack=replace(one.stack, contrast=known, seen=sure)) for one in found]
 
 

@@ -132,7 +132,7 @@ def nulls_fat(inversion: float, field: float | None) -> bool:
     """
     if field is None:
         return _ANY_FAT_NULL[0] <= inversion <= _ANY_FAT_NULL[1]
-    null = math.log(2) * _FAT_T1 * (field / 1.5) ** _FAT_POWER
+    null = math.log(2) * _FAT_T1 * math.pow(field / 1.5, _FAT_POWER)
     return _FAT_NULL[0] * null <= inversion <= _FAT_NULL[1] * null
 
 
