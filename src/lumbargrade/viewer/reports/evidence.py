@@ -4,6 +4,7 @@ A report repeats patient and study as the images name them, or no PACS could fil
 or left empty, and an image without valid UIDs is not referred to; a note says each. No value goes into a note.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from lumbargrade.viewer.reports.header_values import FORMS, Mended, is_canonical
 
 _SIZES = ("Rows", "Columns", "NumberOfFrames")
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+_MR_IMAGE = re.compile(r".*(MR|SecondaryCapture).*ImageStorage")
+"""Classes of images that are graded, by their keywords in DICOM's list."""
 _TAGS = [Tag(keyword) for keyword in (*_UIDS, *FORMS, *_SIZES, "SpecificCharacterSet")]
 
 
@@ -93,9 +96,9 @@ def _read(path: Path) -> _Header | None:
 
 
 def _class_of(dataset: Dataset) -> str:
-    """The image's SOP class, from the file's own head where the header has none."""
+    """The image's SOP class, from the file's own head where the header has none; empty if it is none of MR."""
     told = (read_text(dataset, "SOPClassUID"), str(dataset.file_meta.get("MediaStorageSOPClassUID") or ""))
-    return next((uid for uid in told if is_uid(uid)), "")
+    return next((uid for uid in told if _MR_IMAGE.fullmatch(UID(uid).keyword)), "")
 
 
 def _describe(headers: list[_Header]) -> tuple[Dataset, list[Note]]:
@@ -150,7 +153,7 @@ def _refer(headers: list[_Header], about: Dataset) -> tuple[dict[str, Dataset], 
         why = "SOPInstanceUID or SeriesInstanceUID is not valid there"
         notes.append(_not_referred(images, why, "evidence-image-without-uid"))
     if classless:
-        words = "the images have no SOPClassUID; MR Image Storage is taken here"
+        words = "the images have no SOPClassUID, or none that DICOM has for MR; MR Image Storage is taken here"
         notes.append(Note.make("evidence-class-assumed", words))
     return images, notes
 

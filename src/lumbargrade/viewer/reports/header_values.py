@@ -12,6 +12,7 @@ from pydicom import Dataset
 from pydicom.valuerep import DA, TM
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_TIME = re.compile(r"\d\d([0-5]\d([0-5]\d(\.\d{1,6})?)?)?", re.ASCII)
 _CANONICAL_UID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _UID_LETTERS, _GROUP_LETTERS = 64, 64
 _GROUPS, _COMPONENTS = 3, 5
@@ -39,7 +40,7 @@ _LEFT_OUT = Mended("", 2)
 
 def is_uid(text: str) -> bool:
     """Whether it can be written as a UID: also with leading zeros or a root of its own, which archives have."""
-    return len(text) <= _UID_LETTERS and _UID.fullmatch(text) is not None
+    return len(text) <= _UID_LETTERS and _UID.fullmatch(text) is not None and text.strip("0.") != ""
 
 
 def is_canonical_uid(text: str) -> bool:
@@ -75,7 +76,7 @@ def _words(letters: int) -> Form:
 
     def form(text: str) -> Mended:
         clean = _clean(text)
-        return _mended(text, clean[:letters].rstrip(), cut=len(clean) > letters)
+        return _mended(text, _cut(clean, letters), cut=len(clean) > letters)
 
     return form
 
@@ -87,8 +88,13 @@ def _name(text: str) -> Mended:
     for group in _clean(text).split("=")[:_GROUPS]:
         components = group.split("^")
         cut = cut or len(group) > _GROUP_LETTERS or len(components) > _COMPONENTS
-        groups.append("^".join(components[:_COMPONENTS])[:_GROUP_LETTERS])
+        groups.append(_cut("^".join(components[:_COMPONENTS]), _GROUP_LETTERS))
     return _mended(text, "=".join(groups), cut)
+
+
+def _cut(text: str, letters: int) -> str:
+    """Cuts what is too long so that it also fits where bytes are counted for letters, as some readers do."""
+    return text if len(text) <= letters else text.encode()[:letters].decode(errors="ignore").rstrip()
 
 
 def _mended(told: str, text: str, cut: bool) -> Mended:
@@ -115,15 +121,16 @@ def _sex(text: str) -> Mended:
 
 def _date(text: str) -> Mended:
     try:
-        return Mended(f"{DA(re.sub('[-./]', '', text)):%Y%m%d}")
+        date = DA(re.sub("[-./]", "", text))
     except ValueError:
         return _LEFT_OUT
+    return _LEFT_OUT if date is None else Mended(f"{date:%Y%m%d}")
 
 
 def _time(text: str) -> Mended:
     plain = text.replace(":", "")
     try:
-        return Mended(plain) if re.fullmatch(r"(\d\d){1,3}(\.\d{1,6})?", plain) and TM(plain) is not None else _LEFT_OUT
+        return Mended(plain) if _TIME.fullmatch(plain) and TM(plain) is not None else _LEFT_OUT
     except ValueError:
         return _LEFT_OUT
 
