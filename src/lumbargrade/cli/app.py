@@ -206,7 +206,7 @@ def phantom(
         str,
         typer.Option(
             help="Headers of the files: plain, rsna2024, siemens, ge, philips, hitachi, canon, enhanced, minimal, mix "
-            "(most rsna2024), or shares such as rsna2024=3,ge=1. Images and grades are the same with any."
+            "(led by rsna2024), or shares such as rsna2024=3,ge=1. Images and grades are the same with any."
         ),
     ] = "plain",
     montage: Annotated[Path | None, typer.Option(help="Also draw a mild and a severe spine into this PNG.")] = None,
