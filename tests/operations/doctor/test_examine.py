@@ -35,6 +35,22 @@ def test_what_is_broken_or_hangs_is_told_and_hides_nothing() -> None:
     assert not Examination(findings=found).is_healthy
 
 
+def test_what_was_found_before_a_fault_is_told_and_the_same_once() -> None:
+    def check():
+        yield FINE
+        raise InputError("a file is odd", "mend it", "odd-file")
+
+    found = examine({"one": check, "other": check}, 10).findings
+    assert [finding.code for finding in found] == ["fine", "odd-file"]
+
+
+def test_names_and_commands_keep_their_letters() -> None:
+    words = {"data/x.dvc is odd": "data/x.dvc is odd.", "`chmod 600` it": "`chmod 600` it.", "free room": "Free room."}
+    for what, shown in words.items():
+        lines = Examination(findings=(Finding.ok("ok", what),)).lines()
+        assert next(iter(lines)) == f"ok       {shown}"
+
+
 def test_a_reader_finds_problems_first_in_80_columns() -> None:
     long = (
         "a path like /mnt/store/of/the/hospital is told, and what is wrong with it in so many words that it needs lines"

@@ -16,6 +16,7 @@ from lumbargrade.audit.keys import open_signing_key
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.deidentify.key import open_pseudonym_key
 from lumbargrade.operations.doctor.dvc_data import check_cache, check_remote_reachable, check_sources
+from lumbargrade.operations.doctor.examine import examine
 from lumbargrade.operations.doctor.keys import check_keys
 from lumbargrade.operations.doctor.stores import _revisions, check_mlflow, check_prefect
 
@@ -100,6 +101,10 @@ def test_prefects_database(folder: Path) -> None:
     assert told(check_prefect)[0] == ("problem", "store-schema-old")
     database.write_bytes(b"")
     assert told(check_prefect) == [("problem", "store-unreadable")]
+    database.unlink()
+    database.mkdir()
+    (found,) = examine({"Prefect's database": check_prefect}).findings
+    assert (found.state, found.code) == ("problem", "store-unreadable")
 
 
 def point(folder: Path, name: str = "hospital", source: str | None = None) -> Path:

@@ -60,7 +60,7 @@ def check_remote_reachable() -> Iterator[Finding]:
         yield Finding.problem(
             "dvc-remote-plugin-missing",
             f"DVC's remote is {parts.scheme}://..., for which DVC has no plugin here",
-            f"pip install 'dvc[{parts.scheme}]'",
+            f"`pip install 'dvc[{parts.scheme}]'`",
         )
     elif parts.scheme in _PORTS and parts.hostname:
         yield _host(parts.hostname, parts.port or _PORTS[parts.scheme])

@@ -62,20 +62,21 @@ def examine(checks: Mapping[str, Check] = CHECKS, seconds: float = _SECONDS) -> 
         except Empty:
             break
         found[name] = findings
-    return Examination(
-        findings=tuple(finding for name in checks for finding in found.get(name, [_too_slow(name, seconds)]))
-    )
+    every = (finding for name in checks for finding in found.get(name, [_too_slow(name, seconds)]))
+    return Examination(findings=tuple(dict.fromkeys(every)))  # several checks may meet the same fault
 
 
 def _run(name: str, check: Check, results: "SimpleQueue[tuple[str, list[Finding]]]") -> None:
+    found: list[Finding] = []
     try:
-        results.put((name, list(check())))
+        found.extend(check())  # one after the other: what was found before a fault stays
     except LumbargradeError as error:
-        results.put((name, [Finding.problem(error.code, error.what, error.remedy)]))
+        found.append(Finding.problem(error.code, error.what, error.remedy))
     except Exception as error:  # whatever is broken here must not hide the rest
         words = str(error).strip().splitlines() or [""]
         what = f"{name} could not be checked ({type(error).__name__}{': ' if words[0] else ''}{words[0][:200]})"
-        results.put((name, [Finding.problem("not-checked", what, "mend this, and run `lumbargrade doctor` again")]))
+        found.append(Finding.problem("not-checked", what, "mend this, and run `lumbargrade doctor` again"))
+    results.put((name, found))
 
 
 def _too_slow(name: str, seconds: float) -> Finding:

@@ -74,7 +74,7 @@ def _wrap(first: str, text: str) -> list[str]:
     plain = " ".join(text.split())
     indent = " " * len(first)
     return textwrap.wrap(
-        plain[:1].upper() + plain[1:] + ".",
+        f"{plain[:1].upper() + plain[1:] if plain.split(' ')[0].isalpha() else plain}.",
         _WIDTH,
         initial_indent=first,
         subsequent_indent=indent,

@@ -58,7 +58,9 @@ def _missing(path: Path, named: bool, log: bool) -> Finding:
 
 def _readable_by_others(path: Path) -> Iterator[Finding]:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        yield Finding.problem("key-readable-by-others", f"the key {path} can be read by others", f"chmod 600 '{path}'")
+        yield Finding.problem(
+            "key-readable-by-others", f"the key {path} can be read by others", f"`chmod 600 '{path}'`"
+        )
 
 
 def _expiry(path: Path) -> Iterator[Finding]:

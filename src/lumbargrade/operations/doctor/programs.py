@@ -31,7 +31,7 @@ def check_project() -> Iterator[Finding]:
     if gone:
         yield Finding.problem("package-missing", f"not installed: {', '.join(gone)}", "install Lumbargrade again")
     else:
-        yield Finding.ok("packages", "installed: " + ", ".join(f"{name} {_version(name)}" for name in _PARTS))
+        yield Finding.ok("packages", "these are installed: " + ", ".join(f"{name} {_version(name)}" for name in _PARTS))
 
 
 def check_git() -> Iterator[Finding]:

@@ -4,7 +4,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -13,6 +13,7 @@ import requests
 
 from lumbargrade.config.project import current_project
 from lumbargrade.config.settings import Settings
+from lumbargrade.errors import InputError
 from lumbargrade.operations.doctor.findings import Finding
 from lumbargrade.tracking.relocate import ARTIFACTS, DATABASE, recorded_places
 
@@ -25,6 +26,7 @@ _REVISION, _BELOW = (
     re.compile(r"^revision\b.*?=(.*)$", re.MULTILINE),
     re.compile(r"^down_revision\b.*?=(.*)$", re.MULTILINE),
 )
+_SHOWN = {"mlflow": "MLflow", "prefect": "Prefect"}
 _NAME = re.compile(r"[0-9a-f]{12}")
 _UNREADABLE = ("store-locked", "store-unreadable")
 
@@ -43,9 +45,7 @@ def check_mlflow() -> Iterator[Finding]:
         )
         return
     with _opened(database) as rows:
-        finding = _judge_schema(
-            rows, "mlflow", database, f"mlflow db upgrade 'sqlite:///{database}', after a copy was made"
-        )
+        finding = _judge_schema(rows, "mlflow", database, f"copy it, then `mlflow db upgrade 'sqlite:///{database}'`")
         yield finding
         if finding.code in _UNREADABLE:
             return
@@ -87,8 +87,15 @@ def check_prefect() -> Iterator[Finding]:
         )
 
 
-def _opened(database: Path) -> "closing[sqlite3.Connection]":
-    return closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, timeout=_SECONDS))
+@contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
+    if not database.is_file():
+        raise InputError(
+            f"{database} is no file, and a database belongs there", "restore it from a copy", "store-unreadable"
+        )
+    address = f"file:{quote(str(database))}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=_SECONDS)) as rows:
+        yield rows
 
 
 def _judge_schema(rows: sqlite3.Connection, package: str, database: Path, remedy: str) -> Finding:
@@ -98,22 +105,24 @@ def _judge_schema(rows: sqlite3.Connection, package: str, database: Path, remedy
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             remedy = "end what holds it, and look again"
             return Finding.problem(
-                "store-locked", f"{package}'s database {database} is held by another process", remedy
+                "store-locked", f"{_SHOWN[package]}'s database {database} is held by another process", remedy
             )
         return Finding.problem(
             "store-unreadable",
-            f"{package}'s database {database} cannot be read ({error})",
+            f"{_SHOWN[package]}'s database {database} cannot be read ({error})",
             "restore it from a copy; keep the file that is there",
         )
     known, newest = _revisions(package)
     if found == newest:
-        return Finding.ok(f"{package}-schema", f"{package}'s database is of the installed version")
+        return Finding.ok(f"{package}-schema", f"{_SHOWN[package]}'s database is of the installed version")
     if found <= known:
-        return Finding.problem("store-schema-old", f"{package}'s database {database} is of an older version", remedy)
+        return Finding.problem(
+            "store-schema-old", f"{_SHOWN[package]}'s database {database} is of an older version", remedy
+        )
     return Finding.problem(
         "store-schema-unknown",
-        f"{package}'s database {database} is of a version that the installed {package} does not know",
-        f"install the {package} that wrote it, or restore the database from before",
+        f"{_SHOWN[package]}'s database {database} is of a version that the installed {_SHOWN[package]} does not know",
+        f"install the {_SHOWN[package]} that wrote it, or restore the database from before",
     )
 
 
