@@ -14,10 +14,11 @@ from math import ceil, inf
 from pathlib import Path
 
 from pydicom import Dataset
+from pydicom.config import IGNORE
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRBigEndian, RLELossless
+from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
 
 from lumbargrade.dicom.guard import MOST_ENCODED
 from lumbargrade.dicom.parse import MAX_INFLATED, bounded_file, read_header
@@ -88,7 +89,7 @@ class PixelFile:
         """
         dataset = Dataset()
         dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = transfer_syntax
+        dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax, IGNORE)
         for keyword in IMAGE_PIXEL:
             if keyword in self.dataset:
                 dataset[keyword] = self.dataset[keyword]

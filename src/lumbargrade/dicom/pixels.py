@@ -39,7 +39,9 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
         if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
             stored = _turned(stored, dataset)
         slope, intercept = _rescale(dataset, header.frame)
-        pixels = (stored * slope + intercept).astype(np.float32)
+        stored *= slope
+        stored += intercept
+        pixels = stored.astype(np.float32)
     if not np.isfinite(pixels).all():
         raise UnreadableFile(
             f"the pixels of {path.name} are not all finite numbers", "send it again", "pixels-not-finite", path.name
@@ -89,7 +91,7 @@ def _decode(header: SliceHeader, file: PixelFile) -> NDArray[np.float64]:
             return decode_guarded(frame).astype(np.float64)  # others may parse meanwhile
         with parsing(path):
             dataset, index = file.alone(header.frame, header.transfer_syntax or _guess_encoding(file.dataset))
-            return np.asarray(pixel_array(dataset, index=index, raw=True), dtype=np.float64)
+            return np.array(pixel_array(dataset, index=index, raw=True), dtype=np.float64)
     except _OtherSize:
         raise
     except DecodeFault as fault:
