@@ -144,7 +144,8 @@ def test_many_conditions_stand_in_blocks_that_fit(rsna: GradingTask) -> None:
         for n in range(4)
         for side in ("left", "right")
     )
-    task = rsna.model_copy(update={"conditions": wide, "levels": ("T12/L1", *rsna.levels)})
+    parts = {"conditions": wide, "levels": ("T12/L1", *rsna.levels), "any_severe_group": None}
+    task = GradingTask.model_validate(rsna.model_dump() | parts)
     told = plain(grade_grid(answer(task), task))
     assert sum(line.startswith("T12/L1") for line in told) == 2
     assert any(line.startswith(" ") and line.count(" R") == 3 for line in told)
@@ -161,5 +162,5 @@ def test_many_conditions_stand_in_blocks_that_fit(rsna: GradingTask) -> None:
 )
 def test_short_grades_can_be_told_apart(rsna: GradingTask, grades: tuple[str, ...], short: list[str]) -> None:
     weights = tuple(map(float, range(1, len(grades) + 1)))
-    task = rsna.model_copy(update={"grades": grades, "grade_weights": weights})
+    task = GradingTask.model_validate(rsna.model_dump() | {"grades": grades, "grade_weights": weights})
     assert list(short_grades(task).values()) == short

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
-from lumbargrade.config.task import GradingTask
+from lumbargrade.config.task import GradingTask, load_task
 from lumbargrade.errors import InputError
 from lumbargrade.viewer.reports.evidence import Evidence, read_evidence
 
@@ -120,21 +120,29 @@ CASES = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def one_cell() -> GradingTask:
+    """What a header does to a report, it does to a report of one cell."""
+    task = load_task("rsna2024")
+    parts = {"conditions": task.conditions[:1], "levels": task.levels[:1]}
+    return GradingTask.model_validate(task.model_dump() | parts)
+
+
 def read(*paths: Path) -> Evidence:
     return read_evidence({str(number): path for number, path in enumerate(paths)}, "hash")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, of what this test writes
-def test_a_report_is_made_of_any_header(case: Case, rsna: GradingTask, tmp_path: Path) -> None:
+def test_a_report_is_made_of_any_header(case: Case, one_cell: GradingTask, tmp_path: Path) -> None:
     evidence = read(write_image(tmp_path / "Meyer.dcm", **case.tags))
     assert tuple(note.code for note in evidence.notes) == case.codes
-    (tmp_path / "report.dcm").write_bytes(report_on(evidence, rsna))
+    (tmp_path / "report.dcm").write_bytes(report_on(evidence, one_cell))
     document = hd.sr.srread(tmp_path / "report.dcm")
     groups = document.content
     referred = "evidence-image-without-uid" not in case.codes
-    assert len(groups.get_planar_roi_measurement_groups()) == (25 if referred else 0)
-    assert len(groups.get_image_measurement_groups()) == (0 if referred else 25)
+    assert len(groups.get_planar_roi_measurement_groups()) == (1 if referred else 0)
+    assert len(groups.get_image_measurement_groups()) == (0 if referred else 1)
     for keyword, value in case.told.items():
         if keyword == "class":
             (series,) = document.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
@@ -191,26 +199,26 @@ def test_an_image_that_cannot_be_referred_to_leaves_the_others(tmp_path: Path) -
 
 
 def test_no_value_is_in_a_note_or_a_warning(
-    rsna: GradingTask, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    one_cell: GradingTask, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = dict.fromkeys(("PatientSex", "PatientBirthDate", "StudyDate", "StudyTime", "SOPClassUID"), "SECRET")
     path = write_image(tmp_path / "SECRET.dcm", PatientName="SECRET\\" * 20, StudyInstanceUID="SECRET", **secret)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         evidence = read(path)
-        report_on(evidence, rsna)
+        report_on(evidence, one_cell)
     assert len(evidence.notes) == 6
     assert not any("SECRET" in note.text for note in evidence.notes)
     assert "SECRET" not in caplog.text
 
 
-def test_letters_of_a_long_text_decide_on_the_character_set_too(rsna: GradingTask, tmp_path: Path) -> None:
+def test_letters_of_a_long_text_decide_on_the_character_set_too(one_cell: GradingTask, tmp_path: Path) -> None:
     """A folder's name stands in the sentence on training."""
     facts = FACTS.model_copy(
         update={"trained_on": FACTS.trained_on.model_copy(update={"synthetic_studies": 0, "datasets": ("Küche",)})}
     )
     path = tmp_path / "report.dcm"
-    path.write_bytes(report_on(read(write_image(tmp_path / "1.dcm")), rsna, facts))
+    path.write_bytes(report_on(read(write_image(tmp_path / "1.dcm")), one_cell, facts))
     document = pydicom.dcmread(path)
     assert document.SpecificCharacterSet == "ISO_IR 192"
     assert "(dataset Küche)" in " ".join(comments_of(document))
