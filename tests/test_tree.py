@@ -9,7 +9,16 @@ import pytest
 from lumbargrade import tree
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import folder_sha256
-from lumbargrade.tree import check_whole, file_sizes, files_below, has_linked_folders, link_tree, read_tree, walk_tree
+from lumbargrade.tree import (
+    check_whole,
+    file_sizes,
+    files_below,
+    has_linked_folders,
+    link_tree,
+    read_tree,
+    shown_name,
+    walk_tree,
+)
 
 
 @pytest.fixture
@@ -142,3 +151,7 @@ def test_nothing_of_a_link_is_removed_but_the_link(folder: Path, tmp_path: Path)
     tree.remove_tree(tmp_path / "link")
     assert not (tmp_path / "link").is_symlink()
     assert (folder / "1/2/a").is_file()
+
+
+def test_a_name_that_is_no_text_can_be_written_down() -> None:
+    assert shown_name(Path(os.fsdecode(b"M\xfcller/\xc3\xbc"))) == "M\\xfcller/ü"

@@ -1,9 +1,10 @@
 """What lies in a folder as its users see it: links are followed, and what cannot be read is named, never skipped."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lumbargrade.errors import InputError, LumbargradeError
 
@@ -23,6 +24,11 @@ class TreeEntry:
     is_folder: bool
     behind_link: bool
     problem: str | None = None
+
+
+def shown_name(path: PurePath) -> str:
+    """A name for tables and people: bytes that are no text in UTF-8, as other systems leave them, become escapes."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def walk_tree(folder: Path) -> Iterator[TreeEntry]:

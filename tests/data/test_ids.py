@@ -6,7 +6,8 @@ import pytest
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.ids import describe_name, describe_number, is_rounded, same_but_changed
-from lumbargrade.data.intake.labels import read_label_table
+from lumbargrade.data.intake.labels import LabelTable, read_label_table
+from lumbargrade.data.intake.source import SourceStudy
 from lumbargrade.data.tables import read_points, read_series
 from lumbargrade.errors import InputError
 
@@ -83,6 +84,12 @@ def test_a_changed_number_is_found_again(value: str, other: str, same: bool) -> 
     told = same_but_changed(value, ["unlike", other])
     assert (told is not None) == same
     assert not same or (told is not None and other in told)
+
+
+def test_a_number_without_its_zeros_is_told_of_the_table_of_grades() -> None:
+    table = LabelTable("AccessionNumber", {"12345": {}, "777": {}})
+    assert table.of(SourceStudy("1.2.3", accession="0012345")) is None
+    assert (table.unused, table.changed) == (2, 1)
 
 
 def test_digits_that_a_spreadsheet_drops() -> None:

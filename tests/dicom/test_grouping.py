@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from lumbargrade.dicom.grouping import SeriesGroup, group_series, name_series
-from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.headers import SliceHeader, read_headers
 
 Make = Callable[..., SliceHeader]
 
@@ -148,6 +148,33 @@ def test_a_slice_at_a_place_that_is_taken_is_not_put_there(sagittal: Any) -> Non
     groups = group_series(series + again)
     assert shown(groups) == [uids(series), uids(again)]
     assert [group.torn for group in groups] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, 1),  # the same bytes
+        ({"StudyDescription": "sent again"}, 1),  # written anew by another system
+        ({"PixelData": bytes(96)}, 2),  # not what the other one shows
+        ({"SeriesInstanceUID": "9.9"}, 2),  # a copy in a series of its own
+        ({"InstanceNumber": 9}, 2),
+    ],
+)
+def test_copies_of_a_sop_instance_are_one_image_and_no_others_are(
+    write: Any, change: dict[str, Any], kept: int
+) -> None:
+    uid = {"SOPInstanceUID": "1.2.3.4.5"}
+    paths = [write.image(name="1.dcm", **uid), write.image(name="2.dcm", **uid, **change)]
+    headers = [header for path in paths for header in read_headers(path)]
+    assert sum(len(group.slices) for group in group_series(headers)) == kept
+    assert sum(len(group.slices) for group in group_series(headers[::-1])) == kept
+
+
+def test_of_a_cut_copy_the_whole_one_stays(write: Any) -> None:
+    whole = write.image(name="2.dcm", SOPInstanceUID="1.2.3.4.5")
+    cut = write.bytes(whole.read_bytes()[:-40], name="1.dcm")
+    headers = [header for path in (cut, whole) for header in read_headers(path)]
+    assert [header.path for group in group_series(headers) for header in group.slices] == [whole]
 
 
 def test_neither_names_nor_order_of_files_decide(sagittal: Any) -> None:

@@ -547,4 +547,12 @@ SHAPES = (
     Shape("a whole spine in parts without names", _other_parts(named=False)),
     Shape("a composed whole spine", _composed, notes=("whole spine",), same=False),
     Shape("three T1 slices", _few_slices, may_lose=FORAMINA, notes=("few slices",), same=False),
+    Shape(
+        "no sagittal T2 but of the neck",
+        _set(T2, "SeriesDescription", "HWS t2_tse_sag"),
+        lost=CANAL,
+        may_lose=RECESSES,
+        notes=("cervical",),
+        same=False,
+    ),
 )

@@ -124,7 +124,7 @@ def opened_tar(source: Path | bytes, limits: StudyLimits) -> Iterator[tarfile.Ta
         unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if is_packed else file
         stream = _BoundedStream(unpacked, limits, packed)
         try:
-            archive = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
+            archive = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")
         except _DAMAGE as error:
             raise_if_unreadable(error)
             raise DamagedMember from error

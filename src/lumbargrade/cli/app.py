@@ -159,7 +159,10 @@ def evaluate(
 @app.command()
 def grade(
     study: Annotated[
-        Path, typer.Argument(help="Folder or zip of one study's DICOM files; with --out a folder of such studies.")
+        Path,
+        typer.Argument(
+            help="Folder, zip or tar of DICOM files, each study graded by itself; with --out a folder of such."
+        ),
     ],
     model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
     out: Annotated[

@@ -50,7 +50,8 @@ def version_command(
 @dataset_app.command("add")
 def add_command(
     source: Annotated[
-        Path, typer.Argument(help="Dataset in RSNA layout, folder or zip of DICOM files, or a CSV table of grades.")
+        Path,
+        typer.Argument(help="Dataset in RSNA layout, folder or archives of DICOM files, or a CSV table of grades."),
     ],
     to: Annotated[Path, typer.Option(help="Dataset of the project, data/NAME; made if it is not there.")],
     labels: Annotated[

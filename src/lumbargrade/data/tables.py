@@ -29,9 +29,11 @@ SOP_POINT_COLUMNS = ("SOPInstanceUID", "condition", "level", "x", "y")
 _LONGEST_QUOTE = 40
 _FAR_PIXELS = 1e6
 _BYTE_ORDER_MARK = "\ufeff"
-_ID = pa.Check.str_matches(r"^(0|[1-9][0-9]{0,17})$", error="{number}")
+_NUMBER_REASON, _NAME_REASON = "is no number", "is no name"
+"""Stand for what :mod:`lumbargrade.data.ids` says of the value."""
+_ID = pa.Check.str_matches(r"^(0|[1-9][0-9]{0,17})$", error=_NUMBER_REASON)
 _FILLED = pa.Check.str_length(min_value=1, error="is empty; fill it in or remove the row")
-_NAME = pa.Check(lambda values: values.map(describe_name).isna(), error="{name}")
+_NAME = pa.Check(lambda values: values.map(describe_name).isna(), error=_NAME_REASON)
 
 
 def read_labels(path: Path, task: GradingTask, key: str = "study_id") -> pd.DataFrame:
@@ -219,8 +221,10 @@ def _check(
             ) from None
         value = str(first["failure_case"])
         reason = str(first["check"]).replace("{hint}", hint(value))
-        describe = {"{number}": describe_number, "{name}": describe_name}.get(reason)
-        reason = reason if describe is None else describe(value) or reason
+        if reason == _NUMBER_REASON:
+            reason = describe_number(value)
+        elif reason == _NAME_REASON:
+            reason = describe_name(value) or reason
         what = f"{first['column']} {_quote(value)}" if quoted else first["column"]
         raise InputError(f"{name} line {first['index']}: {what} {reason}{more}", "", "table-value-invalid") from None
 

@@ -56,7 +56,7 @@ def describe_fields(series: Iterable["DescribedSeries"]) -> Iterator[Note]:
         if height > _TALL_MM:
             yield Note.make(
                 "whole-spine",
-                "a {series} is {height:.0f} mm high, as of the whole spine: only the lumbar part is graded",
+                "{series} is {height:.0f} mm high, as of the whole spine: only the lumbar part is graded",
                 series=described.name(sagittal),
                 height=height,
             )
@@ -66,7 +66,7 @@ def describe_fields(series: Iterable["DescribedSeries"]) -> Iterator[Note]:
             if 0 < slices < fewest:
                 yield Note.make(
                     "few-slices",
-                    "a {series} has too few slices to show all sides and levels",
+                    "{series} has too few slices to show all sides and levels",
                     series=described.name(own),
                     count=slices,
                 )

@@ -85,10 +85,15 @@ def _stack_notes(described: DescribedSeries, stacks: Sequence[Stack]) -> Iterato
             contrast=str(described.kind.weighting),
             reason=described.kind.disagreement,
         )
-    faults = [stack.placement_fault for stack in stacks if stack.placement_fault]
-    if faults:
-        yield Note.make("slices-unplaced", "in {series} {fault}", series=name, fault=faults[0])
+    unplaced = [stack for stack in stacks if stack.placement_fault]
+    placed = [stack for stack in stacks if not stack.placement_fault]
+    if unplaced:
+        count, fault = sum(len(stack.slices) for stack in unplaced), str(unplaced[0].placement_fault)
+        words = "in {series}, for {count} of them, {fault}" if placed else "in {series} {fault}"
+        yield Note.make("slices-unplaced", words, series=name, count=count, fault=fault)
+    if not placed:
         return
+    stacks = placed
     missing = _missing(stacks)
     if missing:
         slices = "{count} slices" if missing > 1 else "{count} slice"

@@ -200,6 +200,13 @@ def test_missing_and_empty_folders(tables: Tables) -> None:
     assert counts["study_without_images"] == ("error", 2, 2)
 
 
+def test_an_id_whose_zeros_a_spreadsheet_dropped_is_told(tables: Tables) -> None:
+    tables.add_study(101)
+    (tables.root / "train_images/0101").mkdir(parents=True)
+    (found,) = [found for found in tables.check().findings if found.kind == "study_without_images"]
+    assert found.message.startswith("train_images/101 does not exist, but 0101 is there: a spreadsheet has changed")
+
+
 def test_unreadable_files_are_errors_where_points_need_them(tables: Tables) -> None:
     for number in (1, 2, 3):
         (tables.folder(T1) / f"{number}.dcm").write_bytes(b"no DICOM")

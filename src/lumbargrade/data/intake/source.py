@@ -23,7 +23,7 @@ from lumbargrade.dicom.identity import read_identity
 from lumbargrade.dicom.limits import StudyLimits
 from lumbargrade.dicom.parse import parse_header, parsing
 from lumbargrade.errors import InputError
-from lumbargrade.tree import walk_tree
+from lumbargrade.tree import shown_name, walk_tree
 
 _LIMITS = StudyLimits(files=5_000_000, unpacked_bytes=1 << 44)
 """Of an archive with many studies."""
@@ -90,7 +90,7 @@ class Source:
         for folder, archive in self.unpacked.items():
             if path.is_relative_to(folder):
                 return archive if path == folder else f"{archive}/{path.relative_to(folder).as_posix()}"
-        return path.relative_to(self.root).as_posix()
+        return shown_name(path.relative_to(self.root))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple, TypedDict
 
 import torch
@@ -27,7 +27,7 @@ from lumbargrade.models.bundle import LoadedModel, read_model
 from lumbargrade.processes import end_with_parent
 from lumbargrade.scratch import ScratchError, sweep
 from lumbargrade.serving.batch.journal import GradedStudy, Journal, part_name
-from lumbargrade.tree import files_below
+from lumbargrade.tree import files_below, shown_name
 
 _IMAGES = ("train_images", "test_images")
 
@@ -128,8 +128,8 @@ def grade_batch(
 
 
 def journal_name(study: Path) -> str:
-    """How the journal and the tables call a folder or archive: its name, with escapes for what is no letter."""
-    return os.fsencode(study.name).decode("utf-8", "backslashreplace")
+    """How the journal and the tables call a folder or archive."""
+    return shown_name(PurePath(study.name))
 
 
 class _Told(TypedDict):
