@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from lumbargrade.archives.zips import HEAD_BYTES, DamagedMember, raise_if_unreadable
 from lumbargrade.dicom.limits import StudyLimits, check_time
@@ -121,7 +121,7 @@ def opened_tar(source: Path | bytes, limits: StudyLimits) -> Iterator[tarfile.Ta
     with _opened(source) as file:
         is_packed = file.read(len(GZIP)) == GZIP
         file.seek(0)
-        unpacked: IO[bytes] = gzip.GzipFile(fileobj=file) if is_packed else file
+        unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if is_packed else file
         stream = _BoundedStream(unpacked, limits, packed)
         try:
             archive = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")

@@ -16,9 +16,9 @@ from lumbargrade.dicom.geometry import Plane
 from lumbargrade.dicom.headers import NotAnImage, SliceHeader, UnreadableFile, read_headers
 from lumbargrade.dicom.modality import is_mr, name_modalities
 from lumbargrade.dicom.numbering import number_slices
-from lumbargrade.dicom.stacks import Stack, group_stacks, numbers_along
+from lumbargrade.dicom.stacks import Orientation, Stack, group_stacks, numbers_along
 
-_ORIENTATIONS = ("sagittal", "axial", "coronal")
+_ORIENTATIONS: tuple[Orientation, ...] = ("sagittal", "axial", "coronal")
 _ALIKE = 1e-3
 _SAME_DIRECTION = float(np.cos(np.radians(2)))
 _TOWARD = {("sagittal", 1): "left", ("sagittal", -1): "right", ("axial", 1): "head", ("axial", -1): "feet"}

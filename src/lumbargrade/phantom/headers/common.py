@@ -1,5 +1,7 @@
 """Tags that scanners of all makers write."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -97,7 +99,7 @@ def set_pixels(dataset: Dataset, image: Image) -> None:
         dataset.RescaleType = "US"
 
 
-def set_stored(dataset: Dataset, pixels: NDArray[np.uint16] | NDArray[np.int16], stored: int = 12) -> None:
+def set_stored(dataset: Dataset, pixels: NDArray[np.integer[Any]], stored: int = 12) -> None:
     """Writes stored values, (rows, columns) or (frames, rows, columns).
 
     Args:

@@ -38,7 +38,7 @@ class Piece(NamedTuple):
     alone: bool = False
 
 
-class ScriptText(Flowable):
+class ScriptText(Flowable):  # type: ignore[misc]  # reportlab has no types
     """A paragraph of any script."""
 
     def __init__(self, text: str, style: ParagraphStyle, fonts: ReportFonts) -> None:
