@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ParamsFile = Annotated[Path | None, typer.Option("--params", help="The parameter file; the project's if not given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 TaskName = Annotated[str, typer.Option("--task", help="rsna2024, disc_degeneration, or a YAML file.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each core that has memory.")]
 
 _WIDE = 200
 """Columns of a table that goes into a file."""

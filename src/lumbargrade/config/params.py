@@ -364,7 +364,7 @@ class Params(_Section):
     Attributes:
         task: A name of :func:`lumbargrade.config.task.task_names`, or a YAML file.
         seed: Seed of the networks' first weights, of the order of crops and of augmentation.
-        workers: Processes that read files; 0 is one for each core.
+        workers: Processes that read files; 0 is one for each core that has memory.
         folds_per_device: Folds that are trained at once on one device.
     """
 

@@ -70,7 +70,7 @@ def add_and_version(
             records.
         table: Where to write what became of each study and file.
         commit: Whether to commit the data's pointers to git.
-        workers: Processes; 0 is one for each core.
+        workers: Processes; 0 is one for each core that has memory.
 
     Raises:
         InputError: ``to`` is no folder of ``data/`` or has a name that a dataset may not have, or source, tables or dataset

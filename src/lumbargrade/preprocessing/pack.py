@@ -72,7 +72,7 @@ def pack_crops(
 
     Args:
         progress: Called with the studies done and all studies.
-        workers: Processes; 0 is one for each core.
+        workers: Processes; 0 is one for each core that has memory.
         shard_crops: Crops in one shard.
 
     Raises:

@@ -66,7 +66,7 @@ def pack_views(
 
     Args:
         progress: Called with the studies done and all studies.
-        workers: Processes; 0 is one for each core.
+        workers: Processes; 0 is one for each core that has memory.
 
     Raises:
         InputError: There is no such series.

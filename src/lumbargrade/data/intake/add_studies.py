@@ -72,7 +72,7 @@ def add_studies(
         source: A dataset in RSNA layout, a folder or a zip of loose DICOM files, or a CSV table of grades.
         folder: The dataset; made if it is not there.
         key: The pseudonyms' key.
-        workers: Processes; 0 is one for each core, 1 is this one.
+        workers: Processes; 0 is one for each core that has memory, 1 is this one.
         show: Is told what is being done, and gives what is told how far.
 
     Returns:

@@ -28,7 +28,7 @@ def check_dataset(root: Path, task: GradingTask, workers: int = 0, progress: Pro
     """Checks a dataset; the same dataset always gives the same report.
 
     Args:
-        workers: Processes; 0 is one for each core, or none at all where there is little to read.
+        workers: Processes; 0 is one for each core that has memory, or none at all where there is little to read.
         progress: Called with the studies done and all studies.
 
     Raises:
