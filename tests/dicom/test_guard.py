@@ -80,7 +80,9 @@ def _is_gone(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=[pytest.mark.slow] if fault in ("loop", "sleep") else []) for fault in FAULTS]
+)
 def test_a_fault_costs_its_file_only(
     pool: guard.DecoderPool,
     lossless: Callable[..., Path],
@@ -178,6 +180,7 @@ def test_children_that_cannot_start_are_no_file_s_fault(
     assert not isinstance(caught.value, UnreadableFile)
 
 
+@pytest.mark.slow
 def test_threads_have_a_child_each_up_to_the_limit(
     pool: guard.DecoderPool, lossless: Callable[..., Path], pixels: NDArray[np.uint16]
 ) -> None:
@@ -197,6 +200,7 @@ def test_threads_have_a_child_each_up_to_the_limit(
     assert len(_pids(pool)) <= 2
 
 
+@pytest.mark.slow
 def test_a_thread_that_waits_keeps_no_other_from_reading(
     pool: guard.DecoderPool, lossless: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -230,6 +234,7 @@ THEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("then", "fault"), [("idle", "none"), ("looping", "loop"), ("looping", "sleep"), ("forked", "none")]
 )
@@ -263,6 +268,7 @@ def _read_all(paths: list[Path]) -> list[bool]:
     return results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["spawn", "fork"])
 def test_daemonic_workers_have_children(pool: guard.DecoderPool, lossless: Callable[..., Path], method: str) -> None:
     paths = [lossless(fault, f"{fault}.dcm") for fault in ("none", "segfault")]
@@ -278,7 +284,7 @@ def test_a_real_stream_that_is_damaged_is_decoded_or_refused(
     """Decoders are given what they may crash on: the pool is as good after it as before."""
     whole = new_compressed(new_image(pixels), JPEGLSLossless).PixelData
     rng = np.random.default_rng(0)
-    for number in range(200):
+    for number in range(100):
         damaged = bytearray(whole)
         for place in rng.integers(60, len(damaged) - 10, 1 + number % 8):
             damaged[place] = rng.integers(256)
