@@ -20,6 +20,7 @@ from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.models.calibration import Calibration
 from lumbargrade.models.grader import Grader
 from lumbargrade.models.trained_on import NOT_RECORDED, ModelFacts, Performance, TrainedOn, state
+from lumbargrade.serving.verified_model import VerifiedModel
 
 FACTS = ModelFacts(
     trained_on=TrainedOn(datasets=("phantom",), task="rsna2024", studies=38, synthetic_studies=38),
@@ -174,3 +175,32 @@ def test_an_export_of_which_nothing_can_be_graded_is_an_error(two_exams: Path) -
     told = CliRunner().invoke(app, ["grade", str(two_exams), "--model", "m"])
     assert isinstance(told.exception, InputError)
     assert told.exception.code == "several-patients"
+
+
+@pytest.mark.parametrize("options", [(), ("--long",), ("--csv",), ("--json",)], ids=lambda options: "".join(options))
+def test_the_command_grades_a_study(
+    options: tuple[str, ...],
+    model: LoadedModel,
+    rsna: GradingTask,
+    zipped: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From files to what is printed; the study brings its points, as the model here has no locator."""
+    study = tmp_path / "study.zip"
+    study.write_bytes(zipped)
+    verified = VerifiedModel(model, (), "", 0)
+    monkeypatch.setattr("lumbargrade.serving.verified_model.open_model", lambda _: verified)
+    app(["grade", str(study), "--model", "a-model", *options], standalone_mode=False)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    if options == ("--json",):
+        assert {record["grade"] for record in json.loads(printed.out)} <= {*rsna.grades}
+    elif options == ("--csv",):
+        assert len(list(csv.DictReader(io.StringIO(printed.out)))) == 25
+    else:
+        lines = printed.out.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert "Study  study.zip: 3 series" in printed.out
+        assert "Read on: spinal series " in " ".join(printed.out.split())

@@ -206,8 +206,8 @@ def _series(rows: Sequence[SeriesRow], task: GradingTask, causes: Sequence[Cause
     for row in rows:
         if not row.used:
             unused.setdefault(_why(row, causes), []).append(_named(row))
-    for why, series in unused.items():
-        yield from wrapped(f"Not used: {' and '.join(series)}: {why}.")
+    for why, unread in unused.items():
+        yield from wrapped(f"Not used: {' and '.join(unread)}: {why}.")
 
 
 def _why(row: SeriesRow, causes: Sequence[Cause]) -> str:
