@@ -1,6 +1,6 @@
 """What archive a file is, by how it begins and never by its name, and its files one after the other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -46,7 +46,7 @@ class ArchiveFile(NamedTuple):
     """A file of an archive."""
 
     name: PurePosixPath
-    parts: Callable[[], Iterator[bytes]]
+    parts: Callable[[], Generator[bytes]]
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import gzip
 import io
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -48,7 +48,7 @@ def gzip_start(source: Path | bytes) -> bytes:
         return b""
 
 
-def gzip_parts(source: Path | bytes, limits: StudyLimits) -> Iterator[bytes]:
+def gzip_parts(source: Path | bytes, limits: StudyLimits) -> Generator[bytes]:
     """The bytes of a file that gzip has packed, first as many as show what it is.
 
     Raises:
@@ -156,7 +156,7 @@ def tar_files(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
             yield entry
 
 
-def tar_parts(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Iterator[bytes]:
+def tar_parts(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Generator[bytes]:
     """A file's bytes, first as many as show what it is.
 
     Raises:

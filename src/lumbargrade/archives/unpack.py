@@ -5,7 +5,7 @@ Archives in an archive are looked into, one in another at most: what holds no DI
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -35,7 +35,8 @@ def may_hold_dicom(source: Path | bytes, limits: StudyLimits = LIMITS) -> bool:
     with suppress(DamagedMember), opened_files(source, limits) as files:
         for file in files:
             with suppress(DamagedMember):
-                start = next(file.parts(), b"")
+                with closing(file.parts()) as parts:
+                    start = next(parts, b"")
                 if may_be_dicom(start, file.name.suffix) or archive_kind(start) is not None:
                     return True
     return False
@@ -186,20 +187,21 @@ class _Unpacking:
                 )
 
     def _unpack_file(self, file: ArchiveFile, target: Path, within: str, depth: int) -> bool:
-        """Whether it was unpacked: it is DICOM, or the points."""
-        parts = file.parts()
-        start = next(parts, b"")
-        if (depth == 0 and target.name == self.keep) or may_be_dicom(start, file.name.suffix):
-            self._write(start, parts, target)
-            return True
-        if depth < _DEPTH and archive_kind(start) is not None:
+        """Whether it was unpacked: it is DICOM, or the file to keep."""
+        with closing(file.parts()) as parts:
+            start = next(parts, b"")
+            if (depth == 0 and target.name == self.keep) or may_be_dicom(start, file.name.suffix):
+                self._write(start, parts, target)
+                return True
+            if depth == _DEPTH or archive_kind(start) is None:
+                return False
             inner = self.folder / f".{within}"
             try:
                 self._write(start, parts, inner)
                 self._unpack_inner(inner, within, depth + 1)
             finally:
                 inner.unlink(missing_ok=True)
-        return False
+            return False
 
     def _write(self, start: bytes, parts: Iterator[bytes], target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

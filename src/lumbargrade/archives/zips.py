@@ -6,7 +6,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -74,7 +74,7 @@ def check_archive(archive: zipfile.ZipFile, limits: StudyLimits = LIMITS) -> lis
     return entries
 
 
-def zip_parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+def zip_parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Generator[bytes]:
     """A file's bytes, first as many as show whether it is DICOM.
 
     Raises:
