@@ -40,6 +40,7 @@ class Shape:
         may_lose: Conditions that may be refused at some levels, with a reason.
         notes: Words of which one must be in the notes, or in each lost cell's reason.
         same: Whether what is graded must be graded as it is without the fault.
+        not_added: Words of which one is in the reason why ``dataset add`` leaves the study out, though it can be graded.
         loose: Whether the files can be sent by C-STORE and reported on: they are DICOM, each SOP instance is there once, and
             no UID is missing.
     """
@@ -52,6 +53,7 @@ class Shape:
     may_lose: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     same: bool = True
+    not_added: tuple[str, ...] = ()
     loose: bool = True
 
 
@@ -307,6 +309,8 @@ def _beside(kind: str, name: str, **changes: Any) -> Callable[[Export, Rng], Non
             tags.SeriesInstanceUID, tags.SeriesDescription = _uid(name, export.study_id), name
             export.images.insert(0, Image(name, f"00{name.replace(' ', '')}/{number}.dcm", tags))
 
+    return apply
+
 
 # --- containers
 
@@ -500,7 +504,7 @@ SHAPES = (
         same=False,
     ),
     Shape("one series UID for everything", _one_uid),
-    Shape("no series UID at all", _no_series_uid, loose=False),
+    Shape("no series UID at all", _no_series_uid, not_added=("no StudyInstanceUID, SeriesInstanceUID",), loose=False),
     Shape("T1 FLAIR by name", _flair("SAG T1 FLAIR")),
     Shape("T1 FLAIR without the word", _flair("SAG")),
     Shape("a localizer in place of the T1", _localizer("localizador", True), lost=FORAMINA),
@@ -512,7 +516,9 @@ SHAPES = (
         "pixels of 50 mm", _set(T2, "PixelSpacing", [50, 50]), lost=CANAL, may_lose=(*FORAMINA, *RECESSES), notes=_PIXEL
     ),
     Shape("pixels of a nanometre", _set(AXIAL, "PixelSpacing", [1e-6, 1e-6]), lost=RECESSES, notes=_PIXEL),
-    Shape("two inner slices crash their decoder", _crash_inside, notes=("2 of the slices",), same=False),
+    Shape(
+        "two inner slices crash their decoder", _crash_inside, notes=("2 of the slices", "decoder crashed"), same=False
+    ),
     Shape("a STIR called IR beside the T2", _beside(T2, "Sag IR", **_STIR_TIMES)),
     Shape(
         "a T1 after contrast beside the T1",
@@ -525,6 +531,7 @@ SHAPES = (
         _untold,
         may_lose=(*FORAMINA, *CANAL, *RECESSES),
         notes=("headers do not say", "not stated in its headers"),
+        not_added=("do not say whether",),
         same=False,
     ),
     Shape("foreign files beside the images", _foreign_files, loose=False),

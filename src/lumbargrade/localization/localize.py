@@ -95,7 +95,8 @@ def locate_study(
     located.levels_from = reference.name if reference is not None else None
     located.unused = {one.name: Note.make("no-spine-found", str(one.column.refusal)) for one in refused}
     levels = _levels(reference, len(task.levels))
-    stacks = [_weigh_axial(stack, levels) for stack in stacks]
+    stacks = _weigh_axial(stacks, levels)
+    left_out = [*left_out, *_untold_series(stacks, doubtful)]
     axial = list(_axial_stacks(locators, stacks, levels))
     for condition in task.conditions:
         kind = series_kind(condition.series)
@@ -240,12 +241,21 @@ def _reference(series: Sequence[SagittalSeries]) -> SagittalSeries | None:
     return max(series, key=rank, default=None)
 
 
-def _weigh_axial(stack: StackView, levels: Sequence[Place | None]) -> StackView:
-    """An axial stack with the weighting that its images show, if its headers tell none and they show it surely."""
-    if stack.orientation != "axial" or stack.contrast is not None or not stack.known:
-        return stack
+def _weigh_axial(stacks: Sequence[StackView], levels: Sequence[Place | None]) -> list[StackView]:
+    """The stacks, axial ones with the weighting that their series shows, if its headers tell none and it shows it surely."""
     canals = [place.position for place in levels if place is not None]
-    return replace(stack, contrast="T2", seen=LEAST_SURE) if looks_t2(stack, canals) else stack
+    untold: dict[str, list[StackView]] = {}
+    for stack in stacks:
+        if stack.orientation == "axial" and stack.contrast is None and stack.known:
+            untold.setdefault(stack.series, []).append(stack)
+    shown = {id(stack) for alike in untold.values() if looks_t2(alike, canals) for stack in alike}
+    return [replace(stack, contrast="T2", seen=LEAST_SURE) if id(stack) in shown else stack for stack in stacks]
+
+
+def _untold_series(stacks: Sequence[StackView], doubtful: Sequence[str]) -> list[LeftOut]:
+    """The sagittal series of which neither headers nor images tell the weighting."""
+    names = {stack.series: stack.called or f"a sagittal series of {len(stack.slices)} slices" for stack in stacks}
+    return [LeftOut(series, "sagittal", None, names[series], WEIGHTING_UNKNOWN) for series in doubtful]
 
 
 def _axial_stacks(

@@ -62,14 +62,16 @@ def see_sagittal_weighting(
     return ("T2", two / (one + two)) if two > one else ("T1", one / (one + two))
 
 
-def looks_t2(stack: StackView, canals: Sequence[Vector]) -> bool:
-    """Whether an axial stack of unknown weighting shows fluid clearly brighter than discs.
+def looks_t2(stacks: Sequence[StackView], canals: Sequence[Vector]) -> bool:
+    """Whether an axial series of unknown weighting shows fluid clearly brighter than discs.
 
     Args:
+        stacks: Of one series, often one a disc.
         canals: Middles of the canal at discs, in the patient.
     """
     ratios = []
     for canal in canals:
+        stack = min(stacks, key=lambda stack: float(stack.distances(canal).min()))
         index = int(stack.distances(canal).argmin())
         if stack.distances(canal)[index] > _BOX_MM or not stack.readable(index):
             continue

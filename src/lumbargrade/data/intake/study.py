@@ -138,9 +138,10 @@ def _stage_series(
             headers[file] = read_headers(Path(file.path))
         except UnreadableFile as error:
             staged.left_out.append((series.series_id, file.number, without_name(error, Path(file.path))))
-    description = series.description or _description([h for each in headers.values() for h in each], wanted)
+    slices = [header for each in headers.values() for header in each]
+    description = series.description or _description(slices, wanted)
     if description is None:
-        reason = "its series shows no condition of the task"
+        reason = _undescribed_reason(slices)
         staged.left_out += [(series.series_id, file.number, reason) for file in headers]
         return
     for file, slices in headers.items():
@@ -190,3 +191,14 @@ def _description(headers: list[SliceHeader], wanted: tuple[str, ...]) -> str | N
         return None
     kind = (stacks[0].orientation, told.most_common(1)[0][0])
     return next((description for description in wanted if tuple(series_kind(description)) == kind), None)
+
+
+def _undescribed_reason(headers: list[SliceHeader]) -> str:
+    """Why a series of loose files has no description of the task."""
+    if all(header.kind.gradable is None for header in headers):
+        return "its series is left out: its headers do not say whether it is T1 or T2"
+    stacks = group_stacks(headers)
+    faults = [fault for stack in stacks if (fault := stack.size_fault or stack.placement_fault)]
+    if len(faults) == len(stacks) and faults:
+        return f"its series is left out: {faults[0]}"
+    return "its series shows no condition of the task"
