@@ -42,8 +42,7 @@ if TYPE_CHECKING:
     from lumbargrade.serving.pyfunc import GradingModel
 
 Record = dict[str, Any]
-DOORS = ("command line", "batch", "page", "C-STORE", "dataset")
-"""Those beside the model server's ``/invocations``, which every shape goes through."""
+DOORS = ("invocations", "command line", "batch", "page", "C-STORE", "dataset")
 
 
 class RefusalError(Exception):

@@ -24,15 +24,20 @@ _SHOWN_MM = 6.5
 _SAME = 1e-3
 
 
+def _doors(shape: Shape) -> list[str]:
+    """Those that carry the shape: C-STORE has DICOM objects only, each once."""
+    return [door for door in DOORS if shape.loose or door != "C-STORE"]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """All shapes, studies and doors where they are asked for; else a study a shape, and doors in turn."""
+    """All shapes, studies and doors where they are asked for; else a study and a door a shape, in turn."""
     every = metafunc.config.getoption("--every-study")
     cases = [
         pytest.param(shape, study, door, id=f"{shape.name}-{study}-{door}")
         for number, shape in enumerate(SHAPES)
         for study in (range(STUDIES) if every else [number % STUDIES])
-        for door in ("invocations", *(DOORS if every else [DOORS[number % len(DOORS)]]))
-        if shape.loose or door != "C-STORE"  # which carries DICOM objects only, each once
+        for doors in [_doors(shape)]
+        for door in (doors if every else [doors[number % len(doors)]])
     ]
     metafunc.parametrize(("shape", "study", "door"), cases)
 
