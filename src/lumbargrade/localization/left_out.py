@@ -43,10 +43,10 @@ def missing_reason(description: str, left_out: Sequence[LeftOut]) -> Note:
             return unused_series(description, one.reason)
     for one in lying:
         if one.contrast in (kind.contrast, None, "other"):
-            known = "is known for a" if one.contrast is None else "is a"
+            named = "series known as {series}" if one.contrast is None else "{series} series"
             return Note.make(
                 "series-missing",
-                f"no series of the study {known} {{series}}; {{other}} is not used: {{reason}}",
+                f"the study has no {named}; {{other}} is not used: {{reason}}",
                 series=description,
                 other=one.name,
                 reason=one.reason,
