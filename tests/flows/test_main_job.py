@@ -326,7 +326,7 @@ def test_evaluate_and_grade_agree_with_the_run(job: Job) -> None:
     assert {record["study_id"] for record in json.loads(graded.stdout)} == {study.name}
     read = lumbargrade(job.folder, "grade", "study.zip", "--model", f"models:/{MODEL}@champion")
     assert read.stdout.startswith("NOT FOR CLINICAL USE.\nThis model was trained on synthetic spines only")
-    assert f"Model: {MODEL}/1" in read.stdout.splitlines()
+    assert f"Model  {MODEL}/1" in read.stdout.splitlines()
     assert max(map(len, read.stdout.splitlines())) <= 80
     Path("study.zip").unlink()
 
