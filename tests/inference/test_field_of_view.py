@@ -14,7 +14,7 @@ __all__ = ["sagittal"]
 
 
 def test_the_lumbar_spine_alone_has_no_note(sagittal: Path) -> None:
-    described = describe_series(opened(sagittal))
+    described = describe_series("1", opened(sagittal))
     assert not list(describe_fields([described]))
     assert not find_elsewhere([described])
 
@@ -22,7 +22,7 @@ def test_the_lumbar_spine_alone_has_no_note(sagittal: Path) -> None:
 def test_too_few_slices_are_told(sagittal: Path) -> None:
     for path in sorted(sagittal.iterdir())[3:]:
         path.unlink()
-    (note,) = describe_fields([describe_series(opened(sagittal))])
+    (note,) = describe_fields([describe_series("1", opened(sagittal))])
     assert (note.code, note.facts["count"]) == ("few-slices", 3)
 
 
@@ -31,7 +31,7 @@ def test_an_image_of_the_whole_spine_is_told(sagittal: Path) -> None:
         dataset = dcmread(path)
         dataset.PixelSpacing = [2.5 * float(value) for value in dataset.PixelSpacing]
         dataset.save_as(path)
-    (note,) = describe_fields([describe_series(opened(sagittal))])
+    (note,) = describe_fields([describe_series("1", opened(sagittal))])
     assert note.code == "whole-spine"
     assert "only the lumbar part is graded" in note.text
 
@@ -44,7 +44,9 @@ def test_slices_whose_place_is_lost_are_counted(sagittal: Path, tag: str, rsna: 
         delattr(dataset, tag)
         dataset.save_as(path)
     notes = [
-        note for note in write_notes([describe_series(opened(sagittal))], [], rsna) if note.code == "slices-unplaced"
+        note
+        for note in write_notes([describe_series("1", opened(sagittal))], [], rsna)
+        if note.code == "slices-unplaced"
     ]
     assert [note.facts["count"] for note in notes] == [2]
     assert "for 2 of them" in notes[0].text
@@ -55,7 +57,7 @@ def test_a_series_of_the_neck_is_left_out(sagittal: Path) -> None:
         dataset = dcmread(path)
         dataset.SeriesDescription = "HWS T2 sag"
         dataset.save_as(path)
-    described = describe_series(opened(sagittal))
+    described = describe_series("1", opened(sagittal))
     (left_out,) = find_elsewhere([described])
     assert (left_out.orientation, left_out.contrast) == ("sagittal", "T2")
     assert left_out.reason == "its name says that it shows the cervical spine"
