@@ -17,7 +17,8 @@ def series(number: int, name: str, *used_for: str, reason: str | None = None) ->
     plane, weighting = name.split()
     return {
         "series": f"s{number}", "number": number, "name": name, "plane": plane, "weighting": weighting,
-        "contrast_agent": None, "slices": 12, "confidence": 1.0, "used": bool(used_for), "used_for": used_for,
+        "fat_suppressed": False, "contrast_agent": None, "slices": 12, "confidence": 1.0,
+        "used": bool(used_for), "used_for": used_for,
         "reason_code": None if used_for else "series-refused", "reason": reason,
     }  # fmt: skip
 

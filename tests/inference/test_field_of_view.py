@@ -6,11 +6,10 @@ import pytest
 from pydicom import dcmread
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.inference.described_series import describe_series
 from lumbargrade.inference.field_of_view import describe_fields, find_elsewhere
 from lumbargrade.inference.series_notes import write_notes
-from tests.inference.test_series_notes import describe_series, opened, sagittal
-
-__all__ = ["sagittal"]
+from tests.inference.series_files import opened
 
 
 def test_the_lumbar_spine_alone_has_no_note(sagittal: Path) -> None:

@@ -1,33 +1,14 @@
 """Series are described by the slices that are used, and one cause is one note."""
 
-import shutil
 from pathlib import Path
 
-import pandas as pd
-import pytest
 from pydicom import dcmread
 from pydicom.uid import generate_uid
 
-from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
-from lumbargrade.dicom.headers import SliceHeader, read_headers
 from lumbargrade.inference.described_series import describe_series
 from lumbargrade.inference.series_notes import find_left_out, write_notes
-from lumbargrade.preprocessing.series import SeriesImages
-
-
-@pytest.fixture
-def sagittal(phantom: Path, tmp_path: Path) -> Path:
-    """Folder of a sagittal T2 that may be spoiled."""
-    table = pd.read_csv(phantom / "train_series_descriptions.csv")
-    row = table[table["series_description"] == "Sagittal T2/STIR"].iloc[0]
-    shutil.copytree(phantom / f"train_images/{row.study_id}/{row.series_id}", tmp_path / "series")
-    return tmp_path / "series"
-
-
-def opened(folder: Path) -> SeriesImages:
-    headers: list[SliceHeader] = [header for path in sorted(folder.iterdir()) for header in read_headers(path)]
-    return SeriesImages(headers, PrepareParams().percentiles)
+from tests.inference.series_files import opened
 
 
 def test_of_two_echoes_the_short_one_does_not_make_the_series_something_else(sagittal: Path, rsna: GradingTask) -> None:

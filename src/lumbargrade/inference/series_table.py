@@ -4,15 +4,17 @@ Series are named by words of a fixed list, never by their descriptions, which ma
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from lumbargrade.config.task import GradingTask, series_kind
 from lumbargrade.inference.described_series import DescribedSeries
 from lumbargrade.localization.left_out import LeftOut
-from lumbargrade.localization.localize import LocatedStudy
 from lumbargrade.notes import Note
+
+if TYPE_CHECKING:  # which comes with torch, and the page reads these rows without
+    from lumbargrade.localization.localize import LocatedStudy
 
 LEVELS = "levels"
 """What a series is used for by which the levels are named."""
@@ -82,7 +84,7 @@ def tabulate_series(
     series: Sequence[DescribedSeries],
     task: GradingTask,
     graded: Mapping[str, Collection[str]],
-    located: LocatedStudy,
+    located: "LocatedStudy",
     left_out: Iterable[LeftOut],
     torn: Collection[str] = (),
 ) -> list[SeriesRow]:
@@ -114,7 +116,7 @@ def _with_seen(row: SeriesRow, weighting: str, sure: float) -> SeriesRow:
 
 
 def _used_for(
-    described: DescribedSeries, task: GradingTask, graded: Mapping[str, Collection[str]], located: LocatedStudy
+    described: DescribedSeries, task: GradingTask, graded: Mapping[str, Collection[str]], located: "LocatedStudy"
 ) -> tuple[str, ...]:
     conditions = graded.get(described.key, ())
     names = tuple(condition.name for condition in task.conditions if condition.name in conditions)

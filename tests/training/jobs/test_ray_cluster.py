@@ -82,7 +82,7 @@ class _PretendedRay(ModuleType):
     def __init__(self, ended: bool) -> None:
         super().__init__("ray")
         self.exceptions = ModuleType("ray.exceptions")
-        self.exceptions.__dict__["RayError"] = OSError
+        self.exceptions.__dict__.update(RayError=OSError, OutOfMemoryError=MemoryError)
         self.ended = ended
         self.cancelled: list[object] = []
 
