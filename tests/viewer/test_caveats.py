@@ -35,7 +35,7 @@ FAULTS = """
     for (const element of found) {
         const name = element.textContent.slice(0, 60);
         const style = getComputedStyle(element);
-        if (scroll) element.scrollIntoView({block: 'nearest'});
+        if (scroll) element.scrollIntoView({block: 'center'});  // at an edge a part of a pixel may be beyond it
         const text = document.createRange();
         text.selectNodeContents(element);
         const boxes = [...text.getClientRects()].filter(({width}) => width > 0);

@@ -183,7 +183,7 @@ class _Unpacking:
                 raise InputError(
                     f"the archives in the study's archive hold more than {self.limits.files} files",
                     f"at most {self.limits.files} are taken",
-                    _TOO_MANY,
+                    "too-many-nested-files",
                 )
 
     def _unpack_file(self, file: ArchiveFile, target: Path, within: str, depth: int) -> bool:
@@ -217,7 +217,7 @@ class _Unpacking:
                 f"the study's archive unpacks to more than {self._size >> 20} MiB from {self.packed >> 20} MiB, which no "
                 "real study does",
                 "",
-                _TOO_LARGE,
+                "study-unpacks-too-large",
             )
 
     def _unpack_inner(self, inner: Path, within: str, depth: int) -> None:
