@@ -86,7 +86,7 @@ def test_what_an_older_project_has_at_its_top_stays_there(tmp_path: Path) -> Non
 
 
 def test_a_folder_whose_path_its_stores_cannot_write_down_is_refused() -> None:
-    for name in ("a?b", "a%20b", "100%", "{a}", "a/b?/c", 'a"b', "a\\b", "a\nb", "a\udcffb"):
+    for name in ("a?b", "a%20b", "{a}", "a/b?/c", 'a"b', "a\\b", "a\nb", "a\udcffb"):
         with pytest.raises(InputError) as caught:
             check_folder_name(Path("/projects") / name)
         assert caught.value.code == "project-folder-name"

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError
 
-_NOT_IN_PATHS = '?%{}"\\'
-"""SQLAlchemy takes what follows a question mark for options, MLflow unquotes percent signs and writes quotation marks and
-backslashes into SQL as Python spells them, DVC puts words between braces."""
+_NOT_IN_PATHS = '?{}"\\'
+"""SQLAlchemy takes what follows a question mark for options, MLflow unquotes a percent sign before two digits (%20)
+and writes quotation marks and backslashes into SQL as Python spells them, DVC puts words between braces."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def check_folder_name(root: Path) -> None:
         InputError: A letter in it means something else to them.
     """
     found = sorted({letter for letter in str(root) if letter in _NOT_IN_PATHS or not letter.isprintable()})
+    found += ["%"] if unquote(str(root)) != str(root) else []
     if found:
         raise InputError(
             f"a project cannot lie in {str(root)!r}, as MLflow and DVC take {' and '.join(map(repr, found))} in a path "

@@ -240,7 +240,7 @@ def test_evidence_that_cannot_be_read_is_not_missing(project: Project) -> None:
         read_evidence(found, RECORD)
 
 
-@pytest.mark.parametrize("name", ["moved", "Münster 2024 #1"])
+@pytest.mark.parametrize("name", ["moved", "Münster 2024 #1 100%"])
 def test_a_copy_of_the_project_verifies_by_its_own_files(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
