@@ -1,4 +1,8 @@
 import json
+import sys
+from pathlib import Path
+
+import pytest
 
 from lumbargrade.registry.lineage.environment import Package, installed_packages, this_machine
 from lumbargrade.registry.lineage.sbom import sbom_json
@@ -11,6 +15,17 @@ def test_what_is_installed_is_listed_once_with_its_hash() -> None:
     torch = next(package for package in packages if package.name == "torch")
     assert len(torch.sha256) == 64
     assert torch.version.startswith("2.")
+
+
+def test_what_no_installer_recorded_has_no_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So are Debian's packages of Python, and the folders that a broken installation leaves."""
+    (tmp_path / "debians.egg-info").mkdir()
+    (tmp_path / "debians.egg-info" / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: debians\nVersion: 1.0\n")
+    (tmp_path / "~roken-2.0.dist-info").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    packages = installed_packages()
+    assert Package(name="debians", version="1.0", sha256="") in packages
+    assert all(package.name for package in packages)
 
 
 def test_the_machine_is_described_without_its_name() -> None:

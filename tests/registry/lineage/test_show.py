@@ -12,6 +12,7 @@ from lumbargrade.cli.app import app
 from lumbargrade.errors import InputError
 from lumbargrade.inference.grade import refuse_study
 from lumbargrade.registry.champion import Champion
+from lumbargrade.registry.lineage.page import record_html
 from lumbargrade.registry.lineage.record import file_digests, file_sha256
 from lumbargrade.registry.lineage.show import show_evidence
 from lumbargrade.serving.records.prediction_log import ServingLog
@@ -68,6 +69,13 @@ def test_all_of_the_evidence_is_written_and_can_be_checked_elsewhere(project: Pr
     ]  # fmt: skip
     again = run("show", "1", "--out", "evidence")
     assert again == told
+
+
+def test_the_record_is_drawn_with_packages_that_have_no_hash(project: Project) -> None:
+    record, history = show_evidence(project.tracker, project.task, project.log, "1")
+    part = {"name": "debians", "digest": {}, "annotations": {"version": "1.0"}}
+    record["predicate"]["buildDefinition"]["resolvedDependencies"].append(part)
+    assert "<td>debians</td><td>1.0</td><td><code></code></td>" in record_html(record, history)
 
 
 def test_show_answers_in_lines(project: Project) -> None:

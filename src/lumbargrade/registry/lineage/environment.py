@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import torch
@@ -45,14 +45,23 @@ class Machine(BaseModel):
 
 
 def installed_packages() -> list[Package]:
-    """The distributions of this environment, by name."""
+    """The distributions of this environment, by name; a folder that a broken installation left has none."""
     found: dict[str, Package] = {}
     for distribution in distributions():
-        name = distribution.metadata["Name"]
+        name = _name(distribution)
+        if not name:
+            continue
         told = distribution.read_text("RECORD")
         sha256 = hashlib.sha256(told.encode()).hexdigest() if told else ""
         found.setdefault(name.lower(), Package(name=name, version=distribution.version, sha256=sha256))
     return [found[name] for name in sorted(found)]
+
+
+def _name(distribution: Distribution) -> str:
+    try:
+        return distribution.metadata["Name"] or ""
+    except (KeyError, FileNotFoundError):  # by the version of importlib.metadata, if there is no METADATA
+        return ""
 
 
 def this_machine() -> Machine:
