@@ -45,6 +45,7 @@ from lumbargrade.errors import InputError, StoppedError, TrialError
 from lumbargrade.models.locator import column_group
 from lumbargrade.phantom import generate
 from lumbargrade.pipeline.candidate import make_candidate
+from lumbargrade.pipeline.estimate.parallelism import choose_parallelism
 from lumbargrade.pipeline.summary import RunSummary, summarise
 from lumbargrade.pipeline.version_dataset import version_and_log
 from lumbargrade.preprocessing.split.duplicates import DUPLICATES
@@ -232,8 +233,13 @@ def train_fold(run: RunFold, spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> F
 
 
 @contextmanager
-def fold_pool(threads: int, per_device: int) -> Iterator[FoldPool]:
-    """Trains folds as tasks, on this machine's devices or on a cluster."""
+def fold_pool(params: Params, network: str, jobs: int) -> Iterator[FoldPool]:
+    """Trains folds as tasks, on this machine's devices or on a cluster.
+
+    Args:
+        network: ``grader`` or ``locator``.
+        jobs: Folds that may be trained side by side.
+    """
 
     def pool(run: RunFold, places: int) -> FoldPool:
         def submit(spec: AnySpec, on_epoch: OnEpoch, stop: Event) -> FoldFuture:
@@ -241,15 +247,20 @@ def fold_pool(threads: int, per_device: int) -> Iterator[FoldPool]:
 
         return FoldPool(submit, places)
 
+    threads, per_device = (params.locator if network == "locator" else params.training).threads, params.folds_per_device
     if address := Settings().ray_address:
         with (
-            join_cluster(threads, per_device) as cluster,
+            join_cluster(threads, per_device or 1) as cluster,
             pool(partial(run_on_cluster, cluster), cluster.places) as folds,
         ):
             _tell(f"training on the Ray cluster {address}, {cluster.places} folds at a time")
             yield folds
     else:
-        devices = find_devices(threads, per_device)
+        if not per_device and not torch.cuda.is_available():
+            choice = choose_parallelism(params, network, jobs)
+            threads, per_device = choice.chosen.threads, choice.chosen.processes
+            _tell(choice.words())
+        devices = find_devices(threads, per_device or 1)
         with pool(lambda spec, on_epoch, stop: run_fold(spec, devices, on_epoch, stop), len(devices)) as folds:
             yield folds
 
@@ -260,7 +271,7 @@ def locate(plan: SearchPlan, views_md5: str, folder: Path, tracker: Tracker) -> 
     locating = LocatorPlan(plan.params, plan.task, data, folder / "views", plan.split)
     _tell(f"locator {locating.name}: {plan.params.split.folds} folds")
     with (
-        fold_pool(plan.params.locator.threads, plan.params.folds_per_device) as pool,
+        fold_pool(plan.params, "locator", plan.params.split.folds) as pool,
         bar("epochs of the locator") as show,
     ):
         outcome = train_locators(locating, tracker, pool, _tell, show)
@@ -285,7 +296,8 @@ def search(plan: SearchPlan, tracker: Tracker) -> SearchOutcome:
     if plan.params.training.suspects is not None:
         studies = pd.read_csv(plan.split)["study_id"]
         _tell(count_suspects(plan.params.training.suspects, plan.task, studies))
-    with fold_pool(plan.params.training.threads, plan.params.folds_per_device) as pool, bar("epochs") as show:
+    folds = plan.params.split.folds * plan.params.search.trials
+    with fold_pool(plan.params, "grader", folds) as pool, bar("epochs") as show:
         outcome = run_search(plan, tracker, pool, _tell, lambda now: show(now.epochs, now.of_epochs, _told(now)))
     table = [{"metric": name, "value": round(value, 4)} for name, value in outcome.evaluation.flat().items()]
     create_table_artifact(
@@ -301,7 +313,7 @@ def unite_folds(plan: SearchPlan, outcome: SearchOutcome, tracker: Tracker) -> S
     """Makes one grader of the best trial's folds, if it is not made; it is a task like a fold."""
     doing = "distilling" if plan.params.package.graders == "distilled" else "averaging"
     _tell(f"{doing} {len(outcome.folds)} folds of trial {outcome.trial} into one grader")
-    with fold_pool(plan.params.training.threads, plan.params.folds_per_device) as pool, bar("epochs") as show:
+    with fold_pool(plan.params, "grader", 1) as pool, bar("epochs") as show:
         return make_student(plan, outcome, tracker, pool, _tell, show)
 
 

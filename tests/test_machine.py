@@ -118,14 +118,15 @@ def test_no_more_processes_than_fit_into_the_memory(tell) -> None:
 
 
 def test_threads_heed_a_quota_and_the_user(tell) -> None:
+    waiting = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
     given: dict[str, str] = {}
     limit_threads(given)
-    assert given == {}
+    assert given == waiting
     tell(V2.format(shown="/"), "0::/", **v2("", "200000 100000"))
     limit_threads(given)
-    assert given == {"OMP_NUM_THREADS": "2"}
-    limit_threads(theirs := {"OMP_NUM_THREADS": "5"})
-    assert theirs == {"OMP_NUM_THREADS": "5"}
+    assert given == {"OMP_NUM_THREADS": "2", **waiting}
+    limit_threads(theirs := {"OMP_NUM_THREADS": "5", "OMP_WAIT_POLICY": "ACTIVE"})
+    assert theirs == {"OMP_NUM_THREADS": "5", "OMP_WAIT_POLICY": "ACTIVE", "KMP_BLOCKTIME": "0"}
 
 
 def test_what_is_used_of_a_limit_is_not_free_but_for_kept_files(tell) -> None:

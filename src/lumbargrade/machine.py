@@ -55,12 +55,17 @@ def count_processes(asked: int = 0) -> int:
 
 
 def limit_threads(environment: MutableMapping[str, str]) -> None:
-    """Has libraries that compute in threads heed a container's quota, which they do not see; they know the affinity.
+    """Has libraries that compute in threads share the machine: they heed a container's quota, and waiting threads sleep.
+
+    They know the affinity, but not a quota. A thread of OpenMP that waits for the others spins, unless it is told not to:
+    where another program needs the core, all threads then wait for the one that was put off, at each step again.
 
     Args:
-        environment: Of a process that has not loaded them yet; a number that the user gave stays.
+        environment: Of a process that has not loaded them yet; what the user set stays.
     """
     cores = count_cores()
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    environment.setdefault("KMP_BLOCKTIME", "0")  # of Intel's OpenMP, which conda's torch has
     if cores < affinity():
         environment.setdefault("OMP_NUM_THREADS", str(cores))
 

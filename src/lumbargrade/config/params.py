@@ -365,13 +365,14 @@ class Params(_Section):
         task: A name of :func:`lumbargrade.config.task.task_names`, or a YAML file.
         seed: Seed of the networks' first weights, of the order of crops and of augmentation.
         workers: Processes that read files; 0 is one for each core that has memory.
-        folds_per_device: Folds that are trained at once on one device.
+        folds_per_device: Folds that are trained at once on one device; 0 is one on a GPU, and on the CPU as many as train
+            fastest there, which is measured once.
     """
 
     task: str = "rsna2024"
     seed: int = Field(default=0, ge=0)
     workers: int = Field(default=0, ge=0, le=256)
-    folds_per_device: int = Field(default=1, ge=1, le=64)
+    folds_per_device: int = Field(default=0, ge=0, le=64)
     dataset: DatasetParams = DatasetParams()
     prepare: PrepareParams = PrepareParams()
     views: ViewParams = ViewParams()

@@ -144,6 +144,11 @@ class Project:
         """An empty file for each notice that was sent, and its lock."""
         return self.operations / "notices"
 
+    @property
+    def parallelism(self) -> Path:
+        """How fast trainings run side by side on this machine; measured again if it is deleted."""
+        return self._state("parallelism")
+
     def _state(self, name: str) -> Path:
         older = self.root / name
         return older if older.is_dir() else self.root / "state" / name

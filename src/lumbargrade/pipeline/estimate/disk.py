@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import torch
 from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import Params
 from lumbargrade.config.project import current_project
 from lumbargrade.data.versioning.configuration import default_remote
 from lumbargrade.data.versioning.dvc import dataset_folder, versioned_bytes
+from lumbargrade.machine import count_cores
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
 from lumbargrade.training.jobs.devices import find_devices
 
@@ -39,7 +41,8 @@ def disk_needs(params: Params, size: int, files: int, cells: int, costs: list[Tr
     students = 0 if params.package.graders == "ensemble" else 1
     packaged = weights.get("grader", 0) * (students or folds) + weights.get("locator", 0) * folds
     copies = 4 if params.training.ema else 3
-    devices = len(find_devices(per_device=params.folds_per_device))
+    at_once = params.folds_per_device or (1 if torch.cuda.is_available() else count_cores())
+    devices = len(find_devices(per_device=at_once))
     each = f"{cells:,} x {_CHANNELS} x {params.prepare.crop_pixels}² bytes"
     needs = [*_dataset_needs(current_project().resolve_path(params.dataset.path), size)]
     needs.append(DiskNeed(what="crops at labelled points", bytes=cells * crop, why=each))

@@ -17,7 +17,12 @@ from lumbargrade.models.locator import column_group
 from lumbargrade.phantom.headers.choose import read_headers_choice
 from lumbargrade.pipeline.estimate.disk import DiskNeed, disk_needs
 from lumbargrade.pipeline.estimate.resources import TrainingHours, too_slow, training_hours
-from lumbargrade.pipeline.estimate.throughput import TrainingCost, grader_cost, locator_cost
+from lumbargrade.pipeline.estimate.throughput import (
+    TrainingCost,
+    estimate_cost,
+    make_grader,
+    make_locator,
+)
 from lumbargrade.registry.lineage.code import read_code_state, refuse_changes
 from lumbargrade.tracking.mlflow_tracker import check_reachable, tracking_uri
 from lumbargrade.training.grader.input_files import check_files
@@ -68,9 +73,9 @@ def dry_run(params: Params, allow_dirty: bool = False) -> DryRun:
         with _noted(problems):
             check()
     counts = _read_counts(params, task, problems, notes)
-    costs = [grader_cost(params, task)]
+    costs = [estimate_cost(make_grader(params, task))]
     if column_group(task) is not None:
-        costs.insert(0, locator_cost(params, task))
+        costs.insert(0, estimate_cost(make_locator(params, task)))
     expected = params.dataset.expected
     studies = counts.studies if counts else _studies_to_come(params)
     size = counts.bytes if counts else int((expected.gigabytes or 0) * 1e9) if expected else 0

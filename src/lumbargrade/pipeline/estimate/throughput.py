@@ -51,7 +51,7 @@ class TrainingCost(BaseModel):
 
 
 @dataclass(frozen=True)
-class _Network:
+class TrainedNetwork:
     """A network, and the loss of a batch of so many random images on a device."""
 
     name: str
@@ -61,8 +61,8 @@ class _Network:
     loss: Callable[[int, torch.device], Tensor]
 
 
-def grader_cost(params: Params, task: GradingTask) -> TrainingCost:
-    """Estimates the training of the grader at its batch size and image size."""
+def make_grader(params: Params, task: GradingTask) -> TrainedNetwork:
+    """The grader as it is trained, at its batch size and image size."""
     training = params.training
     grader = Grader(GraderConfig.of(task, params.prepare, training))
     generator = torch.Generator().manual_seed(0)
@@ -77,11 +77,11 @@ def grader_cost(params: Params, task: GradingTask) -> TrainingCost:
         total, weight = weighted_cross_entropy(grader(images, cells).float(), cells, weights)
         return total / weight
 
-    return _cost(_Network("grader", grader, training, training.image_pixels, loss))
+    return TrainedNetwork("grader", grader, training, training.image_pixels, loss)
 
 
-def locator_cost(params: Params, task: GradingTask) -> TrainingCost:
-    """Estimates the training of the locator, by the network that has the most maps."""
+def make_locator(params: Params, task: GradingTask) -> TrainedNetwork:
+    """The locator as it is trained: the network that has the most maps."""
     shape = SpineShape(steps=Offsets(mean=[], precision=[]), places={})
     config = LocatorConfig(
         task=task, prepare=params.prepare, views=params.views, width=params.locator.width, shape=shape
@@ -98,10 +98,11 @@ def locator_cost(params: Params, task: GradingTask) -> TrainingCost:
         loss: Tensor = -maps.log_softmax(2).mean() - contrasts.log_softmax(1).mean()
         return loss
 
-    return _cost(_Network("locator", locator, params.locator, pixels, loss))
+    return TrainedNetwork("locator", locator, params.locator, pixels, loss)
 
 
-def _cost(network: _Network) -> TrainingCost:
+def estimate_cost(network: TrainedNetwork) -> TrainingCost:
+    """Estimates memory and pace of a network's training in one process with all threads."""
     device = find_devices(network.training.threads)[0]
     place = torch.device("cpu" if device.name == "cpu" else "cuda")
     weights = sum(parameter.numel() for parameter in network.module.parameters())
@@ -121,7 +122,7 @@ def _cost(network: _Network) -> TrainingCost:
     )
 
 
-def _kept_bytes(network: _Network, batch: int) -> int:
+def _kept_bytes(network: TrainedNetwork, batch: int) -> int:
     """Bytes that the forward pass of a batch keeps for the backward pass, but for the weights themselves.
 
     It is measured on the CPU in numbers as narrow as a GPU would take.
@@ -144,30 +145,35 @@ def _kept_bytes(network: _Network, batch: int) -> int:
         return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
-def _images_per_second(network: _Network, device: torch.device) -> float | None:
-    """Pace of training steps, after one that is not timed; nothing if the device's memory does not hold a batch."""
-    precision = choose_precision(network.training.precision, device)
-    module = network.module.to(device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=network.training.learning_rate, fused=True)
-    batch = network.training.batch_size
+def _images_per_second(network: TrainedNetwork, device: torch.device) -> float | None:
+    """Pace of training steps, after one that is not timed; None if the device's memory does not hold a batch."""
     times: list[float] = []
     begun = time.monotonic()
     try:
-        for _ in range(1 + _STEPS):
-            started = time.monotonic()
-            with precision.autocast():
-                loss = network.loss(batch, device)
-            optimizer.zero_grad(set_to_none=True)
-            precision.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-            precision.scaler.step(optimizer)
-            precision.scaler.update()
-            loss.item()
-            times.append(time.monotonic() - started)
-            if len(times) > 1 and time.monotonic() - begun > _SECONDS:
+        for seconds in training_steps(network, device):
+            times.append(seconds)
+            if len(times) > _STEPS or (len(times) > 1 and time.monotonic() - begun > _SECONDS):
                 break
     except torch.OutOfMemoryError:
         return None
-    return batch / median(times[1:])
+    return network.training.batch_size / median(times[1:])
+
+
+def training_steps(network: TrainedNetwork, device: torch.device) -> Iterator[float]:
+    """Does training steps without end; yields the seconds that each has taken. The first one is slower."""
+    precision = choose_precision(network.training.precision, device)
+    module = network.module.to(device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=network.training.learning_rate, fused=True)
+    while True:
+        started = time.monotonic()
+        with precision.autocast():
+            loss = network.loss(network.training.batch_size, device)
+        optimizer.zero_grad(set_to_none=True)
+        precision.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        precision.scaler.step(optimizer)
+        precision.scaler.update()
+        loss.item()
+        yield time.monotonic() - started
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from lumbargrade.errors import (
     TooSlowError,
 )
 from lumbargrade.files import write_text
+from lumbargrade.machine import limit_threads
 from lumbargrade.process_groups import ProcessGroup
 from lumbargrade.training.jobs.devices import Device, lease
 from lumbargrade.training.jobs.memory import killed_error
@@ -146,7 +147,10 @@ def _run_process(
 
 def _environment(device: Device) -> dict[str, str]:
     threads = str(device.threads)
+    given: dict[str, str] = {key: os.environ[key] for key in ("OMP_WAIT_POLICY", "KMP_BLOCKTIME") if key in os.environ}
+    limit_threads(given)
     return {
+        **given,
         "CUDA_VISIBLE_DEVICES": device.visible,
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "OMP_NUM_THREADS": threads,
