@@ -37,6 +37,8 @@ from tests.served import served_model
 
 pytestmark = pytest.mark.slow
 
+ONE = "left_neural_foraminal_narrowing_l4_l5"
+
 
 class LeftEdge(Grader):
     """Says Severe by what it sees at the left of its input."""
@@ -130,7 +132,7 @@ def test_mlflow_explains_on_request_only(model_folder: Path, zipped: bytes, monk
             assert decoded(text).shape == (128, 128)
             assert decoded(text).max() in {0, 255}
     assert told["heat_map_mm"].tolist() == [64.0] * 25 + [None] * 25
-    one = model.predict(studies, params={"explain": "left_neural_foraminal_narrowing_l4_l5"})
+    one = model.predict(studies, params={"explain": ONE})
     assert asked == [25, 1]
     explained = one[one["heat_map"].notna()]
     assert [*explained[["condition", "level"]].iloc[0]] == ["left_neural_foraminal_narrowing", "L4/L5"]
@@ -145,15 +147,17 @@ def test_the_server_explains_on_request_only(
 ) -> None:
     monkeypatch.chdir(model_folder.parent)
     with served_model(str(model_folder)) as address:
-        plain, told = ask(address, zipped), ask(address, zipped, explain="all")
-        assert ask_kept(address, "another", "all") == []
-        kept = ask_kept(address, plain[0]["request_id"], "all")
+        plain, told = ask(address, zipped), ask(address, zipped, explain=ONE)
+        assert ask_kept(address, "another", ONE) == []
+        kept = ask_kept(address, plain[0]["request_id"], ONE)
     assert kept == [{**record, "request_id": plain[0]["request_id"]} for record in told]
     others = dict.fromkeys((*ANSWER_HEAT, "request_id"))
     assert [{**record, **others} for record in plain] == [{**record, **others} for record in told]
     assert not set(ANSWER_HEAT) & set(plain[0])
-    assert {decoded(record["heat_map"]).shape for record in told} == {(128, 128)}
-    assert {record["heat_map_mm"] for record in told} == {64.0}
+    (explained,) = [record for record in told if record["heat_map"] is not None]
+    assert (explained["condition"], explained["level"]) == ("left_neural_foraminal_narrowing", "L4/L5")
+    assert decoded(explained["heat_map"]).shape == (128, 128)
+    assert explained["heat_map_mm"] == 64.0
 
 
 def test_an_answer_is_explained_from_what_was_kept_of_it(
@@ -162,22 +166,22 @@ def test_an_answer_is_explained_from_what_was_kept_of_it(
     monkeypatch.setenv(SERVING_LOG, str(tmp_path / "answers.jsonl"))
     model = mlflow.pyfunc.load_model(str(model_folder))
     studies, nothing = pd.DataFrame({STUDY_COLUMN: [zipped]}), pd.DataFrame({STUDY_COLUMN: []}, dtype=object)
-    told = model.predict(studies, params={"explain": "all"})
+    told = model.predict(studies, params={"explain": ONE})
     request_id = told["request_id"][0]
     graded = model.predict(studies)["request_id"][0]
     logged = (tmp_path / "answers.jsonl").read_bytes()
-    kept = model.predict(nothing, params={"explain": "all", "request_id": graded})
+    kept = model.predict(nothing, params={"explain": ONE, "request_id": graded})
     pd.testing.assert_frame_equal(kept.drop(columns="request_id"), told.drop(columns="request_id"))
     assert set(kept["request_id"]) == {graded}
-    one = "left_neural_foraminal_narrowing_l4_l5"
-    first = model.predict(studies, params={"explain": one})
-    second = model.predict(nothing, params={"explain": one, "request_id": request_id})
+    other = "spinal_canal_stenosis_l1_l2"
+    first = model.predict(studies, params={"explain": other})
+    second = model.predict(nothing, params={"explain": other, "request_id": request_id})
     pd.testing.assert_frame_equal(first.drop(columns="request_id"), second.drop(columns="request_id"))
-    assert second["heat_map"].notna().sum() == 1
-    assert len(model.predict(nothing, params={"explain": one, "request_id": "another"})) == 0
+    assert kept["heat_map"].notna().sum() == second["heat_map"].notna().sum() == 1
+    assert len(model.predict(nothing, params={"explain": ONE, "request_id": "another"})) == 0
     assert len(model.predict(nothing)) == 0
     another = mlflow.pyfunc.load_model(str(model_folder))
-    assert len(another.predict(nothing, params={"explain": one, "request_id": request_id})) == 0
+    assert len(another.predict(nothing, params={"explain": ONE, "request_id": request_id})) == 0
     assert (tmp_path / "answers.jsonl").read_bytes().count(b"\n") == logged.count(b"\n") + 1  # of `first` alone
 
 
@@ -186,7 +190,7 @@ def test_what_was_kept_is_explained_in_its_turn(model_folder: Path, zipped: byte
     request_id = served.predict(pd.DataFrame({STUDY_COLUMN: [zipped]}))["request_id"][0]
     model = served.unwrap_python_model()
     model.seconds = 0.01
-    asked = {"explain": "all", "request_id": request_id}
+    asked = {"explain": ONE, "request_id": request_id}
     with model.turn:
         refused = served.predict(pd.DataFrame({STUDY_COLUMN: []}, dtype=object), params=asked)
     assert refused["reason"].str.startswith("the model server was busy with other studies").all()
