@@ -87,6 +87,28 @@ def test_times_that_contradict_a_name_are_believed_and_said(
     assert kind.confidence < timed("", echo, repetition, inversion).confidence
 
 
+@pytest.mark.parametrize(
+    ("echo", "repetition", "weighting"),
+    [(None, None, None), (20, 2200, "T1 FLAIR"), (12, 600, "T1"), (110, 9000, "T2 FLAIR"), (110, None, "T2 FLAIR")],
+)
+def test_a_flair_of_no_weighting_is_weighted_by_its_times(
+    echo: float | None, repetition: float | None, weighting: str | None
+) -> None:
+    assert timed("SAG FLAIR", echo, repetition, None).weighting == weighting
+
+
+@pytest.mark.parametrize(
+    ("description", "protocol", "words"),
+    [("sag post Gd", "t1_tse_fs", "T1 fat-suppressed after contrast"), ("SUB", "t1_tse_sag", "T1 (a subtraction)"),
+     ("sag_opp", "t2_tse_dixon", "T2 Dixon opposed-phase image"), ("fatsat", "T2W_TSE", "T2 fat-suppressed"),
+     ("SAG T1", "LUMBAR W CONTRAST T2", "T1"), ("sag", "LUMBAR W CONTRAST", None)],
+)  # fmt: skip
+def test_a_protocol_tells_the_weighting_and_the_description_the_rest(
+    description: str, protocol: str, words: str | None
+) -> None:
+    assert kind_of(description, ProtocolName=protocol).words == words
+
+
 @pytest.mark.parametrize("description", ["AX PD", "ep2d_DWI", "MPR", "SAG T2 FLAIR", "Mielografía", "T2* ax"])
 def test_what_is_left_out_by_its_name_says_so(description: str) -> None:
     kind = kind_of(description)

@@ -72,12 +72,10 @@ def judge_kind(tags: KindTags) -> ImageKind:
 
 
 def _read_names(tags: KindTags) -> NamedKind:
-    """What the description says, or the protocol's name where the description tells no weighting."""
+    """What the description says, together with the protocol's name where only that one tells the weighting."""
     name = read_name(tags.description)
-    if name.weighting is None and tags.protocol:
-        protocol = read_name(tags.protocol)
-        if protocol.weighting is not None:
-            return protocol
+    if name.weighting is None and read_name(tags.protocol).weighting is not None:
+        return read_name(f"{tags.protocol} {tags.description}")
     return name
 
 
@@ -177,15 +175,14 @@ def _complete(tags: KindTags, measured: Weighting, name: NamedKind) -> Weighting
         return "PD"
     if named == "STIR" and measured in ("T2", "PD"):
         return "STIR"
-    if named == "STIR" and measured == "T1" and (tags.field or 1.5) < 0.5 and repetition >= 1000:
+    if named == "STIR" and measured == "T1" and (tags.field or 0.0) < 0.5 and repetition >= 1000:
         return "STIR"  # at a low field fat is soon there again
     if (named == "T1 FLAIR" or name.bare_flair) and measured == "PD" and repetition <= _LONGEST_FLAIR:
         return "T1 FLAIR" if echo <= _T1_FLAIR_ECHO else None
-    if name.bare_flair and measured == "T1":
-        return "T1"
     if named == "T1" and measured == "PD" and repetition <= _LONGEST_FLAIR and echo <= _SHORT_ECHO:
         return named
-    if named == "T2 FLAIR" and measured == "T2" and (tags.repetition is None or repetition > _LONGEST_FLAIR):
+    flair = named == "T2 FLAIR" or name.bare_flair
+    if flair and measured == "T2" and (tags.repetition is None or repetition > _LONGEST_FLAIR):
         return "T2 FLAIR"
     return None
 

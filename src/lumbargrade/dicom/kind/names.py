@@ -110,7 +110,7 @@ def _weighting(words: list[str], low: str, found: set[str], inverted: bool, dens
     if _EITHER.search(low):
         return "T2"
     if _has_flair(words):
-        return "T1 FLAIR" if found == {"1"} else "T2 FLAIR"
+        return "T1 FLAIR" if found == {"1"} else "T2 FLAIR" if found else None
     if inverted and "stir" not in "".join(words) and found == {"1"}:
         return "T1 FLAIR"
     if inverted:
