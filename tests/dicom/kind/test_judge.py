@@ -138,7 +138,7 @@ def test_fat_is_nulled_at_a_time_that_depends_on_the_field(tesla: float, inversi
      ("T 2 SAG", "T2"), ("T-1 sag", "T1"), ("MR 3 T 2 mm", None), ("sT1W_TSE", "T1"), ("axialT2", "T2"), ("Т2 ВИ", "T2"),
      ("Ｔ２強調", "T2"), ("écho de gradient", "gradient echo"), ("eco de gradiente T2", "gradient echo"),
      ("FFE3D", "gradient echo"), ("2D FIESTA", "gradient echo"), ("sag inv rec", "STIR"), ("MIELOGRAFIA", "myelogram"),
-     ("Myeloma", None),
+     ("Myeloma", None), ("T2 sag Myelon", "T2"), ("3Dmyelo", "myelogram"),
      ("Diffusion", "diffusion"), ("プロトン", "PD")],
 )  # fmt: skip
 def test_names_tell_the_weighting_however_they_are_written(name: str, weighting: str | None) -> None:
@@ -204,7 +204,8 @@ def test_a_contrast_agent_is_told_by_its_tags_or_by_the_name() -> None:
      ("T1 s/ contraste", False), ("T1 s/mdc", False), ("T1 SAG PÓS", True), ("T1 po kontraście", True),
      ("T1 POSTKONTRAST", True), ("T1 IVKM", True), ("T1 con CIV", True), ("T1 zoueigo", True), ("T1 CE-", False),
      ("T1造影前", False), ("平扫 T1", False), ("単純 T1", False), ("T1 post op", None), ("post-operative T1", None),
-     ("T1 post op +Gd", True), ("T2 mit Fettsättigung", None), ("T1 w/o fs w/ contrast", True)],
+     ("T1 post op +Gd", True), ("T2 mit Fettsättigung", None), ("T1 w/o fs w/ contrast", True),
+     ("SAG T1 C-SPINE", None), ("T1 C+T+L", None), ("T1 C/T/L", None), ("C+ T1", True)],
 )  # fmt: skip
 def test_names_tell_of_a_contrast_agent_in_many_languages(name: str, given: bool | None) -> None:
     assert read_name(name).contrast_agent is given

@@ -27,11 +27,12 @@ _EITHER = re.compile(r"t2w?\s*/\s*stir|stir\s*/\s*t2")
 """As RSNA's table has it: one of both, whichever."""
 _STAR = re.compile(r"t[12]w?\s*\*")
 _AGENT_MARK = re.compile(
-    r"(?:\+|\bt1w?)\s*(?:c|gd|km|k|ce|gad|mdc|contrast)\b|\bc\s*\+(?!\+)|\b[wc]\s*/\s*c(?:ontrast\w*)?\b|(?<=[a-z0-9])\+c\b"
+    r"(?:\+|\bt1w?)\s*(?:c(?!\W*(?:[tls]\b|sp))|gd|km|k|ce|gad|mdc|contrast)\b|\bc\s*\+(?!\+|\s*[tl]\b)|\b[wc]\s*/\s*c(?:ontrast\w*)?\b|(?<=[a-z0-9])\+c\b"
 )
 _NO_AGENT_MARK = re.compile(
     r"(?:-|w\s*/\s*o|\bwo)\s*(?:c|gd|km|contrast)\b|\b(?:c|ce|gd|km)\s*-(?!\w)|\bw\s*/\s*o\b|\bs\s*/\s*(?:c|gd|gado|km|mdc|contrast\w*)\b"
 )
+_DIMENSIONS = re.compile(r"^[23]d|[23]d$")
 _B_VALUE = re.compile(r"^b\d{2,4}$")
 _LETTERED_PART = re.compile(r"(?:^|[_\s:(-])(w|f|in|opp|op|out|ip)$")
 
@@ -98,10 +99,7 @@ def is_abbreviated_localizer(text: str) -> bool:
 
 
 def _weighting(words: list[str], low: str, found: set[str], inverted: bool, density: bool) -> Weighting | None:
-    healthy = [word for word in words if not word.startswith(words_of.MARROW_DISEASE_STEMS)]
-    if _begins(healthy, words_of.MYELOGRAM_STEMS) or _has(words, words_of.MYELOGRAM_WORDS):
-        return "myelogram"
-    if _shows(low, words_of.MYELOGRAM_SIGNS):
+    if _is_myelogram(words, low):
         return "myelogram"
     if _is_diffusion(words, low):
         return "diffusion"
@@ -122,9 +120,20 @@ def _weighting(words: list[str], low: str, found: set[str], inverted: bool, dens
     return None
 
 
+def _is_myelogram(words: list[str], low: str) -> bool:
+    named = any(
+        _shows(word, words_of.MYELOGRAM_ROOTS) or word.endswith(words_of.MYELOGRAM_ENDS) for word in _strip(words)
+    )
+    return named or _shows(low, words_of.MYELOGRAM_SIGNS)
+
+
+def _strip(words: list[str]) -> list[str]:
+    """The words without the dimensions that stick to them, as in FFE3D."""
+    return [_DIMENSIONS.sub("", word) for word in words]
+
+
 def _is_gradient_echo(words: list[str], low: str) -> bool:
-    bare = [re.sub(r"^[23]d|[23]d$", "", word) for word in words]
-    named = _has([*words, *bare], words_of.GRADIENT_WORDS) or _begins(words, words_of.GRADIENT_STEMS)
+    named = _has([*words, *_strip(words)], words_of.GRADIENT_WORDS) or _begins(words, words_of.GRADIENT_STEMS)
     return named or bool(_STAR.search(low)) or bool(words_of.GRADIENT_PAIRS & set(pairwise(words)))
 
 

@@ -36,12 +36,9 @@ SERVICE_STEMS = (
 )
 """What a scanner stores for itself."""
 
-MYELOGRAM_STEMS = ("myelo", "mielo", "miyelo")
-MARROW_DISEASE_STEMS = tuple(
-    stem + end for stem in MYELOGRAM_STEMS for end in ("ma", "me", "pat", "mat", "cel", "dys", "dis", "prolif", "fib")
-)
-"""They begin as a myelogram does: myeloma, myelopathy, myelomeningocele."""
-MYELOGRAM_WORDS = frozenset(("mrm",))
+MYELOGRAM_ROOTS = ("myelogr", "mielogr", "miyelogr")
+MYELOGRAM_ENDS = ("myelo", "mielo", "miyelo", "mrm", "mielorm", "myelorm", "myelomr")
+"""Whole words, or their ends: Myelon is the cord, and a myeloma or a myelopathy is a disease."""
 MYELOGRAM_SIGNS = ("水成像", "脊髓造影", "ミエロ")
 
 DIFFUSION_STEMS = ("diffus", "difus", "difuz", "diffuz", "dyfuz", "dwi", "adc", "tracew", "dti", "kakusan", "misan")
