@@ -20,7 +20,7 @@ _STATED_WEIGHTINGS: dict[str, Weighting] = {
 _SUPPRESSING = {"fs", "fatsat", "chemsat", "spir", "spair", "we"}
 """ScanOptions without their punctuation."""
 _LONGEST_FLAIR, _LONG_FOR_T1 = 4000.0, 1200.0
-_T1_FLAIR_ECHO, _SHORT_ECHO = 45.0, 30.0
+_T1_FLAIR_ECHO = 45.0
 _GRADED: tuple[Weighting, ...] = ("T1", "T1 FLAIR", "T2", "STIR")
 _THICKEST_SLICE, _MEASURED = 5.0, 0.9
 """mm; how sure times are that outweigh an abbreviation."""
@@ -177,12 +177,13 @@ def _complete(tags: KindTags, measured: Weighting, name: NamedKind) -> Weighting
         return "STIR"
     if named == "STIR" and measured == "T1" and (tags.field or 0.0) < 0.5 and repetition >= 1000:
         return "STIR"  # at a low field fat is soon there again
-    if (named == "T1 FLAIR" or name.bare_flair) and measured == "PD" and repetition <= _LONGEST_FLAIR:
-        return "T1 FLAIR" if echo <= _T1_FLAIR_ECHO else None
-    if named == "T1" and measured == "PD" and repetition <= _LONGEST_FLAIR and echo <= _SHORT_ECHO:
-        return named
-    flair = named == "T2 FLAIR" or name.bare_flair
-    if flair and measured == "T2" and (tags.repetition is None or repetition > _LONGEST_FLAIR):
+    if measured == "PD" and repetition <= _LONGEST_FLAIR and echo <= _T1_FLAIR_ECHO:
+        return "T1 FLAIR" if name.bare_flair else named if named in ("T1", "T1 FLAIR") else None
+    if (
+        (named == "T2 FLAIR" or name.bare_flair)
+        and measured == "T2"
+        and (tags.repetition is None or repetition > _LONGEST_FLAIR)
+    ):
         return "T2 FLAIR"
     return None
 
