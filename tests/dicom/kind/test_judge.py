@@ -205,7 +205,8 @@ def test_a_contrast_agent_is_told_by_its_tags_or_by_the_name() -> None:
      ("T1 POSTKONTRAST", True), ("T1 IVKM", True), ("T1 con CIV", True), ("T1 zoueigo", True), ("T1 CE-", False),
      ("T1造影前", False), ("平扫 T1", False), ("単純 T1", False), ("T1 post op", None), ("post-operative T1", None),
      ("T1 post op +Gd", True), ("T2 mit Fettsättigung", None), ("T1 w/o fs w/ contrast", True),
-     ("SAG T1 C-SPINE", None), ("T1 C+T+L", None), ("T1 C/T/L", None), ("C+ T1", True)],
+     ("SAG T1 C-SPINE", None), ("T1 C+T+L", None), ("T1 C/T/L", None), ("C+ T1", True),
+     ("T1 POST-CONTRAST", True), ("T1 PÓS-GD", True), ("T1 poscontraste", True), ("T1 -C", False), ("T1 Gd(-)", False)],
 )  # fmt: skip
 def test_names_tell_of_a_contrast_agent_in_many_languages(name: str, given: bool | None) -> None:
     assert read_name(name).contrast_agent is given
@@ -217,7 +218,7 @@ def test_names_tell_of_a_contrast_agent_in_many_languages(name: str, given: bool
      "T2 supressão de gordura", "T2 vetsuppressie", "T2 saturacja tłuszczu", "T2 yağ baskılı", "T2 shibo yokusei",
      "T2 zhifang yizhi", "FST2_SAGc", "T2压脂", "WATER: Sag T2 IDEAL", "t2_tse_dixon_sag_320_W", "T2 Fettsupprimiert",
      "T2 yazhi", "T2 CHEM SAT", "T2 water only", "T2 sin grasa", "T2 sans graisse", "T2 z saturacją tłuszczu", "satgraisse T2",
-     "T2 脂肪抑制"],
+     "T2 脂肪抑制", "(WATER) Sag T2"],
 )  # fmt: skip
 def test_names_tell_of_fat_suppression_in_many_languages(name: str) -> None:
     kind = kind_of(name)

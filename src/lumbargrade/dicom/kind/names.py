@@ -30,10 +30,11 @@ _AGENT_MARK = re.compile(
     r"(?:\+|\bt1w?)\s*(?:c(?!\W*(?:[tls]\b|sp))|gd|km|k|ce|gad|mdc|contrast)\b|\bc\s*\+(?!\+|\s*[tl]\b)|\b[wc]\s*/\s*c(?:ontrast\w*)?\b|(?<=[a-z0-9])\+c\b"
 )
 _NO_AGENT_MARK = re.compile(
-    r"(?:-|w\s*/\s*o|\bwo)\s*(?:c|gd|km|contrast)\b|\b(?:c|ce|gd|km)\s*-(?!\w)|\bw\s*/\s*o\b|\bs\s*/\s*(?:c|gd|gado|km|mdc|contrast\w*)\b"
+    r"(?:(?<!\w)-|w\s*/\s*o|\bwo)\s*(?:c|gd|km|contrast)\b|\b(?:c|ce|gd|km)\s*\(?-(?!\w)|\bw\s*/\s*o\b|\bs\s*/\s*(?:c|gd|gado|km|mdc|contrast\w*)\b"
 )
 _DIMENSIONS = re.compile(r"^[23]d|[23]d$")
 _B_VALUE = re.compile(r"^b\d{2,4}$")
+_HEAD = re.compile(r"\W*([\w -]+)[:)]")
 _LETTERED_PART = re.compile(r"(?:^|[_\s:(-])(w|f|in|opp|op|out|ip)$")
 
 
@@ -168,9 +169,9 @@ def _is_suppressed(words: list[str], low: str) -> bool:
 
 
 def _part(words: list[str], low: str) -> DixonPart | None:
-    """The part of a Dixon series: said by a word beside Dixon's, or before a colon, as GE does."""
-    head = low.partition(":")[0].strip() if ":" in low else ""
-    alone = "".join(fold_words(head))
+    """The part of a Dixon series: said by a word beside Dixon's, or before a colon or in brackets, as GE does."""
+    head = _HEAD.match(low)
+    alone = "".join(fold_words(head.group(1))) if head else ""
     if alone in words_of.PART_WORDS and len(alone) > 1:
         return as_part(alone)
     dixon = _has(words, words_of.DIXON_WORDS) or any("dixon" in word for word in words) or "only" in words
@@ -198,9 +199,9 @@ def as_part(word: str) -> DixonPart | None:
 
 
 def _contrast_agent(words: list[str], low: str) -> bool | None:
-    if _shows(low, words_of.BEFORE_SIGNS):
+    if _shows(low, words_of.BEFORE_SIGNS) or _NO_AGENT_MARK.search(low):
         return False
-    before = _has(words, words_of.BEFORE_WORDS) or bool(_NO_AGENT_MARK.search(low))
+    before = _has(words, words_of.BEFORE_WORDS)
     agent = _has(words, words_of.AGENT_WORDS) or _begins(words, words_of.AGENT_STEMS)
     agent = agent or bool(_AGENT_MARK.search(low)) or _shows(low, words_of.AGENT_SIGNS)
     named = agent or _begins(words, words_of.CONTRAST_STEMS)

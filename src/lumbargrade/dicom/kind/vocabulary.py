@@ -120,8 +120,8 @@ AGENT_WORDS = frozenset((
     "mdc", "ce", "civ", "enhanced", "inj", "injetado", "t1c", "t1gd", "t1km", "t1post",
 ))  # fmt: skip
 AGENT_STEMS = (
-    "gado", "kontrastmittel", "injec", "zosei", "zoei", "zouei", "zengqiang", "postcon", "postkon", "postg", "postkm", "postmdc",
-    "postinj",
+    "gado", "kontrastmittel", "injec", "zosei", "zoei", "zouei", "zengqiang", "poscon", "postcon", "postkon", "postg",
+    "postkm", "postmdc", "postinj",
 )  # fmt: skip
 CONTRAST_STEMS = ("contrast", "kontras")
 AFTER_WORDS = frozenset((
