@@ -202,15 +202,12 @@ def _contrast_agent(words: list[str], low: str) -> bool | None:
     if _shows(low, words_of.BEFORE_SIGNS) or _NO_AGENT_MARK.search(low):
         return False
     before = _has(words, words_of.BEFORE_WORDS)
-    agent = _has(words, words_of.AGENT_WORDS) or _begins(words, words_of.AGENT_STEMS)
-    agent = agent or bool(_AGENT_MARK.search(low)) or _shows(low, words_of.AGENT_SIGNS)
-    named = agent or _begins(words, words_of.CONTRAST_STEMS)
+    named = _has(words, words_of.AGENT_WORDS) or _begins(words, words_of.AGENT_STEMS)
+    named = named or bool(_AGENT_MARK.search(low)) or _shows(low, words_of.AGENT_SIGNS)
     if before:
         return (
             False if named or _has(words, {"pre", "nativ", "native", "nativo", "natief", "tanjun", "pingsao"}) else None
         )
-    if agent:
-        return True
     if named:
         return True
     operated = any(one == "post" and other.startswith(words_of.OPERATION_STEMS) for one, other in pairwise(words))

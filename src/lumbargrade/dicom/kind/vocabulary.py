@@ -121,13 +121,8 @@ AGENT_WORDS = frozenset((
 ))  # fmt: skip
 AGENT_STEMS = (
     "gado", "kontrastmittel", "injec", "zosei", "zoei", "zouei", "zengqiang", "poscon", "postcon", "postkon", "postg",
-    "postkm", "postmdc", "postinj",
+    "postkm", "postmdc", "postinj", "contrast", "kontras",
 )  # fmt: skip
-CONTRAST_STEMS = ("contrast", "kontras")
-AFTER_WORDS = frozenset((
-    "post", "after", "nach", "mit", "with", "w", "apres", "avec", "con", "despues", "tras", "dopo", "com", "apos", "pos", "met",
-    "na", "po", "z", "ze", "sonrasi", "sonra", "ile", "plus",
-))  # fmt: skip
 BEFORE_WORDS = frozenset((
     "pre", "before", "vor", "ohne", "without", "wo", "avant", "sans", "antes", "sin", "prima", "senza", "sem", "zonder", "voor",
     "bez", "przed", "oncesi", "non", "no", "nativ", "native", "nativo", "natief", "natywn", "natywne", "plain", "precontrast",
