@@ -5,9 +5,10 @@ from functools import lru_cache
 from pydicom import Dataset
 
 from lumbargrade.dicom.kind.image_kind import DixonPart, ImageKind, Weighting
-from lumbargrade.dicom.kind.names import NamedKind, is_localizer_name, read_name
+from lumbargrade.dicom.kind.names import NamedKind, as_part, is_abbreviated_localizer, is_localizer_name, read_name
 from lumbargrade.dicom.kind.physics import TIMES, PhysicalKind, read_computed, read_physics
 from lumbargrade.dicom.kind.tags import KindTags, read_kind_tags
+from lumbargrade.dicom.words import fold_words
 
 _BOTH, _NAME, _STATED, _COMPLETED, _DISPUTED = 0.97, 0.75, 0.8, 0.7, 0.6
 """How sure a weighting is that measured and written agree on; that only a name, or the scanner's own word, tells; that a name
@@ -16,15 +17,13 @@ _STATED_WEIGHTINGS: dict[str, Weighting] = {
     "T1": "T1", "T2": "T2", "T2_STAR": "gradient echo", "PROTON_DENSITY": "PD", "DIFFUSION": "diffusion", "STIR": "STIR",
     "FLUID_ATTENUATED": "T2 FLAIR", "FLOW_ENCODED": "other", "PERFUSION": "other", "TAGGING": "other", "TOF": "gradient echo",
 }  # fmt: skip
-_SUPPRESSING = {"FS", "FATSAT", "FAT_SAT", "FAT-SAT", "CHEMSAT", "SPIR", "SPAIR", "WE"}
-_PARTS: dict[DixonPart, set[str]] = {
-    "in-phase": {"IP", "IN_PHASE", "INPHASE", "IN-PHASE"},
-    "opposed-phase": {"OP", "OPP_PHASE", "OUT_PHASE", "OUTPHASE", "OPPOSED_PHASE", "OUT_OF_PHASE"},
-    "water": {"W", "WATER"},
-    "fat": {"F", "FAT"},
-}
+_SUPPRESSING = {"fs", "fatsat", "chemsat", "spir", "spair", "we"}
+"""ScanOptions without their punctuation."""
 _LONGEST_FLAIR, _LONG_FOR_T1 = 4000.0, 1200.0
 _T1_FLAIR_ECHO = 45.0
+_GRADED: tuple[Weighting, ...] = ("T1", "T1 FLAIR", "T2", "STIR")
+_THICKEST_SLICE, _MEASURED = 5.0, 0.9
+"""mm; how sure times are that outweigh an abbreviation."""
 
 
 def read_kind(dataset: Dataset) -> ImageKind:
@@ -50,7 +49,10 @@ def judge_kind(tags: KindTags) -> ImageKind:
     physics = read_physics(tags)
     part = _part(tags) or name.part
     suppressed = (
-        name.fat_suppressed or part == "water" or bool(tags.options & _SUPPRESSING) or "FAT" in tags.suppression
+        name.fat_suppressed
+        or part == "water"
+        or not _SUPPRESSING.isdisjoint(map(_bare, tags.options))
+        or "FAT" in tags.suppression
     )
     agent = tags.contrast_agent if tags.contrast_agent is not None else name.contrast_agent
     if name.contrast_agent and tags.contrast_agent is False:
@@ -70,31 +72,40 @@ def judge_kind(tags: KindTags) -> ImageKind:
 
 
 def _read_names(tags: KindTags) -> NamedKind:
-    """What the description says, or the protocol's name where the description tells no weighting."""
+    """What the description says, together with the protocol's name where only that one tells the weighting."""
     name = read_name(tags.description)
-    if name.weighting is None and tags.protocol:
-        protocol = read_name(tags.protocol)
-        if protocol.weighting is not None:
-            return protocol
+    if name.weighting is None and read_name(tags.protocol).weighting is not None:
+        return read_name(f"{tags.protocol} {tags.description}")
     return name
 
 
 def _part(tags: KindTags) -> DixonPart | None:
-    later = set(tags.image_type[2:])
-    return next((part for part, codes in _PARTS.items() if later & codes), None)
+    """As ImageType says it."""
+    return next((part for code in tags.image_type[2:] if (part := as_part(_bare(code)))), None)
 
 
-def _is_named_localizer(tags: KindTags) -> bool:
-    if is_localizer_name(tags.description):
+def _bare(code: str) -> str:
+    return "".join(fold_words(code))
+
+
+def _is_named_localizer(tags: KindTags, physics: PhysicalKind) -> bool:
+    """Whether a name calls it a localizer; an abbreviation does not where thin slices were measured as the name says."""
+    weighting = read_name(tags.description).weighting
+    names = [tags.description, *([tags.protocol] if weighting is None else [])]
+    if any(map(is_localizer_name, names)):
         return True
-    return read_name(tags.description).weighting is None and is_localizer_name(tags.protocol)
+    thin = tags.thickness is not None and tags.thickness <= _THICKEST_SLICE and physics.sure >= _MEASURED
+    diagnostic = (
+        thin and weighting is not None and physics.weighting in _GRADED and _agree(physics.weighting, weighting)
+    )
+    return not diagnostic and any(map(is_abbreviated_localizer, names))
 
 
 def _weigh(tags: KindTags, physics: PhysicalKind, name: NamedKind) -> ImageKind:
     """The weighting, with its reasons."""
     if physics.weighting == "localizer" and physics.sure == 1.0:
         return _measured(physics)
-    if _is_named_localizer(tags):
+    if _is_named_localizer(tags, physics):
         return ImageKind("localizer", confidence=0.95, evidence=("name",), fault="its name says so")
     if name.service:
         return ImageKind(
@@ -144,7 +155,14 @@ def _complete(tags: KindTags, measured: Weighting, name: NamedKind) -> Weighting
     myelogram, whose times are those of a T2.
     """
     named = name.weighting
-    if named in ("diffusion", "myelogram") and measured in ("T2", "STIR", "PD", "gradient echo", "T2 FLAIR"):
+    if named in ("diffusion", "myelogram") and measured in (
+        "T2",
+        "STIR",
+        "PD",
+        "gradient echo",
+        "localizer",
+        "T2 FLAIR",
+    ):
         return named
     if named == "gradient echo" and (measured == "localizer" or (not tags.scanning and measured in ("T1", "PD"))):
         return named
@@ -157,13 +175,15 @@ def _complete(tags: KindTags, measured: Weighting, name: NamedKind) -> Weighting
         return "PD"
     if named == "STIR" and measured in ("T2", "PD"):
         return "STIR"
-    if named == "STIR" and measured == "T1" and (tags.field or 1.5) < 0.5 and repetition >= 1000:
+    if named == "STIR" and measured == "T1" and (tags.field or 0.0) < 0.5 and repetition >= 1000:
         return "STIR"  # at a low field fat is soon there again
-    if (named == "T1 FLAIR" or name.bare_flair) and measured == "PD" and repetition <= _LONGEST_FLAIR:
-        return "T1 FLAIR" if echo <= _T1_FLAIR_ECHO else None
-    if name.bare_flair and measured == "T1":
-        return "T1"
-    if named == "T2 FLAIR" and measured == "T2" and repetition > _LONGEST_FLAIR:
+    if measured == "PD" and repetition <= _LONGEST_FLAIR and echo <= _T1_FLAIR_ECHO:
+        return "T1 FLAIR" if name.bare_flair else named if named in ("T1", "T1 FLAIR") else None
+    if (
+        (named == "T2 FLAIR" or name.bare_flair)
+        and measured == "T2"
+        and (tags.repetition is None or repetition > _LONGEST_FLAIR)
+    ):
         return "T2 FLAIR"
     return None
 

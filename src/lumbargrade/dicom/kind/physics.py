@@ -9,7 +9,9 @@ import math
 from typing import NamedTuple
 
 from lumbargrade.dicom.kind.image_kind import Weighting
+from lumbargrade.dicom.kind.names import find_computed
 from lumbargrade.dicom.kind.tags import KindTags
+from lumbargrade.dicom.words import fold_words
 
 TIMES = "its echo, repetition and inversion times"
 
@@ -35,13 +37,9 @@ _GRADIENT_NAMES = (
     "tfe", "btfe", "gre", "fgre", "spgr", "efgre", "merge", "fe_", "fe2d", "fe3d",
 )  # fmt: skip
 _SINGLE_SHOT_NAMES = ("haste", "ssfse", "sstse", "h2d", "hs2d", "sshtse")
-_COMPUTED = (
-    ({"MIP", "MAX_IP", "MIN_IP", "MNIP", "MINIP", "PROJECTION IMAGE"}, "a projection of a volume"),
-    ({"SUB", "SUBTRACTION", "SUBTRACTED"}, "a subtraction of images"),
-    ({"T1 MAP", "T1_MAP", "T2 MAP", "T2_MAP", "T2_STAR MAP", "R2_STAR MAP", "FAT_FRACTION", "PARAMETER MAP"}, "a map"),
-    ({"PHASE", "PHASE MAP", "P", "R", "REAL", "I", "IMAGINARY"}, "a phase image"),
-)
-"""By codes of ImageType."""
+_PHASES = {"PHASE", "PHASE MAP", "P", "R", "REAL", "I", "IMAGINARY"}
+_FRACTIONS = {"FF"}
+"""Codes of ImageType that are no words."""
 
 
 class PhysicalKind(NamedTuple):
@@ -81,8 +79,6 @@ def read_physics(tags: KindTags) -> PhysicalKind:
         return PhysicalKind("gradient echo", 0.9, None, "tags")
     if tags.inverted:
         return _inverted(tags)
-    if echo is None or repetition is None:
-        return PhysicalKind()
     return _spin_echo(tags, echo, repetition)
 
 
@@ -116,8 +112,7 @@ def _is_low_field_stir(tags: KindTags) -> bool:
         tags.inversion is None
         or tags.field is None
         or tags.field > _LOW_FIELD
-        or tags.flip is None
-        or tags.flip < _GRADIENT_FLIP
+        or (tags.flip is not None and tags.flip < _GRADIENT_FLIP)
     ):
         return False
     slow = tags.repetition is not None and tags.repetition >= 5 * tags.inversion
@@ -138,10 +133,12 @@ def nulls_fat(inversion: float, field: float | None) -> bool:
 
 def read_computed(tags: KindTags) -> str | None:
     """What an image is, in words, that was computed from others or shows a phase; None if it is neither."""
-    kinds = {*tags.image_type[2:], tags.calculated}
-    if tags.component in ("PHASE", "REAL", "IMAGINARY"):
+    codes = (*tags.image_type[2:], tags.calculated)
+    if not _PHASES.isdisjoint((*codes, tags.component)):
         return "a phase image"
-    return next((words for codes, words in _COMPUTED if kinds & codes), None)
+    if not _FRACTIONS.isdisjoint(codes):
+        return "a map"
+    return next((words for code in codes if (words := find_computed(fold_words(code)))), None)
 
 
 def _is_diffusion(tags: KindTags, sequence: str) -> bool:
@@ -160,7 +157,7 @@ def _inverted(tags: KindTags) -> PhysicalKind:
             return PhysicalKind("STIR", 0.6)
         return PhysicalKind()
     if repetition is not None and repetition < _INVERTED_REPETITION:
-        return _spin_echo(tags, echo, repetition) if echo is not None else PhysicalKind()
+        return _spin_echo(tags, echo, repetition)
     if nulls_fat(inversion, tags.field):
         return PhysicalKind("STIR", 0.9)
     if _ANY_FAT_NULL[0] <= inversion <= _ANY_FAT_NULL[1]:
@@ -175,7 +172,12 @@ def _inverted(tags: KindTags) -> PhysicalKind:
     return PhysicalKind("other", 0.7, f"by {TIMES} it is neither T1 nor T2")
 
 
-def _spin_echo(tags: KindTags, echo: float, repetition: float) -> PhysicalKind:
+def _spin_echo(tags: KindTags, echo: float | None, repetition: float | None) -> PhysicalKind:
+    if repetition is None:
+        return PhysicalKind("T2", 0.6) if echo is not None and _LONG_ECHO <= echo < _PROJECTION_ECHO else PhysicalKind()
+    if echo is None:
+        short = "SE" in tags.scanning and repetition < _VOLUME_REPETITION
+        return PhysicalKind("T1", 0.6) if short else PhysicalKind()
     trained = tags.echo_train is not None and tags.echo_train >= _LONG_TRAIN
     volume = trained if tags.three_d is None else tags.three_d
     if echo >= _PROJECTION_ECHO and tags.three_d is False:

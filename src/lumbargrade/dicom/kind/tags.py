@@ -1,10 +1,12 @@
 """The tags that tell what an image is, of a classic file or of a frame of an enhanced one."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydicom import Dataset
 
+from lumbargrade.dicom.kind.vocabulary import NOTHING_SIGNS, NOTHING_STEMS, NOTHING_WORDS
 from lumbargrade.dicom.values import find_value, read_number, read_positive, read_texts
 from lumbargrade.dicom.words import fold_words
 
@@ -18,14 +20,7 @@ KIND_KEYWORDS = (
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
 )  # fmt: skip
 
-_NO_AGENT = {
-    "", "0", "n", "no", "non", "nein", "nao", "nie", "nee", "none", "na", "n a", "nil", "null", "nothing", "not given",
-    "no contrast", "non contrast", "without", "without contrast", "w o", "w o contrast", "unenhanced", "plain", "native",
-    "nativ", "ohne", "ohne km", "ohne kontrastmittel", "kein", "keines", "kein km", "sans", "sans contraste", "sin",
-    "sin contraste", "senza", "senza mdc", "senza contrasto", "sem", "sem contraste", "zonder", "zonder contrast", "bez",
-    "bez kontrastu", "yok", "kontrastsiz", "nashi", "wu", "false", "unknown", "other",
-}  # fmt: skip
-"""Values of ContrastBolusAgent that mean that none was given, or say nothing, as words without accents."""
+_NO_VOLUME = re.compile(r"0*([.,]0*)?\s*(ml|cc|mmol)?", re.IGNORECASE)
 _INVERTED_NAMES = ("tir", "fir", "spcir", "ir_", "irtse", "tseir", "fseir")
 _GAUSS = 100.0
 """A larger field than this is not in Tesla."""
@@ -136,13 +131,21 @@ def _contrast_agent(dataset: Dataset) -> bool | None:
     agent = dataset.get("ContrastBolusAgent")
     told = [agent is not None and str(agent).strip() != "", bool(dataset.get("ContrastBolusAgentSequence"))]
     volumes = [read_number(dataset.get(keyword)) for keyword in ("ContrastBolusVolume", "ContrastBolusTotalDose")]
-    if agent is not None and " ".join(fold_words(str(agent))) not in _NO_AGENT:
+    if agent is not None and not _means_nothing(str(agent)):
         return True
     if any(volume is not None and volume > 0 for volume in volumes):
         return True
     if told[0] or any(volume == 0 for volume in volumes):
         return False
     return True if told[1] else None
+
+
+def _means_nothing(agent: str) -> bool:
+    """Whether a ContrastBolusAgent means that none was given, or says nothing."""
+    words = fold_words(agent)
+    if not words or _NO_VOLUME.fullmatch(agent.strip()) or any(sign in agent.casefold() for sign in NOTHING_SIGNS):
+        return True
+    return words[0] in NOTHING_WORDS or words[0].startswith(NOTHING_STEMS) or words[:2] == ["w", "o"]
 
 
 def _codes(value: object) -> tuple[str, ...]:
