@@ -32,6 +32,7 @@ from tests.zips import (
     not_utf8,
     other_local_name,
     rezip,
+    tar_of,
     unpacked,
     wrong_crc,
     zip_of,
@@ -257,8 +258,14 @@ def test_a_viewers_own_archives_cost_nothing(zipped: bytes, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "inner",
-    [b"7z\xbc\xaf\x27\x1c" + bytes(600), b"Rar!\x1a\x07\x01\x00" + bytes(600), b"PK\x03\x04" + bytes(600)],
-    ids=["7z", "rar", "no zip"],
+    [
+        b"7z\xbc\xaf\x27\x1c" + bytes(600),
+        b"Rar!\x1a\x07\x01\x00" + bytes(600),
+        b"PK\x03\x04" + bytes(600),
+        tar_of({"a": bytes(600)}, "w:xz"),
+        tar_of({"a": bytes(600)}, "w:bz2"),
+    ],
+    ids=["7z", "rar", "no zip", "xz", "bzip2"],
 )
 def test_an_archive_that_cannot_be_opened_is_counted(inner: bytes, zipped: bytes, rsna: GradingTask) -> None:
     with open_study(zip_of(files_of(zipped) | {"more": inner}), rsna) as study:
@@ -270,7 +277,14 @@ def test_an_archive_that_cannot_be_opened_is_counted(inner: bytes, zipped: bytes
 
 
 @pytest.mark.parametrize(
-    ("start", "kind"), [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07\x00", "RAR")], ids=["7z", "rar"]
+    ("start", "kind"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "7z"),
+        (b"Rar!\x1a\x07\x00", "RAR"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"BZh91AY&SY", "bzip2"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+    ],
 )
 def test_other_archives_are_refused_with_what_to_do(start: bytes, kind: str, rsna: GradingTask) -> None:
     with pytest.raises(InputError) as caught, open_study(start + bytes(600), rsna):

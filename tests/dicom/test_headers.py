@@ -135,8 +135,12 @@ def test_a_report_is_no_image(write: Any) -> None:
     assert str(caught.value) == "report.dcm is a DICOM object without an image"
 
 
-@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"])
-def test_a_segmentation_is_no_image(write: Any, sop_class: str) -> None:
+@pytest.mark.parametrize(
+    "sop_class",
+    ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7", "1.2.840.10008.5.1.4.1.1.4.2"],
+    ids=["segmentation", "label map", "spectroscopy"],
+)
+def test_what_has_rows_and_columns_may_be_no_image(write: Any, sop_class: str) -> None:
     with pytest.raises(NotAnImage) as caught:
         read_headers(write.image(name="seg.dcm", SOPClassUID=sop_class))
     assert str(caught.value) == "seg.dcm is a DICOM object without an image"

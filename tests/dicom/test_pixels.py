@@ -117,6 +117,33 @@ def test_windows_change_nothing(write: Any, pixels: NDArray[np.uint16]) -> None:
     np.testing.assert_array_equal(_read(write.image(pixels, WindowCenter="40", WindowWidth="0")), pixels)
 
 
+@pytest.mark.parametrize(
+    ("stored", "tags", "shown"),
+    [
+        (np.array([[-32768, 3], [5, 9]], np.int16), {"PixelPaddingValue": -32768}, [[3, 3], [5, 9]]),
+        (np.array([[65535, 3], [5, 9]], np.uint16), {"PixelPaddingValue": 65535}, [[3, 3], [5, 9]]),
+        (
+            np.array([[60000, 3], [65000, 9]], np.uint16),
+            {"PixelPaddingValue": 60000, "PixelPaddingRangeLimit": 65535},
+            [[3, 3], [3, 9]],
+        ),
+        (np.array([[5, 3], [5, 9]], np.uint16), {"PixelPaddingValue": 5}, [[5, 3], [5, 9]]),
+        (np.array([[7, 7], [7, 7]], np.uint16), {"PixelPaddingValue": 7}, [[7, 7], [7, 7]]),
+    ],
+    ids=["below", "above", "range", "among others", "nothing else"],
+)
+def test_padding_is_as_dark_as_the_darkest_pixel(
+    write: Any, stored: NDArray[np.generic], tags: dict[str, int], shown: list[list[int]]
+) -> None:
+    np.testing.assert_array_equal(_read(write.image(stored, **tags)), shown)
+
+
+def test_padding_of_an_image_in_which_low_is_bright_is_dark(write: Any) -> None:
+    stored = np.array([[0, 100], [4000, 4050]], dtype=np.uint16)
+    turned = _read(write.image(stored, PhotometricInterpretation="MONOCHROME1", PixelPaddingValue=0))
+    np.testing.assert_array_equal(turned, [[45, 3995], [95, 45]])
+
+
 def test_signed_pixels(write: Any) -> None:
     stored = np.array([[-32768, -1], [0, 32767]], dtype=np.int16)
     np.testing.assert_array_equal(_read(write.image(stored)), stored)

@@ -239,3 +239,7 @@ def test_gaps_between_axial_blocks_are_planned_unless_numbers_are_missing_too(he
     assert group_stacks(planned)[0].missing == (0, 0, 0, 0, 0)
     lost = [header((0, 0, z), number=round(z / 4), **_AXIAL) for z in heights]
     assert group_stacks(lost)[0].missing == (0, 0, 5, 0, 0)
+    anew = [header((0, 0, z), number=1 + n % 3, **_AXIAL) for n, z in enumerate(heights)]
+    assert group_stacks(anew)[0].missing == (0, 0, 0, 0, 0)
+    far = [header((0, 0, z), number=n * 2**30, **_AXIAL) for n, z in enumerate(heights)]
+    assert group_stacks(far)[0].missing == (0, 0, 5, 0, 0)

@@ -5,15 +5,30 @@ A new shape is a function that changes an :class:`Export`, and a row in :data:`S
 
 import gzip
 import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pydicom import Dataset
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
+from pydicom.tag import Tag
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    EncapsulatedPDFStorage,
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    KeyObjectSelectionDocumentStorage,
+    MediaStorageDirectoryStorage,
+    MRSpectroscopyStorage,
+    RawDataStorage,
+    generate_uid,
+)
 
 from tests.faulty_decoders import add_fault
 from tests.zips import tar_of, zip_of
@@ -39,6 +54,7 @@ class Shape:
         lost: Conditions that must not be graded at any level.
         may_lose: Conditions that may be refused at some levels, with a reason.
         notes: Words of which one must be in the notes, or in each lost cell's reason.
+        untrue: Words of which none may be in the notes.
         same: Whether what is graded must be graded as it is without the fault.
         not_added: Words of which one is in the reason why ``dataset add`` leaves the study out, though it can be graded.
         loose: Whether the files can be sent by C-STORE and reported on: they are DICOM, each SOP instance is there once, and
@@ -52,6 +68,7 @@ class Shape:
     lost: tuple[str, ...] = ()
     may_lose: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    untrue: tuple[str, ...] = ()
     same: bool = True
     not_added: tuple[str, ...] = ()
     loose: bool = True
@@ -461,6 +478,209 @@ def _few_slices(export: Export, rng: Rng) -> None:
     export.images = [image for image in export.images if image.kind != T1 or image in kept]
 
 
+# --- what else exports hold: tags as programs write them, pixels, objects without images
+
+
+def _write(kind: str, keyword: str, value: Callable[[Dataset, int], bytes]) -> Callable[[Export, Rng], None]:
+    """Writes a tag's bytes as no toolkit would; the second argument is the image's number in its series."""
+
+    def apply(export: Export, rng: Rng) -> None:
+        for number, image in enumerate(export.of(kind)):
+            tags, content = copy_tags(image.tags), value(image.tags, number)
+            content += b" " * (len(content) % 2)
+            tag = Tag(keyword)
+            tags[tag] = RawDataElement(tag, dictionary_VR(tag), len(content), content, 0, False, True)
+            image.raw = _bytes_of(tags)
+
+    return apply
+
+
+def _with_commas(tags: Dataset, number: int) -> bytes:
+    return "\\".join(f"{float(value):.6g}" for value in tags.PixelSpacing).replace(".", ",").encode()
+
+
+def _count_in_text(export: Export, rng: Rng) -> None:
+    for kind in (T1, T2, AXIAL):
+        _write(kind, "InstanceNumber", lambda tags, number: f"{number + 1}/20".encode())(export, rng)
+
+
+def _stored_otherwise(export: Export, rng: Rng) -> None:
+    """Sagittal images with their columns and rows exchanged, axial ones from the other end; positions and directions say so."""
+    for kind in (T1, T2):
+        for image in export.of(kind):
+            tags, pixels = image.tags, image.tags.pixel_array.T
+            cosines = list(tags.ImageOrientationPatient)
+            tags.ImageOrientationPatient = cosines[3:] + cosines[:3]
+            tags.PixelSpacing = list(tags.PixelSpacing)[::-1]
+            tags.Rows, tags.Columns = pixels.shape
+            tags.PixelData = np.ascontiguousarray(pixels).astype("<u2").tobytes()
+    for image in export.of(AXIAL):
+        tags, (rows, columns) = image.tags, image.plane.shape
+        corner = image.plane.to_patient(np.array([columns - 1, rows - 1]))
+        tags.ImagePositionPatient = [float(value) for value in corner]
+        tags.ImageOrientationPatient = [-float(value) for value in tags.ImageOrientationPatient]
+        tags.PixelData = tags.pixel_array[::-1, ::-1].astype("<u2").tobytes()
+
+
+def _unplaced_slice(export: Export, rng: Rng) -> None:
+    """One slice in the midst of the T1 does not say how it lies."""
+    del export.of(T1)[6].tags.ImageOrientationPatient
+
+
+def _numbers_anew(export: Export, rng: Rng) -> None:
+    """Each block of the axial series counts from 1."""
+    for block in np.array_split(np.array(export.of(AXIAL), dtype=object), 5):
+        for number, image in enumerate(block, start=1):
+            image.tags.InstanceNumber = number
+
+
+def _series_a_disc(export: Export, rng: Rng) -> None:
+    """Each block of the axial series is a series of its own."""
+    _numbers_anew(export, rng)
+    for disc, block in enumerate(np.array_split(np.array(export.of(AXIAL), dtype=object), 5)):
+        for image in block:
+            image.tags.SeriesInstanceUID, image.tags.SeriesNumber = _uid(export.study_id, "disc", disc), 30 + disc
+
+
+def _slice_of_another_patient(export: Export, rng: Rng) -> None:
+    export.of(T2)[2].tags.PatientID = "SOMEBODY-ELSE"
+
+
+def _low_is_bright(tags: Any, number: int) -> None:
+    highest = 2 ** int(tags.BitsStored) - 1
+    tags.PixelData = (highest - tags.pixel_array.astype(np.int64)).astype("<u2").tobytes()
+    tags.PhotometricInterpretation = "MONOCHROME1"
+
+
+def _below_zero(tags: Any, number: int) -> None:
+    tags.PixelData = (tags.pixel_array.astype(np.int64) - 500).astype("<i2").tobytes()
+    tags.PixelRepresentation, tags.BitsStored, tags.HighBit = 1, 16, 15
+    tags.RescaleIntercept, tags.RescaleSlope = 500, 1
+
+
+def _padded(tags: Any, number: int) -> None:
+    """A frame around the image that is as far below it as can be."""
+    pixels = np.pad(tags.pixel_array.astype(np.int64), 40, constant_values=-32768)
+    row, column = np.array(tags.ImageOrientationPatient, dtype=float).reshape(2, 3)
+    corner = np.array(tags.ImagePositionPatient, dtype=float)
+    corner -= 40 * (float(tags.PixelSpacing[1]) * row + float(tags.PixelSpacing[0]) * column)
+    tags.ImagePositionPatient = [float(value) for value in corner]
+    tags.Rows, tags.Columns = pixels.shape
+    tags.PixelRepresentation, tags.BitsStored, tags.HighBit = 1, 16, 15
+    tags.PixelData = pixels.astype("<i2").tobytes()
+    tags.add_new("PixelPaddingValue", "SS", -32768)
+
+
+def _in_colour(tags: Any, number: int) -> None:
+    pixels = tags.pixel_array.astype(float)
+    grey = (pixels / max(pixels.max(), 1) * 255).astype("u1")
+    tags.PixelData = np.stack([grey] * 3, axis=-1).tobytes()
+    tags.SamplesPerPixel, tags.PhotometricInterpretation, tags.PlanarConfiguration = 3, "RGB", 0
+    tags.BitsAllocated, tags.BitsStored, tags.HighBit = 8, 8, 7
+
+
+def _edited(kinds: tuple[str, ...], change: Callable[[Any, int], None]) -> Callable[[Export, Rng], None]:
+    def apply(export: Export, rng: Rng) -> None:
+        for kind in kinds:
+            export.edit(kind, change)
+
+    return apply
+
+
+def _screenshots(export: Export, rng: Rng) -> None:
+    """Three grey and three coloured screenshots in the series of the T2, which lie nowhere."""
+    for number, image in enumerate(export.of(T2)[:6]):
+        tags = copy_tags(image.tags, SOPInstanceUID=_uid("screen", number), InstanceNumber=900 + number)
+        tags.ImageType = ["DERIVED", "SECONDARY"]
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+            delattr(tags, keyword)
+        if number % 2:
+            _in_colour(tags, number)
+        else:
+            tags.PixelData = (tags.pixel_array // 8 + 4000).astype("<u2").tobytes()
+        export.images.append(Image("screenshot", f"screen/{number}.dcm", tags))
+
+
+def _objects_beside(export: Export, rng: Rng) -> None:
+    """What a PACS keeps beside the images: a report, key images, display settings, a PDF, raw data, a spectrum."""
+    like = export.of(T2)[0].tags
+    spectrum = {"Rows": 1, "Columns": 1, "SpectroscopyData": bytes(64)}
+    for number, (kind, modality, more) in enumerate((
+        (ComprehensiveSRStorage, "SR", {}), (KeyObjectSelectionDocumentStorage, "KO", {}),
+        (GrayscaleSoftcopyPresentationStateStorage, "PR", {}),
+        (EncapsulatedPDFStorage, "DOC", {"EncapsulatedDocument": b"%PDF-1.4 "}), (RawDataStorage, "MR", {}),
+        (MRSpectroscopyStorage, "MR", spectrum),
+    )):  # fmt: skip
+        tags = Dataset()
+        tags.file_meta, tags.preamble = FileMetaDataset(), bytes(128)
+        tags.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        tags.file_meta.MediaStorageSOPClassUID = tags.SOPClassUID = kind
+        tags.file_meta.MediaStorageSOPInstanceUID = tags.SOPInstanceUID = _uid("object", export.study_id, number)
+        tags.SeriesInstanceUID, tags.SeriesNumber = _uid("objects", export.study_id, modality), 900 + number
+        tags.StudyInstanceUID, tags.PatientID, tags.Modality = like.StudyInstanceUID, like.PatientID, modality
+        for keyword, value in more.items():
+            setattr(tags, keyword, value)
+        export.images.insert(number, Image("object", f"objects/{number}", raw=_bytes_of(tags)))
+
+
+def _enhanced_beside_classic(export: Export, rng: Rng) -> None:
+    """The T2 is one enhanced file, the other series are classic ones."""
+    images = export.of(T2)
+    first = images[0].tags
+    tags = copy_tags(first, SOPInstanceUID=_uid("enhanced", export.study_id), SOPClassUID=EnhancedMRImageStorage)
+    tags.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
+    tags.NumberOfFrames, tags.InstanceNumber = len(images), 1
+    tags.PixelData = b"".join(image.tags.pixel_array.astype("<u2").tobytes() for image in images)
+    places = [_item(PlanePositionSequence={"ImagePositionPatient": i.tags.ImagePositionPatient}) for i in images]
+    tags.PerFrameFunctionalGroupsSequence = Sequence(places)
+    shared = _item(
+        PlaneOrientationSequence={"ImageOrientationPatient": first.ImageOrientationPatient},
+        PixelMeasuresSequence={"PixelSpacing": first.PixelSpacing, "SliceThickness": first.SliceThickness},
+        MREchoSequence={"EffectiveEchoTime": float(first.EchoTime)},
+        MRTimingAndRelatedParametersSequence={"RepetitionTime": first.RepetitionTime},
+    )
+    tags.SharedFunctionalGroupsSequence = Sequence([shared])
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "EchoTime"):
+        delattr(tags, keyword)
+    export.images = [image for image in export.images if image.kind != T2]
+    export.images.append(Image(T2, "enhanced/1.dcm", raw=_bytes_of(tags)))
+    export.kinds[tags.SOPInstanceUID] = T2
+
+
+def _item(**groups: dict[str, Any]) -> Dataset:
+    """A functional group of sequences of one item."""
+    item = Dataset()
+    for keyword, values in groups.items():
+        inner = Dataset()
+        for name, value in values.items():
+            setattr(inner, name, value)
+        setattr(item, keyword, Sequence([inner]))
+    return item
+
+
+def _trailing_bytes(export: Export, rng: Rng) -> None:
+    """Files filled up to whole blocks, or with what was in them before."""
+    for number, image in enumerate(export.images):
+        content = image.content()
+        image.raw = content + (rng.bytes(333) if number % 2 else bytes(512 + -len(content) % 512))
+
+
+def _odd_zip(export: Export, rng: Rng) -> None:
+    """A zip as a stream writes it, of the long form, with names that lead elsewhere."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for number, image in enumerate(export.images):
+            name = f"{('/etc/', '../../', 'C:' + chr(92))[number % 3]}{image.name}"
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(image.content())
+    export.images = [Image("zip", "study.zip", raw=buffer.getvalue())]
+
+
+def _xz_in_zip(export: Export, rng: Rng) -> None:
+    packed = tar_of({image.name: image.content() for image in export.of(AXIAL)}, "w:xz")
+    export.images = [Image("tar", "study.tar.xz", raw=packed)]
+
+
 _STUDIES = ("2 studies", "studies")
 _PIXEL = ("size of a pixel", "pixel spacing", "pixel size")
 
@@ -562,4 +782,27 @@ SHAPES = (
         notes=("cervical",),
         same=False,
     ),
+    Shape("decimal commas in the pixel spacing", _write(T2, "PixelSpacing", _with_commas), lost=CANAL, notes=_PIXEL),
+    Shape(
+        "positions that are no numbers",
+        _write(T1, "ImagePositionPatient", lambda tags, number: b"NaN\\NaN\\NaN"),
+        lost=FORAMINA,
+        notes=("is no place",),
+    ),
+    Shape("numbers of instances that are text", _count_in_text, loose=False),
+    Shape("one T1 slice does not say how it lies", _unplaced_slice, notes=("for 1 of them",), same=False),
+    Shape("images stored the other way round", _stored_otherwise),
+    Shape("axial blocks numbered from 1 each", _numbers_anew, untrue=("missing", "contradict")),
+    Shape("a series for each disc", _series_a_disc, same=False),
+    Shape("one slice of another patient", _slice_of_another_patient, refused=("2 patients",)),
+    Shape("low is bright", _edited((T1, T2, AXIAL), _low_is_bright)),
+    Shape("pixels below zero", _edited((T1, T2, AXIAL), _below_zero)),
+    Shape("padding far below the image", _edited((T1, T2, AXIAL), _padded), same=False),
+    Shape("a T1 in colour", _edited((T1,), _in_colour), lost=FORAMINA, notes=("in colour",)),
+    Shape("screenshots in the T2", _screenshots, notes=("size of a pixel",)),
+    Shape("objects without images", _objects_beside, untrue=("could not be read",), loose=False),
+    Shape("an enhanced file beside classic ones", _enhanced_beside_classic),
+    Shape("bytes behind the pixels", _trailing_bytes, loose=False),
+    Shape("a streamed zip whose names lead elsewhere", _odd_zip, loose=False),
+    Shape("a tar in a packing that is not opened", _xz_in_zip, refused=("archive", "not unpacked"), loose=False),
 )

@@ -103,6 +103,8 @@ def _problems(shape: Shape, export: Export, records: list[Record], clean: list[R
     said = " ".join([str(records[0]["notes"]), *(str(r["reason"]) for r in records if r["condition"] in shape.lost)])
     if shape.notes and not any(word.lower() in said.lower() for word in shape.notes):
         yield f"no note; it says: {said[:1500]}"
+    if any(word in said for word in shape.untrue):
+        yield f"an untrue note; it says: {said[:1500]}"
 
 
 def _misplaced(export: Export, key: tuple[str, str], record: dict[str, Any], renamed: bool) -> Iterator[str]:

@@ -12,13 +12,15 @@ from lumbargrade.dicom.limits import LIMITS, StudyLimits
 from lumbargrade.dicom.magic import looks_like_dicom
 from lumbargrade.errors import InputError
 
-ArchiveKind = Literal["zip", "tar", "gzip", "7z", "RAR"]
+ArchiveKind = Literal["zip", "tar", "gzip", "7z", "RAR", "bzip2", "xz", "zstd"]
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 """How archives are called that are studies beside others; one that is given is known by its content."""
 
-OTHER_ARCHIVES = (".7z", ".rar")
+OTHER_ARCHIVES = (".7z", ".rar", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 """How those are called that are refused in words."""
+
+_NOT_UNPACKED = ("7z", "RAR", "bzip2", "xz", "zstd")
 
 _LEAST_BYTES = 20
 """No archive with anything in it is shorter."""
@@ -28,6 +30,7 @@ NO_ARCHIVE = "packed-file-without-dicom"
 
 _STARTS: tuple[tuple[bytes, ArchiveKind], ...] = (
     (b"PK\x03\x04", "zip"), (b"PK\x05\x06", "zip"), (GZIP, "gzip"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "RAR"),
+    (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"), *((b"BZh%d1AY&SY" % level, "bzip2") for level in range(1, 10)),
 )  # fmt: skip
 
 
@@ -58,7 +61,7 @@ def opened_files(source: Path | bytes, limits: StudyLimits = LIMITS) -> Iterator
         DamagedMember: It is a tar that is damaged.
     """
     kind = archive_kind(_start(source))
-    if kind in ("7z", "RAR"):
+    if kind in _NOT_UNPACKED:
         raise InputError(
             f"the study is a {kind} archive, which is not unpacked here",
             "unpack it, and send a zip of its DICOM files",

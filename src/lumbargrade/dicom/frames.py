@@ -32,7 +32,8 @@ IMAGE_PIXEL = (
 _TAGS = [
     Tag(keyword) for keyword in (
         *IMAGE_PIXEL, "NumberOfFrames", "RescaleSlope", "RescaleIntercept", "SOPClassUID", "Modality",
-        "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ExtendedOffsetTable",
+        "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "ExtendedOffsetTable", "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
     )
 ]  # fmt: skip
 

@@ -44,6 +44,8 @@ _FAR_MM = 1e6
 _LEAST_PIXEL_MM, _LARGEST_PIXEL_MM = 0.05, 10.0
 """A pixel of an MR image is larger than the first and smaller than the second; else its size is not known."""
 
+_NO_NUMBERS = "what is stated of their positions is no place"
+
 _SAGITTAL = (np.array([0.0, 1, 0]), np.array([0.0, 0, -1]))
 _AXIAL = (np.array([1.0, 0, 0]), np.array([0.0, 1, 0]))
 
@@ -158,7 +160,8 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
     description = str(dataset.get("SeriesDescription") or "")
     order = (number or 0) + (frame or 0)
     places = groups if frame is None else groups[:-1]  # a position beside the frames is that of the first one only
-    position = _numbers(find_value(places, "PlanePositionSequence", "ImagePositionPatient"), 3)
+    stated = find_value(places, "PlanePositionSequence", "ImagePositionPatient")
+    position = _numbers(stated, 3)
     directions = _directions(_numbers(find_value(groups, "PlaneOrientationSequence", "ImageOrientationPatient"), 6))
     spacing = _pixel_size(_numbers(find_value(groups, "PixelMeasuresSequence", "PixelSpacing"), 2))
     tags = read_kind_tags(dataset, groups)
@@ -178,6 +181,7 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         spacing_known=spacing is not None,
         orientation_known=directions is not None,
         position_known=position is not None,
+        position_fault=_NO_NUMBERS if stated and position is None else None,
         plane_named="sag" in description.lower(),
         between=between,
         manufacturer=str(dataset.get("Manufacturer") or ""),

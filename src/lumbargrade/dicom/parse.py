@@ -16,7 +16,12 @@ from pydicom.config import disable_value_validation
 from pydicom.dataelem import RawDataElement
 from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.tag import BaseTag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, SegmentationStorage
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    MRSpectroscopyStorage,
+    SegmentationStorage,
+)
 
 from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
 from lumbargrade.dicom.limits import StudyTimeoutError, check_time
@@ -38,7 +43,8 @@ _CHUNK = 1 << 20
 _READS_A_CHECK = 1 << 13
 _ALONE = threading.RLock()
 _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
-_SEGMENTATIONS = {SegmentationStorage, _LABEL_MAP}
+_NO_IMAGES = {SegmentationStorage, _LABEL_MAP, MRSpectroscopyStorage}
+"""Objects that have rows and columns, and show nobody."""
 _PIXEL_DATA = {0x7FE00008, 0x7FE00009, 0x7FE00010}  # of floats, of doubles, of whole numbers
 
 
@@ -217,7 +223,7 @@ def _check_image(dataset: Dataset, path: Path) -> None:
         if dataset.get("SOPClassUID") or dataset.get("Modality") or dataset.file_meta.get("MediaStorageSOPClassUID"):
             raise NotAnImage(f"{path.name} is a DICOM object without an image", "", "no-image")
         raise UnreadableFile(f"{path.name} is not a DICOM file", "", "not-dicom")
-    if dataset.get("SOPClassUID") in _SEGMENTATIONS:
+    if dataset.get("SOPClassUID") in _NO_IMAGES:
         raise NotAnImage(f"{path.name} is a DICOM object without an image", "", "no-image")
     if int(dataset.Rows) < 0 or int(dataset.Columns) < 0:
         raise ValueError("negative size")

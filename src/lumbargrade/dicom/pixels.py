@@ -16,6 +16,7 @@ from lumbargrade.dicom.guard import DecodeFault, EncodedFrame, decode_guarded
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.limits import check_time
 from lumbargrade.dicom.parse import parsing
+from lumbargrade.dicom.values import read_integer
 
 
 class _OtherSize(UnreadableFile):
@@ -26,7 +27,7 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
     """Decodes a slice, (rows, columns), with its rescale slope and intercept applied.
 
     MONOCHROME1 (low is bright) is turned round within the range of the stored bits, so that all slices of a series are
-    turned alike. Windows and lookup tables for display are not applied.
+    turned alike. Windows and lookup tables for display are not applied. What pads an image becomes as dark as its darkest pixel.
 
     Raises:
         UnreadableFile: The file is damaged, is in colour, or its encoding cannot be decoded.
@@ -36,7 +37,9 @@ def read_pixels(header: SliceHeader) -> NDArray[np.float32]:
     stored = _stored(header, file)
     dataset = file.dataset
     with parsing(path):
-        if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
+        _fill_padding(stored, dataset, inverted)
+        if inverted:
             stored = _turned(stored, dataset)
         slope, intercept = _rescale(dataset, header.frame)
         stored *= slope
@@ -136,6 +139,32 @@ def _other_size(path: Path) -> _OtherSize:
 def _turned(stored: NDArray[np.float64], dataset: Dataset) -> NDArray[np.float64]:
     highest = 2 ** int(dataset.BitsStored) - 1
     return (-1 if dataset.get("PixelRepresentation") else highest) - stored
+
+
+def _fill_padding(stored: NDArray[np.float64], dataset: Dataset, inverted: bool) -> None:
+    """Gives pixels that pad an image (PixelPaddingValue) its darkest value, if theirs is beyond all others.
+
+    The grey scale would be that of the padding else. A value that lies among those of the image may be a real one.
+    """
+    value = _padding(dataset, "PixelPaddingValue")
+    if value is None:
+        return
+    other = _padding(dataset, "PixelPaddingRangeLimit")
+    low, high = sorted((value, value if other is None else other))
+    pads = (stored >= low) & (stored <= high)
+    image = stored[~pads]
+    if pads.any() and image.size and not image.min() <= low <= high <= image.max():
+        stored[pads] = image.max() if inverted else image.min()
+
+
+def _padding(dataset: Dataset, keyword: str) -> int | None:
+    """A value as it is decoded: files state one below zero without its sign too, or with more bits than are stored."""
+    value = read_integer(dataset.get(keyword))
+    if value is None:
+        return None
+    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    value %= 1 << bits
+    return value - (1 << bits) if dataset.get("PixelRepresentation") and value >> (bits - 1) else value
 
 
 def _rescale(dataset: Dataset, frame: int | None) -> tuple[float, float]:

@@ -1,8 +1,10 @@
 """Slices of a series, ordered in space: parallel ones together, one at each position."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -72,7 +74,7 @@ class Stack:
         """About how many slices are missing between each slice and the next one, (slices - 1,).
 
         Axial slices are planned in blocks with gaps between them, and then instance numbers go on from one to the next:
-        there slices are missing only where numbers are too.
+        there slices are missing only where numbers are too. Blocks may also each have their numbers from 1.
         """
         if not all(header.placed for header in self.slices):
             return (0,) * (len(self.slices) - 1)
@@ -80,8 +82,11 @@ class Stack:
         if self.orientation == "sagittal":
             return gaps
         numbers = numbers_along(self)
-        skipped = np.abs(np.diff(numbers)).tolist() if numbers else [1] * len(gaps)
-        return tuple(min(gap, max(skip - 1, 0)) for gap, skip in zip(gaps, skipped, strict=True))
+        if numbers is None:
+            return (0,) * len(gaps)
+        there = sorted(set(numbers))
+        skipped = [_absent(there, min(pair), max(pair)) for pair in pairwise(numbers)]
+        return tuple(min(gap, skip) for gap, skip in zip(gaps, skipped, strict=True))
 
     @cached_property
     def _steps(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -185,6 +190,11 @@ def numbers_along(stack: Stack) -> list[int] | None:
     numbers = [header.instance_number if header.frame is None else header.frame for header in stack.slices]
     known = [number for number in numbers if number is not None]
     return known if len(known) == len(numbers) else None
+
+
+def _absent(there: Sequence[int], low: int, high: int) -> int:
+    """Counts the numbers between two that none of ``there``, which are sorted, is."""
+    return max(high - low - 1, 0) - max(bisect_left(there, high) - bisect_right(there, low), 0)
 
 
 def _parallel_buckets(headers: Iterable[SliceHeader]) -> list[list[SliceHeader]]:

@@ -55,6 +55,11 @@ class DescribedSeries:
         """Plane, weighting, fat suppression and contrast agent, in words of a fixed list."""
         return self._title(self.plane)
 
+    @property
+    def emptiness(self) -> str | None:
+        """Why none of its slices shows anything, if so; nothing of a series that is not looked at, as slices are decoded."""
+        return None if self.contrast == "other" else self.images.emptiness
+
     def name(self, stacks: Sequence[Stack]) -> str:
         """How notes call some of its stacks, as "series 7 (sagittal T1, 13 slices)"."""
         count = sum(len(stack.slices) for stack in stacks)

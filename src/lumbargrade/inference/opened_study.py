@@ -49,7 +49,7 @@ class OpenedStudy:
         return [
             stack
             for key, described in self.series.items()
-            if key not in self.study.torn and shows_other_part(described.images) is None
+            if key not in self.study.torn and shows_other_part(described.images) is None and described.emptiness is None
             for stack in view_series(
                 key,
                 described.images,

@@ -41,6 +41,8 @@ def _left_out(described: DescribedSeries) -> Iterator[LeftOut]:
             reason = described.kind.reason
         elif fault is None and plane is None:
             reason = stacks[0].placement_fault
+        if reason is None:
+            reason = described.emptiness
         if reason is not None:
             orientation = stacks[0].orientation if plane else None
             yield LeftOut(described.key, orientation, described.contrast, described.name(stacks), reason)
@@ -61,7 +63,8 @@ def write_notes(series: Sequence[DescribedSeries], left_out: Sequence[LeftOut], 
             stacks = [stack for stack in described.images.stacks if stack.orientation == plane and not stack.size_fault]
             if stacks:
                 notes += _stack_notes(described, stacks)
-        notes += _decoding_notes(described)
+        if not any(one.series == described.key and one.reason == described.emptiness for one in left_out):
+            notes += _decoding_notes(described)
         notes += _copy_notes(described)
     return notes
 

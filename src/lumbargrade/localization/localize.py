@@ -1,6 +1,7 @@
 """Locates all cells of a study: the column first, then what lies beside it, then the axial slices across it."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -183,13 +184,25 @@ def _look_at_series(
     task = locators[0].config.task
     wanted = {series_kind(c.series).contrast for c in task.conditions if c.orientation == "sagittal"}
     by_series: dict[str, list[SeenStack]] = {}
+    placed = _mostly_placed(stacks)
     for stack in stacks:
         if stack.orientation != "sagittal" or (stack.contrast or "T1") not in {"T1", "T2"}:
+            continue
+        if not stack.known and stack.series in placed:
             continue
         seen = look_at(locators, stack, size=size)
         if seen is not None and (stack.contrast is None or stack.contrast in wanted):
             by_series.setdefault(stack.series, []).append(seen)
     return list(by_series.values())
+
+
+def _mostly_placed(stacks: Sequence[StackView]) -> set[str]:
+    """The series whose sagittal slices have known places for the most part: the few others are not looked at."""
+    counts: Counter[str] = Counter()
+    for stack in stacks:
+        if stack.orientation == "sagittal":
+            counts[stack.series] += len(stack.slices) if stack.known else -len(stack.slices)
+    return {series for series, count in counts.items() if count > 0}
 
 
 def _agreed_series(

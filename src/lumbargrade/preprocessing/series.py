@@ -120,6 +120,18 @@ class SeriesImages:
                 self._refuse_blank(header, self._decoded[header] if header in self._decoded else self._decode(header))
         return sum(header in self.unreadable for header in slices)
 
+    @cached_property
+    def emptiness(self) -> str | None:
+        """Why none of the slices of the stacks shows anything, if so."""
+        slices = [header for stack in self.stacks for header in stack.slices]
+        for header in slices:
+            with suppress(UnreadableFile):
+                self._refuse_blank(header, self.pixels(header))
+                return None
+        if all(self.unreadable[header].code == "image-in-colour" for header in slices):
+            return "its images are in colour, and those of MR are grey"
+        return "none of its slices can be decoded"
+
     def count_differing_copies(self) -> int:
         """Counts the images that gave way to another one at their place, show something else and differ in no tag."""
         used = {header for stack in self.stacks for header in stack.slices}
@@ -133,8 +145,9 @@ class SeriesImages:
 
     @property
     def sample(self) -> list[SliceHeader]:
-        """The slices from which the grey scale is taken."""
-        slices = [header for stack in self.stacks for header in stack.slices]
+        """The slices from which the grey scale is taken: no screenshots among others, whose pixels are of no size."""
+        sized = [stack for stack in self.stacks if not stack.size_fault] or self.stacks
+        slices = [header for stack in sized for header in stack.slices]
         picked = np.linspace(0, len(slices) - 1, min(_WINDOW_SLICES, len(slices))).round().astype(int)
         return [slices[index] for index in picked]
 
@@ -212,6 +225,8 @@ class SeriesImages:
     def _is_disordered(self, stack: Stack) -> bool:
         numbers = numbers_along(stack)
         if numbers is None or len(numbers) < _FEWEST_ORDERED or stack.placement_fault:
+            return False
+        if len(set(numbers)) < len(numbers):  # they begin anew with each block, and tell no order
             return False
         if len(set(np.sign(np.diff(numbers)).tolist())) == 1:
             return False
