@@ -2,22 +2,20 @@
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.agreement import Interval, draw_studies, interval
 from lumbargrade.evaluation.align import GradedCells, align
 from lumbargrade.evaluation.bootstrap_metrics import Measure, accuracies, scores
+from lumbargrade.frozen import Frozen
 
 
-class Difference(BaseModel):
+class Difference(Frozen):
     """A metric of two models; the interval is of their difference, from resampled studies.
 
     Attributes:
         interval: 95 %, unless another was asked for; nothing for a single study.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     first: float
     second: float

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from sklearn import metrics
 
 from lumbargrade.config.task import GradingTask
@@ -14,13 +13,14 @@ from lumbargrade.evaluation.agreement import Agreement, Interval, agree, draw_st
 from lumbargrade.evaluation.align import CELL, GradedCells, align
 from lumbargrade.evaluation.bootstrap_metrics import confidence_bins
 from lumbargrade.evaluation.score import CLIP, resampled_scores, score_cells, weigh_probabilities
+from lumbargrade.frozen import Frozen
 
 LIKELIEST, WEIGHTED = "likeliest", "weighted"
 """Decision rules: the likeliest grade (the better one of equals); the grade of the largest probability times its weight
 in the score, which misses fewer severe ones."""
 
 
-class Reliability(BaseModel):
+class Reliability(Frozen):
     """How often cells are right that are as sure as this.
 
     Attributes:
@@ -28,14 +28,12 @@ class Reliability(BaseModel):
         accuracy: Share of them that are right.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     cells: int
     confidence: float
     accuracy: float
 
 
-class GradeSets(BaseModel):
+class GradeSets(Frozen):
     """How sets of possible grades did.
 
     Attributes:
@@ -45,8 +43,6 @@ class GradeSets(BaseModel):
         mean_size: Grades in a set; ``single`` is the share of sets with one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     promised: float
     coverage: float
     by_grade: tuple[float | None, ...]
@@ -54,7 +50,7 @@ class GradeSets(BaseModel):
     single: float
 
 
-class Evaluation(BaseModel):
+class Evaluation(Frozen):
     """How well predictions fit the labelled cells.
 
     Attributes:
@@ -73,8 +69,6 @@ class Evaluation(BaseModel):
             the answers are sure; None in evaluations of earlier versions.
         sets: Nothing if no sets of grades were given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     studies: int
     cells: int

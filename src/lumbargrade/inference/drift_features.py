@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
 from lumbargrade.config.task import GradingTask
@@ -18,6 +17,7 @@ from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.kind.image_kind import Contrast
 from lumbargrade.dicom.stacks import Orientation
+from lumbargrade.frozen import Frozen
 from lumbargrade.preprocessing.series import SeriesImages
 
 EMBEDDING = 16
@@ -41,7 +41,7 @@ _PROJECTION_SEED = 20_261_124
 _LAPLACE = np.array([[1.0, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 
 
-class Intensities(BaseModel):
+class Intensities(Frozen):
     """How bright the images of a series are; all but ``white`` in its grey scale from 0 to 1.
 
     Attributes:
@@ -50,8 +50,6 @@ class Intensities(BaseModel):
         noise: Standard deviation of the noise of the middle slice.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     white: float
     mean: float
     deviation: float
@@ -59,7 +57,7 @@ class Intensities(BaseModel):
     noise: float
 
 
-class SeriesFacts(BaseModel):
+class SeriesFacts(Frozen):
     """A series as its headers and its images tell it.
 
     Attributes:
@@ -72,8 +70,6 @@ class SeriesFacts(BaseModel):
         intensities: Nothing if no image of it was looked at.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     orientation: Orientation
     contrast: Contrast | None
     slices: int
@@ -85,7 +81,7 @@ class SeriesFacts(BaseModel):
     intensities: Intensities | None
 
 
-class Features(BaseModel):
+class Features(Frozen):
     """What is kept of a study.
 
     Attributes:
@@ -95,8 +91,6 @@ class Features(BaseModel):
             and projected at random onto :data:`EMBEDDING` numbers.
         notes: How many remarks the answer carries.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     maker: str
     field_strength: float | None

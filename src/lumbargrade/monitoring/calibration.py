@@ -8,10 +8,10 @@ shows a model that is worse than it says, where it is read, and never proves tha
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import ttest_1samp
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.frozen import Frozen
 from lumbargrade.serving.records.prediction_log import Answered
 
 FIRST_LOOK = 20
@@ -22,7 +22,7 @@ Corrected = Mapping[str, Mapping[CellKey, str | None]]
 """Readers' grades by study hash and cell; None where a cell cannot be graded."""
 
 
-class CalibrationDrift(BaseModel):
+class CalibrationDrift(Frozen):
     """Surprise at the corrected studies.
 
     Attributes:
@@ -33,8 +33,6 @@ class CalibrationDrift(BaseModel):
         level: The chance below which it is held to be none, at that look: all looks share ``watch.false_alarms``.
         drift: Whether any look found an excess beyond chance.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     studies: int
     cells: int

@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from scipy.stats import ks_2samp
 
 from lumbargrade.config.params import WatchParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.frozen import Frozen
 from lumbargrade.monitoring.calibration import CalibrationDrift, Corrected, calibration_drift
 from lumbargrade.monitoring.feature_groups import FAMILIES, family_tables
 from lumbargrade.monitoring.mmd import Course, Family, follow, measure_null
@@ -22,11 +23,7 @@ _TOLD = 3
 """Numbers of a family that are named, those that moved most."""
 
 
-class _Told(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Moved(_Told):
+class Moved(Frozen):
     """A number that is other than it was.
 
     Attributes:
@@ -41,7 +38,7 @@ class Moved(_Told):
     chance: float
 
 
-class FamilyDrift(_Told):
+class FamilyDrift(Frozen):
     """A family that drifted.
 
     Attributes:
@@ -56,7 +53,7 @@ class FamilyDrift(_Told):
     moved: tuple[Moved, ...]
 
 
-class Drift(_Told):
+class Drift(Frozen):
     """A time in which what is served was not like the reference. Studies are counted from 1, after the reference.
 
     Attributes:
@@ -74,7 +71,7 @@ class Drift(_Told):
     families: tuple[FamilyDrift, ...]
 
 
-class WatchReport(_Told):
+class WatchReport(Frozen):
     """What the watch says.
 
     Attributes:

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from lumbargrade.frozen import Frozen
 
 Payload = Mapping[str, Any]
 
 
-class Notice(BaseModel):
+class Notice(Frozen):
     """One notice.
 
     Attributes:
@@ -20,8 +22,6 @@ class Notice(BaseModel):
         facts: What else is known.
         time: When it was made; UTC.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     event: str

@@ -2,11 +2,12 @@
 
 import os
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from lumbargrade.config.project import check_folder_name, current_project
 from lumbargrade.config.settings import Settings
 from lumbargrade.files import write_text
+from lumbargrade.frozen import Frozen
 
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 HEARTBEAT_SECONDS = 30
@@ -16,7 +17,7 @@ _CONNECTIONS = {f"{_DATABASE}POOL_SIZE": "60", f"{_DATABASE}MAX_OVERFLOW": "60"}
 """So many may wait for the database, instead of for a connection; SQLAlchemy has 5 and 10."""
 
 
-class Addresses(BaseModel):
+class Addresses(Frozen):
     """Where the parts listen.
 
     Attributes:
@@ -24,8 +25,6 @@ class Addresses(BaseModel):
         mlflow: Of MLflow's server, or the store of MLFLOW_TRACKING_URI if that is a server elsewhere.
         model: Of the model server.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     prefect: str
     mlflow: str

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.names import CHAMPION, champion_uri, registered_name
 from lumbargrade.registry.resolve import champion_version
 from lumbargrade.tracking.mlflow_tracker import Tracker
@@ -23,7 +23,7 @@ MOVED, ROLLED_BACK, FOUND_MOVED = "alias moved", "rolled back", "alias found mov
 """Held while the alias moves and is logged, so that no other command finds it moved in between."""
 
 
-class Move(BaseModel):
+class Move(Frozen):
     """A move of the champion alias.
 
     Attributes:
@@ -32,8 +32,6 @@ class Move(BaseModel):
         to_version: Champion since; nothing if the alias was taken away.
         by: Who moved it; empty for the gate, and where nobody knows.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     time: str
     kind: str

@@ -3,24 +3,22 @@
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.frozen import Frozen
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.serving.mlflow_server import ask
 from lumbargrade.serving.verified_server import served_version
 
 
-class Answer(BaseModel):
+class Answer(Frozen):
     """What the server said of one study.
 
     Attributes:
         graded: Cells with a grade; the others have a reason.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     study_id: str
     cells: int

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydicom import dcmread
 from pydicom.uid import (
     UID,
@@ -29,6 +29,7 @@ from pynetdicom.presentation import build_context
 
 from lumbargrade.dicom.parse import bound_reads
 from lumbargrade.errors import InputError
+from lumbargrade.frozen import Frozen
 from lumbargrade.viewer.errors import Refusal
 from lumbargrade.viewer.settings import is_loopback
 from lumbargrade.viewer.studies.decode import UPLOAD
@@ -57,17 +58,15 @@ _TITLE = r"^[!-\[\]-~]{1,16}$"
 log = logging.getLogger(__name__)
 
 
-class Node(BaseModel):
+class Node(Frozen):
     """A DICOM node elsewhere: its AE title, and its address."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str = Field(pattern=_TITLE)
     host: str
     port: int = Field(ge=1, le=65535)
 
 
-class DimseSettings(BaseModel):
+class DimseSettings(Frozen):
     """The DICOM node of the reading room.
 
     Attributes:
@@ -77,8 +76,6 @@ class DimseSettings(BaseModel):
         quiet_seconds: A study is complete when nothing of it has come for so long.
         most_waiting: Studies that are being received at a time.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(ge=0, le=65535)

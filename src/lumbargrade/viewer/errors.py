@@ -1,21 +1,18 @@
 """What goes wrong, told to a clinician: what it is, and what to do. Never a file name, a tag, or an upstream body."""
 
-from pydantic import BaseModel, ConfigDict
-
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.frozen import Frozen
 
 _ANOTHER = "Export the study again and send it once more."
 
 
-class Problem(BaseModel):
+class Problem(Frozen):
     """Two plain sentences.
 
     Attributes:
         what: What is wrong.
         do: What to do about it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     do: str

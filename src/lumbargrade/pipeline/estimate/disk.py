@@ -2,22 +2,19 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from lumbargrade.config.params import Params
 from lumbargrade.config.project import current_project
 from lumbargrade.data.versioning.configuration import default_remote
 from lumbargrade.data.versioning.dvc import dataset_folder, versioned_bytes
+from lumbargrade.frozen import Frozen
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
 from lumbargrade.training.jobs.devices import find_devices
 
 _CHANNELS = 3
 
 
-class DiskNeed(BaseModel):
+class DiskNeed(Frozen):
     """A thing that the run writes, its bytes, and how they are counted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     bytes: int

@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.lineage.environment import Package
 from lumbargrade.registry.lineage.record import NAMED_FILE, Json
 
@@ -19,7 +18,7 @@ _TRAINED_STAGE = "dvc stage located@"
 """Its crops are cut where the locators look, so that they follow from trained weights."""
 
 
-class Compared(BaseModel):
+class Compared(Frozen):
     """Something that was made again.
 
     Attributes:
@@ -27,8 +26,6 @@ class Compared(BaseModel):
         now: Nothing if it was not made again.
         trained: Whether it follows from trained weights, whose bits differ between kinds of GPUs.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     then: str

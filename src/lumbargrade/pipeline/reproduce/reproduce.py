@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import Params
@@ -24,6 +23,7 @@ from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.frozen import Frozen
 from lumbargrade.git import GitError, run_git
 from lumbargrade.pipeline.reproduce.comparison import (
     OWN,
@@ -51,7 +51,7 @@ REPRODUCED = "reproduced"
 _COMMAND = "from lumbargrade.cli import main; main()"
 
 
-class Reproduction(BaseModel):
+class Reproduction(Frozen):
     """What came out.
 
     Attributes:
@@ -60,8 +60,6 @@ class Reproduction(BaseModel):
         score_difference: Of the official score, cross-validated or on the holdout, whichever is farther off; nothing for a
             spot check.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     verdict: Verdict

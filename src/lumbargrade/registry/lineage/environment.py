@@ -6,34 +6,30 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.frozen import Frozen
 from lumbargrade.machine import count_cores, memory_bytes
 
 
-class Package(BaseModel):
+class Package(Frozen):
     """An installed distribution.
 
     Attributes:
         sha256: Hash of its RECORD, which holds the hashes of its files; empty for one that has none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     version: str
     sha256: str
 
 
-class Machine(BaseModel):
+class Machine(Frozen):
     """Where something was computed.
 
     Attributes:
         threads: Threads that torch uses in one process.
         devices: Names of the GPUs.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     system: str
     python: str

@@ -5,22 +5,20 @@ from typing import Any
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.frozen import Frozen
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 _NO_RUN = "RESOURCE_DOES_NOT_EXIST"
 _OURS = "lumbargrade."
 
 
-class RunFacts(BaseModel):
+class RunFacts(Frozen):
     """A run's rows.
 
     Attributes:
         metrics: By name and step, as Python writes the number: no number is one too, and none is rounded.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     params: dict[str, str]
     tags: dict[str, str]

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlflow.entities.model_registry import ModelVersion
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.keys import PublicKey, open_public_key
 from lumbargrade.audit.log import AuditLog, Entry
@@ -22,6 +21,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import object_problems, workspace_problems
 from lumbargrade.errors import CannotVerifyError, InputError, LumbargradeError
 from lumbargrade.files import file_sha256
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.approval import APPROVED, approval_tags
 from lumbargrade.registry.artifacts import read_artifact, reading
 from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
@@ -41,20 +41,18 @@ Watch = Callable[[str], Callable[[int, int], None]]
 LOG_PART = "log"
 
 
-class Problem(BaseModel):
+class Problem(Frozen):
     """Something that is not as it was signed.
 
     Attributes:
         part: ``log``, ``champion``, ``version 3``, or ``data``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     part: str
     problem: str
 
 
-class Verification(BaseModel):
+class Verification(Frozen):
     """What was checked, and what did not agree.
 
     Attributes:
@@ -64,8 +62,6 @@ class Verification(BaseModel):
         cut_off: Versions whose registration was cut off; they have no evidence, and were never champion.
         unchecked: What could not be checked, and why.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key_sha256: str
     entries: int

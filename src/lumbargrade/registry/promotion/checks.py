@@ -6,7 +6,6 @@ from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import GateParams
 from lumbargrade.config.task import GradingTask
@@ -14,11 +13,12 @@ from lumbargrade.evaluation.agreement import Interval
 from lumbargrade.evaluation.align import GradedCells
 from lumbargrade.evaluation.bootstrap_metrics import Measure, calibration_errors, losses, scores, severe_recalls
 from lumbargrade.evaluation.compare import compare_cells
+from lumbargrade.frozen import Frozen
 
 SCORE, SEVERE_RECALL = "score", "severe recall"
 
 
-class Check(BaseModel):
+class Check(Frozen):
     """One number of candidate and champion on the same cells.
 
     Attributes:
@@ -30,8 +30,6 @@ class Check(BaseModel):
         certain: Whether the whole interval says so too; if not, it may be chance.
         note: Why it was not judged.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     cells: int

@@ -12,13 +12,12 @@ is told, and stops nothing but severe recall: among many rails one is broken by 
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from lumbargrade.config.params import GateParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import GradedCells, align, complete_cells
 from lumbargrade.evaluation.evaluate import GradedStudies
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.promotion.checks import SEVERE_RECALL, Check, compare_on_holdout
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
 
@@ -28,7 +27,7 @@ KEEP: Literal["keep"] = "keep"
 NEEDS_APPROVAL: Literal["needs approval"] = "needs approval"
 
 
-class GateDecision(BaseModel):
+class GateDecision(Frozen):
     """What the gate decided, and why in words.
 
     Attributes:
@@ -40,8 +39,6 @@ class GateDecision(BaseModel):
         champion: The champion on the same cells; nothing if there was none.
         on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     decision: Decision
     reasons: tuple[str, ...]

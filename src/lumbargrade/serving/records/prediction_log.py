@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError
+from lumbargrade.frozen import Frozen
 from lumbargrade.inference.drift_features import Features
 from lumbargrade.json_lines import JsonLines
 
@@ -24,7 +24,7 @@ SERVING_LOG = "LUMBARGRADE_SERVING_LOG"
 """Environment variable with the path of the log; a model server without it writes none."""
 
 
-class AnsweredCell(BaseModel):
+class AnsweredCell(Frozen):
     """What was said of a cell.
 
     Attributes:
@@ -32,8 +32,6 @@ class AnsweredCell(BaseModel):
         confidence: The locator's; nothing if it was not asked.
         reason: Why there is no grade.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     condition: str
     level: str
@@ -43,7 +41,7 @@ class AnsweredCell(BaseModel):
     reason: str | None
 
 
-class Answered(BaseModel):
+class Answered(Frozen):
     """An answer.
 
     Attributes:
@@ -53,8 +51,6 @@ class Answered(BaseModel):
         input_sha256: Salted hash of the bytes that were sent.
         features: Nothing if the study could not be opened, or was answered before features were kept.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     time: str
     request_id: str
