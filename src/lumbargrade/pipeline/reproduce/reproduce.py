@@ -31,15 +31,14 @@ from lumbargrade.pipeline.reproduce.comparison import (
     Verdict,
     compare_records,
     environment_differences,
-    parts_of,
     score_difference,
     verdict_of,
 )
 from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, run_code, spot_check
 from lumbargrade.registry.lineage.bundle import PATCH, Evidence, required_evidence
 from lumbargrade.registry.lineage.code import source_sha256
+from lumbargrade.registry.lineage.dependencies import DATASET, Json, read_dependencies
 from lumbargrade.registry.lineage.environment import installed_packages
-from lumbargrade.registry.lineage.record import Json
 from lumbargrade.registry.lineage.verify import version_problems
 from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.versions import get_version
@@ -122,15 +121,15 @@ def reproduce(
         score_difference=difference,
         tolerance=tolerance,
     )
-    told = result.model_dump(mode="json", include={"verdict", "folds", "environment", "score_difference"})
-    log.append(REPRODUCED, version_uri(registered_name(task), version), told)
+    details = result.model_dump(mode="json", include={"verdict", "folds", "environment", "score_difference"})
+    log.append(REPRODUCED, version_uri(registered_name(task), version), details)
     return result
 
 
 @contextmanager
 def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
     """The recorded code, in a worktree as long as the context lasts."""
-    code = parts_of(record)["code"]
+    code = read_dependencies(record).code
     commit = code["digest"]["gitCommit"]
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=current_project().root) as name:
         project = (Path(name) / "project").resolve()
@@ -153,12 +152,13 @@ def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
 def _whole(record: Json, project: Path, task: GradingTask, tell: Callable[[str], None]) -> Json:
     """Runs the main job again, on the dataset alone, with the best trial as its only one; returns what it recorded."""
     build = record["predicate"]["buildDefinition"]
-    name, parts = _dataset(record)
+    dataset = read_dependencies(record).dataset
+    name = dataset["name"].removeprefix(DATASET)
     data = project / "data" / name
     shutil.rmtree(data, ignore_errors=True)
     data.with_name(f"{name}.dvc").unlink(missing_ok=True)
-    restore_object(parts["digest"]["md5"], data)
-    tell(f"restored {name}, {parts['annotations']['files']:,} files, each with the hash that was recorded")
+    restore_object(dataset["digest"]["md5"], data)
+    tell(f"restored {name}, {dataset['annotations']['files']:,} files, each with the hash that was recorded")
     (project / "dvc.lock").unlink(missing_ok=True)
     (project / ".dvc" / "config.local").write_text("[core]\n    remote = \n", encoding="utf-8")
     params = Params.model_validate(build["externalParameters"]["params"])
@@ -172,18 +172,12 @@ def _whole(record: Json, project: Path, task: GradingTask, tell: Callable[[str],
     _write_yaml(project / "reproduced-task.yaml", task.model_dump(mode="json"))
     _write_yaml(project / "reproduced-params.yaml", again)
     _command(project, "run", "--params", "reproduced-params.yaml", "--allow-dirty")
-    shown = _command(project, "audit", "show", "1", "--json", "--task", again["task"])
-    made: Json = json.loads(shown)
+    made: Json = json.loads(_command(project, "audit", "show", "1", "--json", "--task", again["task"]))
     return made
 
 
-def _dataset(record: Json) -> tuple[str, Json]:
-    part = next(part for name, part in parts_of(record).items() if name.startswith("dataset "))
-    return part["name"].removeprefix("dataset "), part
-
-
-def _write_yaml(path: Path, told: Json) -> None:
-    path.write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
+def _write_yaml(path: Path, content: Json) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def _command(project: Path, *arguments: str) -> str:

@@ -4,8 +4,8 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.trained_on import facts_of_story, state
+from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
 from lumbargrade.registry.lineage.page import render
-from lumbargrade.registry.lineage.record import Json
 
 _WORSE = 0.05
 
@@ -25,11 +25,11 @@ def card_html(record: Json) -> str:
         story=story,
         task=task,
         params=build["externalParameters"]["params"],
-        dataset=next(part for part in build["resolvedDependencies"] if part["name"].startswith("dataset ")),
+        dataset=read_dependencies(record).dataset,
         scored=scored,
         weak=_weak(evaluation),
         trained_on=state(facts_of_story(story)),
-        worst_found=[summarize_performance(told, task) for _, told in scored],
+        worst_found=[summarize_performance(each, task) for _, each in scored],
         made=record["predicate"]["runDetails"]["metadata"]["finishedOn"],
     )
 

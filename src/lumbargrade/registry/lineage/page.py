@@ -8,7 +8,7 @@ from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from lumbargrade.audit.log import Entry
 from lumbargrade.models.trained_on import facts_of_story, state
-from lumbargrade.registry.lineage.record import Json
+from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
 
 
 def record_html(record: Json, history: Sequence[Entry]) -> str:
@@ -17,8 +17,7 @@ def record_html(record: Json, history: Sequence[Entry]) -> str:
     Args:
         history: What the audit log says of the version since.
     """
-    build = record["predicate"]["buildDefinition"]
-    parts = build["resolvedDependencies"]
+    build, made_of = record["predicate"]["buildDefinition"], read_dependencies(record)
     return render(
         "lineage.html.j2",
         record=record,
@@ -27,10 +26,10 @@ def record_html(record: Json, history: Sequence[Entry]) -> str:
         run=record["predicate"]["runDetails"],
         machine=build["internalParameters"]["machine"],
         parameters=yaml.safe_dump(build["externalParameters"]["params"], sort_keys=False),
-        code=next(part for part in parts if part["name"] == "code"),
-        dataset=next(part for part in parts if part["name"].startswith("dataset ")),
-        stages=[part for part in parts if part["name"].startswith("dvc stage ")],
-        packages=[part for part in parts if "version" in part["annotations"]],
+        code=made_of.code,
+        dataset=made_of.dataset,
+        stages=made_of.stages,
+        packages=made_of.packages,
         history=history,
     )
 
