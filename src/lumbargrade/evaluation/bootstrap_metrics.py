@@ -29,8 +29,8 @@ def scores(task: GradingTask, cells: GradedCells, draws: Draws) -> NDArray[np.fl
 def losses(task: GradingTask, cells: GradedCells, draws: Draws) -> NDArray[np.float64]:
     """The score's loss over all cells, whatever their group: each counts as much as its true grade weighs."""
     weight = np.array(task.grade_weights, dtype=np.float64)[cells.grade]
-    told = weigh_probabilities(task, cells.probabilities)[np.arange(len(cells.grade)), cells.grade]
-    return _shares(cells, draws, -weight * np.log(np.clip(told, CLIP, 1 - CLIP)), weight)
+    likelihood = weigh_probabilities(task, cells.probabilities)[np.arange(len(cells.grade)), cells.grade]
+    return _shares(cells, draws, -weight * np.log(np.clip(likelihood, CLIP, 1 - CLIP)), weight)
 
 
 def accuracies(task: GradingTask, cells: GradedCells, draws: Draws) -> NDArray[np.float64]:

@@ -113,9 +113,3 @@ def grade_packed(
     sets = model.calibration.sets(task, calibrated)
     evaluation = evaluate_calibrated(task, truth, calibrated, sets, model.calibration.coverage, subgroups)
     return GradedStudies(evaluation, truth, calibrated)
-
-
-def holdout_truth(crops: Path, studies: Collection[int]) -> pd.DataFrame:
-    """The labelled cells of some studies, among packed crops at labelled points."""
-    index = PackedCrops(crops).index
-    return truth_table(index[index["study_id"].isin(list(studies))])

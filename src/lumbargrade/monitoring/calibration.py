@@ -75,7 +75,7 @@ def _excess(answered: Answered, grades: Mapping[CellKey, str | None], task: Grad
     for cell in answered.cells:
         true = grades.get((cell.condition, cell.level), cell.grade)
         if cell.probabilities and true in task.grades:
-            told = np.array(cell.probabilities)
+            said = np.array(cell.probabilities)
             hit = np.array([grade == true for grade in task.grades], dtype=float)
-            excesses.append(float(((told - hit) ** 2).sum() - (1 - (told**2).sum())))
+            excesses.append(float(((said - hit) ** 2).sum() - (1 - (said**2).sum())))
     return float(np.mean(excesses)) if excesses else 0.0

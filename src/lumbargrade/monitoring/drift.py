@@ -7,19 +7,19 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
 from scipy.stats import ks_2samp
 
 from lumbargrade.config.params import WatchParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.frozen import Frozen
+from lumbargrade.json_lines import JsonLines
 from lumbargrade.monitoring.calibration import CalibrationDrift, Corrected, calibration_drift
 from lumbargrade.monitoring.feature_groups import FAMILIES, family_tables
 from lumbargrade.monitoring.mmd import Course, Family, follow, measure_null
 from lumbargrade.serving.records.corrections import CORRECTIONS, KeptCorrection
 from lumbargrade.serving.records.prediction_log import Answered
 
-_TOLD = 3
+_NAMED = 3
 """Numbers of a family that are named, those that moved most."""
 
 
@@ -141,8 +141,10 @@ def watch(
     stream = studies if signed else studies[params.reference :]
     name = "held-out studies that were signed with the version" if signed else "studies that the version answered first"
     missing = (0 if signed else params.reference - len(known)) + max(params.window - len(stream), 0)
-    course = None if missing else _follow(known, stream, task, params)
-    drifts = () if course is None else tuple(_drifts(course[0], course[1], course[2], stream, params.window))
+    course, drifts = None, tuple[Drift, ...]()
+    if not missing:
+        course, families, tables = _follow(known, stream, task, params)
+        drifts = tuple(_drifts(course, families, tables, stream, params.window))
     calibration = calibration_drift(studies, corrected or {}, task, params.false_alarms)
     is_drift = calibration.drift or any(drift.ended is None for drift in drifts)
     report = WatchReport(
@@ -153,23 +155,18 @@ def watch(
         studies=len(stream),
         needed=missing,
         refused=sum(answered.study == "" for answered in ours),
-        threshold=None if course is None else course[0].threshold,
-        heights={} if course is None else dict(zip(course[0].names, course[0].heights[:, -1].tolist(), strict=True)),
+        threshold=None if course is None else course.threshold,
+        heights={} if course is None else dict(zip(course.names, course.heights[:, -1].tolist(), strict=True)),
         drifts=drifts,
         calibration=calibration,
     )
-    return Watched(report, None if course is None else course[0], stream, params.window)
+    return Watched(report, course, stream, params.window)
 
 
 def read_corrected(folder: Path, task: GradingTask) -> Corrected:
     """Readers' last grades from the corrections of a data folder."""
     found: dict[str, dict[tuple[str, str], str | None]] = {}
-    path = folder / CORRECTIONS
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try:
-            kept = KeptCorrection.model_validate_json(line)
-        except ValidationError:  # a line that a killed server had begun
-            continue
+    for kept in JsonLines(folder / CORRECTIONS).read(KeptCorrection):
         if kept.task == task.name:
             cells = found.setdefault(kept.study_hash, {})
             cells[kept.correction.condition, kept.correction.level] = kept.correction.grade
@@ -177,7 +174,7 @@ def read_corrected(folder: Path, task: GradingTask) -> Corrected:
 
 
 def _once(answers: Iterable[Answered]) -> list[Answered]:
-    """The first answer for each study: a study that is asked for again tells nothing new."""
+    """The first answer for each study: a study that is asked for again says nothing new."""
     first: dict[str, Answered] = {}
     for answered in answers:
         if answered.features is not None:
@@ -250,7 +247,7 @@ def _moved(before: pd.DataFrame, now: pd.DataFrame) -> list[Moved]:
         if len(one) and len(other):
             chance = float(ks_2samp(one, other).pvalue)
             found.append(Moved(what=str(name), before=_middle(one), now=_middle(other), chance=chance))
-    return sorted(found, key=lambda each: each.chance)[:_TOLD]
+    return sorted(found, key=lambda each: each.chance)[:_NAMED]
 
 
 def _middle(values: "pd.Series[float]") -> float:

@@ -91,9 +91,9 @@ def _intensity(view: str, facts: SeriesFacts | None) -> dict[str, float]:
     found = {
         f"{view}: white (log)": _log(seen.white if seen else None),
         f"{view}: noise (log)": _log(seen.noise if seen else None),
+        f"{view}: mean grey": seen.mean if seen else np.nan,
+        f"{view}: deviation of grey": seen.deviation if seen else np.nan,
     }
-    found[f"{view}: mean grey"] = seen.mean if seen else np.nan
-    found[f"{view}: deviation of grey"] = seen.deviation if seen else np.nan
     for number, place in enumerate(("10th", "50th", "90th")):
         found[f"{view}: {place} percentile of grey"] = seen.percentiles[number] if seen else np.nan
     return found
@@ -102,8 +102,8 @@ def _intensity(view: str, facts: SeriesFacts | None) -> dict[str, float]:
 def _predictions(cells: Sequence[AnsweredCell], task: GradingTask) -> dict[str, float]:
     found: dict[str, float] = {}
     for condition in task.conditions:
-        told = [cell.probabilities for cell in cells if cell.condition == condition.name and cell.probabilities]
-        mean = np.mean(told, axis=0) if told else np.full(len(task.grades), np.nan)
+        given = [cell.probabilities for cell in cells if cell.condition == condition.name and cell.probabilities]
+        mean = np.mean(given, axis=0) if given else np.full(len(task.grades), np.nan)
         found |= {f"{condition.label}: {grade}": float(p) for grade, p in zip(task.grades, mean, strict=True)}
     found["probability of the likeliest grade"] = _mean(max(cell.probabilities) for cell in cells if cell.probabilities)
     return found

@@ -2,10 +2,10 @@
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.evaluation.pages import render_page
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.trained_on import facts_of_story, state
 from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
-from lumbargrade.registry.lineage.page import render
 
 _WORSE = 0.05
 
@@ -20,7 +20,8 @@ def card_html(record: Json) -> str:
     scored = [("cross-validated", evaluation)]
     if holdout:
         scored.append(("frozen holdout", Evaluation.model_validate(holdout)))
-    return render(
+    return render_page(
+        "lumbargrade.registry.lineage",
         "card.html.j2",
         story=story,
         task=task,

@@ -47,8 +47,8 @@ def installed_packages() -> list[Package]:
         name = _name(distribution)
         if not name:
             continue
-        told = distribution.read_text("RECORD")
-        sha256 = hashlib.sha256(told.encode()).hexdigest() if told else ""
+        listing = distribution.read_text("RECORD")
+        sha256 = hashlib.sha256(listing.encode()).hexdigest() if listing else ""
         found.setdefault(name.lower(), Package(name=name, version=distribution.version, sha256=sha256))
     return [found[name] for name in sorted(found)]
 
@@ -61,7 +61,7 @@ def _name(distribution: Distribution) -> str:
 
 
 def this_machine() -> Machine:
-    """Describes the machine; its name and its owner are not told."""
+    """Describes the machine; without its name and its owner."""
     return Machine(
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),

@@ -1,12 +1,11 @@
 """The lineage record as one page that needs no server."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import yaml
-from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from lumbargrade.audit.log import Entry
+from lumbargrade.evaluation.pages import render_page
 from lumbargrade.models.trained_on import facts_of_story, state
 from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
 
@@ -18,7 +17,8 @@ def record_html(record: Json, history: Sequence[Entry]) -> str:
         history: What the audit log says of the version since.
     """
     build, made_of = record["predicate"]["buildDefinition"], read_dependencies(record)
-    return render(
+    return render_page(
+        "lumbargrade.registry.lineage",
         "lineage.html.j2",
         record=record,
         story=record["lumbargrade"],
@@ -32,12 +32,3 @@ def record_html(record: Json, history: Sequence[Entry]) -> str:
         packages=made_of.packages,
         history=history,
     )
-
-
-def render(template: str, **told: object) -> str:
-    """Fills in one of this folder's templates; what is told is text, never markup."""
-    environment = Environment(
-        autoescape=select_autoescape(default=True, default_for_string=True), undefined=StrictUndefined
-    )
-    text = (files("lumbargrade.registry.lineage") / template).read_text(encoding="utf-8")
-    return environment.from_string(text).render(**told)

@@ -51,7 +51,7 @@ def run_problems(tracker: Tracker, known: dict[str, RunFacts]) -> Iterator[str]:
         for name in sorted({*then.metrics, *now.metrics}):
             steps, changed = then.metrics.get(name, {}), now.metrics.get(name, {})
             before, after = (
-                {f"{name} of step {step}": value for step, value in told.items()} for told in (steps, changed)
+                {f"{name} of step {step}": value for step, value in each.items()} for each in (steps, changed)
             )
             yield from differences(f"{where}: metric", before, after)
         for name, steps in then.metrics.items():
@@ -72,12 +72,12 @@ def differences(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> I
 
 
 def _facts(tracker: Tracker, run: Run) -> RunFacts:
-    told: dict[str, Any] = run.data.metrics
+    names: dict[str, Any] = run.data.metrics
     return RunFacts(
         params=dict(run.data.params),
         tags={name: value for name, value in run.data.tags.items() if name.startswith(_OURS)},
         metrics={
             name: {point.step: repr(point.value) for point in tracker.client.get_metric_history(run.info.run_id, name)}
-            for name in told
+            for name in names
         },
     )

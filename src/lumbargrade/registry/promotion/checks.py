@@ -1,7 +1,7 @@
 """What the gate compares: the official score, and the guard rails that a better score must not break."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from math import isnan
 
 import numpy as np
@@ -33,14 +33,14 @@ class Check(Frozen):
 
     name: str
     cells: int
-    candidate: float | None
-    champion: float | None
-    difference: float | None
-    interval: Interval | None
+    candidate: float | None = None
+    champion: float | None = None
+    difference: float | None = None
+    interval: Interval | None = None
     lower_is_better: bool
     allowed: float
-    passed: bool | None
-    certain: bool
+    passed: bool | None = None
+    certain: bool = False
     note: str = ""
 
 
@@ -139,25 +139,11 @@ def _unjudged(rail: _Rail, note: str) -> Check:
     return Check(
         name=rail.name,
         cells=rail.cells,
-        candidate=None,
-        champion=None,
-        difference=None,
-        interval=None,
         lower_is_better=rail.lower_is_better,
         allowed=rail.allowed,
-        passed=None,
-        certain=False,
         note=note,
     )
 
 
 def _only(cells: GradedCells, rows: NDArray[np.bool_]) -> GradedCells:
-    return replace(
-        cells,
-        study=cells.study[rows],
-        condition=cells.condition[rows],
-        level=cells.level[rows],
-        group=cells.group[rows],
-        grade=cells.grade[rows],
-        probabilities=cells.probabilities[rows],
-    )
+    return GradedCells(*(getattr(cells, field.name)[rows] for field in fields(cells)))

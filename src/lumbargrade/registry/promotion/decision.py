@@ -7,7 +7,7 @@
   or the champion was made by another version of Lumbargrade and cannot be read.
 
 On a small holdout few differences are beyond chance, so that a person decides there. A rail that may be broken by chance
-is told, and stops nothing but severe recall: among many rails one is broken by chance often.
+is named, and stops nothing but severe recall: among many rails one is broken by chance often.
 """
 
 from typing import Literal
@@ -83,12 +83,15 @@ def decide(
         return GateDecision(decision=KEEP, reasons=(reason,), rules=rules)
     score: Check | None = None
     rails: list[Check] = []
-    decision, reasons = _alone(unreadable)
+    decision: Decision = PROMOTE if unreadable is None else NEEDS_APPROVAL
+    reasons = ["there was no champion" if unreadable is None else f"the champion cannot be compared with: {unreadable}"]
     if grades is not None and grades.champion is not None:
         ours, theirs = (_aligned(task, grades, said) for said in (grades.candidate, grades.champion))
         score, rails = compare_on_holdout(task, ours, theirs, rules, grades.subgroups)
         decision, reasons = _weigh(score, rails, rules)
-    decision, reasons = _by_whom(decision, reasons, rules)
+    if decision == PROMOTE and rules.promotion == "approval":
+        decision = NEEDS_APPROVAL
+        reasons.append("every promotion is left to a person (gate.promotion: approval)")
     if grades is None:
         return GateDecision(decision=decision, reasons=tuple(reasons), rules=rules)
     if look > rules.holdout_looks:
@@ -110,20 +113,8 @@ def decide(
     )
 
 
-def _alone(unreadable: str | None) -> tuple[Decision, list[str]]:
-    if unreadable is not None:
-        return NEEDS_APPROVAL, [f"the champion cannot be compared with: {unreadable}"]
-    return PROMOTE, ["there was no champion"]
-
-
 def _aligned(task: GradingTask, grades: HoldoutGrades, said: GradedStudies) -> GradedCells:
     return align(task, grades.truth, complete_cells(grades.truth, said.calibrated, task))
-
-
-def _by_whom(decision: Decision, reasons: list[str], rules: GateParams) -> tuple[Decision, list[str]]:
-    if decision == PROMOTE and rules.promotion == "approval":
-        return NEEDS_APPROVAL, [*reasons, "every promotion is left to a person (gate.promotion: approval)"]
-    return decision, reasons
 
 
 def _weigh(score: Check, rails: list[Check], rules: GateParams) -> tuple[Decision, list[str]]:

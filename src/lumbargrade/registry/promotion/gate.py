@@ -109,7 +109,7 @@ def _decide(
     again: bool = False,
     dry: bool = False,
 ) -> Judgement:
-    """Decides, and counts the look by logging it before anybody is told."""
+    """Decides, and counts the look by logging it before anybody reads the decision."""
     look = looks_at(champion.log, grades.sha256) + 1 if grades else 0
     decision = decide(champion.task, grades, judged_against is not None, rules, look, unreadable)
     tags = {} if dry else _tags(champion, version, judged_against, decision)
