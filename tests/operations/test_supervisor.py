@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from lumbargrade.operations import supervisor as children_module
-from lumbargrade.operations.supervisor import Children, Part, answers, end_leftovers
+from lumbargrade.operations.supervisor import Children, Part, end_leftovers
+from lumbargrade.serving.mlflow_server import answers
 
 STAYS = (sys.executable, "-c", "import time; time.sleep(600)")
 

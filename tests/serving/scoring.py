@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from lumbargrade.serving.kept_server import KeptServer, Watch, kept_server
-from lumbargrade.serving.mlflow_server import ScoringServer, free_port, running_server
+from lumbargrade.serving.mlflow_server import ScoringServer, running_server
+from lumbargrade.serving.ports import free_port
 
 LEADER = """
 import subprocess, sys

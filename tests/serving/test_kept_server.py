@@ -14,7 +14,8 @@ from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving import kept_server as kept
 from lumbargrade.serving import mlflow_server as server
 from lumbargrade.serving.kept_server import kept_server
-from lumbargrade.serving.mlflow_server import ScoringServer, free_port, running_server
+from lumbargrade.serving.mlflow_server import ScoringServer, running_server
+from lumbargrade.serving.ports import free_port
 
 from .scoring import WORKER, Crew, crew, wait_until
 

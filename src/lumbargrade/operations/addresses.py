@@ -2,6 +2,7 @@
 
 import os
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from lumbargrade.config.project import check_folder_name, current_project
@@ -42,6 +43,18 @@ def read_addresses() -> Addresses | None:
         return Addresses.model_validate_json(current_project().server_addresses.read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
+
+
+def server_runs() -> bool:
+    """Whether ``lumbargrade server`` runs; its parts live on if it is killed, but are not started again."""
+    path = current_project().server_lock
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0, is_singleton=False):
+            return False
+    except Timeout:
+        return True
 
 
 def prefect_api() -> str:

@@ -12,11 +12,11 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import psutil
-import requests
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lumbargrade.files import write_text
 from lumbargrade.process_groups import ProcessGroup, end_group, ended_words, group_lives
+from lumbargrade.serving.mlflow_server import answers
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _HEALTHY_SECONDS = 60.0
@@ -80,7 +80,7 @@ class Children:
 
     Args:
         folder: Where the processes are written down and their logs lie, in ``logs``.
-        tell: Told a line when a part is ready, or has ended.
+        tell: Gets a line when a part is ready, or has ended.
     """
 
     def __init__(self, parts: Sequence[Part], folder: Path, tell: Callable[[str], None]) -> None:
@@ -96,11 +96,11 @@ class Children:
     def look(self) -> None:
         """Starts what may start, and tells what has changed."""
         for child in self._children:
-            told = child.look({other.part.name for other in self._children if other.ready})
+            line = child.look({other.part.name for other in self._children if other.ready})
             if child.has_changed:
                 self._write()
-            if told:
-                self._tell(told)
+            if line:
+                self._tell(line)
 
     def stop(self) -> None:
         """Ends all, the last one first."""
@@ -225,11 +225,3 @@ class _Child:
             file.seek(max(file.seek(0, os.SEEK_END) - 2000, 0))
             lines = file.read().decode(errors="replace").strip().splitlines()
         return f" ({lines[-1].removeprefix('error: ')})" if lines and lines[-1].startswith("error: ") else ""
-
-
-def answers(address: str) -> bool:
-    """Whether an address answers well."""
-    try:
-        return requests.get(address, timeout=2).ok
-    except requests.RequestException:
-        return False

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import requests
@@ -45,7 +45,7 @@ class KeptServer:
     """
 
     def __init__(self, begin: Begin, what: str, tell: Callable[[str], None], watch: Watch, echo: bool) -> None:
-        self._begin, self._what, self._tell, self._pace, self._echo = begin, what, tell, watch, echo
+        self._begin, self._what, self._say, self._pace, self._echo = begin, what, quietly(tell), watch, echo
         self._stop = threading.Event()
         self._restarts = 0
         self._pause = 0.0
@@ -72,7 +72,7 @@ class KeptServer:
     def _start(self) -> None:
         self._stack = ExitStack()
         self._server = self._stack.enter_context(self._begin())
-        self._since, self._missed, self._told, self._is_up = time.monotonic(), 0, 0, True
+        self._since, self._missed, self._echoed, self._is_up = time.monotonic(), 0, 0, True
 
     def _watch(self) -> None:
         while not self._stop.wait(self._pace.look_seconds):
@@ -130,17 +130,11 @@ class KeptServer:
 
     def _repeat_lines(self) -> None:
         if self._echo:
-            text = read_from(self._server.log, self._told)
+            text = read_from(self._server.log, self._echoed)
             whole = text[: text.rfind(b"\n") + 1]
-            self._told += len(whole)
+            self._echoed += len(whole)
             for line in whole.decode(errors="replace").splitlines():
                 self._say(line)
-
-    def _say(self, line: str) -> None:
-        try:
-            self._tell(line)
-        except (OSError, ValueError):  # a full disk or a closed terminal must not end the watching
-            return
 
 
 @contextmanager
@@ -157,6 +151,16 @@ def kept_server(
         yield server
     finally:
         server.close()
+
+
+def quietly(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """The same for whoever must go on if the line cannot be written: the disk is full, or the terminal closed."""
+
+    def say(line: str) -> None:
+        with suppress(OSError, ValueError):
+            tell(line)
+
+    return say
 
 
 def error_words(error: Exception) -> str:

@@ -42,12 +42,11 @@ from lumbargrade.registry.lineage.environment import installed_packages
 from lumbargrade.registry.lineage.verify import version_problems
 from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.versions import get_version
+from lumbargrade.serving.mlflow_server import COMMAND
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 REPRODUCED = "reproduced"
 """Kind of an entry in the audit log."""
-
-_COMMAND = "from lumbargrade.cli import main; main()"
 
 
 class Reproduction(Frozen):
@@ -184,7 +183,7 @@ def _command(project: Path, *arguments: str) -> str:
     """Runs the project's own `lumbargrade`, with stores of its own; its story goes to the terminal."""
     environment = {**os.environ, **run_code(project), "MLFLOW_TRACKING_URI": ""}
     done = subprocess.run(
-        [sys.executable, "-c", _COMMAND, *arguments],
+        [sys.executable, *COMMAND, *arguments],
         cwd=project,
         env=environment,
         stdout=subprocess.PIPE,
