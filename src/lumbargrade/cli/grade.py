@@ -118,9 +118,9 @@ def _caution(statement: Sequence[str], model: str) -> Iterator[Text]:
 def _study(study: str, records: Records) -> Iterator[Text]:
     rows = read_series_json(records[0].get("series_json"))
     count = f"{len(rows)} series, {sum(row.slices for row in rows)} images" if rows else ""
-    if told := ": ".join(filter(None, (study, count))):
+    if words := ": ".join(filter(None, (study, count))):
         head = "" if study.startswith("Study ") else "Study  "
-        yield from wrapped(f"{head}{told}", indent="       ")
+        yield from wrapped(f"{head}{words}", indent="       ")
         yield Text()
 
 

@@ -1,6 +1,6 @@
 """A study's grades as a reader wants them in a terminal of 80 columns: findings in words, a grid, each reason once.
 
-Nothing is told by colour alone. Functions take an answer's records and return lines; whoever prints them decides on colours.
+Nothing is said by colour alone. Functions take an answer's records and return lines; whoever prints them decides on colours.
 """
 
 import textwrap
@@ -214,7 +214,7 @@ def _why(row: SeriesRow, causes: Sequence[Cause]) -> str:
     """Why a series is not used, unless a footnote says it."""
     reason = row.reason or "no reason is given"
     for number, cause in enumerate(causes, start=1):
-        if any(reason in told for told in cause.reasons):
+        if any(reason in each for each in cause.reasons):
             return f"see ({number})"
     return reason
 

@@ -3,7 +3,7 @@
 All of it is taken from what grading has read, decoded and computed anyway.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
@@ -24,17 +24,8 @@ EMBEDDING = 16
 """Numbers that the graders' features of a group of conditions become."""
 
 MAKERS = (
-    "siemens",
-    "ge",
-    "philips",
-    "toshiba",
-    "canon",
-    "hitachi",
-    "fujifilm",
-    "esaote",
-    "united imaging",
-    "hyperfine",
-)
+    "siemens", "ge", "philips", "toshiba", "canon", "hitachi", "fujifilm", "esaote", "united imaging", "hyperfine",
+)  # fmt: skip
 OTHER = "other"
 _DIGITS = 5
 _PROJECTION_SEED = 20_261_124
@@ -149,8 +140,8 @@ def _projection(features: int) -> NDArray[np.float32]:
     return np.asarray(rng.standard_normal((features, EMBEDDING), dtype=np.float32) / np.sqrt(EMBEDDING))
 
 
-def _maker(told: str) -> str:
-    words = told.lower()
+def _maker(manufacturer: str) -> str:
+    words = manufacturer.lower()
     if not words.strip():
         return ""
     return next((name for name in MAKERS if words.startswith(name)), OTHER)
@@ -175,7 +166,7 @@ def _facts(images: SeriesImages) -> SeriesFacts:
 def _intensities(images: SeriesImages) -> Intensities | None:
     with suppress(UnreadableFile):
         _, high = images.window
-        greys = [images.grey(header) for header in _readable(images)]
+        greys = [images.grey(header) for header in images.sample if header in images.decoded]
         values = np.concatenate([grey[::4, ::4].ravel() for grey in greys])
         tenth, half, ninetieth = (_short(value) for value in np.percentile(values, (10, 50, 90)))
         return Intensities(
@@ -186,10 +177,6 @@ def _intensities(images: SeriesImages) -> Intensities | None:
             noise=_short(_noise(greys[len(greys) // 2])),
         )
     return None
-
-
-def _readable(images: SeriesImages) -> Iterator[SliceHeader]:
-    return (header for header in images.sample if header in images.decoded)
 
 
 def _noise(grey: NDArray[np.float32]) -> float:

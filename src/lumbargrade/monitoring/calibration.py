@@ -12,12 +12,12 @@ from scipy.stats import ttest_1samp
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.frozen import Frozen
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.serving.records.prediction_log import Answered
 
 FIRST_LOOK = 20
 """Corrected studies at the first look; each further look waits for twice as many."""
 
-CellKey = tuple[str, str]
 Corrected = Mapping[str, Mapping[CellKey, str | None]]
 """Readers' grades by study hash and cell; None where a cell cannot be graded."""
 

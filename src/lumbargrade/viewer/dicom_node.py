@@ -161,14 +161,14 @@ class DimseNode:
             ) from error
         self._server = server
         self.port: int = server.socket.getsockname()[1]
-        self._threads = [threading.Thread(target=self._watch, name="dicom-quiet", daemon=True)]
-        self._threads[0].start()
+        self._watcher = threading.Thread(target=self._watch, name="dicom-quiet", daemon=True)
+        self._watcher.start()
 
     def close(self) -> None:
         """Takes nothing more; what is being received is dropped."""
         self._stop.set()
         self._server.shutdown()
-        self._threads[0].join(timeout=5)
+        self._watcher.join(timeout=5)
         for arriving in self._arriving.values():
             self._room.forget(arriving.work.id)
 
@@ -180,7 +180,7 @@ class DimseNode:
             file = bound_reads(io.BytesIO(data))
             head = dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
             study_uid = str(head.get("StudyInstanceUID") or "")
-        except Exception:  # whatever the peer sent: it is told so, and the association goes on
+        except Exception:  # whatever the peer sent: it is answered, and the association goes on
             study_uid = ""
         if not study_uid:
             return _CANNOT_UNDERSTAND if kept else _SUCCESS

@@ -323,10 +323,4 @@ def task_info(task: GradingTask) -> TaskInfo:
         )
         for condition in task.conditions
     )
-    return TaskInfo(
-        name=task.name,
-        title=task.title,
-        conditions=conditions,
-        levels=task.levels,
-        grades=task.grades,
-    )
+    return TaskInfo(name=task.name, title=task.title, conditions=conditions, levels=task.levels, grades=task.grades)

@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import study_number
 from lumbargrade.frozen import Frozen
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.json_lines import JsonLines
 
 
@@ -54,8 +55,6 @@ class Correction(HttpModel):
 
 
 CORRECTIONS = "corrections.jsonl"
-
-CellKey = tuple[str, str]
 
 
 class KeptCorrection(Frozen):

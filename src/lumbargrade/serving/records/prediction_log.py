@@ -124,14 +124,11 @@ class ServingLog:
 
 def answered_cells(answer: pd.DataFrame, task: GradingTask) -> tuple[AnsweredCell, ...]:
     """The cells of an answer as :func:`lumbargrade.inference.grade.grade_study` gives it."""
-    return tuple(_cell(row, task) for row in answer.to_dict("records"))
-
-
-def _cell(row: dict[object, object], task: GradingTask) -> AnsweredCell:
-    probabilities = tuple(row[column] for column in task.grade_columns if row[column] is not None)
-    return AnsweredCell.model_validate(
-        {
-            **{name: row[name] for name in ("condition", "level", "grade", "confidence", "reason")},
-            "probabilities": probabilities,
-        }
+    names = ("condition", "level", "grade", "confidence", "reason")
+    return tuple(
+        AnsweredCell(
+            probabilities=tuple(row[column] for column in task.grade_columns if row[column] is not None),
+            **{name: row[name] for name in names},
+        )
+        for row in answer.to_dict("records")
     )

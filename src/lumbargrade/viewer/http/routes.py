@@ -91,7 +91,9 @@ def api(room: ReadingRoom, page: ModelPage) -> Blueprint:
         if event.error is not None:
             return _json(ErrorAnswer(error=event.error), 422)
         if event.studies:
-            return _json(Choices(error=Problem(what=event.words, do=_CHOOSE), studies=event.studies), 300)
+            return _json(
+                Choices(error=Problem(what=event.words, do=_CHOOSE, code="several-studies"), studies=event.studies), 300
+            )
         return _json(event, 202) if work.answer is None else _json(work.answer)
 
     @blueprint.post("/studies/<study_id>/choices/<int:number>")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.viewer.image_index import StudyIndex
 from lumbargrade.viewer.schemas import Event, Heat, StudyAnswer
 
-CellKey = tuple[str, str]
 _ENDS = ("choose", "done", "failed")
 
 

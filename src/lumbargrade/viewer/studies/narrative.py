@@ -24,17 +24,17 @@ def flags(cells: Sequence[Cell], notes: Sequence[Note], series: Iterable[SeriesI
 
     Why cells are not graded stands beside these, in :attr:`lumbargrade.viewer.schemas.StudyAnswer.not_graded`.
     """
-    told = [*_uncertain_places(cells), *(sentence(note.text) for note in notes)]
+    lines = [*_uncertain_places(cells), *(sentence(note.text) for note in notes)]
     if all(cell.grade is None for cell in cells):
-        told.insert(0, "Nothing could be graded in this study.")
-    told_already = any(note.code == "slices-undecodable" for note in notes)
+        lines.insert(0, "Nothing could be graded in this study.")
+    is_noted = any(note.code == "slices-undecodable" for note in notes)
     for found in series:
-        if found.unreadable and not told_already:
+        if found.unreadable and not is_noted:
             count = f"{found.unreadable} slice{'s' if found.unreadable > 1 else ''}"
-            told.append(
+            lines.append(
                 f"{count} of {found.title} could not be decoded and {'are' if found.unreadable > 1 else 'is'} left out."
             )
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(lines))
 
 
 def _uncertain_places(cells: Sequence[Cell]) -> Iterator[str]:
