@@ -1,7 +1,7 @@
 """Measures of graded cells over draws of studies: sums of each study are made once, so that a draw costs little.
 
 Each is called with a task, the cells, and how often each study counts in each draw, (draws, studies), in the order of the
-study ids. It returns a number a draw, (draws,), which is no number where the draw does not define it.
+study ids. It returns a number a draw, (draws,), which is NaN where the draw does not define it.
 """
 
 from collections.abc import Callable

@@ -14,7 +14,7 @@ class Difference(Frozen):
     """A metric of two models; the interval is of their difference, from resampled studies.
 
     Attributes:
-        interval: 95 %, unless another was asked for; nothing for a single study.
+        interval: 95 %, unless another was asked for; None for a single study.
     """
 
     first: float
@@ -49,7 +49,7 @@ def compare_cells(
         width: Of the interval, as a share.
 
     Returns:
-        Its values are no numbers if the cells do not define the measure.
+        Its values are NaN if the cells do not define the measure.
     """
     studies = len(np.unique(ours.study))
     (one,), (other,) = (measure(task, cells, np.ones((1, studies))) for cells in (ours, theirs))

@@ -61,13 +61,13 @@ class Evaluation(Frozen):
         grades: Names of the grades in what follows, from the best to the worst.
         rules: By decision rule, how well the decided grades agree with the true ones.
         parts: The same for the likeliest grade of some cells only: by ``group``, ``condition``, ``level``, and what else
-            the studies were told apart by.
+            separates the studies.
         severe_auc: Area under the ROC curve of p[severe], severe against the rest, all cells pooled.
         log_loss: Unweighted.
         calibration_error: Expected calibration error: the mean distance of ``reliability`` from the diagonal.
-        calibration_error_by_chance: What it would be on the average of so many cells if they were right exactly as often as
+        calibration_error_by_chance: What it would be on average of so many cells if they were right exactly as often as
             the answers are sure; None in evaluations of earlier versions.
-        sets: Nothing if no sets of grades were given.
+        sets: None if no sets of grades were given.
     """
 
     studies: int
@@ -143,7 +143,7 @@ def evaluate_predictions(
         probabilities: study_id, condition, level and ``task.grade_columns``.
         sets: Which grades each row of ``probabilities`` may have, (rows, grades), and how often that is ``promised`` to
             hold.
-        subgroups: Names of studies' subgroups, by what they are told apart by.
+        subgroups: Names of studies' subgroups, by what separates them.
 
     Raises:
         InputError: A labelled cell has no prediction, or a value is not possible.

@@ -58,7 +58,7 @@ class SeriesFacts(Frozen):
         between: Distance from slice to slice, mm.
         thickness: mm.
         echo_time, repetition_time: ms.
-        intensities: Nothing if no image of it was looked at.
+        intensities: None if no image of it was looked at.
     """
 
     orientation: Orientation

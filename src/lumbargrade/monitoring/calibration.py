@@ -1,4 +1,4 @@
-"""Whether the model is as sure as it should be, told by what readers corrected.
+"""Whether the model is as sure as it should be, by what readers corrected.
 
 A reader corrects what is wrong and leaves alone what is right: the cells of a study that nobody has corrected count as
 right in studies that have a correction, and studies without one are left out, as nobody may have read them. So this
@@ -28,7 +28,7 @@ class CalibrationDrift(Frozen):
     Attributes:
         studies: With corrections.
         cells: Corrected in them.
-        excess: Brier score beyond what the probabilities promise, mean of the studies; nothing before the first look.
+        excess: Brier score beyond what the probabilities promise, mean of the studies; None before the first look.
         chance: Probability of so large an excess if they were right, at the last look.
         level: The chance below which it is held to be none, at that look: all looks share ``watch.false_alarms``.
         drift: Whether any look found an excess beyond chance.

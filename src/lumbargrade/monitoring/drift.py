@@ -57,9 +57,9 @@ class Drift(Frozen):
     """A time in which what is served was not like the reference. Studies are counted from 1, after the reference.
 
     Attributes:
-        since: The first study that is unlike the reference, as far as can be told.
+        since: The first study that is unlike the reference, as far as can be said.
         raised: The study after which the watch was sure.
-        ended: The study after which it was like the reference again for a whole window; nothing if it is not.
+        ended: The study after which it was like the reference again for a whole window; None if it is not.
     """
 
     since: int
@@ -107,7 +107,7 @@ class Watched:
     """A report and the course behind it.
 
     Attributes:
-        course: Nothing while the watch waits.
+        course: None while the watch waits.
         studies: The stream, in its order.
     """
 
@@ -141,7 +141,8 @@ def watch(
     stream = studies if signed else studies[params.reference :]
     name = "held-out studies that were signed with the version" if signed else "studies that the version answered first"
     missing = (0 if signed else params.reference - len(known)) + max(params.window - len(stream), 0)
-    course, drifts = None, tuple[Drift, ...]()
+    course: Course | None = None
+    drifts: tuple[Drift, ...] = ()
     if not missing:
         course, families, tables = _follow(known, stream, task, params)
         drifts = tuple(_drifts(course, families, tables, stream, params.window))

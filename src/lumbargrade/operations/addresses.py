@@ -38,7 +38,7 @@ def write_addresses(addresses: Addresses) -> None:
 
 
 def read_addresses() -> Addresses | None:
-    """The addresses of the project's server, running or not; nothing if there was none."""
+    """The addresses of the project's server, running or not; None if there was none."""
     try:
         return Addresses.model_validate_json(current_project().server_addresses.read_text(encoding="utf-8"))
     except (OSError, ValidationError):
@@ -64,7 +64,7 @@ def prefect_api() -> str:
 
 
 def prefect_environment(api: str) -> dict[str, str]:
-    """What Prefect's processes are told: to keep to the project, to the server, and to give signs of life.
+    """Variables of Prefect's processes, by which they keep to the project and to the server, and give signs of life.
 
     How many connections to its database the server may have is left as it is, if the environment says it.
     """

@@ -48,8 +48,8 @@ class DeploymentStatus(BaseModel):
     """What Prefect runs.
 
     Attributes:
-        last: State of the last run that began, and last_time when it did; nothing if none has.
-        next_time: When the next one is due; nothing if none is planned.
+        last: State of the last run that began, and last_time when it did; None if none has.
+        next_time: When the next one is due; None if none is planned.
     """
 
     name: str
@@ -62,9 +62,9 @@ class Status(BaseModel):
     """How the project's server is.
 
     Attributes:
-        champion: The version that is; nothing if there is none, or no registry.
-        served: The version that the model server serves now; nothing if it does not answer.
-        drift: What the watch saw last of the champion: ``no drift``, ``drift``, ``waits``; nothing if it has not looked.
+        champion: The version that is; None if there is none, or no registry.
+        served: The version that the model server serves now; None if it does not answer.
+        drift: What the watch saw last of the champion: ``no drift``, ``drift``, ``waits``; None if it has not looked.
     """
 
     parts: list[PartStatus]
@@ -175,6 +175,7 @@ def _registry(task: GradingTask) -> tuple[str | None, str | None]:
 
 def _served(address: str) -> str | None:
     try:
-        return httpx.get(f"{address}/ping", timeout=2).headers.get("x-model-version") or None
+        version: str | None = httpx.get(f"{address}/ping", timeout=2).headers.get("x-model-version")
     except httpx.HTTPError:
         return None
+    return version or None

@@ -28,7 +28,7 @@ class AdditionSummary(BaseModel):
 
     Attributes:
         before: The dataset's hash before, if it was there; ``dvc checkout`` of its pointer brings it back.
-        version: The version now; nothing if the dataset is not there, as no study could be added.
+        version: The version now; None if the dataset is not there, as no study could be added.
         table: The CSV with a line for each study, and for each file that was left out.
     """
 

@@ -15,7 +15,7 @@ def key_after(crashed: UUID) -> str:
 
 
 def find_run(client: SyncPrefectClient, key: str) -> FlowRun | None:
-    """The run with an idempotency key; `None` if there is none."""
+    """The run with an idempotency key; None if there is none."""
     return _first(client, FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key])))
 
 

@@ -28,8 +28,8 @@ class Move(Frozen):
 
     Attributes:
         kind: ``alias moved``, ``rolled back``, or ``alias found moved``.
-        from_version: Champion before; nothing if there was none.
-        to_version: Champion since; nothing if the alias was taken away.
+        from_version: Champion before; None if there was none.
+        to_version: Champion since; None if the alias was taken away.
         by: Who moved it; empty for the gate, and where nobody knows.
     """
 

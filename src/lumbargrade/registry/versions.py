@@ -20,8 +20,8 @@ class VersionSummary(Frozen):
 
     Attributes:
         time: When it was registered; UTC, ISO 8601.
-        decision: The gate's; nothing if its registration was cut off.
-        approved_by: Who made it champion; nothing if no person did.
+        decision: The gate's; None if its registration was cut off.
+        approved_by: Who made it champion; None if no person did.
     """
 
     version: str

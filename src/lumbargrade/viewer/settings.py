@@ -21,7 +21,7 @@ class Access(Frozen):
 
     Attributes:
         host: Address that is bound.
-        token: Secret that a client sends; nothing if none is asked for.
+        token: Secret that a client sends; None if none is asked for.
         proxy_user_header: Header in which a reverse proxy names the user it has let in.
         proxy_address: The proxy's own address; from anywhere else the header is not believed.
     """

@@ -29,7 +29,7 @@ class DryRun(Frozen):
     Attributes:
         problems: What would stop the run, a sentence each.
         notes: What it could not find out, or will do on its own.
-        dataset: What the dataset counts; nothing if it cannot be read.
+        dataset: What the dataset counts; None if it cannot be read.
     """
 
     problems: list[str]

@@ -28,7 +28,7 @@ class TrainingHours(Frozen):
 
 
 def training_hours(params: Params, costs: list[TrainingCost], cells: int) -> list[TrainingHours]:
-    """Hours of each network's training, and of the student if one is distilled; nothing where the pace is not known."""
+    """Hours of each network's training, and of the student if one is distilled; empty where the pace is not known."""
     if not cells:
         return []
     hours = [_hours(params, cost, cost.images_per_second, cells) for cost in costs if cost.images_per_second]

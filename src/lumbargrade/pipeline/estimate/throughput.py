@@ -35,7 +35,7 @@ class TrainingCost(Frozen):
         weights: Number of its parameters.
         memory_bytes: Weights, gradients, optimizer, and what a batch keeps for its gradients. The device's own libraries
             and their workspaces come on top.
-        images_per_second: Training images; nothing if a batch does not fit the device.
+        images_per_second: Training images; None if a batch does not fit the device.
         device: Where the steps were timed.
     """
 
@@ -143,7 +143,7 @@ def _kept_bytes(network: _Network, batch: int) -> int:
 
 
 def _images_per_second(network: _Network, device: torch.device) -> float | None:
-    """Pace of training steps, after one that is not timed; nothing if the device's memory does not hold a batch."""
+    """Pace of training steps, after one that is not timed; None if the device's memory does not hold a batch."""
     precision = choose_precision(network.training.precision, device)
     module = network.module.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(module.parameters(), lr=network.training.learning_rate, fused=True)

@@ -23,7 +23,7 @@ class Compared(Frozen):
 
     Attributes:
         then: Its hash or value as it was recorded.
-        now: Nothing if it was not made again.
+        now: None if it was not made again.
         trained: Whether it follows from trained weights, whose bits differ between kinds of GPUs.
     """
 
@@ -47,7 +47,7 @@ def verdict_of(compared: Sequence[Compared], score_difference: float | None, tol
     """Says how well a version came out again.
 
     Args:
-        score_difference: Nothing if there is no score to compare.
+        score_difference: None if there is no score to compare.
 
     Returns:
         ``identical`` if all is the same. ``within tolerance`` if all was made, what does not follow from trained weights is

@@ -55,7 +55,7 @@ class Reproduction(Frozen):
     Attributes:
         verdict: As :func:`lumbargrade.pipeline.reproduce.comparison.verdict_of` says it.
         environment: Packages that are not as they were: name, then, now.
-        score_difference: Of the official score, cross-validated or on the holdout, whichever is farther off; nothing for a
+        score_difference: Of the official score, cross-validated or on the holdout, whichever is farther off; None for a
             spot check.
     """
 

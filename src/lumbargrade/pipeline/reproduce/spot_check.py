@@ -27,7 +27,7 @@ def recorded_folds(record: Json) -> list[Json]:
 
 
 def recorded_student(record: Json) -> Json | None:
-    """The grader that was distilled or averaged from the folds; nothing if they are packaged themselves."""
+    """The grader that was distilled or averaged from the folds; None if they are packaged themselves."""
     return next((each for each in _trained(record) if "teachers" in each["annotations"]), None)
 
 

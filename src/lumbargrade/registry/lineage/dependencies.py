@@ -1,4 +1,4 @@
-"""What a version was made of: the dependencies of its record, told apart by their names, here and nowhere else."""
+"""What a version was made of: the dependencies of its record, known by their names, here and nowhere else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

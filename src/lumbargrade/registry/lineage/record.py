@@ -178,7 +178,7 @@ def _stage(name: str, stage: Mapping[str, Any]) -> Json:
 
 
 def _input_files(candidate: Candidate) -> Iterable[Json]:
-    """Files of the user's that the training began with or was told of."""
+    """Files of the user's that the training began with or read."""
     for field, name in named_files(candidate.training).items():
         digest = {"sha256": candidate.input_files[name]}
         yield {"name": f"{INPUT_FILE}{field}", "digest": digest, "annotations": {"path": name}}

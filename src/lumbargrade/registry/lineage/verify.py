@@ -249,7 +249,7 @@ def _problems_of_version(registry: _Registry, version: str, objects: dict[str, s
     try:
         key = open_public_key(registry.log.keys)
     except InputError:
-        return  # told with the log
+        return  # the log's own check says it
     with fetched_evidence(found) as evidence:
         if evidence is None:
             yield "its evidence is gone from MLflow"

@@ -26,7 +26,7 @@ class Check(Frozen):
         difference: Candidate less champion; its interval is from the same resampled studies for both.
         lower_is_better: For all but severe recall.
         allowed: How much worse the candidate may be.
-        passed: Whether it is not worse than allowed, and for the score: whether it is better. Nothing if it was not judged.
+        passed: Whether it is not worse than allowed, and for the score: whether it is better. None if it was not judged.
         certain: Whether the whole interval says so too; if not, it may be chance.
         note: Why it was not judged.
     """
@@ -67,7 +67,7 @@ def compare_on_holdout(
     Args:
         ours: The candidate's.
         theirs: The champion's, in the same order.
-        subgroups: Names of studies' subgroups, by what they are told apart by.
+        subgroups: Names of studies' subgroups, by what separates them.
 
     Returns:
         The check of the score, and those of the guard rails.

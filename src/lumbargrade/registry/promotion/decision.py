@@ -32,11 +32,11 @@ class GateDecision(Frozen):
 
     Attributes:
         rules: What it decided by.
-        holdout_sha256: Of the holdout's labelled cells; nothing if there is no holdout.
+        holdout_sha256: Of the holdout's labelled cells; None if there is no holdout.
         look: Which look at this holdout it was, from 1; 0 if there is no holdout.
-        score: Nothing if there was no champion or no holdout; then there are no rails either.
-        candidate: The candidate on the holdout; nothing if there is no holdout.
-        champion: The champion on the same cells; nothing if there was none.
+        score: None if there was no champion or no holdout; then there are no rails either.
+        candidate: The candidate on the holdout; None if there is no holdout.
+        champion: The champion on the same cells; None if there was none.
         on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's.
     """
 
@@ -73,7 +73,7 @@ def decide(
     """Decides by what candidate and champion say of the holdout.
 
     Args:
-        grades: Nothing if nothing is held out.
+        grades: None if nothing is held out.
         has_champion: If there is none, the candidate is promoted.
         look: Which look at this holdout it is, from 1.
         unreadable: Why the champion cannot be compared with; then a person decides.

@@ -35,7 +35,7 @@ class Judgement:
     """What the gate decided about a version.
 
     Attributes:
-        against: The champion that it was judged against; nothing if there was none.
+        against: The champion that it was judged against; None if there was none.
         tags: What the version says of it.
     """
 

@@ -25,10 +25,10 @@ class HoldoutGrades:
     """What candidate and champion say of the holdout.
 
     Attributes:
-        champion: Nothing if there is none.
-        on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's; nothing if that
+        champion: None if there is none.
+        on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's; None if that
             was not asked for, or if it has no locators.
-        subgroups: Names of studies' subgroups, by what they are told apart by.
+        subgroups: Names of studies' subgroups, by what separates them.
     """
 
     candidate: GradedStudies
@@ -61,7 +61,7 @@ def grade_planned(model: LoadedModel, champion: LoadedModel | None, candidate: C
         model: The candidate's.
 
     Returns:
-        Nothing if nothing is held out.
+        None if nothing is held out.
     """
     held = held_out(candidate.split)
     index = PackedCrops(candidate.crops).index
@@ -88,7 +88,7 @@ def grade_anew(
     """Grades the holdout from its files, without anything that a search has prepared.
 
     Returns:
-        Nothing if nothing is held out.
+        None if nothing is held out.
     """
     if not held:
         return None

@@ -29,7 +29,7 @@ class AnsweredCell(Frozen):
 
     Attributes:
         probabilities: Of the task's grades; empty if there is no grade.
-        confidence: The locator's; nothing if it was not asked.
+        confidence: The locator's; None if it was not asked.
         reason: Why there is no grade.
     """
 
@@ -49,7 +49,7 @@ class Answered(Frozen):
         model: Registered name and version; MLflow's id of a model that was served without them.
         study: Salted hash of the study's UID; empty if it could not be opened.
         input_sha256: Salted hash of the bytes that were sent.
-        features: Nothing if the study could not be opened, or was answered before features were kept.
+        features: None if the study could not be opened, or was answered before features were kept.
     """
 
     time: str

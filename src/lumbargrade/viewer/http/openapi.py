@@ -22,7 +22,7 @@ class Operation(NamedTuple):
 
     Attributes:
         answers: By status: a model of JSON, or a media type.
-        takes: A model of JSON, or a media type; nothing if there is no body.
+        takes: A model of JSON, or a media type; None if there is no body.
         query: Names of query parameters, all required.
     """
 
