@@ -100,7 +100,9 @@ def _findings(records: Records, task: GradingTask) -> Iterator[Text]:
             yield from wrapped(f"{grade}: {', '.join(sites)}.", style_of(grade, task))
     if all(record["grade"] == task.grades[0] for record in graded):
         kinds = " or ".join(grade.lower() for grade in reversed(worse))
-        yield from wrapped(f"No {kinds} finding at {_of(len(graded), len(records))} sites.")
+        whole = len(graded) == len(records)
+        sites = f"any of the {len(records)}" if whole else f"{len(graded)} of {len(records)}"
+        yield from wrapped(f"No {kinds} finding at {sites} sites.")
     worst = task.grades[-1]
     open_ = [one for one in graded if one["grade"] != worst and worst in _possible(one)]
     if open_:
@@ -113,10 +115,6 @@ def _where(records: Records, graded: Records, task: GradingTask) -> str:
     if len(records) > _MOST_NAMED:
         return f" at {len(records)} of {len(graded)} graded sites"
     return ": " + name_sites([(record["condition"], record["level"]) for record in records], task)
-
-
-def _of(number: int, whole: int) -> str:
-    return f"any of the {whole}" if number == whole else f"{number} of {whole}"
 
 
 def _possible(record: Mapping[Any, Any]) -> list[str]:

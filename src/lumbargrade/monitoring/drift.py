@@ -108,12 +108,11 @@ class Watched:
 
     Attributes:
         course: None while the watch waits.
-        studies: The stream, in its order.
+        first_look: The study of the stream after which the first look was.
     """
 
     report: WatchReport
     course: Course | None
-    studies: Sequence[Answered]
     first_look: int
 
 
@@ -161,7 +160,7 @@ def watch(
         drifts=drifts,
         calibration=calibration,
     )
-    return Watched(report, course, stream, params.window)
+    return Watched(report, course, params.window)
 
 
 def read_corrected(folder: Path, task: GradingTask) -> Corrected:

@@ -66,7 +66,7 @@ def _views(features: Features, task: GradingTask) -> dict[str, SeriesFacts | Non
 
 def _scanner(features: Features, views: Mapping[str, SeriesFacts | None]) -> dict[str, float]:
     found = {f"maker is {maker or 'not told'}": float(features.maker == maker) for maker in (*MAKERS, OTHER, "")}
-    found["field strength (T)"] = _or_nan(features.field_strength)
+    found["field strength (T)"] = np.nan if features.field_strength is None else features.field_strength
     for view, facts in views.items():
         found[f"{view}: echo time (log ms)"] = _log(facts.echo_time if facts else None)
         found[f"{view}: repetition time (log ms)"] = _log(facts.repetition_time if facts else None)
@@ -126,7 +126,3 @@ def _mean(values: Iterable[float]) -> float:
 
 def _log(value: float | None) -> float:
     return float(np.log(value)) if value else np.nan
-
-
-def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else value

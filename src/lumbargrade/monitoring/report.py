@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lumbargrade.evaluation.pages import encode_figure, render_page
+from lumbargrade.monitoring.calibration import FIRST_LOOK
 from lumbargrade.monitoring.drift import Drift, Watched, WatchReport
 from lumbargrade.monitoring.feature_groups import FAMILIES
 
@@ -84,7 +85,7 @@ def _family_words(drift: Drift, number: int) -> str:
 def _calibration_words(report: WatchReport) -> str:
     found = report.calibration
     if found.excess is None:
-        return f"not looked at: {found.studies} studies have corrections, the first look needs 20"
+        return f"not looked at: {found.studies} studies have corrections, the first look needs {FIRST_LOOK}"
     verdict = (
         "worse than the model says" if found.drift else "not worse than the model says, as far as corrections tell"
     )

@@ -64,7 +64,8 @@ def _level(task: GradingTask, here: Sequence[tuple[Condition, Cell]], level: str
     doubtful = [condition for condition, cell in graded if cell.grade != worst and worst in cell.possible_grades]
     if doubtful:
         every = len(doubtful) == len(graded) and len(graded) > 1
-        text += f". {worst} cannot be excluded at {'any graded site' if every else _sites(level, doubtful)}"
+        sites = "any graded site" if every else f"{level} for {', '.join(name_conditions(doubtful))}"
+        text += f". {worst} cannot be excluded at {sites}"
     uncertain = [condition for condition, cell in graded if cell.place_uncertain]
     if uncertain:
         every = len(uncertain) == len(graded)
@@ -72,11 +73,6 @@ def _level(task: GradingTask, here: Sequence[tuple[Condition, Cell]], level: str
             f". {'Every place is uncertain' if every else 'Place uncertain: ' + ', '.join(name_conditions(uncertain))}"
         )
     return f"{text}."
-
-
-def _sites(level: str, conditions: Sequence[Condition]) -> str:
-    """``L4/L5 for spinal canal stenosis, bilateral subarticular stenosis``."""
-    return f"{level} for {', '.join(name_conditions(conditions))}"
 
 
 def _findings(task: GradingTask, graded: Sequence[tuple[Condition, Cell]]) -> Iterator[tuple[str, str]]:
