@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 
 import requests
 
@@ -13,25 +12,14 @@ from lumbargrade.serving.mlflow_server import ScoringServer, read_from
 Begin = Callable[[], AbstractContextManager[ScoringServer]]
 """Starts the server, which runs as long as the context lasts."""
 
+_LOOK_SECONDS, _ANSWER_SECONDS = 1.0, 5.0
+"""Between two looks at a server's process; what it has for an answer each time."""
 _MISSED = 5
 """A server that has not answered so often in a row hangs."""
 _LAST_WORDS_SECONDS = 5.0
 _HEALTHY_SECONDS = 60.0
 """A server that has answered for so long is started again at once when it ends."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How closely a server is watched.
-
-    Attributes:
-        look_seconds: Between two looks at its process.
-        answer_seconds: It has for an answer, each time it is asked whether it is there.
-    """
-
-    look_seconds: float = 1.0
-    answer_seconds: float = 5.0
 
 
 class KeptServer:
@@ -44,8 +32,8 @@ class KeptServer:
         echo: Whether lines that the server's own process writes are passed to ``tell`` too.
     """
 
-    def __init__(self, begin: Begin, what: str, tell: Callable[[str], None], watch: Watch, echo: bool) -> None:
-        self._begin, self._what, self._say, self._pace, self._echo = begin, what, quietly(tell), watch, echo
+    def __init__(self, begin: Begin, what: str, tell: Callable[[str], None], echo: bool) -> None:
+        self._begin, self._what, self._say, self._echo = begin, what, quietly(tell), echo
         self._stop = threading.Event()
         self._restarts = 0
         self._pause = 0.0
@@ -75,7 +63,7 @@ class KeptServer:
         self._since, self._missed, self._echoed, self._is_up = time.monotonic(), 0, 0, True
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._pace.look_seconds):
+        while not self._stop.wait(_LOOK_SECONDS):
             try:
                 fault = self._find_fault()
                 self._repeat_lines()
@@ -88,7 +76,7 @@ class KeptServer:
         ended = self._server.ended()
         if ended:
             return f"its process {ended}"
-        if _responds(self.address, self._pace.answer_seconds):
+        if _responds(self.address):
             self._missed = 0
             return ""
         self._missed += 1
@@ -138,15 +126,13 @@ class KeptServer:
 
 
 @contextmanager
-def kept_server(
-    begin: Begin, what: str, tell: Callable[[str], None], watch: Watch | None = None, echo: bool = False
-) -> Iterator[KeptServer]:
+def kept_server(begin: Begin, what: str, tell: Callable[[str], None], echo: bool = False) -> Iterator[KeptServer]:
     """Keeps a server running as long as the context lasts; see :class:`KeptServer`.
 
     Raises:
         LumbargradeError: The server cannot be started the first time.
     """
-    server = KeptServer(begin, what, tell, watch or Watch(), echo)
+    server = KeptServer(begin, what, tell, echo)
     try:
         yield server
     finally:
@@ -170,10 +156,10 @@ def error_words(error: Exception) -> str:
     return lines[0][:300] if ours else f"{type(error).__name__}: {lines[0][:300]}".removesuffix(": ")
 
 
-def _responds(address: str, seconds: float) -> bool:
+def _responds(address: str) -> bool:
     """Whether a server answers at all, ready or not."""
     try:
-        requests.get(f"{address}/ping", timeout=seconds)
+        requests.get(f"{address}/ping", timeout=_ANSWER_SECONDS)
     except requests.RequestException:
         return False
     return True
