@@ -198,7 +198,7 @@ class _Child:
         if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("ab") as log:
-            environment = {**self.part.environment, ERROR_FILE: str(self._error)}
+            environment = {**self.part.environment, ERROR_FILE: str(self._error.resolve())}
             self._process = ProcessGroup(self.part.command, log, environment)
         self.has_changed = True
 
