@@ -228,8 +228,14 @@ def _describe_death(exit_code: int) -> str:
     return f"the process that graded it ended twice, with exit code {exit_code}"
 
 
-_worker: tuple[LoadedModel, int]
-"""The model of this process, and ``abstain_above``; set once, when it starts."""
+@dataclass
+class _Worker:
+    model: LoadedModel
+    abstain_above: int
+
+
+_worker: _Worker
+"""Of this process; set once, when it starts."""
 
 
 def _start(plan: BatchPlan, places: Any, parent: int) -> None:
@@ -238,13 +244,12 @@ def _start(plan: BatchPlan, places: Any, parent: int) -> None:
     device: str = places.get()
     places.put(device)  # a process that takes the place of one that died takes the next device in turn
     torch.set_num_threads(plan.threads)
-    _worker = read_model(plan.files).to(torch.device(device)), plan.abstain_above
+    _worker = _Worker(read_model(plan.files).to(torch.device(device)), plan.abstain_above)
 
 
 def _grade(study: Path, study_id: str | None = None) -> _Records:
-    model, abstain_above = _worker
-    with open_study(study, model.config.task, study_id=study_id) as opened:
-        answer = grade_study(model, opened, abstain_above)
+    with open_study(study, _worker.model.config.task, study_id=study_id) as opened:
+        answer = grade_study(_worker.model, opened, _worker.abstain_above)
     return [dict(zip(answer.columns, row, strict=True)) for row in answer.itertuples(index=False, name=None)]
 
 

@@ -62,7 +62,7 @@ class ReadingRoom:
         self.metrics = metrics
         self.task = settings.task
         self._task_json = settings.task.model_dump_json()
-        self.hash_study = StudyHasher(settings.data)
+        self._hash = StudyHasher(settings.data)
         self.corrections = Corrections(settings.data, settings.task)
         self._spool = Spool(settings.spool)
         self._studies: dict[str, StudyWork] = {}
@@ -132,6 +132,10 @@ class ReadingRoom:
             raise Refusal(415, **problem_of(error).model_dump()) from error
         self._queue.put(work)
         self._tell_places()
+
+    def hash_study(self, study_uid: str) -> str:
+        """By what reports and log lines name a study."""
+        return self._hash(study_uid)
 
     def choose(self, study_id: str, number: int) -> StudyWork:
         """Takes one of the studies of an upload that holds several for a study of its own, and puts it into the queue.
@@ -352,7 +356,7 @@ class ReadingRoom:
         records = self._ask(work)
         self._times.append(time.monotonic() - started)
         self.metrics.grading_seconds.observe(time.monotonic() - started)
-        study_hash = self.hash_study(index.study_uid or str(records[0].get("study_id") or work.id))
+        study_hash = self._hash(index.study_uid or str(records[0].get("study_id") or work.id))
         work.index = index
         work.answer = build_answer(
             work.id, self.task, records, index, self.served, study_hash, self.corrections.of(study_hash)
