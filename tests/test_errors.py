@@ -145,7 +145,7 @@ def test_an_error_is_the_same_in_another_process(error: LumbargradeError) -> Non
 def test_a_semicolon_in_what_is_wrong_does_not_begin_the_remedy() -> None:
     error = InputError("the table 'a; b' is empty", "add rows", "table-empty")
     problem = problem_of(error)
-    assert (problem.what, problem.do) == ("The table 'a; b' is empty.", "Add rows.")
+    assert (problem.what, problem.do, problem.code) == ("The table 'a; b' is empty.", "Add rows.", "table-empty")
 
 
 def test_what_the_system_refuses_goes_on_after_it_is_mended() -> None:

@@ -22,7 +22,8 @@ from lumbargrade.notifications.settings import Webhook
 from lumbargrade.notifications.webhook import post
 from lumbargrade.operations.addresses import Addresses, write_addresses
 from lumbargrade.proxies import exempt_loopback
-from lumbargrade.serving.mlflow_server import free_port, running_server
+from lumbargrade.serving.mlflow_server import running_server
+from lumbargrade.serving.ports import free_port
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WS_PROXY")
 SERVER = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"

@@ -106,14 +106,14 @@ def test_a_study_for_a_spreadsheet(model: LoadedModel, rsna: GradingTask, capsys
 def test_several_studies_are_printed_apart(
     form: Form, model: LoadedModel, rsna: GradingTask, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_answers([("one", records(rsna)), ("two", records(rsna))], model, form)
+    print_answers([("Study 1", records(rsna)), ("Study 2", records(rsna))], model, form)
     out = capsys.readouterr().out
     if form == "json":
         assert len(json.loads(out)) == 50
     elif form == "csv":
         assert len(list(csv.DictReader(io.StringIO(out)))) == 50
     else:
-        assert [line for line in out.splitlines() if line.startswith("Study")] == ["Study  one", "Study  two"]
+        assert [line.split(":")[0] for line in out.splitlines() if line.startswith("Study")] == ["Study 1", "Study 2"]
         assert out.count("NOT FOR CLINICAL USE.") == 1
         assert out.count("(1) 10 sites not graded") == 2
 
@@ -153,8 +153,24 @@ def test_each_exam_of_an_export_has_an_answer(two_exams: Path) -> None:
     assert told.exit_code == 0, told.output
     heads = [line for line in told.output.splitlines() if line.startswith("Study ")]
     assert [head[:12] for head in heads] == ["Study 1 of 3", "Study 2 of 3", "Study 3 of 3"]
+    assert "1.2.3" in told.output.splitlines(), "the UID stands on a line of its own"
     assert told.output.count("Not graded: the files of the study are of 2 patients") == 1
     assert told.output.count("NOT FOR CLINICAL USE.") == 1
+
+
+def test_the_champion_grades_if_no_model_is_named(
+    two_exams: Path, monkeypatch: pytest.MonkeyPatch, model: LoadedModel
+) -> None:
+    asked: list[str] = []
+
+    def open_model(uri: str) -> SimpleNamespace:
+        asked.append(uri)
+        return SimpleNamespace(loaded=model, abstain_above=0)
+
+    monkeypatch.setattr("lumbargrade.serving.verified_model.open_model", open_model)
+    for task in ([], ["--task", "disc_degeneration"]):
+        assert CliRunner().invoke(app, ["grade", str(two_exams), "--json", *task]).exit_code == 0
+    assert asked == ["models:/lumbargrade-rsna2024@champion", "models:/lumbargrade-disc-degeneration@champion"]
 
 
 def test_each_exam_of_an_export_is_named_for_a_program(two_exams: Path) -> None:

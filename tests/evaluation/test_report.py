@@ -56,6 +56,16 @@ def test_the_page_holds_all_parts_and_loads_nothing(
     assert f"{evaluation.score:.3f}" in page
 
 
+def test_the_page_of_one_study_has_no_intervals(
+    told: tuple[PackedCrops, pd.DataFrame, pd.DataFrame], disc: GradingTask
+) -> None:
+    _, truth, predictions = told
+    one = truth[truth["study_id"] == truth["study_id"].iloc[0]]
+    page = report_html("One", disc, evaluate_predictions(disc, one, predictions), {})
+    assert "<td>accuracy</td>" in page
+    assert " to " not in page.partition("<h2>")[0].partition("<table>")[2]
+
+
 def test_a_difference_has_an_interval_and_no_difference_may_be_chance(
     told: tuple[PackedCrops, pd.DataFrame, pd.DataFrame], disc: GradingTask
 ) -> None:

@@ -176,7 +176,7 @@ def test_studies_come_in_the_order_of_their_days(folder: Path, other: Path, rsna
     with open_studies(both(tmp_path, folder, other), rsna) as studies:
         assert [study.contents.date for study in studies] == ["2023-12-24", "2024-03-01"]
         names = [name_study(study, number, 2) for number, study in enumerate(studies, start=1)]
-    assert names[0].startswith("Study 1 of 2 of 2023-12-24: ")
+    assert names == ["Study 1 of 2, 2023-12-24", "Study 2 of 2, 2024-03-01"]
 
 
 def test_a_study_uid_for_each_image_is_refused_in_words(folder: Path, opened: Any) -> None:

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from lumbargrade.operations import supervisor as children_module
-from lumbargrade.operations.supervisor import Children, Part, answers, end_leftovers
+from lumbargrade.operations.supervisor import Children, Part, end_leftovers
+from lumbargrade.serving.mlflow_server import answers
 
 STAYS = (sys.executable, "-c", "import time; time.sleep(600)")
 
@@ -61,7 +62,14 @@ def test_a_part_that_is_killed_is_started_again(tmp_path: Path) -> None:
 
 def test_what_a_part_says_is_wrong_is_told(tmp_path: Path) -> None:
     told: list[str] = []
-    fails = (sys.executable, "-c", "import sys; print('error: there is no champion'); sys.exit(2)")
+    code = """
+import sys
+from lumbargrade import last_error
+from lumbargrade.errors import InputError
+last_error.leave_error(InputError("there is no champion", "", "no-champion"))
+sys.exit(2)
+"""
+    fails = (sys.executable, "-c", code)
     children = Children([Part("model", fails, ready="http://127.0.0.1:9/")], tmp_path, told.append)
     wait(children, lambda: bool(told))
     assert told[0].startswith("model: ended with exit code 2 (there is no champion); it is started again in 1 s")

@@ -8,8 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lumbargrade.serving.kept_server import KeptServer, Watch, kept_server
-from lumbargrade.serving.mlflow_server import ScoringServer, free_port, running_server
+from lumbargrade.serving import kept_server as kept_module
+from lumbargrade.serving.kept_server import KeptServer, kept_server
+from lumbargrade.serving.mlflow_server import ScoringServer, running_server
+from lumbargrade.serving.ports import free_port
 
 LEADER = """
 import subprocess, sys
@@ -66,8 +68,7 @@ class Crew:
             yield server
 
     def kept(self) -> AbstractContextManager[KeptServer]:
-        """Looks often, so that tests are quick."""
-        return kept_server(self.begin, "version 1", self.said.append, Watch(0.05, 1.0))
+        return kept_server(self.begin, "version 1", self.said.append)
 
     def leader(self) -> psutil.Process:
         return psutil.Process(self.servers[-1].process.pid)
@@ -87,5 +88,8 @@ def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @pytest.fixture
-def crew(tmp_path: Path) -> Crew:
+def crew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Crew:
+    """Kept by whoever looks often, so that tests are quick."""
+    monkeypatch.setattr(kept_module, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(kept_module, "_ANSWER_SECONDS", 1.0)
     return Crew(tmp_path)

@@ -14,7 +14,8 @@ from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.serving import kept_server as kept
 from lumbargrade.serving import mlflow_server as server
 from lumbargrade.serving.kept_server import kept_server
-from lumbargrade.serving.mlflow_server import ScoringServer, free_port, running_server
+from lumbargrade.serving.mlflow_server import ScoringServer, running_server
+from lumbargrade.serving.ports import free_port
 
 from .scoring import WORKER, Crew, crew, wait_until
 
@@ -89,7 +90,7 @@ def test_lines_that_nobody_can_write_down_leave_the_server_kept(crew: Crew) -> N
     def tell(line: str) -> None:
         raise BrokenPipeError
 
-    with kept_server(crew.begin, "version 1", tell, kept.Watch(0.05, 1.0)) as server:
+    with kept_server(crew.begin, "version 1", tell) as server:
         crew.worker().kill()
         wait_until(lambda: len(crew.servers) == 2 and server.is_up)
 
@@ -102,7 +103,7 @@ def test_a_closed_server_is_not_started_again(crew: Crew) -> None:
 
 
 def test_what_the_process_says_is_told_in_its_own_lines(crew: Crew) -> None:
-    with kept_server(crew.begin, "version 1", crew.said.append, kept.Watch(0.05, 1.0), echo=True) as server:
+    with kept_server(crew.begin, "version 1", crew.said.append, echo=True) as server:
         crew.worker().kill()
         wait_until(lambda: len(crew.servers) == 2 and server.is_up)
     assert crew.said[0].startswith("Exception: Command returned")

@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from lumbargrade.serving.kept_server import kept_server
-from lumbargrade.serving.mlflow_server import free_port, running_champion
+from lumbargrade.serving.mlflow_server import running_champion
+from lumbargrade.serving.ports import free_port
 from tests.projects import Project
 
 from .scoring import wait_until

@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
-from lumbargrade.viewer.http.server import listening, running
+from lumbargrade.serving.ports import listening
+from lumbargrade.viewer.http.server import running
 from lumbargrade.viewer.settings import Access
 from tests.served import served_model
 

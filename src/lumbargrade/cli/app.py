@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,8 +21,13 @@ from lumbargrade.cli.output import Json, ParamsFile, Workers, print_lines, print
 from lumbargrade.cli.services import deploy, server, status
 from lumbargrade.cli.viewer import serve
 from lumbargrade.errors import InputError, LumbargradeError, system_error
+from lumbargrade.last_error import leave_error
 from lumbargrade.machine import limit_threads
 from lumbargrade.proxies import exempt_loopback
+
+if TYPE_CHECKING:
+    from lumbargrade.config.params import Params
+    from lumbargrade.data.layout import RsnaDataset
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 stage_app = typer.Typer(no_args_is_help=True, help="The stages of dvc.yaml; `dvc repro` calls them.", hidden=True)
@@ -49,9 +54,12 @@ def main() -> None:
         app()
     except LumbargradeError as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        leave_error(error)
         sys.exit(error.exit_code)
     except OSError as error:
-        print(f"error: {system_error(error)}", file=sys.stderr)
+        refused = system_error(error)
+        print(f"error: {refused}", file=sys.stderr)
+        leave_error(refused)
         sys.exit(1)
 
 
@@ -145,10 +153,10 @@ def evaluate(
             write_report(report, f"{model} on {data}", loaded, graded, crops, compared, against or "")
     lines = [(name, f"{value:.4f}".rstrip("0").rstrip(".")) for name, value in graded.evaluation.flat().items()]
     for name, difference in (compared or {}).items():
-        told = f"{difference.first - difference.second:+.4f}"
+        words = f"{difference.first - difference.second:+.4f}"
         if difference.interval is not None:
-            told += " ({:+.4f} to {:+.4f})".format(*difference.interval)
-        lines.append((f"{name} against", told))
+            words += " ({:+.4f} to {:+.4f})".format(*difference.interval)
+        lines.append((f"{name} against", words))
     result = graded.evaluation.model_dump(mode="json")
     result["against"] = {name: difference.model_dump() for name, difference in (compared or {}).items()}
     if report is not None:
@@ -164,7 +172,13 @@ def grade(
             help="Folder, zip or tar of DICOM files, each study graded by itself; with --out a folder of such."
         ),
     ],
-    model: Annotated[str, typer.Option(help="models:/<name>@champion, models:/<name>/<version>, or a folder.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="models:/<name>@champion, models:/<name>/<version>, or a folder. Default: the task's champion."
+        ),
+    ] = None,
+    task: Annotated[str, typer.Option(help="rsna2024, disc_degeneration, or a YAML file.")] = "rsna2024",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -185,6 +199,11 @@ def grade(
     from lumbargrade.cli.grade import choose_form, grade_export
 
     form = choose_form(as_json, as_csv, long)
+    if model is None:
+        from lumbargrade.config.task import load_task
+        from lumbargrade.registry.names import champion_uri
+
+        model = champion_uri(load_task(task))
     if out is not None:
         if explain is not None:
             raise InputError("--explain is for one study", "leave out --out", "explain-with-out")
@@ -229,14 +248,14 @@ def phantom(
         save_montage(montage, seed)
     counts = [(key, str(value)) for key, value in summary.items() if isinstance(value, int)]
     print_result(summary, as_json, counts)
-    if not as_json:
-        heads = ("cells", *next(iter(summary["labels"].values())))
-        print_table(heads, [[name, *map(str, grades.values())] for name, grades in summary["labels"].items()])
-        if summary["faults"]:
-            rows = [
-                [str(fault[key]) for key in ("kind", "study_id", "series_id", "detail")] for fault in summary["faults"]
-            ]
-            print_table(("fault", "study", "series", "what"), rows)
+    if as_json:
+        return
+    heads = ("cells", *next(iter(summary["labels"].values())))
+    print_table(heads, [[name, *map(str, grades.values())] for name, grades in summary["labels"].items()])
+    keys = ("kind", "study_id", "series_id", "detail")
+    rows = [[str(fault[key]) for key in keys] for fault in summary["faults"]]
+    if rows:
+        print_table(("fault", "study", "series", "what"), rows)
 
 
 @app.command()
@@ -260,18 +279,14 @@ def pretrain(
 @stage_app.command("prepare")
 def prepare_stage(source: Path, folder: Path) -> None:
     """Pack the crops of a dataset, and take over which studies are of one patient."""
-    from lumbargrade.config.loading import load_params
-    from lumbargrade.config.task import load_task
     from lumbargrade.console import bar, say
-    from lumbargrade.data.layout import open_dataset
     from lumbargrade.data.patients import read_patients
     from lumbargrade.files import write_text
     from lumbargrade.preprocessing.pack import pack_crops
     from lumbargrade.preprocessing.split.groups import PATIENTS
 
-    params = load_params(folder / "params.yaml")
     with bar("studies prepared") as progress:
-        dataset = open_dataset(source, load_task(str(folder / "task.yaml")))
+        params, dataset = _open_stage(source, folder)
         summary = pack_crops(dataset, folder / "crops", params.prepare, progress, params.workers)
     patients = read_patients(source)[["study_id", "patient_id"]]
     write_text(folder / PATIENTS, patients.to_csv(index=False, lineterminator="\n"))
@@ -281,15 +296,11 @@ def prepare_stage(source: Path, folder: Path) -> None:
 @stage_app.command("views")
 def views_stage(source: Path, folder: Path) -> None:
     """Pack what the locator is shown."""
-    from lumbargrade.config.loading import load_params
-    from lumbargrade.config.task import load_task
     from lumbargrade.console import bar, say
-    from lumbargrade.data.layout import open_dataset
     from lumbargrade.preprocessing.pack_views import pack_views
 
-    params = load_params(folder / "params.yaml")
     with bar("studies viewed") as progress:
-        dataset = open_dataset(source, load_task(str(folder / "task.yaml")))
+        params, dataset = _open_stage(source, folder)
         summary = pack_views(dataset, folder / "views", params.prepare, params.views, progress, params.workers)
     say(f"packed {summary.slices} views of {summary.studies} studies")
 
@@ -301,18 +312,23 @@ def located_stage(source: Path, folder: Path) -> None:
 
     import pandas as pd
 
-    from lumbargrade.config.loading import load_params
-    from lumbargrade.config.task import load_task
     from lumbargrade.console import bar, say
-    from lumbargrade.data.layout import open_dataset
     from lumbargrade.preprocessing.pack import pack_crops
 
-    params = load_params(folder / "params.yaml")
     with bar("studies cut where located") as progress:
-        dataset = open_dataset(source, load_task(str(folder / "task.yaml")))
+        params, dataset = _open_stage(source, folder)
         dataset = replace(dataset, points=pd.read_parquet(folder / "located.parquet"))
         summary = pack_crops(dataset, folder / "located", params.prepare, progress, params.workers)
     say(f"packed {summary.crops} located crops of {summary.studies} studies; {summary.skipped} cells skipped")
+
+
+def _open_stage(source: Path, folder: Path) -> "tuple[Params, RsnaDataset]":
+    """The parameters of a dataset's stages, and the dataset."""
+    from lumbargrade.config.loading import load_params
+    from lumbargrade.config.task import load_task
+    from lumbargrade.data.layout import open_dataset
+
+    return load_params(folder / "params.yaml"), open_dataset(source, load_task(str(folder / "task.yaml")))
 
 
 @stage_app.command("duplicates")

@@ -76,16 +76,10 @@ def trials_command(version: Version, task: TaskName = "rsna2024", as_json: Json 
     if as_json:
         print(json.dumps(trials, indent=2))
         return
-    rows = [
-        [
-            str(t["number"]),
-            t["state"],
-            "" if t["score"] is None else f"{t['score']:.4f}",
-            t["run_id"],
-            t.get("reason", ""),
-        ]
-        for t in trials
-    ]
+    rows = []
+    for trial in trials:
+        score = "" if trial["score"] is None else f"{trial['score']:.4f}"
+        rows.append([str(trial["number"]), trial["state"], score, trial["run_id"], trial.get("reason", "")])
     print_table(("trial", "state", "score", "MLflow run", "why"), rows)
 
 
@@ -166,7 +160,7 @@ def log_command(
         return
     rows = []
     for entry in entries:
-        told = entry.details
-        why = told.get("why") or "; ".join(told.get("reasons", [])) or told.get("md5", "")
+        details = entry.details
+        why = details.get("why") or "; ".join(details.get("reasons", [])) or details.get("md5", "")
         rows.append([str(entry.number), short_time(entry.time), entry.kind, entry.subject, entry.by, why])
     print_table(("entry", "when", "what", "to what", "by", "why"), rows)

@@ -30,8 +30,8 @@ def dry_run_lines(run: DryRun, width: int) -> Iterator[Text]:
 def _dataset(counts: DatasetCounts, width: int) -> Iterator[Text]:
     rows = {"studies": counts.studies, **{f"series {name}": number for name, number in counts.series.items()}}
     rows |= {"files": counts.files, "points": counts.points}
-    told = [[name, f"{number:,}"] for name, number in rows.items()]
-    yield from table_lines(("dataset", "number"), [*told, ["size", size_words(counts.bytes)]], width)
+    counted = [[name, f"{number:,}"] for name, number in rows.items()]
+    yield from table_lines(("dataset", "number"), [*counted, ["size", size_words(counts.bytes)]], width)
 
 
 def _training(run: DryRun, width: int) -> Iterator[Text]:

@@ -104,7 +104,7 @@ def print_answers(answers: Sequence[tuple[str, Records]], model: LoadedModel, fo
     else:
         print_lines(_caution(statement.lines, model.name))
         for study, answer in answers:
-            print_lines([Text(), *_study(study, answer), *_body(answer, model.config.task, form)])
+            print_lines([Text(), *_study(study, answer, len(answers) > 1), *_body(answer, model.config.task, form)])
 
 
 def _caution(statement: Sequence[str], model: str) -> Iterator[Text]:
@@ -115,13 +115,15 @@ def _caution(statement: Sequence[str], model: str) -> Iterator[Text]:
     yield from wrapped(f"Model  {model or 'without a name'}", indent="       ")
 
 
-def _study(study: str, records: Records) -> Iterator[Text]:
+def _study(study: str, records: Records, several: bool) -> Iterator[Text]:
+    """What a study is called and what it holds; of several, its UID as well."""
     rows = read_series_json(records[0].get("series_json"))
     count = f"{len(rows)} series, {sum(row.slices for row in rows)} images" if rows else ""
-    if told := ": ".join(filter(None, (study, count))):
-        head = "" if study.startswith("Study ") else "Study  "
-        yield from wrapped(f"{head}{told}", indent="       ")
-        yield Text()
+    words = ": ".join(filter(None, (study, count)))
+    yield from wrapped(words if several else f"Study  {words}", indent="       ")
+    if several:
+        yield Text(str(records[0]["study_id"] or "without StudyInstanceUID"), style="dim")
+    yield Text()
 
 
 def _body(records: Records, task: GradingTask, form: Form) -> Iterable[Text]:

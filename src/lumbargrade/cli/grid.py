@@ -1,6 +1,6 @@
 """A study's grades as a reader wants them in a terminal of 80 columns: findings in words, a grid, each reason once.
 
-Nothing is told by colour alone. Functions take an answer's records and return lines; whoever prints them decides on colours.
+Nothing is said by colour alone. Functions take an answer's records and return lines; whoever prints them decides on colours.
 """
 
 import textwrap
@@ -100,7 +100,9 @@ def _findings(records: Records, task: GradingTask) -> Iterator[Text]:
             yield from wrapped(f"{grade}: {', '.join(sites)}.", style_of(grade, task))
     if all(record["grade"] == task.grades[0] for record in graded):
         kinds = " or ".join(grade.lower() for grade in reversed(worse))
-        yield from wrapped(f"No {kinds} finding at {_of(len(graded), len(records))} sites.")
+        whole = len(graded) == len(records)
+        where = f"any of the {len(records)}" if whole else f"{len(graded)} of {len(records)}"
+        yield from wrapped(f"No {kinds} finding at {where} sites.")
     worst = task.grades[-1]
     open_ = [one for one in graded if one["grade"] != worst and worst in _possible(one)]
     if open_:
@@ -113,10 +115,6 @@ def _where(records: Records, graded: Records, task: GradingTask) -> str:
     if len(records) > _MOST_NAMED:
         return f" at {len(records)} of {len(graded)} graded sites"
     return ": " + name_sites([(record["condition"], record["level"]) for record in records], task)
-
-
-def _of(number: int, whole: int) -> str:
-    return f"any of the {whole}" if number == whole else f"{number} of {whole}"
 
 
 def _possible(record: Mapping[Any, Any]) -> list[str]:
@@ -214,7 +212,7 @@ def _why(row: SeriesRow, causes: Sequence[Cause]) -> str:
     """Why a series is not used, unless a footnote says it."""
     reason = row.reason or "no reason is given"
     for number, cause in enumerate(causes, start=1):
-        if any(reason in told for told in cause.reasons):
+        if any(reason in each for each in cause.reasons):
             return f"see ({number})"
     return reason
 

@@ -9,7 +9,6 @@ from lumbargrade.cli.output import Json, ParamsFile, TaskName, open_project, pri
 
 if TYPE_CHECKING:
     from lumbargrade.registry.champion import Champion, Move
-    from lumbargrade.registry.promotion.decision import GateDecision
 
 models_app = typer.Typer(no_args_is_help=True, help="Registered versions: list, judge, approve, roll back.")
 
@@ -49,6 +48,7 @@ def gate_command(
     from lumbargrade.pipeline.summary import approve_command
     from lumbargrade.registry.promotion.decision import KEEP
     from lumbargrade.registry.promotion.gate import judge_again
+    from lumbargrade.registry.promotion.report import gate_table
 
     rules = load_params(params_file).gate
     champion = _open(task)
@@ -56,7 +56,8 @@ def gate_command(
     if as_json:
         print(decision.model_dump_json(indent=2))
         return
-    _print_checks(decision)
+    if rows := gate_table(decision):
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
     lines = [("decision", decision.decision), *[("because", reason) for reason in decision.reasons]]
     if decision.decision != KEEP:
         lines.append(("to make it champion", approve_command(version, task)))
@@ -154,13 +155,5 @@ def _open(task: str) -> "Champion":
 
 
 def _print_move(move: "Move", as_json: bool) -> None:
-    told = f"version {move.to_version} (before: {move.from_version or 'none'})"
-    print_result(move.model_dump(mode="json"), as_json, [("champion", told), ("why", move.why or "no reason given")])
-
-
-def _print_checks(decision: "GateDecision") -> None:
-    from lumbargrade.registry.promotion.report import gate_table
-
-    rows = gate_table(decision)
-    if rows:
-        print_table(list(rows[0]), [list(row.values()) for row in rows])
+    words = f"version {move.to_version} (before: {move.from_version or 'none'})"
+    print_result(move.model_dump(mode="json"), as_json, [("champion", words), ("why", move.why or "no reason given")])

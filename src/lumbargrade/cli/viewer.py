@@ -87,10 +87,11 @@ def serve(
     from lumbargrade.registry.names import champion_uri
     from lumbargrade.scratch import keep_sweeping, scratch_folder
     from lumbargrade.serving.kept_server import kept_server
-    from lumbargrade.serving.mlflow_server import free_port, running_champion
+    from lumbargrade.serving.mlflow_server import running_champion
+    from lumbargrade.serving.ports import free_port, listening
     from lumbargrade.viewer.dicom_node import DimseSettings, dicom_node, read_node
     from lumbargrade.viewer.http.app import create_app
-    from lumbargrade.viewer.http.server import listening, running, until_stopped, wait_until_ready
+    from lumbargrade.viewer.http.server import running, until_stopped, wait_until_ready
     from lumbargrade.viewer.model_info import RegisteredModel, find_model
     from lumbargrade.viewer.schemas import ModelPage
 

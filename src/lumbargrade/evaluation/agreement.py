@@ -2,7 +2,8 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+
+from lumbargrade.frozen import Frozen
 
 RESAMPLES = 2000
 
@@ -10,7 +11,7 @@ Interval = tuple[float, float]
 Confusion = tuple[tuple[int, ...], ...]
 
 
-class Agreement(BaseModel):
+class Agreement(Frozen):
     """How well decided grades agree with the true ones of some cells. What the cells do not define is None.
 
     Attributes:
@@ -23,8 +24,6 @@ class Agreement(BaseModel):
             not independent); empty for a single study.
         confusion: Rows are true grades, columns decided ones.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     studies: int
     cells: int

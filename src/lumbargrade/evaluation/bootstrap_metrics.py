@@ -1,7 +1,7 @@
 """Measures of graded cells over draws of studies: sums of each study are made once, so that a draw costs little.
 
 Each is called with a task, the cells, and how often each study counts in each draw, (draws, studies), in the order of the
-study ids. It returns a number a draw, (draws,), which is no number where the draw does not define it.
+study ids. It returns a number a draw, (draws,), which is NaN where the draw does not define it.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,8 @@ def scores(task: GradingTask, cells: GradedCells, draws: Draws) -> NDArray[np.fl
 def losses(task: GradingTask, cells: GradedCells, draws: Draws) -> NDArray[np.float64]:
     """The score's loss over all cells, whatever their group: each counts as much as its true grade weighs."""
     weight = np.array(task.grade_weights, dtype=np.float64)[cells.grade]
-    told = weigh_probabilities(task, cells.probabilities)[np.arange(len(cells.grade)), cells.grade]
-    return _shares(cells, draws, -weight * np.log(np.clip(told, CLIP, 1 - CLIP)), weight)
+    likelihood = weigh_probabilities(task, cells.probabilities)[np.arange(len(cells.grade)), cells.grade]
+    return _shares(cells, draws, -weight * np.log(np.clip(likelihood, CLIP, 1 - CLIP)), weight)
 
 
 def accuracies(task: GradingTask, cells: GradedCells, draws: Draws) -> NDArray[np.float64]:

@@ -20,11 +20,11 @@ from lumbargrade.models.calibration import Calibration, GroupCalibration, logari
 _SCALE_SPREAD, _BIAS_SPREAD = 1.0, 0.4
 """How far scale (its logarithm) and biases may be expected from 1 and 0: they keep few labels from deciding all.
 
-Biases above all: a fold with many severe cells leaves few to the others, which then tell it the wrong way. With a spread of 2
+Biases above all: a fold with many severe cells leaves few to the others, which then correct it the wrong way. With a spread of 2
 those of 256 SPIDER cells cost up to half a point of accuracy and 0.005 of the score; thousands of cells decide as they like.
 """
 _FREE_SPREAD = 2.0
-"""Of biases where the cells that fit them are also those that are judged: nothing is told the wrong way there."""
+"""Of biases where the cells that fit them are also those that are judged: nothing is corrected the wrong way there."""
 
 
 def fit_calibration(task: GradingTask, truth: pd.DataFrame, predictions: pd.DataFrame, coverage: float) -> Calibration:
@@ -71,7 +71,7 @@ def calibrated_loss(
 ) -> float:
     """Cross-entropy of cells after each group was calibrated by these very cells, weighted as the task says.
 
-    What is left is how well grades are told apart: a network in the midst of its schedule is far too sure, and would look worse
+    What is left is how well grades are separated: a network in the midst of its schedule is far too sure, and would look worse
     than it is. No number if a logit is none.
 
     Args:

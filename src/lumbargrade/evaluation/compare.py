@@ -2,22 +2,20 @@
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.agreement import Interval, draw_studies, interval
 from lumbargrade.evaluation.align import GradedCells, align
 from lumbargrade.evaluation.bootstrap_metrics import Measure, accuracies, scores
+from lumbargrade.frozen import Frozen
 
 
-class Difference(BaseModel):
+class Difference(Frozen):
     """A metric of two models; the interval is of their difference, from resampled studies.
 
     Attributes:
-        interval: 95 %, unless another was asked for; nothing for a single study.
+        interval: 95 %, unless another was asked for; None for a single study.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     first: float
     second: float
@@ -51,7 +49,7 @@ def compare_cells(
         width: Of the interval, as a share.
 
     Returns:
-        Its values are no numbers if the cells do not define the measure.
+        Its values are NaN if the cells do not define the measure.
     """
     studies = len(np.unique(ours.study))
     (one,), (other,) = (measure(task, cells, np.ones((1, studies))) for cells in (ours, theirs))

@@ -1,6 +1,6 @@
 """Scores a model on labelled studies: the frozen holdout, or another dataset."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from lumbargrade.scratch import scratch_folder
 def cut_for(
     model: LoadedModel,
     dataset: RsnaDataset,
-    studies: Collection[int] | None = None,
+    studies: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
     labelled_points: bool = False,
 ) -> Iterator[tuple[Path, pd.DataFrame]]:
@@ -42,7 +42,8 @@ def cut_for(
         The folder, and the labelled cells: the same whatever is located, those with a labelled point.
     """
     if studies is not None:
-        dataset = _only(dataset, list(studies))
+        labels, points = (table[table["study_id"].isin(studies)] for table in (dataset.labels, dataset.points))
+        dataset = replace(dataset, labels=labels, points=points)
     with scratch_folder("crops") as folder:
         pack_crops(dataset, folder / "labelled", model.config.prepare)
         truth = truth_table(PackedCrops(folder / "labelled").index)
@@ -52,13 +53,6 @@ def cut_for(
         points = locate_dataset(model.locators, dataset, progress)
         pack_crops(replace(dataset, points=points), folder / "located", model.config.prepare)
         yield folder / "located", truth
-
-
-def _only(dataset: RsnaDataset, studies: list[int]) -> RsnaDataset:
-    labels, points = dataset.labels, dataset.points
-    return replace(
-        dataset, labels=labels[labels["study_id"].isin(studies)], points=points[points["study_id"].isin(studies)]
-    )
 
 
 def locate_dataset(
@@ -113,9 +107,3 @@ def grade_packed(
     sets = model.calibration.sets(task, calibrated)
     evaluation = evaluate_calibrated(task, truth, calibrated, sets, model.calibration.coverage, subgroups)
     return GradedStudies(evaluation, truth, calibrated)
-
-
-def holdout_truth(crops: Path, studies: Collection[int]) -> pd.DataFrame:
-    """The labelled cells of some studies, among packed crops at labelled points."""
-    index = PackedCrops(crops).index
-    return truth_table(index[index["study_id"].isin(list(studies))])

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from sklearn import metrics
 
 from lumbargrade.config.task import GradingTask
@@ -14,13 +13,14 @@ from lumbargrade.evaluation.agreement import Agreement, Interval, agree, draw_st
 from lumbargrade.evaluation.align import CELL, GradedCells, align
 from lumbargrade.evaluation.bootstrap_metrics import confidence_bins
 from lumbargrade.evaluation.score import CLIP, resampled_scores, score_cells, weigh_probabilities
+from lumbargrade.frozen import Frozen
 
 LIKELIEST, WEIGHTED = "likeliest", "weighted"
 """Decision rules: the likeliest grade (the better one of equals); the grade of the largest probability times its weight
 in the score, which misses fewer severe ones."""
 
 
-class Reliability(BaseModel):
+class Reliability(Frozen):
     """How often cells are right that are as sure as this.
 
     Attributes:
@@ -28,14 +28,12 @@ class Reliability(BaseModel):
         accuracy: Share of them that are right.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     cells: int
     confidence: float
     accuracy: float
 
 
-class GradeSets(BaseModel):
+class GradeSets(Frozen):
     """How sets of possible grades did.
 
     Attributes:
@@ -45,8 +43,6 @@ class GradeSets(BaseModel):
         mean_size: Grades in a set; ``single`` is the share of sets with one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     promised: float
     coverage: float
     by_grade: tuple[float | None, ...]
@@ -54,7 +50,7 @@ class GradeSets(BaseModel):
     single: float
 
 
-class Evaluation(BaseModel):
+class Evaluation(Frozen):
     """How well predictions fit the labelled cells.
 
     Attributes:
@@ -65,16 +61,14 @@ class Evaluation(BaseModel):
         grades: Names of the grades in what follows, from the best to the worst.
         rules: By decision rule, how well the decided grades agree with the true ones.
         parts: The same for the likeliest grade of some cells only: by ``group``, ``condition``, ``level``, and what else
-            the studies were told apart by.
+            separates the studies.
         severe_auc: Area under the ROC curve of p[severe], severe against the rest, all cells pooled.
         log_loss: Unweighted.
         calibration_error: Expected calibration error: the mean distance of ``reliability`` from the diagonal.
-        calibration_error_by_chance: What it would be on the average of so many cells if they were right exactly as often as
+        calibration_error_by_chance: What it would be on average of so many cells if they were right exactly as often as
             the answers are sure; None in evaluations of earlier versions.
-        sets: Nothing if no sets of grades were given.
+        sets: None if no sets of grades were given.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     studies: int
     cells: int
@@ -149,7 +143,7 @@ def evaluate_predictions(
         probabilities: study_id, condition, level and ``task.grade_columns``.
         sets: Which grades each row of ``probabilities`` may have, (rows, grades), and how often that is ``promised`` to
             hold.
-        subgroups: Names of studies' subgroups, by what they are told apart by.
+        subgroups: Names of studies' subgroups, by what separates them.
 
     Raises:
         InputError: A labelled cell has no prediction, or a value is not possible.

@@ -70,10 +70,11 @@ def worst_cells_figure(cells: pd.DataFrame, crops: NDArray[np.uint8], task: Grad
     for axes in panels:
         axes.set_axis_off()
     for axes, crop, row in zip(panels, crops, cells.to_dict("records"), strict=False):
-        told = [float(row[column]) for column in task.grade_columns]
+        probabilities = [float(row[column]) for column in task.grade_columns]
         grade = int(row["grade"])
         axes.imshow(crop, cmap="gray", vmin=0, vmax=255)
         label = task.condition(str(row["condition"])).label
-        called = f"{task.grades[int(np.argmax(told))]} {max(told):.0%}"
-        axes.set_title(f"{label}\n{row['level']}: {task.grades[grade]} {told[grade]:.0%}\ncalled {called}", fontsize=7)
+        called = f"{task.grades[int(np.argmax(probabilities))]} {max(probabilities):.0%}"
+        true = f"{task.grades[grade]} {probabilities[grade]:.0%}"
+        axes.set_title(f"{label}\n{row['level']}: {true}\ncalled {called}", fontsize=7)
     return figure

@@ -1,12 +1,8 @@
 """An evaluation as one page that needs nothing else: no server, no network, no patient's data."""
 
-import base64
-import io
 from collections.abc import Mapping
-from importlib.resources import files
 
 import pandas as pd
-from jinja2 import Environment, select_autoescape
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -15,10 +11,10 @@ from lumbargrade.evaluation.agreement import RESAMPLES, Agreement, Interval
 from lumbargrade.evaluation.align import CELL
 from lumbargrade.evaluation.compare import Difference
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.evaluation.pages import encode_figure, render_page
 from lumbargrade.evaluation.plots import confusion_figure, reliability_figure, worst_cells_figure
 from lumbargrade.preprocessing.pack import PackedCrops
 
-_DOTS = 110
 _WORST = 20
 
 
@@ -36,12 +32,12 @@ def report_html(
         pictures: By what they show.
         against: Differences from another model, which is called ``against_name``.
     """
-    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    template = environment.from_string((files("lumbargrade.evaluation") / "report.html.j2").read_text(encoding="utf-8"))
-    return template.render(
+    return render_page(
+        "lumbargrade.evaluation",
+        "report.html.j2",
         title=title,
         evaluation=evaluation,
-        pictures={name: _png(figure) for name, figure in pictures.items()},
+        pictures={name: encode_figure(figure) for name, figure in pictures.items()},
         against=against,
         against_name=against_name,
         weights=[f"{weight:g}" for weight in task.grade_weights],
@@ -66,8 +62,8 @@ def report_pictures(
         "Reliability": reliability_figure(evaluation),
     }
     cells = truth.merge(calibrated, on=CELL)
-    told = cells[list(task.grade_columns)].to_numpy()[range(len(cells)), cells["grade"].to_numpy()]
-    worst = cells.assign(told=told).nsmallest(_WORST, "told", keep="first")
+    likelihood = cells[list(task.grade_columns)].to_numpy()[range(len(cells)), cells["grade"].to_numpy()]
+    worst = cells.assign(likelihood=likelihood).nsmallest(_WORST, "likelihood", keep="first")
     rows = packed.index.reset_index(names="row").drop_duplicates(CELL).merge(worst[CELL].reset_index(), on=CELL)
     order = rows.set_index("index").loc[worst.index, "row"].to_numpy()
     if len(worst):
@@ -104,9 +100,3 @@ def _bounds(interval: Interval | None, factor: float = 1) -> Markup:
         return Markup("")
     digits = 3 if factor == 1 else 1
     return Markup(f"<small>{interval[0] * factor:.{digits}f} to {interval[1] * factor:.{digits}f}</small>")
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -80,13 +80,13 @@ def untold_notes(notes: Iterable[Note], causes: Sequence[Cause]) -> list[Note]:
     reasons = [reason for cause in causes for reason in cause.reasons]
     codes = {cause.code for cause in causes}
 
-    def is_told(note: Note) -> bool:
+    def is_said(note: Note) -> bool:
         if note.code == "levels-not-seen":
             return "level-not-seen" in codes
         why = note.facts.get("reason")
         return isinstance(why, str) and any(why in reason for reason in reasons)
 
-    return [note for note in notes if not is_told(note)]
+    return [note for note in notes if not is_said(note)]
 
 
 def name_sites(cells: Iterable[CellKey], task: GradingTask) -> str:

@@ -61,7 +61,8 @@ def read_contents(folder: Path, skip: str) -> Contents:
         if path.name == skip or (path.exists() and not path.is_file()):  # a pipe would be waited for
             continue
         try:
-            start = _start(path)
+            with path.open("rb") as file:
+                start = file.read(HEAD_BYTES)
             if may_be_dicom(start, path.suffix):
                 contents.headers += read_headers(path)
             elif archive_kind(start) is not None:
@@ -73,11 +74,6 @@ def read_contents(folder: Path, skip: str) -> Contents:
             if is_mr(probe.modality) and (probe.mr_class or not isinstance(error, NotAnImage)):
                 contents.lost.append(LostFile(path, probe))
     return contents
-
-
-def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(HEAD_BYTES)
 
 
 def _walk(folder: Path, contents: Contents) -> Iterator[Path]:
@@ -146,10 +142,9 @@ def split_studies(contents: Contents) -> list[StudyContents]:
         raise InputError("the study holds no DICOM image that can be read", "", "study-without-readable-image")
     mr = [header for header in contents.headers if is_mr(header.modality)]
     if not mr:
-        kind = Counter(header.modality for header in contents.headers).most_common(1)[0][0]
-        raise InputError(
-            f"the study holds {_name_kind(kind)}, not MR", "send an MRI of the lumbar spine", "study-not-mr"
-        )
+        modality = Counter(header.modality for header in contents.headers).most_common(1)[0][0]
+        kind = name_modalities([modality] * 2).removeprefix("2 ")
+        raise InputError(f"the study holds {kind}, not MR", "send an MRI of the lumbar spine", "study-not-mr")
     by_uid: dict[str, list[SliceHeader]] = {header.study_uid: [] for header in mr if header.study_uid} or {"": []}
     rest: list[SliceHeader] = []
     for header in contents.headers:
@@ -175,12 +170,12 @@ def _check_uids(by_uid: Mapping[str, Sequence[SliceHeader]]) -> None:
 
 def _owners(lost: LostFile, studies: Sequence[StudyContents]) -> set[str]:
     """The studies that a file may be of that could not be read: what its beginning tells counts, or its folder, or nothing."""
-    told = (
+    candidates = (
         {study.uid for study in studies if study.uid == lost.probe.study_uid != ""},
         {study.uid for study in studies if lost.probe.series_uid in study.series_uids},
         {study.uid for study in studies if lost.path.parent in study.folders},
     )
-    return next(filter(None, told), {study.uid for study in studies})
+    return next(filter(None, candidates), {study.uid for study in studies})
 
 
 def select_images(study: StudyContents) -> tuple[list[SliceHeader], list[Note]]:
@@ -227,10 +222,6 @@ def select_images(study: StudyContents) -> tuple[list[SliceHeader], list[Note]]:
     return study.mr, notes
 
 
-def _name_kind(modality: str) -> str:
-    return name_modalities([modality] * 2).removeprefix("2 ")
-
-
 def describe_losses(lost_files: Iterable[LostFile], closed_folders: int, groups: Sequence[SeriesGroup]) -> list[Note]:
     """Says how many files of which series could not be read; what no header tells is not guessed."""
     there = {header.sop_uid for group in groups for header in group.slices if header.sop_uid}
@@ -249,17 +240,14 @@ def describe_losses(lost_files: Iterable[LostFile], closed_folders: int, groups:
 
 
 def _name_origin(lost: LostFile, groups: Sequence[SeriesGroup]) -> str:
-    own = [group for group in groups if _has_uid(group.slices, lost.probe.series_uid)]
+    uid = lost.probe.series_uid
+    own = [group for group in groups if uid and any(header.series_uid == uid for header in group.slices)]
     if len(own) == 1:
         return f" of {name_series(own[0].slices)}"
     beside = [group for group in groups if any(header.path.parent == lost.path.parent for header in group.slices)]
     if len(beside) == 1:
         return f" beside {name_series(beside[0].slices)}"
     return " of the study"
-
-
-def _has_uid(slices: Iterable[SliceHeader], uid: str) -> bool:
-    return bool(uid) and any(header.series_uid == uid for header in slices)
 
 
 def describe_torn(groups: Iterable[SeriesGroup]) -> list[Note]:

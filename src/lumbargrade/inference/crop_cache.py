@@ -64,7 +64,7 @@ class CropCache:
             self._set_timer()
 
     def get(self, request_id: str, version: str) -> GradedCrops | None:
-        """Returns what was kept of a request that this version graded; `None` if it is not here (any more)."""
+        """Returns what was kept of a request that this version graded; None if it is not here (any more)."""
         with self._lock:
             self._drop_expired()
             entry = self._entries.get((request_id, version))

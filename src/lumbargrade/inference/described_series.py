@@ -98,9 +98,7 @@ def _settle_by_table(kind: ImageKind, contrast: Contrast) -> ImageKind:
     if kind.contrast == contrast:
         return replace(kind, confidence=1.0, evidence=evidence, part=None, computed=None, disagreement=None)
     weighting: Weighting = "T1" if contrast == "T1" else "T2"
-    told = (
-        f"the dataset's table says so, though the headers are those of a {kind.weighting}" if kind.weighting else None
-    )
+    at_odds = f"the dataset's table says so, though the headers are those of a {kind.weighting}"
     return replace(
         kind,
         weighting=weighting,
@@ -108,7 +106,7 @@ def _settle_by_table(kind: ImageKind, contrast: Contrast) -> ImageKind:
         computed=None,
         confidence=1.0,
         evidence=("table",),
-        disagreement=told,
+        disagreement=at_odds if kind.weighting else None,
         fault=None,
     )
 

@@ -3,14 +3,13 @@
 All of it is taken from what grading has read, decoded and computed anyway.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
 from lumbargrade.config.task import GradingTask
@@ -18,30 +17,22 @@ from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.kind.image_kind import Contrast
 from lumbargrade.dicom.stacks import Orientation
+from lumbargrade.frozen import Frozen
 from lumbargrade.preprocessing.series import SeriesImages
 
 EMBEDDING = 16
 """Numbers that the graders' features of a group of conditions become."""
 
 MAKERS = (
-    "siemens",
-    "ge",
-    "philips",
-    "toshiba",
-    "canon",
-    "hitachi",
-    "fujifilm",
-    "esaote",
-    "united imaging",
-    "hyperfine",
-)
+    "siemens", "ge", "philips", "toshiba", "canon", "hitachi", "fujifilm", "esaote", "united imaging", "hyperfine",
+)  # fmt: skip
 OTHER = "other"
 _DIGITS = 5
 _PROJECTION_SEED = 20_261_124
 _LAPLACE = np.array([[1.0, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float32)
 
 
-class Intensities(BaseModel):
+class Intensities(Frozen):
     """How bright the images of a series are; all but ``white`` in its grey scale from 0 to 1.
 
     Attributes:
@@ -50,8 +41,6 @@ class Intensities(BaseModel):
         noise: Standard deviation of the noise of the middle slice.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     white: float
     mean: float
     deviation: float
@@ -59,7 +48,7 @@ class Intensities(BaseModel):
     noise: float
 
 
-class SeriesFacts(BaseModel):
+class SeriesFacts(Frozen):
     """A series as its headers and its images tell it.
 
     Attributes:
@@ -69,10 +58,8 @@ class SeriesFacts(BaseModel):
         between: Distance from slice to slice, mm.
         thickness: mm.
         echo_time, repetition_time: ms.
-        intensities: Nothing if no image of it was looked at.
+        intensities: None if no image of it was looked at.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     orientation: Orientation
     contrast: Contrast | None
@@ -85,7 +72,7 @@ class SeriesFacts(BaseModel):
     intensities: Intensities | None
 
 
-class Features(BaseModel):
+class Features(Frozen):
     """What is kept of a study.
 
     Attributes:
@@ -95,8 +82,6 @@ class Features(BaseModel):
             and projected at random onto :data:`EMBEDDING` numbers.
         notes: How many remarks the answer carries.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     maker: str
     field_strength: float | None
@@ -155,8 +140,8 @@ def _projection(features: int) -> NDArray[np.float32]:
     return np.asarray(rng.standard_normal((features, EMBEDDING), dtype=np.float32) / np.sqrt(EMBEDDING))
 
 
-def _maker(told: str) -> str:
-    words = told.lower()
+def _maker(manufacturer: str) -> str:
+    words = manufacturer.lower()
     if not words.strip():
         return ""
     return next((name for name in MAKERS if words.startswith(name)), OTHER)
@@ -181,7 +166,7 @@ def _facts(images: SeriesImages) -> SeriesFacts:
 def _intensities(images: SeriesImages) -> Intensities | None:
     with suppress(UnreadableFile):
         _, high = images.window
-        greys = [images.grey(header) for header in _readable(images)]
+        greys = [images.grey(header) for header in images.sample if header in images.decoded]
         values = np.concatenate([grey[::4, ::4].ravel() for grey in greys])
         tenth, half, ninetieth = (_short(value) for value in np.percentile(values, (10, 50, 90)))
         return Intensities(
@@ -192,10 +177,6 @@ def _intensities(images: SeriesImages) -> Intensities | None:
             noise=_short(_noise(greys[len(greys) // 2])),
         )
     return None
-
-
-def _readable(images: SeriesImages) -> Iterator[SliceHeader]:
-    return (header for header in images.sample if header in images.decoded)
 
 
 def _noise(grey: NDArray[np.float32]) -> float:

@@ -54,7 +54,5 @@ def each_study(studies: Sequence[UnopenedStudy], work: Callable[[Study], Result]
 
 def name_study(study: UnopenedStudy, number: int, total: int) -> str:
     """Names one of several studies for people, by what says nothing of the patient."""
-    contents = study.contents
-    images = len(contents.mr)
-    date = f" of {contents.date}" if contents.date else ""
-    return f"Study {number} of {total}{date}: {images} image{'s' if images != 1 else ''}, {study.study_id or 'without UID'}"
+    date = f", {study.contents.date}" if study.contents.date else ""
+    return f"Study {number} of {total}{date}"

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.files import replaced_file
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.inference.explain import Look
-from lumbargrade.inference.grade import CellKey
 
 CAUTION = "explanation, not evidence"
 _MOST_OPAQUE = 0.6

@@ -1,7 +1,7 @@
 """Grades a study the way training saw its kind: same reading, order, places, crops and normalisation."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import POINTS
 from lumbargrade.dicom.limits import check_time
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.inference.drift_features import Features, embed, study_features
 from lumbargrade.inference.field_of_view import describe_fields, find_elsewhere
 from lumbargrade.inference.opened_study import OpenedStudy
@@ -25,8 +26,6 @@ from lumbargrade.localization.localize import LocatedStudy, locate_study
 from lumbargrade.models.bundle import LoadedModel
 from lumbargrade.notes import Note, join_notes, write_notes_json
 from lumbargrade.preprocessing.points import PointCrop, cut_points
-
-CellKey = tuple[str, str]
 
 
 @dataclass
@@ -140,7 +139,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
             [grade for grade, may_be in zip(task.grades, row, strict=True) if may_be]
             for row in model.calibration.sets(task, graded)
         ]
-    by_cell = {(row["condition"], row["level"]): row for row in _records(graded)}
+    by_cell = {(row["condition"], row["level"]): row for row in graded.to_dict("records")}
     notes = [*study.notes, *located.notes, *write_notes(list(opened.series.values()), left_out, task)]
     notes += describe_fields(opened.series.values())
     for key in [key for key, row in by_cell.items() if not np.isfinite([row[c] for c in task.grade_columns]).all()]:
@@ -152,11 +151,7 @@ def grade_with_crops(model: LoadedModel, study: Study, abstain_above: int = 0) -
     names = {row.series: row.name for row in rows}
     for place in found.places.values():
         place["series_name"] = names.get(str(place["series"]))
-    words = {
-        "notes": join_notes(notes),
-        "notes_json": write_notes_json(notes),
-        "series_json": write_series_json(rows),
-    }
+    words = {"notes": join_notes(notes), "notes_json": write_notes_json(notes), "series_json": write_series_json(rows)}
     records = []
     for cell in task.cells:
         key = (cell.condition.name, cell.level)
@@ -224,15 +219,11 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-
-
 def _record(
     task: GradingTask,
     study_id: str | None,
     key: CellKey,
-    graded: dict[str, Any] | None,
+    graded: dict[Hashable, Any] | None,
     missing: Note,
     abstain_above: int = 0,
 ) -> dict[str, object]:

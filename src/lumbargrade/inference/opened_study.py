@@ -40,8 +40,8 @@ class OpenedStudy:
     @cached_property
     def series(self) -> dict[str, DescribedSeries]:
         """Each series as its headers describe it."""
-        told = self.study.descriptions
-        return {key: describe_series(key, self.images(key), told.get(key)) for key in self.study.series}
+        table = self.study.descriptions
+        return {key: describe_series(key, self.images(key), table.get(key)) for key in self.study.series}
 
     def stacks(self, locator: Locator) -> list[StackView]:
         """What the locators look at."""

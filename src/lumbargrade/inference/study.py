@@ -6,8 +6,8 @@ numbers of folders and files.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -156,7 +156,6 @@ def open_studies(
 def open_study(
     source: Path | bytes,
     task: GradingTask,
-    unpack_in: Path | None = None,
     limits: StudyLimits = LIMITS,
     seconds: float | None = None,
     study_id: str | None = None,
@@ -164,7 +163,7 @@ def open_study(
     """Opens one study of an export; its pixels can be read as long as the context lasts.
 
     Args:
-        source, unpack_in, limits: As :func:`open_studies` takes them; ``seconds`` until the context ends.
+        source, limits: As :func:`open_studies` takes them; ``seconds`` until the context ends.
         study_id: Which one of several; not to be given if there is one only.
 
     Raises:
@@ -174,7 +173,7 @@ def open_study(
         StudyTimeoutError: It takes too long.
     """
     end = time.monotonic() + (limits.seconds if seconds is None else seconds)
-    with open_studies(source, task, unpack_in, limits, seconds) as studies:
+    with open_studies(source, task, limits=limits, seconds=seconds) as studies:
         wanted = studies if study_id is None else [study for study in studies if study.study_id == study_id]
         if len(wanted) != 1:
             raise SeveralStudiesError([study.study_id for study in studies])
@@ -190,21 +189,17 @@ def _read_study(
     series, numbers, torn = key_series(groups)
     notes += describe_losses(contents.lost, export.closed_folders, groups) + describe_torn(groups)
     members = {header.path: export.members[header.path] for header in headers if header.path in export.members}
-    study = Study(study_id, series, points, [*export.notes, *notes], numbers, torn=torn, members=members)
-    return replace(study, descriptions=_describe_by_table(study, export.folder, task))
+    descriptions = _describe_by_table(numbers, export.folder, task)
+    return Study(study_id, series, points, [*export.notes, *notes], numbers, descriptions, torn, members)
 
 
-def _describe_by_table(study: Study, folder: Path, task: GradingTask) -> dict[str, str]:
-    """What the dataset's table says of the study's series; a table that cannot be read tells nothing."""
+def _describe_by_table(numbers: Mapping[str, str | None], folder: Path, task: GradingTask) -> dict[str, str]:
+    """What the dataset's table says of the study's series; a table that cannot be read says nothing."""
     table = find_table(folder)
-    if table is None:
-        return {}
-    try:
-        told = read_descriptions(table, folder.name, task)
-    except InputError:
-        return {}
-    keys = {study.numbers.get(number): text for number, text in told.items()}
-    return {key: text for key, text in keys.items() if key is not None}
+    with suppress(InputError):
+        texts = read_descriptions(table, folder.name, task) if table is not None else {}
+        return {key: text for number, text in texts.items() if (key := numbers.get(number)) is not None}
+    return {}
 
 
 def _study_id(points: pd.DataFrame | None, name: str | None, uid: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether the model is as sure as it should be, told by what readers corrected.
+"""Whether the model is as sure as it should be, by what readers corrected.
 
 A reader corrects what is wrong and leaves alone what is right: the cells of a study that nobody has corrected count as
 right in studies that have a correction, and studies without one are left out, as nobody may have read them. So this
@@ -8,33 +8,31 @@ shows a model that is worse than it says, where it is read, and never proves tha
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import ttest_1samp
 
 from lumbargrade.config.task import GradingTask
+from lumbargrade.frozen import Frozen
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.serving.records.prediction_log import Answered
 
 FIRST_LOOK = 20
 """Corrected studies at the first look; each further look waits for twice as many."""
 
-CellKey = tuple[str, str]
 Corrected = Mapping[str, Mapping[CellKey, str | None]]
 """Readers' grades by study hash and cell; None where a cell cannot be graded."""
 
 
-class CalibrationDrift(BaseModel):
+class CalibrationDrift(Frozen):
     """Surprise at the corrected studies.
 
     Attributes:
         studies: With corrections.
         cells: Corrected in them.
-        excess: Brier score beyond what the probabilities promise, mean of the studies; nothing before the first look.
+        excess: Brier score beyond what the probabilities promise, mean of the studies; None before the first look.
         chance: Probability of so large an excess if they were right, at the last look.
         level: The chance below which it is held to be none, at that look: all looks share ``watch.false_alarms``.
         drift: Whether any look found an excess beyond chance.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     studies: int
     cells: int
@@ -77,7 +75,7 @@ def _excess(answered: Answered, grades: Mapping[CellKey, str | None], task: Grad
     for cell in answered.cells:
         true = grades.get((cell.condition, cell.level), cell.grade)
         if cell.probabilities and true in task.grades:
-            told = np.array(cell.probabilities)
+            said = np.array(cell.probabilities)
             hit = np.array([grade == true for grade in task.grades], dtype=float)
-            excesses.append(float(((told - hit) ** 2).sum() - (1 - (told**2).sum())))
+            excesses.append(float(((said - hit) ** 2).sum() - (1 - (said**2).sum())))
     return float(np.mean(excesses)) if excesses else 0.0

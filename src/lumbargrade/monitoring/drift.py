@@ -7,26 +7,23 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
 from scipy.stats import ks_2samp
 
 from lumbargrade.config.params import WatchParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.frozen import Frozen
+from lumbargrade.json_lines import JsonLines
 from lumbargrade.monitoring.calibration import CalibrationDrift, Corrected, calibration_drift
 from lumbargrade.monitoring.feature_groups import FAMILIES, family_tables
 from lumbargrade.monitoring.mmd import Course, Family, follow, measure_null
 from lumbargrade.serving.records.corrections import CORRECTIONS, KeptCorrection
 from lumbargrade.serving.records.prediction_log import Answered
 
-_TOLD = 3
+_NAMED = 3
 """Numbers of a family that are named, those that moved most."""
 
 
-class _Told(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Moved(_Told):
+class Moved(Frozen):
     """A number that is other than it was.
 
     Attributes:
@@ -41,7 +38,7 @@ class Moved(_Told):
     chance: float
 
 
-class FamilyDrift(_Told):
+class FamilyDrift(Frozen):
     """A family that drifted.
 
     Attributes:
@@ -56,13 +53,13 @@ class FamilyDrift(_Told):
     moved: tuple[Moved, ...]
 
 
-class Drift(_Told):
+class Drift(Frozen):
     """A time in which what is served was not like the reference. Studies are counted from 1, after the reference.
 
     Attributes:
-        since: The first study that is unlike the reference, as far as can be told.
+        since: The first study that is unlike the reference, as far as can be said.
         raised: The study after which the watch was sure.
-        ended: The study after which it was like the reference again for a whole window; nothing if it is not.
+        ended: The study after which it was like the reference again for a whole window; None if it is not.
     """
 
     since: int
@@ -74,7 +71,7 @@ class Drift(_Told):
     families: tuple[FamilyDrift, ...]
 
 
-class WatchReport(_Told):
+class WatchReport(Frozen):
     """What the watch says.
 
     Attributes:
@@ -110,13 +107,12 @@ class Watched:
     """A report and the course behind it.
 
     Attributes:
-        course: Nothing while the watch waits.
-        studies: The stream, in its order.
+        course: None while the watch waits.
+        first_look: The study of the stream after which the first look was.
     """
 
     report: WatchReport
     course: Course | None
-    studies: Sequence[Answered]
     first_look: int
 
 
@@ -144,8 +140,11 @@ def watch(
     stream = studies if signed else studies[params.reference :]
     name = "held-out studies that were signed with the version" if signed else "studies that the version answered first"
     missing = (0 if signed else params.reference - len(known)) + max(params.window - len(stream), 0)
-    course = None if missing else _follow(known, stream, task, params)
-    drifts = () if course is None else tuple(_drifts(course[0], course[1], course[2], stream, params.window))
+    course: Course | None = None
+    drifts: tuple[Drift, ...] = ()
+    if not missing:
+        course, families, tables = _follow(known, stream, task, params)
+        drifts = tuple(_drifts(course, families, tables, stream, params.window))
     calibration = calibration_drift(studies, corrected or {}, task, params.false_alarms)
     is_drift = calibration.drift or any(drift.ended is None for drift in drifts)
     report = WatchReport(
@@ -156,23 +155,18 @@ def watch(
         studies=len(stream),
         needed=missing,
         refused=sum(answered.study == "" for answered in ours),
-        threshold=None if course is None else course[0].threshold,
-        heights={} if course is None else dict(zip(course[0].names, course[0].heights[:, -1].tolist(), strict=True)),
+        threshold=None if course is None else course.threshold,
+        heights={} if course is None else dict(zip(course.names, course.heights[:, -1].tolist(), strict=True)),
         drifts=drifts,
         calibration=calibration,
     )
-    return Watched(report, None if course is None else course[0], stream, params.window)
+    return Watched(report, course, params.window)
 
 
 def read_corrected(folder: Path, task: GradingTask) -> Corrected:
     """Readers' last grades from the corrections of a data folder."""
     found: dict[str, dict[tuple[str, str], str | None]] = {}
-    path = folder / CORRECTIONS
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try:
-            kept = KeptCorrection.model_validate_json(line)
-        except ValidationError:  # a line that a killed server had begun
-            continue
+    for kept in JsonLines(folder / CORRECTIONS).read(KeptCorrection):
         if kept.task == task.name:
             cells = found.setdefault(kept.study_hash, {})
             cells[kept.correction.condition, kept.correction.level] = kept.correction.grade
@@ -180,7 +174,7 @@ def read_corrected(folder: Path, task: GradingTask) -> Corrected:
 
 
 def _once(answers: Iterable[Answered]) -> list[Answered]:
-    """The first answer for each study: a study that is asked for again tells nothing new."""
+    """The first answer for each study: a study that is asked for again says nothing new."""
     first: dict[str, Answered] = {}
     for answered in answers:
         if answered.features is not None:
@@ -253,7 +247,7 @@ def _moved(before: pd.DataFrame, now: pd.DataFrame) -> list[Moved]:
         if len(one) and len(other):
             chance = float(ks_2samp(one, other).pvalue)
             found.append(Moved(what=str(name), before=_middle(one), now=_middle(other), chance=chance))
-    return sorted(found, key=lambda each: each.chance)[:_TOLD]
+    return sorted(found, key=lambda each: each.chance)[:_NAMED]
 
 
 def _middle(values: "pd.Series[float]") -> float:

@@ -66,7 +66,7 @@ def _views(features: Features, task: GradingTask) -> dict[str, SeriesFacts | Non
 
 def _scanner(features: Features, views: Mapping[str, SeriesFacts | None]) -> dict[str, float]:
     found = {f"maker is {maker or 'not told'}": float(features.maker == maker) for maker in (*MAKERS, OTHER, "")}
-    found["field strength (T)"] = _or_nan(features.field_strength)
+    found["field strength (T)"] = np.nan if features.field_strength is None else features.field_strength
     for view, facts in views.items():
         found[f"{view}: echo time (log ms)"] = _log(facts.echo_time if facts else None)
         found[f"{view}: repetition time (log ms)"] = _log(facts.repetition_time if facts else None)
@@ -91,9 +91,9 @@ def _intensity(view: str, facts: SeriesFacts | None) -> dict[str, float]:
     found = {
         f"{view}: white (log)": _log(seen.white if seen else None),
         f"{view}: noise (log)": _log(seen.noise if seen else None),
+        f"{view}: mean grey": seen.mean if seen else np.nan,
+        f"{view}: deviation of grey": seen.deviation if seen else np.nan,
     }
-    found[f"{view}: mean grey"] = seen.mean if seen else np.nan
-    found[f"{view}: deviation of grey"] = seen.deviation if seen else np.nan
     for number, place in enumerate(("10th", "50th", "90th")):
         found[f"{view}: {place} percentile of grey"] = seen.percentiles[number] if seen else np.nan
     return found
@@ -102,8 +102,8 @@ def _intensity(view: str, facts: SeriesFacts | None) -> dict[str, float]:
 def _predictions(cells: Sequence[AnsweredCell], task: GradingTask) -> dict[str, float]:
     found: dict[str, float] = {}
     for condition in task.conditions:
-        told = [cell.probabilities for cell in cells if cell.condition == condition.name and cell.probabilities]
-        mean = np.mean(told, axis=0) if told else np.full(len(task.grades), np.nan)
+        given = [cell.probabilities for cell in cells if cell.condition == condition.name and cell.probabilities]
+        mean = np.mean(given, axis=0) if given else np.full(len(task.grades), np.nan)
         found |= {f"{condition.label}: {grade}": float(p) for grade, p in zip(task.grades, mean, strict=True)}
     found["probability of the likeliest grade"] = _mean(max(cell.probabilities) for cell in cells if cell.probabilities)
     return found
@@ -126,7 +126,3 @@ def _mean(values: Iterable[float]) -> float:
 
 def _log(value: float | None) -> float:
     return float(np.log(value)) if value else np.nan
-
-
-def _or_nan(value: float | None) -> float:
-    return np.nan if value is None else value

@@ -1,17 +1,12 @@
 """What the watch says as a page that needs nothing else, and as text for Prefect."""
 
-import base64
-import io
-from importlib.resources import files
-
 import numpy as np
-from jinja2 import Environment, select_autoescape
 from matplotlib.figure import Figure
 
+from lumbargrade.evaluation.pages import encode_figure, render_page
+from lumbargrade.monitoring.calibration import FIRST_LOOK
 from lumbargrade.monitoring.drift import Drift, Watched, WatchReport
 from lumbargrade.monitoring.feature_groups import FAMILIES
-
-_DOTS = 110
 
 
 def watch_lines(report: WatchReport) -> list[tuple[str, str]]:
@@ -47,16 +42,13 @@ def watch_markdown(report: WatchReport) -> str:
 
 def watch_html(watched: Watched) -> str:
     """The page: what was said, what moved, and the course of every family."""
-    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    template = environment.from_string((files("lumbargrade.monitoring") / "report.html.j2").read_text(encoding="utf-8"))
-    picture = io.BytesIO()
-    if watched.course is not None:
-        course_figure(watched).savefig(picture, format="png", dpi=_DOTS)
-    return template.render(
+    return render_page(
+        "lumbargrade.monitoring",
+        "report.html.j2",
         report=watched.report,
         lines=watch_lines(watched.report),
         families=FAMILIES,
-        picture=base64.b64encode(picture.getvalue()).decode("ascii"),
+        picture="" if watched.course is None else encode_figure(course_figure(watched)),
     )
 
 
@@ -93,9 +85,11 @@ def _family_words(drift: Drift, number: int) -> str:
 def _calibration_words(report: WatchReport) -> str:
     found = report.calibration
     if found.excess is None:
-        return f"not looked at: {found.studies} studies have corrections, the first look needs 20"
-    told = "worse than the model says" if found.drift else "not worse than the model says, as far as corrections tell"
-    return f"{told}: Brier score {found.excess:+.3f} beyond what it promises, {found.studies} corrected studies"
+        return f"not looked at: {found.studies} studies have corrections, the first look needs {FIRST_LOOK}"
+    verdict = (
+        "worse than the model says" if found.drift else "not worse than the model says, as far as corrections tell"
+    )
+    return f"{verdict}: Brier score {found.excess:+.3f} beyond what it promises, {found.studies} corrected studies"
 
 
 def _chance(chance: float) -> str:

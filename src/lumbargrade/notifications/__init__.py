@@ -1,1 +1,1 @@
-"""Notices: people and programs are told what happened, by HTTP and by mail."""
+"""Notices: people and programs learn what happened, by HTTP and by mail."""

@@ -1,15 +1,17 @@
-"""What is told: an event in one sentence, with the facts beside it."""
+"""A notice: an event in one sentence, with the facts beside it."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from lumbargrade.frozen import Frozen
 
 Payload = Mapping[str, Any]
 
 
-class Notice(BaseModel):
+class Notice(Frozen):
     """One notice.
 
     Attributes:
@@ -20,8 +22,6 @@ class Notice(BaseModel):
         facts: What else is known.
         time: When it was made; UTC.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     event: str
@@ -39,36 +39,36 @@ class Notice(BaseModel):
 
 
 def make_notice(number: str, event: str, about: str, payload: Payload) -> Notice:
-    """Puts an event into words; one that is not known is told by its name."""
+    """Puts an event into words; one that is not known is called by its name."""
     title, kept = _KNOWN.get(event, (lambda name, facts: f"{event}: {name}", ()))
     facts = {name: payload[name] for name in kept if name in payload}
     return Notice(id=number, event=event, about=about, title=title(about, payload), facts=facts)
 
 
-def _gate(about: str, told: Payload) -> str:
-    version = f"{about} version {told.get('version')}"
+def _gate(about: str, payload: Payload) -> str:
+    version = f"{about} version {payload.get('version')}"
     return {
         "promote": f"{version} is the new champion",
         "keep": f"{version} is not better than the champion, which stays",
         "needs approval": f"{version} waits for a person's approval",
-    }.get(str(told.get("decision")), f"{version} was judged: {told.get('decision')}")
+    }.get(str(payload.get("decision")), f"{version} was judged: {payload.get('decision')}")
 
 
-def _drift(about: str, told: Payload) -> str:
-    if told.get("kind") == "calibration":
-        return f"{told.get('model', about)} is less sure to be right than it says"
-    return f"What {told.get('model', about)} is asked has drifted since {str(told.get('since'))[:16].replace('T', ' ')}"
+def _drift(about: str, payload: Payload) -> str:
+    if payload.get("kind") == "calibration":
+        return f"{payload.get('model', about)} is less sure to be right than it says"
+    return f"What {payload.get('model', about)} is asked has drifted since {str(payload.get('since'))[:16].replace('T', ' ')}"
 
 
-def _ended(about: str, told: Payload, how: str) -> str:
-    if not told.get("deployment"):
+def _ended(about: str, payload: Payload, how: str) -> str:
+    if not payload.get("deployment"):
         return f"The flow run {about} {how}"
-    error = f" by {told['error']}" if told.get("error") else ""
-    return f"{told['deployment']} {how}{error} (flow run {about})"
+    error = f" by {payload['error']}" if payload.get("error") else ""
+    return f"{payload['deployment']} {how}{error} (flow run {about})"
 
 
-def _verification(about: str, told: Payload) -> str:
-    if told.get("unchecked") and not told.get("faults"):
+def _verification(about: str, payload: Payload) -> str:
+    if payload.get("unchecked") and not payload.get("faults"):
         return f"{about} could not be checked; nothing was found altered"
     return f"{about} is not what was signed"
 
@@ -76,7 +76,7 @@ def _verification(about: str, told: Payload) -> str:
 _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
     "lumbargrade.gate": (_gate, ("model", "version", "decision", "reason", "champion", "approve")),
     "lumbargrade.retrained": (
-        lambda about, told: f"{about}: a retraining has ended with version {told.get('version')}",
+        lambda about, payload: f"{about}: a retraining has ended with version {payload.get('version')}",
         ("version", "dataset_md5", "studies", "score", "holdout_score", "decision"),
     ),
     "lumbargrade.drift": (
@@ -88,14 +88,20 @@ _KNOWN: dict[str, tuple[Callable[[str, Payload], str], tuple[str, ...]]] = {
         ("model", "faults", "unchecked"),
     ),
     "lumbargrade.given-up": (
-        lambda about, told: f"{about} has failed too often and is not tried again by itself; look at its log",
+        lambda about, payload: f"{about} has failed too often and is not tried again by itself; look at its log",
         ("deployment", "run", "crashes", "tries"),
     ),
-    "prefect.flow-run.Failed": (lambda about, told: _ended(about, told, "failed"), ("deployment", "run", "error")),
-    "prefect.flow-run.Crashed": (lambda about, told: _ended(about, told, "crashed"), ("deployment", "run", "error")),
-    "lumbargrade.test": (lambda about, told: "Notices of Lumbargrade arrive", ()),
+    "prefect.flow-run.Failed": (
+        lambda about, payload: _ended(about, payload, "failed"),
+        ("deployment", "run", "error"),
+    ),
+    "prefect.flow-run.Crashed": (
+        lambda about, payload: _ended(about, payload, "crashed"),
+        ("deployment", "run", "error"),
+    ),
+    "lumbargrade.test": (lambda about, payload: "Notices of Lumbargrade arrive", ()),
 }
-"""An event's sentence, and what of its payload is told; nothing else leaves the machine."""
+"""An event's sentence, and what of its payload is sent; nothing else leaves the machine."""
 
 
 def _words(value: Any) -> str:

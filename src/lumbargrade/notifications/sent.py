@@ -27,12 +27,15 @@ def sent_once(notice: str | None) -> Iterator[bool]:
         notice: Names the notice and its way; `None` for one that may be sent any number of times.
     """
     mark = current_project().sent_notices / hashlib.sha256(notice.encode()).hexdigest() if notice is not None else None
-    lock = _lock(mark) if mark is not None else None
+    lock, is_new = _lock(mark) if mark is not None else None, True
     try:
-        is_new = mark is None or not _is_there(mark)
+        with suppress(OSError):
+            if mark is not None and mark.exists():
+                is_new = False
         yield is_new
         if mark is not None and is_new:
-            _note(mark)
+            with suppress(OSError):
+                write_text(mark, "")
     finally:
         if lock is not None:
             lock.release()
@@ -47,20 +50,6 @@ def _lock(mark: Path) -> FileLock | None:
     except (OSError, Timeout):
         return None
     return lock
-
-
-def _is_there(mark: Path) -> bool:
-    try:
-        return mark.exists()
-    except OSError:
-        return False
-
-
-def _note(mark: Path) -> None:
-    try:
-        write_text(mark, "")
-    except OSError:
-        return
 
 
 def _forget_old(folder: Path) -> None:

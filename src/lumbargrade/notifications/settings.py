@@ -29,7 +29,7 @@ class Mail:
 
     Attributes:
         tls: From the first byte (``smtps``); else STARTTLS is used if the server offers it.
-        user: Nothing if the server asks for none; then there is no password either.
+        user: None if the server asks for none; then there is no password either.
     """
 
     host: str

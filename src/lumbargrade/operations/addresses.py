@@ -2,11 +2,13 @@
 
 import os
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from lumbargrade.config.project import check_folder_name, current_project
 from lumbargrade.config.settings import Settings
 from lumbargrade.files import write_text
+from lumbargrade.frozen import Frozen
 
 DEFAULT_PREFECT = "http://127.0.0.1:4200/api"
 HEARTBEAT_SECONDS = 30
@@ -16,7 +18,7 @@ _CONNECTIONS = {f"{_DATABASE}POOL_SIZE": "60", f"{_DATABASE}MAX_OVERFLOW": "60"}
 """So many may wait for the database, instead of for a connection; SQLAlchemy has 5 and 10."""
 
 
-class Addresses(BaseModel):
+class Addresses(Frozen):
     """Where the parts listen.
 
     Attributes:
@@ -24,8 +26,6 @@ class Addresses(BaseModel):
         mlflow: Of MLflow's server, or the store of MLFLOW_TRACKING_URI if that is a server elsewhere.
         model: Of the model server.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     prefect: str
     mlflow: str
@@ -38,11 +38,23 @@ def write_addresses(addresses: Addresses) -> None:
 
 
 def read_addresses() -> Addresses | None:
-    """The addresses of the project's server, running or not; nothing if there was none."""
+    """The addresses of the project's server, running or not; None if there was none."""
     try:
         return Addresses.model_validate_json(current_project().server_addresses.read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         return None
+
+
+def server_runs() -> bool:
+    """Whether ``lumbargrade server`` runs; its parts live on if it is killed, but are not started again."""
+    path = current_project().server_lock
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0, is_singleton=False):
+            return False
+    except Timeout:
+        return True
 
 
 def prefect_api() -> str:
@@ -52,7 +64,7 @@ def prefect_api() -> str:
 
 
 def prefect_environment(api: str) -> dict[str, str]:
-    """What Prefect's processes are told: to keep to the project, to the server, and to give signs of life.
+    """Variables of Prefect's processes, by which they keep to the project and to the server, and give signs of life.
 
     How many connections to its database the server may have is left as it is, if the environment says it.
     """

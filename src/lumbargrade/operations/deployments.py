@@ -29,7 +29,7 @@ PENDING_SECONDS = 600
 _LIFE, _ENDS = "prefect.flow-run.heartbeat", ("Completed", "Failed", "Altered", "Cancelled", "Crashed")
 _PENDING, _BEGINS = "prefect.flow-run.Pending", "prefect.flow-run.Running"
 _ENTER_FOLDER = "prefect.deployments.steps.set_working_directory"
-_OURS = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
+POOL_FILTER = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
 
 
 def deploy(api: str, only_if_missing: bool = False) -> list[str]:
@@ -69,7 +69,7 @@ def deploy(api: str, only_if_missing: bool = False) -> list[str]:
 
 def deployed(client: SyncPrefectClient) -> list[str]:
     """The deployments of the pool."""
-    found = client.read_deployments(work_pool_filter=_OURS)
+    found = client.read_deployments(work_pool_filter=POOL_FILTER)
     flows = {each.flow_id: client.read_flow(each.flow_id).name for each in found}
     return sorted(f"{flows[each.flow_id]}/{each.name}" for each in found)
 
@@ -77,7 +77,7 @@ def deployed(client: SyncPrefectClient) -> list[str]:
 def _follow_move(client: SyncPrefectClient) -> None:
     """Lets the deployments run in this project: Prefect writes down its folder, and in a copy would go on in the first one."""
     here = [{_ENTER_FOLDER: {"directory": str(current_project().root.resolve())}}]
-    for each in client.read_deployments(work_pool_filter=_OURS):
+    for each in client.read_deployments(work_pool_filter=POOL_FILTER):
         steps = each.pull_steps or []
         if len(steps) == 1 and steps[0].get(_ENTER_FOLDER, {}).get("directory", "").startswith("/") and steps != here:
             client.update_deployment(each.id, DeploymentUpdate(pull_steps=here))

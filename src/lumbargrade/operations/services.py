@@ -1,6 +1,5 @@
 """The server of a project on one machine: Prefect's server and worker, MLflow's server, the model server, the reading room."""
 
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -14,11 +13,13 @@ from lumbargrade.errors import InputError
 from lumbargrade.operations.addresses import Addresses, prefect_environment, write_addresses
 from lumbargrade.operations.deployments import POOL
 from lumbargrade.operations.supervisor import Children, Part, end_leftovers
+from lumbargrade.serving.mlflow_server import COMMAND
+from lumbargrade.serving.ports import port_fault
 from lumbargrade.tracking.mlflow_tracker import make_database, tracking_uri
 from lumbargrade.tracking.relocate import ARTIFACTS
 
 _LOOK_SECONDS = 0.5
-_OURS = (sys.executable, "-c", "from lumbargrade.cli import main; main()")
+_OURS = (sys.executable, *COMMAND)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,13 @@ def run_server(settings: ServerSettings, tell: Callable[[str], None]) -> None:
     with lock:
         for name in end_leftovers(project.operations):
             tell(f"{name}: of a server that was killed, ended")
-        _refuse_taken_ports(settings)
+        for name in ("prefect_port", "mlflow_port", "model_port", "reading_room_port"):
+            port: int = getattr(settings, name)
+            if port and not (name == "mlflow_port" and Settings().mlflow_tracking_uri) and port_fault(port) is not None:
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(
+                    f"something listens at port {port} already", f"end it, or give another {option}", "port-taken"
+                )
         addresses, parts = plan_parts(settings)
         write_addresses(addresses)
         children = Children(parts, project.operations, tell)
@@ -66,11 +73,11 @@ def run_server(settings: ServerSettings, tell: Callable[[str], None]) -> None:
 
 
 def _watch_over(children: Children, addresses: Addresses, tell: Callable[[str], None]) -> None:
-    told, logs = False, current_project().server_logs
+    announced, logs = False, current_project().server_logs
     while True:
         children.look()
-        if children.ready and not told:
-            told = True
+        if children.ready and not announced:
+            announced = True
             page = addresses.prefect.removesuffix("/api")
             tell(f"all parts are ready; Prefect's page is {page}, MLflow's {addresses.mlflow}, the logs are in {logs}")
             tell(f"in other terminals: export PREFECT_API_URL={addresses.prefect}; lumbargrade status")
@@ -92,20 +99,12 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
         mlflow=elsewhere or f"http://127.0.0.1:{settings.mlflow_port}",
         model=f"http://127.0.0.1:{settings.model_port}",
     )
-    prefect = (sys.executable, "-m", "prefect")
+    python = (sys.executable, "-m")
     listen = ("--host", "127.0.0.1", "--port")
     parts = [
         Part(
             "prefect",
-            (
-                sys.executable,
-                "-m",
-                "lumbargrade.operations.prefect_server",
-                "server",
-                "start",
-                *listen,
-                str(settings.prefect_port),
-            ),
+            (*python, "lumbargrade.operations.prefect_server", "server", "start", *listen, str(settings.prefect_port)),
             ready=f"{api}/health",
             environment=environment,
         ),
@@ -118,7 +117,7 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
         ),
         Part(
             "worker",
-            (*prefect, "worker", "start", "--pool", POOL, "--type", "process"),
+            (*python, "prefect", "worker", "start", "--pool", POOL, "--type", "process"),
             after=("deployments",) if elsewhere else ("deployments", "mlflow"),
             environment=environment,
             adopts=True,
@@ -128,38 +127,10 @@ def plan_parts(settings: ServerSettings) -> tuple[Addresses, list[Part]]:
         make_database(tracking_uri())
         artifacts = str(current_project().mlflow_store / ARTIFACTS)
         store = ("--backend-store-uri", tracking_uri(), "--default-artifact-root", artifacts)
-        command = (
-            sys.executable,
-            "-m",
-            "mlflow",
-            "server",
-            *listen,
-            str(settings.mlflow_port),
-            "--workers",
-            "1",
-            *store,
-        )
+        command = (*python, "mlflow", "server", *listen, str(settings.mlflow_port), "--workers", "1", *store)
         parts.insert(1, Part("mlflow", command, ready=f"{addresses.mlflow}/health"))
     if settings.reading_room_port:
         port = str(settings.reading_room_port)
         room = (*_OURS, "serve", "--port", port, "--task", settings.task, "--with-model-url", addresses.model)
         parts.append(Part("reading-room", room, ready=f"http://127.0.0.1:{port}/healthz", after=("model",)))
     return addresses, parts
-
-
-def _refuse_taken_ports(settings: ServerSettings) -> None:
-    for option in ("prefect_port", "mlflow_port", "model_port", "reading_room_port"):
-        port = getattr(settings, option)
-        if port and not (option == "mlflow_port" and Settings().mlflow_tracking_uri):
-            _refuse_taken(port, f"--{option.replace('_', '-')}")
-
-
-def _refuse_taken(port: int, option: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise InputError(
-                f"something listens at port {port} already", f"end it, or give another {option}", "port-taken"
-            ) from error

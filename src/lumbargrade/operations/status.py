@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-from filelock import FileLock, Timeout
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -13,8 +12,6 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -22,16 +19,15 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import BaseModel
 
-from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
 from lumbargrade.monitoring.monitor import STATE, watch_key
-from lumbargrade.operations.addresses import prefect_api, read_addresses
-from lumbargrade.operations.deployments import POOL
-from lumbargrade.operations.supervisor import answers
+from lumbargrade.operations.addresses import prefect_api, read_addresses, server_runs
+from lumbargrade.operations.deployments import POOL, POOL_FILTER
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import champion_version
 from lumbargrade.registry.versions import open_registry
+from lumbargrade.serving.mlflow_server import answers
 
 _BEGUN = [state for state in StateType if state != StateType.SCHEDULED]
 
@@ -52,8 +48,8 @@ class DeploymentStatus(BaseModel):
     """What Prefect runs.
 
     Attributes:
-        last: State of the last run that began, and last_time when it did; nothing if none has.
-        next_time: When the next one is due; nothing if none is planned.
+        last: State of the last run that began, and last_time when it did; None if none has.
+        next_time: When the next one is due; None if none is planned.
     """
 
     name: str
@@ -66,9 +62,9 @@ class Status(BaseModel):
     """How the project's server is.
 
     Attributes:
-        champion: The version that is; nothing if there is none, or no registry.
-        served: The version that the model server serves now; nothing if it does not answer.
-        drift: What the watch saw last of the champion: ``no drift``, ``drift``, ``waits``; nothing if it has not looked.
+        champion: The version that is; None if there is none, or no registry.
+        served: The version that the model server serves now; None if it does not answer.
+        drift: What the watch saw last of the champion: ``no drift``, ``drift``, ``waits``; None if it has not looked.
     """
 
     parts: list[PartStatus]
@@ -105,7 +101,7 @@ def read_status(task: GradingTask) -> Status:
         raise InputError("this project has had no server", "start it with `lumbargrade server`", "server-never-run")
     api = prefect_api()
     parts = [
-        PartStatus(name="supervisor", state="ready" if _is_supervised() else "down", address="lumbargrade server"),
+        PartStatus(name="supervisor", state="ready" if server_runs() else "down", address="lumbargrade server"),
         _part("prefect", api, f"{api}/health"),
         _part("mlflow", addresses.mlflow, f"{addresses.mlflow}/health"),
         _part("model", addresses.model, f"{addresses.model}/ping"),
@@ -133,17 +129,6 @@ def _part(name: str, address: str, ready: str) -> PartStatus:
     return PartStatus(name=name, state="ready" if answers(ready) else "down", address=address)
 
 
-def _is_supervised() -> bool:
-    """Whether ``lumbargrade server`` runs; its parts live on if it is killed, but are not started again."""
-    lock = FileLock(current_project().server_lock, is_singleton=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
-
-
 def _worker(client: SyncPrefectClient) -> str:
     try:
         workers = client.read_workers_for_work_pool(POOL)
@@ -153,8 +138,7 @@ def _worker(client: SyncPrefectClient) -> str:
 
 
 def _deployments(client: SyncPrefectClient) -> list[DeploymentStatus]:
-    pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[POOL]))
-    found = client.read_deployments(work_pool_filter=pool)
+    found = client.read_deployments(work_pool_filter=POOL_FILTER)
     return [_deployment(client, each) for each in sorted(found, key=lambda one: one.name)]
 
 
@@ -186,14 +170,12 @@ def _registry(task: GradingTask) -> tuple[str | None, str | None]:
         return None, None
     champion = champion_version(tracker, task)
     run = tracker.find_run(watch_key(f"{registered_name(task)}/{champion}")) if champion else None
-    if run is None:
-        return champion, None
-    return champion, run.data.tags.get(STATE)
+    return champion, run.data.tags.get(STATE) if run else None
 
 
 def _served(address: str) -> str | None:
     try:
-        told = httpx.get(f"{address}/ping", timeout=2).headers.get("x-model-version")
+        version: str | None = httpx.get(f"{address}/ping", timeout=2).headers.get("x-model-version")
     except httpx.HTTPError:
         return None
-    return str(told) if told else None
+    return version or None

@@ -3,7 +3,6 @@
 Who is killed leaves its children behind; what they were is written down, so that the next supervisor ends them first.
 """
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +11,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import psutil
-import requests
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from lumbargrade.files import write_text
+from lumbargrade.last_error import ERROR_FILE, read_error
 from lumbargrade.process_groups import ProcessGroup, end_group, ended_words, group_lives
+from lumbargrade.serving.mlflow_server import answers
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _HEALTHY_SECONDS = 60.0
@@ -80,7 +80,7 @@ class Children:
 
     Args:
         folder: Where the processes are written down and their logs lie, in ``logs``.
-        tell: Told a line when a part is ready, or has ended.
+        tell: Gets a line when a part is ready, or has ended.
     """
 
     def __init__(self, parts: Sequence[Part], folder: Path, tell: Callable[[str], None]) -> None:
@@ -96,11 +96,11 @@ class Children:
     def look(self) -> None:
         """Starts what may start, and tells what has changed."""
         for child in self._children:
-            told = child.look({other.part.name for other in self._children if other.ready})
+            line = child.look({other.part.name for other in self._children if other.ready})
             if child.has_changed:
                 self._write()
-            if told:
-                self._tell(told)
+            if line:
+                self._tell(line)
 
     def stop(self) -> None:
         """Ends all, the last one first."""
@@ -156,7 +156,7 @@ class _Child:
         self.part = part
         self.ready = False
         self.has_changed = False
-        self._log = log
+        self._log, self._error = log, log.with_suffix(".error.json")
         self._process: ProcessGroup | None = None
         self._pause = _SHORTEST_PAUSE
         self._start_at = 0.0
@@ -194,10 +194,12 @@ class _Child:
 
     def _start(self) -> None:
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._error.unlink(missing_ok=True)
         if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
             self._log.replace(self._log.with_suffix(".log.1"))
         with self._log.open("ab") as log:
-            self._process = ProcessGroup(self.part.command, log, self.part.environment)
+            environment = {**self.part.environment, ERROR_FILE: str(self._error.resolve())}
+            self._process = ProcessGroup(self.part.command, log, environment)
         self.has_changed = True
 
     def _answers(self, process: ProcessGroup) -> bool:
@@ -215,21 +217,8 @@ class _Child:
             process.end(0)
         if was_ready and time.monotonic() - self._ready_since > _HEALTHY_SECONDS:
             self._pause = _SHORTEST_PAUSE
+        error = read_error(self._error)
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         self._start_at = time.monotonic() + pause
-        return f"{self.part.name}: {ended_words(code)}{self._last_words()}; it is started again in {pause:g} s (log: {self._log})"
-
-    def _last_words(self) -> str:
-        """What a command of ours says is wrong; others end in tracebacks, which are left to the log."""
-        with self._log.open("rb") as file:
-            file.seek(max(file.seek(0, os.SEEK_END) - 2000, 0))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        return f" ({lines[-1].removeprefix('error: ')})" if lines and lines[-1].startswith("error: ") else ""
-
-
-def answers(address: str) -> bool:
-    """Whether an address answers well."""
-    try:
-        return requests.get(address, timeout=2).ok
-    except requests.RequestException:
-        return False
+        words = f"{ended_words(code)} ({error})" if error else ended_words(code)
+        return f"{self.part.name}: {words}; it is started again in {pause:g} s (log: {self._log})"

@@ -14,7 +14,7 @@ from lumbargrade.config.project import current_project
 from lumbargrade.config.task import load_task
 from lumbargrade.console import bars
 from lumbargrade.data.intake.add_studies import Given, add_studies
-from lumbargrade.data.intake.report import AddSummary, Line, as_csv
+from lumbargrade.data.intake.report import AddSummary, as_csv
 from lumbargrade.data.names import check_name
 from lumbargrade.data.versioning.dvc import fetch_dataset
 from lumbargrade.deidentify.key import open_pseudonym_key
@@ -28,7 +28,7 @@ class AdditionSummary(BaseModel):
 
     Attributes:
         before: The dataset's hash before, if it was there; ``dvc checkout`` of its pointer brings it back.
-        version: The version now; nothing if the dataset is not there, as no study could be added.
+        version: The version now; None if the dataset is not there, as no study could be added.
         table: The CSV with a line for each study, and for each file that was left out.
     """
 
@@ -92,9 +92,11 @@ def add_and_version(
     key = open_pseudonym_key(project.audit_keys)
     with bars() as show:
         addition, lines = add_studies(source, folder, grading_task, key, given, workers, show)
-    written = _write_table(table or _new_table(project.additions, folder.name), lines)
+    table = table or _new_table(project.additions, folder.name)
+    table.parent.mkdir(parents=True, exist_ok=True)
+    write_secret(table, as_csv(lines).encode())
     version = version_dataset(folder, commit) if folder.exists() else None
-    return AdditionSummary(addition=addition, task=task, before=before, version=version, table=str(written))
+    return AdditionSummary(addition=addition, task=task, before=before, version=version, table=str(table))
 
 
 def _new_table(folder: Path, name: str) -> Path:
@@ -102,9 +104,3 @@ def _new_table(folder: Path, name: str) -> Path:
     stem = f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     paths = (folder / f"{stem}{'' if number == 1 else f'-{number}'}.csv" for number in count(1))
     return next(path for path in paths if not path.exists())
-
-
-def _write_table(path: Path, lines: list[Line]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_secret(path, as_csv(lines).encode())
-    return path

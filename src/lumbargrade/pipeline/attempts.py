@@ -15,11 +15,8 @@ def key_after(crashed: UUID) -> str:
 
 
 def find_run(client: SyncPrefectClient, key: str) -> FlowRun | None:
-    """The run with an idempotency key; `None` if there is none."""
-    found = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key])), limit=1
-    )
-    return found[0] if found else None
+    """The run with an idempotency key; None if there is none."""
+    return _first(client, FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key])))
 
 
 def last_run(client: SyncPrefectClient, first: FlowRun) -> FlowRun:
@@ -36,10 +33,10 @@ def crashes_up_to(client: SyncPrefectClient, crashed: FlowRun) -> int:
     run: FlowRun | None = crashed
     while run is not None and (before := (run.idempotency_key or "")).startswith(_AFTER):
         count += 1
-        run = _read(client, UUID(before.removeprefix(_AFTER)))
+        run = _first(client, FlowRunFilter(id=FlowRunFilterId(any_=[UUID(before.removeprefix(_AFTER))])))
     return count
 
 
-def _read(client: SyncPrefectClient, run: UUID) -> FlowRun | None:
-    found = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])), limit=1)
+def _first(client: SyncPrefectClient, runs: FlowRunFilter) -> FlowRun | None:
+    found = client.read_flow_runs(flow_run_filter=runs, limit=1)
     return found[0] if found else None

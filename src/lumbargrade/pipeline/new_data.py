@@ -22,7 +22,7 @@ class NewData(BaseModel):
         md5: The dataset's version.
         new_studies: Labelled studies that the newest version has neither trained nor been judged on.
         outcome: ``started`` and ``tried again`` say that a run was made now.
-        run: Prefect's id of the retraining that the outcome is about; `None` if none is needed.
+        run: Prefect's id of the retraining that the outcome is about; None if none is needed.
     """
 
     md5: str

@@ -78,9 +78,9 @@ def pretrain(weights: Path, params: Params, studies: int, folder: Path | None = 
     task = load_task(params.task)
     training = params.training.model_copy(update={"weights": "none", "suspects": None})
     code = code_digest(PHANTOM, TRAINING)
-    told = [params.prepare.model_dump(mode="json"), params.task, studies, params.seed, code]
+    key = [params.prepare.model_dump(mode="json"), params.task, studies, params.seed, code]
     folder = folder or current_project().runs / "pretrained"
-    place = folder / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
+    place = folder / hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
     with bars() as add:
         if not (place / "crops").is_dir():
             _draw(place, params, studies, add("phantoms drawn"))

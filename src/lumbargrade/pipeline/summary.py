@@ -20,11 +20,11 @@ class RunSummary(BaseModel):
     Attributes:
         score: Official score of the best trial's out-of-fold predictions, where the locator looked; accuracy and its
             majority baseline likewise.
-        score_labelled_points: The score at the labelled points; nothing if there is no locator.
+        score_labelled_points: The score at the labelled points; None if there is no locator.
         packaged: Which graders the version holds.
         champion: The version that is champion now.
-        answer: What the new version said over HTTP; nothing if no version is new.
-        approve: The command that makes the version champion; nothing unless the gate leaves that to a person.
+        answer: What the new version said over HTTP; None if no version is new.
+        approve: The command that makes the version champion; None unless the gate leaves that to a person.
         task_option: What commands about the task need; nothing for the default one.
         uncommitted: The data's pointers that git does not have yet.
     """

@@ -40,12 +40,9 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except STORE_FAILURES as error:
-        raise _unreadable(what, error) from error
-
-
-def _unreadable(what: str, error: BaseException) -> CannotVerifyError:
-    failure = explain_failure(error)
-    return CannotVerifyError(f"{what} could not be read: {failure.what}", failure.remedy, "store-unreadable")
+        failure = explain_failure(error)
+        sentence = f"{what} could not be read: {failure.what}"
+        raise CannotVerifyError(sentence, failure.remedy, "store-unreadable") from error
 
 
 @contextmanager
@@ -79,7 +76,7 @@ def fetch_artifact(uri: str, folder: Path | None = None) -> Path | None:
         with reading(uri):
             if _is_absent(uri):
                 return None
-        raise _unreadable(uri, error) from error
+            raise error
 
 
 def read_artifact(uri: str) -> str | None:

@@ -5,8 +5,6 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.registry.names import registered_name, version_uri
 
 REGISTERED, SIGNED = "registered", "evidence signed"
-
-
 """Kinds of entries in the audit log."""
 
 
@@ -17,5 +15,5 @@ def logged_versions(log: AuditLog, task: GradingTask, kind: str) -> set[str]:
         kind: ``registered``, or ``evidence signed`` if the registration is complete.
     """
     prefix = version_uri(registered_name(task), "")
-    told = [entry.subject for entry in log.entries(kind)]
-    return {subject.removeprefix(prefix) for subject in told if subject.startswith(prefix)}
+    subjects = (entry.subject for entry in log.entries(kind))
+    return {subject.removeprefix(prefix) for subject in subjects if subject.startswith(prefix)}

@@ -24,7 +24,7 @@ class Candidate:
         crops: Folder of the packed crops at labelled points.
         located: Folder of those where the locator looked; None if the task has no locator.
         split: Table of studies and folds.
-        subgroups: By what else the studies are told apart when they are scored: kind, study, name.
+        subgroups: What else separates the studies when they are scored: kind, study, name.
         locators: The trained locators, which are packaged with the graders.
         locator_run_ids: MLflow's ids of their training.
         search_run_id: MLflow's id of the search; trial_run_id and fold_run_ids those of the best trial.

@@ -9,31 +9,29 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog, Entry
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.names import CHAMPION, champion_uri, registered_name
 from lumbargrade.registry.resolve import champion_version
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 MOVED, ROLLED_BACK, FOUND_MOVED = "alias moved", "rolled back", "alias found moved"
-"""Held while the alias moves and is logged, so that no other command finds it moved in between."""
+"""Kinds of entries in the audit log."""
 
 
-class Move(BaseModel):
+class Move(Frozen):
     """A move of the champion alias.
 
     Attributes:
         kind: ``alias moved``, ``rolled back``, or ``alias found moved``.
-        from_version: Champion before; nothing if there was none.
-        to_version: Champion since; nothing if the alias was taken away.
+        from_version: Champion before; None if there was none.
+        to_version: Champion since; None if the alias was taken away.
         by: Who moved it; empty for the gate, and where nobody knows.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     time: str
     kind: str
@@ -107,6 +105,7 @@ class Champion:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
+        """Held while the alias moves and is logged, so that no other command finds it moved in between."""
         lock = current_project().champion_lock
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
@@ -115,9 +114,8 @@ class Champion:
 
 def logged_moves(log: AuditLog, task: GradingTask) -> list[Move]:
     """Every move of a task's champion alias that a log tells, the first one first."""
-    kinds = (MOVED, ROLLED_BACK, FOUND_MOVED)
-    ours = [entry for entry in log.entries() if entry.subject == champion_uri(task)]
-    return [_move(entry) for entry in ours if entry.kind in kinds]
+    kinds, uri = (MOVED, ROLLED_BACK, FOUND_MOVED), champion_uri(task)
+    return [_move(entry) for entry in log.entries() if entry.subject == uri and entry.kind in kinds]
 
 
 def moves_at(moves: Sequence[Move], when: str) -> list[Move]:
@@ -162,12 +160,5 @@ def still(judged_against: str | None, version: str) -> Callable[[str | None], No
 
 
 def _move(entry: Entry) -> Move:
-    told = entry.details
-    return Move(
-        time=entry.time,
-        kind=entry.kind,
-        from_version=told["from"],
-        to_version=told["to"],
-        why=told["why"],
-        by=entry.by,
-    )
+    details = {"from_version": entry.details["from"], "to_version": entry.details["to"], "why": entry.details["why"]}
+    return Move(time=entry.time, kind=entry.kind, by=entry.by, **details)

@@ -7,8 +7,6 @@ from lumbargrade.config.task import GradingTask
 
 MODEL_META = "registered_model_meta"
 """A file that MLflow writes into a model's folder when somebody fetches it; it is no part of the model."""
-
-
 CHAMPION = "champion"
 """The alias of the version that serves."""
 

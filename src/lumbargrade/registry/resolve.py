@@ -9,12 +9,9 @@ from mlflow.exceptions import MlflowException
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.models.bundle import LoadedModel, read_model
-from lumbargrade.registry.artifacts import fetch_artifact
+from lumbargrade.registry.artifacts import ABSENT, fetch_artifact
 from lumbargrade.registry.names import CHAMPION, MODEL_META, registered_name
 from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
-
-_NO_CHAMPION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-"""What MLflow says where there is no such model, and where the model has no such alias."""
 
 
 def champion_version(tracker: Tracker, task: GradingTask) -> str | None:
@@ -26,7 +23,7 @@ def champion_version(tracker: Tracker, task: GradingTask) -> str | None:
     try:
         return str(tracker.client.get_model_version_by_alias(registered_name(task), CHAMPION).version)
     except MlflowException as error:
-        if error.error_code in _NO_CHAMPION:
+        if error.error_code in ABSENT:
             return None
         reason = str(error).splitlines()[0][:200]
         raise LumbargradeError(

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.artifacts import reading
 from lumbargrade.registry.names import registered_name
 from lumbargrade.registry.resolve import champion_version
@@ -15,16 +15,14 @@ from lumbargrade.registry.tags import APPROVAL_BY, CV_SCORE, GATE_DECISION, GATE
 from lumbargrade.tracking.mlflow_tracker import Tracker, has_store, tracking_uri
 
 
-class VersionSummary(BaseModel):
+class VersionSummary(Frozen):
     """A registered version in short.
 
     Attributes:
         time: When it was registered; UTC, ISO 8601.
-        decision: The gate's; nothing if its registration was cut off.
-        approved_by: Who made it champion; nothing if no person did.
+        decision: The gate's; None if its registration was cut off.
+        approved_by: Who made it champion; None if no person did.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     time: str

@@ -3,8 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 import requests
 
@@ -13,25 +12,14 @@ from lumbargrade.serving.mlflow_server import ScoringServer, read_from
 Begin = Callable[[], AbstractContextManager[ScoringServer]]
 """Starts the server, which runs as long as the context lasts."""
 
+_LOOK_SECONDS, _ANSWER_SECONDS = 1.0, 5.0
+"""Between two looks at a server's process; what it has for an answer each time."""
 _MISSED = 5
 """A server that has not answered so often in a row hangs."""
 _LAST_WORDS_SECONDS = 5.0
 _HEALTHY_SECONDS = 60.0
 """A server that has answered for so long is started again at once when it ends."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
-
-
-@dataclass(frozen=True)
-class Watch:
-    """How closely a server is watched.
-
-    Attributes:
-        look_seconds: Between two looks at its process.
-        answer_seconds: It has for an answer, each time it is asked whether it is there.
-    """
-
-    look_seconds: float = 1.0
-    answer_seconds: float = 5.0
 
 
 class KeptServer:
@@ -44,8 +32,8 @@ class KeptServer:
         echo: Whether lines that the server's own process writes are passed to ``tell`` too.
     """
 
-    def __init__(self, begin: Begin, what: str, tell: Callable[[str], None], watch: Watch, echo: bool) -> None:
-        self._begin, self._what, self._tell, self._pace, self._echo = begin, what, tell, watch, echo
+    def __init__(self, begin: Begin, what: str, tell: Callable[[str], None], echo: bool) -> None:
+        self._begin, self._what, self._say, self._echo = begin, what, quietly(tell), echo
         self._stop = threading.Event()
         self._restarts = 0
         self._pause = 0.0
@@ -72,10 +60,10 @@ class KeptServer:
     def _start(self) -> None:
         self._stack = ExitStack()
         self._server = self._stack.enter_context(self._begin())
-        self._since, self._missed, self._told, self._is_up = time.monotonic(), 0, 0, True
+        self._since, self._missed, self._echoed, self._is_up = time.monotonic(), 0, 0, True
 
     def _watch(self) -> None:
-        while not self._stop.wait(self._pace.look_seconds):
+        while not self._stop.wait(_LOOK_SECONDS):
             try:
                 fault = self._find_fault()
                 self._repeat_lines()
@@ -88,7 +76,7 @@ class KeptServer:
         ended = self._server.ended()
         if ended:
             return f"its process {ended}"
-        if _responds(self.address, self._pace.answer_seconds):
+        if _responds(self.address):
             self._missed = 0
             return ""
         self._missed += 1
@@ -130,33 +118,35 @@ class KeptServer:
 
     def _repeat_lines(self) -> None:
         if self._echo:
-            text = read_from(self._server.log, self._told)
+            text = read_from(self._server.log, self._echoed)
             whole = text[: text.rfind(b"\n") + 1]
-            self._told += len(whole)
+            self._echoed += len(whole)
             for line in whole.decode(errors="replace").splitlines():
                 self._say(line)
 
-    def _say(self, line: str) -> None:
-        try:
-            self._tell(line)
-        except (OSError, ValueError):  # a full disk or a closed terminal must not end the watching
-            return
-
 
 @contextmanager
-def kept_server(
-    begin: Begin, what: str, tell: Callable[[str], None], watch: Watch | None = None, echo: bool = False
-) -> Iterator[KeptServer]:
+def kept_server(begin: Begin, what: str, tell: Callable[[str], None], echo: bool = False) -> Iterator[KeptServer]:
     """Keeps a server running as long as the context lasts; see :class:`KeptServer`.
 
     Raises:
         LumbargradeError: The server cannot be started the first time.
     """
-    server = KeptServer(begin, what, tell, watch or Watch(), echo)
+    server = KeptServer(begin, what, tell, echo)
     try:
         yield server
     finally:
         server.close()
+
+
+def quietly(tell: Callable[[str], None]) -> Callable[[str], None]:
+    """The same for whoever must go on if the line cannot be written: the disk is full, or the terminal closed."""
+
+    def say(line: str) -> None:
+        with suppress(OSError, ValueError):
+            tell(line)
+
+    return say
 
 
 def error_words(error: Exception) -> str:
@@ -166,10 +156,10 @@ def error_words(error: Exception) -> str:
     return lines[0][:300] if ours else f"{type(error).__name__}: {lines[0][:300]}".removesuffix(": ")
 
 
-def _responds(address: str, seconds: float) -> bool:
+def _responds(address: str) -> bool:
     """Whether a server answers at all, ready or not."""
     try:
-        requests.get(f"{address}/ping", timeout=seconds)
+        requests.get(f"{address}/ping", timeout=_ANSWER_SECONDS)
     except requests.RequestException:
         return False
     return True

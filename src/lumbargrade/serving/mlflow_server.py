@@ -5,7 +5,6 @@ import io
 import json
 import os
 import re
-import socket
 import sys
 import tempfile
 import time
@@ -23,8 +22,12 @@ from lumbargrade.config.settings import Settings
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.inference.schema import EXPLAIN, KEPT_REQUEST, STUDY_COLUMN
 from lumbargrade.process_groups import ProcessGroup, ended_words, guarded_group
+from lumbargrade.serving.ports import free_port, port_fault
 from lumbargrade.serving.records.prediction_log import SERVING_LOG
 from lumbargrade.tracking.mlflow_tracker import tracking_uri
+
+COMMAND = ("-c", "from lumbargrade.cli import main; main()")
+"""What makes Python this package's command; the options come behind it."""
 
 _START_SECONDS = 180
 _ANSWER_SECONDS = 300
@@ -108,7 +111,7 @@ def running_champion(task: str, version: str | None, port: int) -> Iterator[Scor
         InputError: The port is taken.
         LumbargradeError: It did not start; the sentence ends with its last words.
     """
-    start = ["-c", "from lumbargrade.cli import main; main()", "models", "serve", *([version] if version else [])]
+    start = [*COMMAND, "models", "serve", *([version] if version else [])]
     what = f"version {version}" if version else "the champion"
     with running_server([*start, "--port", str(port), "--task", task], port, what) as server:
         yield server
@@ -147,12 +150,17 @@ def read_from(file: int, start: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size - start, start)
 
 
-def is_ready(address: str) -> bool:
-    """Whether a scoring server answers."""
+def answers(address: str) -> bool:
+    """Whether an address answers well."""
     try:
-        return requests.get(f"{address}/ping", timeout=_PING_SECONDS).ok
+        return requests.get(address, timeout=_PING_SECONDS).ok
     except requests.RequestException:
         return False
+
+
+def is_ready(address: str) -> bool:
+    """Whether a scoring server answers."""
+    return answers(f"{address}/ping")
 
 
 def ask(address: str, study: Path | bytes, explain: str = "") -> list[dict[str, Any]]:
@@ -263,21 +271,9 @@ def _answers(address: str, port: int, process: ProcessGroup) -> bool:
 
 
 def _refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise InputError(
-                f"port {port} cannot be listened at ({error.strerror}), perhaps as an older model server has it",
-                "end what listens there, or choose another port",
-                "port-taken",
-            ) from error
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    if (fault := port_fault(port)) is not None:
+        raise InputError(
+            f"port {port} cannot be listened at ({fault}), perhaps as an older model server has it",
+            "end what listens there, or choose another port",
+            "port-taken",
+        )

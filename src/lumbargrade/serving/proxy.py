@@ -6,7 +6,6 @@ version is started beside the old one; once it answers, it gets the requests, an
 
 import asyncio
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,8 +21,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lumbargrade.errors import InputError
-from lumbargrade.serving.kept_server import error_words
+from lumbargrade.serving.kept_server import error_words, quietly
+from lumbargrade.serving.ports import listening
 
 
 class Server(Protocol):
@@ -76,7 +75,7 @@ class Front:
     Args:
         wanted: Names the version to serve; asked every so often.
         serve: Starts its server.
-        tell: Told a line when the version changes, or cannot.
+        tell: Gets a line when the version changes, or cannot.
         seconds: Between two looks at what is wanted.
 
     Raises:
@@ -88,7 +87,7 @@ class Front:
     ) -> None:
         self._wanted = wanted
         self._serve = serve
-        self._tell = tell
+        self._say = quietly(tell)
         self._seconds = seconds
         self._refused: _Refused | None = None
         self._backends: list[_Backend] = []
@@ -137,12 +136,6 @@ class Front:
             except Exception as error:  # a database that is locked or full, say: the next look may do better
                 self._say(f"cannot tell which version to serve, and go on with the same: {error_words(error)}")
 
-    def _say(self, line: str) -> None:
-        try:
-            self._tell(line)
-        except (OSError, ValueError):  # a full disk or a closed terminal must not end the following
-            return
-
     def _waits(self, wanted: str) -> bool:
         refused = self._refused
         return refused is not None and refused.version == wanted and time.monotonic() < refused.until
@@ -190,18 +183,18 @@ class Front:
         finally:
             backend.busy -= 1
         if answer.is_error:  # its body repeats what was sent, which may be a patient's
-            told = "the model server refused the request; send one column `study` with a study's zip"
-            return JSONResponse({"error": told}, answer.status_code)
+            refusal = "the model server refused the request; send one column `study` with a study's zip"
+            return JSONResponse({"error": refusal}, answer.status_code)
         headers = {"x-model-version": backend.version}
         return Response(answer.content, answer.status_code, headers, answer.headers.get("content-type"))
 
 
 def _unavailable() -> Response:
-    told = (
+    error = (
         "the model server does not answer now; if it has died or hangs, it is being started again; "
         f"try again in {_RETRY_AFTER_SECONDS} s"
     )
-    return JSONResponse({"error": told}, 503, {"retry-after": str(_RETRY_AFTER_SECONDS)})
+    return JSONResponse({"error": error}, 503, {"retry-after": str(_RETRY_AFTER_SECONDS)})
 
 
 def serve_front(begin: Callable[[], Front], host: str, port: int) -> None:
@@ -212,14 +205,7 @@ def serve_front(begin: Callable[[], Front], host: str, port: int) -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise InputError(
-                f"{host}:{port} cannot be listened at ({error.strerror})", "give another --port", "port-taken"
-            ) from error
+    with listening(host, port) as listener:
         front = begin()
         config = uvicorn.Config(front.app(), log_level="critical", timeout_graceful_shutdown=30)
         try:

@@ -22,10 +22,11 @@ from lumbargrade.config.settings import Settings
 from lumbargrade.config.task import Cell, GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyTimeoutError
 from lumbargrade.errors import InputError
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.inference.crop_cache import CropCache
 from lumbargrade.inference.drift_features import Features
 from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps
-from lumbargrade.inference.grade import CellKey, GradedCrops, grade_with_crops, refuse_study
+from lumbargrade.inference.grade import GradedCrops, grade_with_crops, refuse_study
 from lumbargrade.inference.schema import ANSWER_ORIGIN, EXPLAIN, EXPLAIN_ALL, KEPT_REQUEST, STUDY_COLUMN
 from lumbargrade.inference.study import open_study
 from lumbargrade.machine import count_cores
@@ -163,8 +164,8 @@ def _cell(task: GradingTask, column: str) -> Cell:
     cell = next((cell for cell in task.cells if cell.column == column), None)
     if cell is None:
         some = task.cells[0].column
-        told = f"params.{EXPLAIN} names no cell of task {task.name}; give {EXPLAIN_ALL}, or one cell such as {some}"
-        raise MlflowException.invalid_parameter_value(told)
+        problem = f"params.{EXPLAIN} names no cell of task {task.name}; give {EXPLAIN_ALL}, or one cell such as {some}"
+        raise MlflowException.invalid_parameter_value(problem)
     return cell
 
 

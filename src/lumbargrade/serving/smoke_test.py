@@ -3,24 +3,22 @@
 from pathlib import Path
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.study_zip import zip_study
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.preprocessing.split.split import HOLDOUT
+from lumbargrade.frozen import Frozen
+from lumbargrade.registry.promotion.holdout import held_out
 from lumbargrade.serving.mlflow_server import ask
 from lumbargrade.serving.verified_server import served_version
 
 
-class Answer(BaseModel):
+class Answer(Frozen):
     """What the server said of one study.
 
     Attributes:
         graded: Cells with a grade; the others have a reason.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     study_id: str
     cells: int
@@ -33,9 +31,7 @@ def answer_over_http(version: str, dataset: Path, task: GradingTask, split: Path
     Raises:
         LumbargradeError: The server did not start or did not answer every cell.
     """
-    folds = pd.read_csv(split).sort_values("study_id")
-    held = folds[folds["fold"] == HOLDOUT]
-    study_id = int((held if len(held) else folds)["study_id"].iloc[0])
+    study_id = min(held_out(split) or map(int, pd.read_csv(split)["study_id"]))
     with served_version(task, version) as server:
         records = ask(server.address, zip_study(dataset, study_id, with_points=False))
     if len(records) != len(task.cells):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydicom import dcmread
 from pydicom.uid import (
     UID,
@@ -29,6 +29,7 @@ from pynetdicom.presentation import build_context
 
 from lumbargrade.dicom.parse import bound_reads
 from lumbargrade.errors import InputError
+from lumbargrade.frozen import Frozen
 from lumbargrade.viewer.errors import Refusal
 from lumbargrade.viewer.settings import is_loopback
 from lumbargrade.viewer.studies.decode import UPLOAD
@@ -57,17 +58,15 @@ _TITLE = r"^[!-\[\]-~]{1,16}$"
 log = logging.getLogger(__name__)
 
 
-class Node(BaseModel):
+class Node(Frozen):
     """A DICOM node elsewhere: its AE title, and its address."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     title: str = Field(pattern=_TITLE)
     host: str
     port: int = Field(ge=1, le=65535)
 
 
-class DimseSettings(BaseModel):
+class DimseSettings(Frozen):
     """The DICOM node of the reading room.
 
     Attributes:
@@ -77,8 +76,6 @@ class DimseSettings(BaseModel):
         quiet_seconds: A study is complete when nothing of it has come for so long.
         most_waiting: Studies that are being received at a time.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(ge=0, le=65535)
@@ -164,14 +161,14 @@ class DimseNode:
             ) from error
         self._server = server
         self.port: int = server.socket.getsockname()[1]
-        self._threads = [threading.Thread(target=self._watch, name="dicom-quiet", daemon=True)]
-        self._threads[0].start()
+        self._watcher = threading.Thread(target=self._watch, name="dicom-quiet", daemon=True)
+        self._watcher.start()
 
     def close(self) -> None:
         """Takes nothing more; what is being received is dropped."""
         self._stop.set()
         self._server.shutdown()
-        self._threads[0].join(timeout=5)
+        self._watcher.join(timeout=5)
         for arriving in self._arriving.values():
             self._room.forget(arriving.work.id)
 
@@ -183,7 +180,7 @@ class DimseNode:
             file = bound_reads(io.BytesIO(data))
             head = dcmread(file, stop_before_pixels=True, specific_tags=["StudyInstanceUID"])
             study_uid = str(head.get("StudyInstanceUID") or "")
-        except Exception:  # whatever the peer sent: it is told so, and the association goes on
+        except Exception:  # whatever the peer sent: it is answered, and the association goes on
             study_uid = ""
         if not study_uid:
             return _CANNOT_UNDERSTAND if kept else _SUCCESS

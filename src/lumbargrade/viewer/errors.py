@@ -1,24 +1,23 @@
-"""What goes wrong, told to a clinician: what it is, and what to do. Never a file name, a tag, or an upstream body."""
-
-from pydantic import BaseModel, ConfigDict
+"""What goes wrong, in words for a clinician: what it is, and what to do. Never a file name, a tag, or an upstream body."""
 
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.frozen import Frozen
 
 _ANOTHER = "Export the study again and send it once more."
 
 
-class Problem(BaseModel):
+class Problem(Frozen):
     """Two plain sentences.
 
     Attributes:
         what: What is wrong.
         do: What to do about it.
+        code: A stable name of it in kebab case. Programs compare this one, never the words.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     do: str
+    code: str = ""
 
 
 class Refusal(Exception):  # noqa: N818 - it is what the server answers, and no fault of it
@@ -32,13 +31,13 @@ class Refusal(Exception):  # noqa: N818 - it is what the server answers, and no 
     def __init__(self, status: int, what: str, do: str, code: str) -> None:
         super().__init__(what)
         self.status = status
-        self.code = code
-        self.problem = Problem(what=what, do=do)
+        self.problem = Problem(what=what, do=do, code=code)
 
 
 def problem_of(error: LumbargradeError) -> Problem:
-    """Tells an error of the package in two sentences."""
-    return Problem(what=sentence(error.what), do=sentence(error.remedy) if error.remedy else _ANOTHER)
+    """An error of the package in two sentences."""
+    do = sentence(error.remedy) if error.remedy else _ANOTHER
+    return Problem(what=sentence(error.what), do=do, code=error.code)
 
 
 def sentence(words: str) -> str:

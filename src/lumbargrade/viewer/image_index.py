@@ -2,18 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from lumbargrade.frozen import Frozen
 
 Vector3 = tuple[float, float, float]
 Plane = Literal["sagittal", "axial", "coronal"]
 Weighting = Literal["T1", "T2", "STIR", "other"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SliceIndex(_Part):
+class SliceIndex(Frozen):
     """A slice.
 
     Attributes:
@@ -31,7 +27,7 @@ class SliceIndex(_Part):
     column_dir: Vector3
 
 
-class SeriesIndex(_Part):
+class SeriesIndex(Frozen):
     """Slices of one series that are scrolled through together, all of one orientation and shape.
 
     Attributes:
@@ -65,7 +61,7 @@ class SeriesIndex(_Part):
         return self.rows * self.columns * 2
 
 
-class Identifiers(_Part):
+class Identifiers(Frozen):
     """Who the patient is; only kept where the organisation wants it shown."""
 
     patient_name: str
@@ -75,7 +71,7 @@ class Identifiers(_Part):
     accession_number: str
 
 
-class StudyIndex(_Part):
+class StudyIndex(Frozen):
     """A study's images.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What Prometheus is told: counts and times, nothing of any study."""
+"""What Prometheus is given: counts and times, nothing of any study."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 

@@ -7,20 +7,20 @@ from pydantic import Field
 from lumbargrade.config.task import GradingTask
 from lumbargrade.inference.series_table import SeriesRow
 from lumbargrade.models.trained_on import TrainedOnStatement, state
-from lumbargrade.serving.records.corrections import Correction, ServedVersion, _Json
+from lumbargrade.serving.records.corrections import Correction, HttpModel, ServedVersion
 from lumbargrade.viewer.errors import Problem
 from lumbargrade.viewer.image_index import Identifiers, Plane, Vector3, Weighting
 
 Stage = Literal["received", "checking", "reading", "grading", "choose", "done", "failed"]
 
 
-class ErrorAnswer(_Json):
+class ErrorAnswer(HttpModel):
     """Any refusal."""
 
     error: Problem
 
 
-class ConditionInfo(_Json):
+class ConditionInfo(HttpModel):
     """A condition of the task; ``short`` is for the head of a column."""
 
     name: str
@@ -29,7 +29,7 @@ class ConditionInfo(_Json):
     side: Literal["left", "right"] | None
 
 
-class TaskInfo(_Json):
+class TaskInfo(HttpModel):
     """What is graded; grades from the best to the worst."""
 
     name: str
@@ -39,14 +39,14 @@ class TaskInfo(_Json):
     grades: tuple[str, ...]
 
 
-class UploadLimits(_Json):
+class UploadLimits(HttpModel):
     """Of one upload."""
 
     max_bytes: int
     max_files: int
 
 
-class Session(_Json):
+class Session(HttpModel):
     """What the page needs first. ``csrf_token`` goes into the header X-CSRF-Token of what changes something."""
 
     csrf_token: str
@@ -57,13 +57,13 @@ class Session(_Json):
     ready: bool
 
 
-class Accepted(_Json):
+class Accepted(HttpModel):
     """An upload that will be graded."""
 
     id: str
 
 
-class StudyChoice(_Json):
+class StudyChoice(HttpModel):
     """One of the studies of an upload that holds several.
 
     Attributes:
@@ -80,7 +80,7 @@ class StudyChoice(_Json):
     shows: tuple[str, ...]
 
 
-class Event(_Json):
+class Event(HttpModel):
     """How far a study has come.
 
     Attributes:
@@ -94,21 +94,21 @@ class Event(_Json):
     studies: tuple[StudyChoice, ...] = ()
 
 
-class Choices(_Json):
+class Choices(HttpModel):
     """The answer for an upload of several studies: post to ``/api/studies/{id}/choices/{number}`` which one to grade."""
 
     error: Problem
     studies: tuple[StudyChoice, ...]
 
 
-class Sentence(_Json):
+class Sentence(HttpModel):
     """What is found at a level, in plain words."""
 
     level: str
     text: str
 
 
-class NotGraded(_Json):
+class NotGraded(HttpModel):
     """Why cells are not graded, one of these a cause.
 
     Attributes:
@@ -129,7 +129,7 @@ class NotGraded(_Json):
         return f"Not graded: {self.sites}{'' if self.cells == 1 else f' ({self.cells} sites)'}: {self.text}."
 
 
-class Place(_Json):
+class Place(HttpModel):
     """Where the model looked.
 
     Attributes:
@@ -153,7 +153,7 @@ class Place(_Json):
     sop_instance_uid: str | None = None
 
 
-class CorrectionRequest(_Json):
+class CorrectionRequest(HttpModel):
     """A correction that is sent."""
 
     condition: str
@@ -162,7 +162,7 @@ class CorrectionRequest(_Json):
     comment: str | None = Field(default=None, max_length=500)
 
 
-class Cell(_Json):
+class Cell(HttpModel):
     """A condition at a level.
 
     Attributes:
@@ -182,14 +182,14 @@ class Cell(_Json):
     place_uncertain: bool = False
 
 
-class Window(_Json):
+class Window(HttpModel):
     """Grey scale, in the values of the slices as sent."""
 
     center: float
     width: float
 
 
-class SliceGeometry(_Json):
+class SliceGeometry(HttpModel):
     """Where a slice lies: column x, row y is origin + x * column spacing * row_dir + y * row spacing * column_dir."""
 
     origin_mm: Vector3
@@ -197,7 +197,7 @@ class SliceGeometry(_Json):
     column_dir: Vector3
 
 
-class Series(_Json):
+class Series(HttpModel):
     """Slices that are scrolled through together; blocks angled to the discs are not parallel.
 
     Attributes:
@@ -217,7 +217,7 @@ class Series(_Json):
     geometry: tuple[SliceGeometry, ...]
 
 
-class ReportLinks(_Json):
+class ReportLinks(HttpModel):
     """Where the report is."""
 
     pdf: str
@@ -226,7 +226,7 @@ class ReportLinks(_Json):
     csv: str
 
 
-class StudyAnswer(_Json):
+class StudyAnswer(HttpModel):
     """A graded study. It leads with ``trained_on``, ``flags``, ``not_graded`` and ``sentences``.
 
     Attributes:
@@ -249,7 +249,7 @@ class StudyAnswer(_Json):
     report: ReportLinks
 
 
-class StudyReport(_Json):
+class StudyReport(HttpModel):
     """What can be kept of an answer: no images, no address in this server."""
 
     research_strip: str | None
@@ -267,7 +267,7 @@ class StudyReport(_Json):
     identifiers: Identifiers | None
 
 
-class Heat(_Json):
+class Heat(HttpModel):
     """What spoke for a grade; ``png`` is base64, grey, turned as the slice is; its centre lies at x, y."""
 
     series_id: str
@@ -279,7 +279,7 @@ class Heat(_Json):
     words: str
 
 
-class ModelPage(_Json):
+class ModelPage(HttpModel):
     """The model that serves, and how good it was found.
 
     Attributes:
@@ -323,10 +323,4 @@ def task_info(task: GradingTask) -> TaskInfo:
         )
         for condition in task.conditions
     )
-    return TaskInfo(
-        name=task.name,
-        title=task.title,
-        conditions=conditions,
-        levels=task.levels,
-        grades=task.grades,
-    )
+    return TaskInfo(name=task.name, title=task.title, conditions=conditions, levels=task.levels, grades=task.grades)

@@ -4,28 +4,27 @@ import ipaddress
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.errors import InputError
+from lumbargrade.frozen import Frozen
 
 RESEARCH_STRIP = "Not for clinical use"
 _SHORTEST_TOKEN = 16
 
 
-class Access(BaseModel):
+class Access(Frozen):
     """Who may use the reading room.
 
     Attributes:
         host: Address that is bound.
-        token: Secret that a client sends; nothing if none is asked for.
+        token: Secret that a client sends; None if none is asked for.
         proxy_user_header: Header in which a reverse proxy names the user it has let in.
         proxy_address: The proxy's own address; from anywhere else the header is not believed.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     token: str | None = Field(default=None, repr=False)
@@ -54,7 +53,7 @@ class Access(BaseModel):
         return self
 
 
-class WebSettings(BaseModel):
+class WebSettings(Frozen):
     """What the reading room does.
 
     Attributes:
@@ -74,8 +73,6 @@ class WebSettings(BaseModel):
         requests_a_minute: Of one client.
         uploads_a_minute: Of one client.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: GradingTask
     model_url: str

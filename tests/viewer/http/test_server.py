@@ -16,7 +16,8 @@ import requests
 from flask import Flask
 
 from lumbargrade.errors import InputError
-from lumbargrade.viewer.http.server import listening, running
+from lumbargrade.serving.ports import listening
+from lumbargrade.viewer.http.server import running
 from lumbargrade.viewer.settings import Access
 
 from ..reading import MakeApp, ModelServer

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,14 @@ def test_what_is_no_study_is_refused_at_once_in_plain_words(reader: Reader, zipp
         assert response.status_code == status, what
         assert error["what"] == what.partition("; ")[0].rstrip(".") + "."
         assert error["do"].endswith(".")
+        assert re.fullmatch("[a-z0-9]+(-[a-z0-9]+)+", error["code"]), what
     assert not [path for path in reader.room.settings.spool.iterdir() if path.name.startswith("study-")]
 
 
 def test_an_empty_post_is_refused(reader: Reader) -> None:
     response = reader.client.post("/api/studies", headers=reader.csrf)
     assert (response.status_code, response.json["error"]["what"]) == (415, "Nothing was uploaded.")
+    assert response.json["error"]["code"] == "nothing-uploaded"
 
 
 def test_a_body_that_ends_early_is_refused(reader: Reader) -> None:

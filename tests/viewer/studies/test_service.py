@@ -70,6 +70,7 @@ def test_a_study_is_forgotten_after_its_time(make_app: MakeApp, zipped: bytes) -
     assert studies(spool) == []
     response = reader.get(f"/api/studies/{answer['id']}")
     assert (response.status_code, response.json["error"]["do"]) == (404, "Send it again.")
+    assert response.json["error"]["code"] == "study-gone"
     assert reader.get(answer["report"]["pdf"]).status_code == 404
 
 

@@ -43,7 +43,7 @@ def check_temporary_folder() -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(_TRIAL)
     except LumbargradeError as error:
-        yield Finding.problem(error.code, error.what, error.remedy)
+        yield Finding.of(error)
         return
     except OSError as error:
         yield Finding.problem(
@@ -62,12 +62,12 @@ def check_temporary_folder() -> Iterator[Finding]:
 
 def _room(what: str, folder: Path, kind: str = "") -> Finding:
     free = shutil.disk_usage(folder).free / _GIB
-    told = f"{free:,.1f} GiB are free for {what} ({folder})"
+    room = f"{free:,.1f} GiB are free for {what} ({folder})"
     remedy = (
         "set TMPDIR to a folder with more" if kind else "free room there, `lumbargrade run --dry-run` says how much"
     )
     if free < _FULL_GIB:
-        return Finding.problem(f"disk{kind}-full", told, remedy)
+        return Finding.problem(f"disk{kind}-full", room, remedy)
     if free < _LOW_GIB:
-        return Finding.note(f"disk{kind}-low", told, remedy)
-    return Finding.ok(f"disk{kind}", told)
+        return Finding.note(f"disk{kind}-low", room, remedy)
+    return Finding.ok(f"disk{kind}", room)

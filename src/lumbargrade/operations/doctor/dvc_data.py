@@ -72,8 +72,8 @@ def check_sources() -> Iterator[Finding]:
     """Whether the places that datasets were brought from are still there."""
     for pointer in _pointers():
         try:
-            told: Any = yaml.safe_load(pointer.read_text(encoding="utf-8"))
-            places = [pointer.parent / dep["path"] for dep in told.get("deps", []) if "://" not in dep["path"]]
+            stage: Any = yaml.safe_load(pointer.read_text(encoding="utf-8"))
+            places = [pointer.parent / dep["path"] for dep in stage.get("deps", []) if "://" not in dep["path"]]
         except (yaml.YAMLError, AttributeError, KeyError, TypeError):
             yield Finding.problem(
                 "dvc-pointer-unreadable",

@@ -1,4 +1,4 @@
-"""Runs all checks side by side, each for itself: one that fails or hangs is a finding, and the others are told."""
+"""Runs all checks side by side, each for itself: one that fails or hangs is a finding, and the others are shown."""
 
 import threading
 import time
@@ -49,7 +49,7 @@ def examine(checks: Mapping[str, Check] = CHECKS, seconds: float = _SECONDS) -> 
     """Examines the machine and the current project.
 
     Args:
-        seconds: Checks that take longer are given up, and told.
+        seconds: Checks that take longer are given up, and named.
     """
     results: SimpleQueue[tuple[str, list[Finding]]] = SimpleQueue()
     for name, check in checks.items():
@@ -71,7 +71,7 @@ def _run(name: str, check: Check, results: "SimpleQueue[tuple[str, list[Finding]
     try:
         found.extend(check())  # one after the other: what was found before a fault stays
     except LumbargradeError as error:
-        found.append(Finding.problem(error.code, error.what, error.remedy))
+        found.append(Finding.of(error))
     except Exception as error:  # whatever is broken here must not hide the rest
         words = str(error).strip().splitlines() or [""]
         what = f"{name} could not be checked ({type(error).__name__}{': ' if words[0] else ''}{words[0][:200]})"

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.errors import LumbargradeError
+
 State = Literal["problem", "note", "ok"]
 _ORDER: tuple[State, ...] = ("problem", "note", "ok")
 _WIDTH, _INDENT = 79, 9
@@ -32,6 +34,11 @@ class Finding(BaseModel):
     def problem(cls, code: str, what: str, remedy: str) -> "Finding":
         """What stops a run, a server or a part of them."""
         return cls(code=code, state="problem", what=what, remedy=remedy)
+
+    @classmethod
+    def of(cls, error: LumbargradeError) -> "Finding":
+        """A problem that was raised."""
+        return cls.problem(error.code, error.what, error.remedy)
 
     @classmethod
     def note(cls, code: str, what: str, remedy: str = "") -> "Finding":

@@ -1,15 +1,13 @@
 """Ports that the servers listen at, and the proxies of the environment."""
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from lumbargrade.config.project import current_project
+from lumbargrade.operations.addresses import server_runs
 from lumbargrade.operations.doctor.findings import Finding
 from lumbargrade.proxies import LOOPBACK, proxies_of, unusable_proxies
+from lumbargrade.serving.ports import port_fault
 
 PORTS = {
     "prefect": (4200, "lumbargrade server --prefect-port"),
@@ -22,16 +20,16 @@ PORTS = {
 
 def check_ports(ports: Mapping[str, tuple[int, str]] = PORTS) -> Iterator[Finding]:
     """Whether somebody else has the ports that the servers take if none is given."""
-    taken = {name: port for name, (port, _) in ports.items() if not _is_free(port)}
-    told = ", ".join(f"{port} ({name})" for name, port in taken.items())
+    taken = {name: port for name, (port, _) in ports.items() if port_fault(port) is not None}
+    listed = ", ".join(f"{port} ({name})" for name, port in taken.items())
     if not taken:
         yield Finding.ok("ports", f"ports {', '.join(str(port) for port, _ in ports.values())} are free")
-    elif _server_runs():
-        yield Finding.ok("ports", f"this project's server runs; ports {told} are taken")
+    elif server_runs():
+        yield Finding.ok("ports", f"this project's server runs; ports {listed} are taken")
     else:
         options = ", ".join(option for name, (_, option) in ports.items() if name in taken)
         yield Finding.note(
-            "ports-taken", f"something listens at ports {told} already", f"end it, or give others: {options}"
+            "ports-taken", f"something listens at ports {listed} already", f"end it, or give others: {options}"
         )
 
 
@@ -68,26 +66,3 @@ def started_with() -> dict[str, str]:
     except OSError:  # macOS has none
         return dict(os.environ)
     return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _server_runs() -> bool:
-    path = current_project().server_lock
-    if not path.exists():
-        return False
-    lock = FileLock(path, is_singleton=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False

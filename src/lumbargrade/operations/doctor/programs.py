@@ -38,11 +38,11 @@ def check_git() -> Iterator[Finding]:
     """Whether git is there and the project has a commit: a version of a model is named by it."""
     root = current_project().root
     try:
-        told = run_git(root, "--version").decode().strip()
+        version_words = run_git(root, "--version").decode().strip()
         run_git(root, "rev-parse", "--verify", "HEAD")
     except LumbargradeError as error:
         if error.code != "git-failed":
-            yield Finding.problem(error.code, error.what, error.remedy)
+            yield Finding.of(error)
             return
         yield Finding.problem(
             "git-without-commit",
@@ -50,7 +50,7 @@ def check_git() -> Iterator[Finding]:
             "clone the project with git, or `git init` and commit it",
         )
     else:
-        yield Finding.ok("git", f"{told}, and the project has a commit")
+        yield Finding.ok("git", f"{version_words}, and the project has a commit")
 
 
 def check_page() -> Iterator[Finding]:

@@ -18,14 +18,8 @@ from lumbargrade.operations.doctor.findings import Finding
 from lumbargrade.tracking.relocate import ARTIFACTS, DATABASE, recorded_places
 
 _SECONDS = 3
-_MIGRATIONS = {
-    "mlflow": "store/db_migrations/versions",
-    "prefect": "server/database/_migrations/versions/sqlite",
-}
-_REVISION, _BELOW = (
-    re.compile(r"^revision\b.*?=(.*)$", re.MULTILINE),
-    re.compile(r"^down_revision\b.*?=(.*)$", re.MULTILINE),
-)
+_MIGRATIONS = {"mlflow": "store/db_migrations/versions", "prefect": "server/database/_migrations/versions/sqlite"}
+_REVISION, _BELOW = re.compile(r"(?m)^revision\b.*?=(.*)$"), re.compile(r"(?m)^down_revision\b.*?=(.*)$")
 _SHOWN = {"mlflow": "MLflow", "prefect": "Prefect"}
 _NAME = re.compile(r"[0-9a-f]{12}")
 _UNREADABLE = ("store-locked", "store-unreadable")
@@ -75,8 +69,8 @@ def check_prefect() -> Iterator[Finding]:
         yield finding
         if finding.code in _UNREADABLE:
             return
-        told = [json.loads(steps) for (steps,) in rows.execute("SELECT pull_steps FROM deployment") if steps]
-    steps = [inner for each in told for step in each or [] for inner in step.values()]
+        lists = [json.loads(steps) for (steps,) in rows.execute("SELECT pull_steps FROM deployment") if steps]
+    steps = [inner for each in lists for step in each or [] for inner in step.values()]
     folders = {str(step["directory"]) for step in steps if "directory" in step}
     elsewhere = folders - {str(project.root.resolve())}
     if elsewhere:
@@ -131,8 +125,10 @@ def _revisions(package: str) -> tuple[set[str], set[str]]:
     spec = find_spec(package)
     folder = Path(str(spec.origin)).parent / _MIGRATIONS[package] if spec is not None else Path("/nowhere")
     texts = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
-    known = {name for text in texts for line in _REVISION.findall(text) for name in _NAME.findall(line)}
-    below = {name for text in texts for line in _BELOW.findall(text) for name in _NAME.findall(line)}
+    known, below = (
+        {name for text in texts for line in pattern.findall(text) for name in _NAME.findall(line)}
+        for pattern in (_REVISION, _BELOW)
+    )
     return known, known - below
 
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import Params
 from lumbargrade.config.project import current_project
 from lumbargrade.data.versioning.configuration import default_remote
 from lumbargrade.data.versioning.dvc import dataset_folder, versioned_bytes
+from lumbargrade.frozen import Frozen
 from lumbargrade.machine import count_cores
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
 from lumbargrade.training.jobs.devices import find_devices
@@ -16,10 +16,8 @@ from lumbargrade.training.jobs.devices import find_devices
 _CHANNELS = 3
 
 
-class DiskNeed(BaseModel):
+class DiskNeed(Frozen):
     """A thing that the run writes, its bytes, and how they are counted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     bytes: int

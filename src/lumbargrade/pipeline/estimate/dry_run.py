@@ -4,8 +4,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pydantic import BaseModel, ConfigDict
-
 from lumbargrade.config.params import DatasetParams, Params
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask, load_task
@@ -13,6 +11,7 @@ from lumbargrade.data.layout import open_dataset
 from lumbargrade.data.validation.counts import DatasetCounts, check_counts, count_dataset
 from lumbargrade.data.versioning.dvc import versioned_bytes
 from lumbargrade.errors import LumbargradeError
+from lumbargrade.frozen import Frozen
 from lumbargrade.models.locator import column_group
 from lumbargrade.phantom.headers.choose import read_headers_choice
 from lumbargrade.pipeline.estimate.disk import DiskNeed, disk_needs
@@ -29,16 +28,14 @@ from lumbargrade.training.grader.input_files import check_files
 from lumbargrade.training.jobs.devices import find_devices
 
 
-class DryRun(BaseModel):
+class DryRun(Frozen):
     """What a dry run found.
 
     Attributes:
         problems: What would stop the run, a sentence each.
         notes: What it could not find out, or will do on its own.
-        dataset: What the dataset counts; nothing if it cannot be read.
+        dataset: What the dataset counts; None if it cannot be read.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     problems: list[str]
     notes: list[str]

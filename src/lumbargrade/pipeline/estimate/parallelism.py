@@ -13,12 +13,13 @@ import sys
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from lumbargrade.config.params import Params
 from lumbargrade.config.project import current_project
 from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
+from lumbargrade.frozen import Frozen
 from lumbargrade.machine import count_cores, limit_threads, memory_bytes
 
 _WORKER = "lumbargrade.pipeline.estimate.pace_worker"
@@ -27,7 +28,7 @@ _PROCESS_BYTES = 1_500_000_000
 _TIMEOUT_SECONDS = 300
 
 
-class Parallelism(BaseModel):
+class Parallelism(Frozen):
     """Trainings side by side on the CPU, and what they do together.
 
     Attributes:
@@ -35,8 +36,6 @@ class Parallelism(BaseModel):
         threads: Of each.
         images_per_second: Of all together; None if it was not measured, as there was nothing to choose.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     processes: int
     threads: int
@@ -48,7 +47,7 @@ class Parallelism(BaseModel):
         return rounds * self.processes / (self.images_per_second or 1.0)
 
 
-class ParallelismChoice(BaseModel):
+class ParallelismChoice(Frozen):
     """What was chosen for a network, beside what else was measured.
 
     Attributes:
@@ -56,11 +55,9 @@ class ParallelismChoice(BaseModel):
         measured: All that was measured, the chosen one among it; empty if there was nothing to choose.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     network: str
     chosen: Parallelism
-    measured: list[Parallelism] = []
+    measured: tuple[Parallelism, ...] = ()
 
     def words(self) -> str:
         """The choice in a sentence, for who watches."""
@@ -97,7 +94,7 @@ def choose_parallelism(params: Params, network: str, jobs: int) -> ParallelismCh
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, json.dumps([each.model_dump() for each in measured]))
     chosen = min(measured, key=lambda each: each.hours_of(jobs))
-    return ParallelismChoice(network=network, chosen=chosen, measured=measured)
+    return ParallelismChoice(network=network, chosen=chosen, measured=tuple(measured))
 
 
 def list_options(cores: int, threads: int, jobs: int, memory: int) -> list[Parallelism]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict
-
 from lumbargrade.config.params import Params
+from lumbargrade.frozen import Frozen
 from lumbargrade.pipeline.estimate.throughput import TrainingCost
 from lumbargrade.training.jobs.devices import find_devices
 from lumbargrade.training.loop.schedule import steps_per_epoch
@@ -13,7 +12,7 @@ _FORWARD_SHARE = 1 / 3
 """Cost of a validation image against a training image, which goes forward and, at about twice the cost, backward."""
 
 
-class TrainingHours(BaseModel):
+class TrainingHours(Frozen):
     """How long a network trains at the pace that was measured; early stopping may end it sooner.
 
     Attributes:
@@ -22,8 +21,6 @@ class TrainingHours(BaseModel):
         hours: All of them, on the devices that there are.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     network: str
     folds: int
     fold_hours: float
@@ -31,7 +28,7 @@ class TrainingHours(BaseModel):
 
 
 def training_hours(params: Params, costs: list[TrainingCost], cells: int) -> list[TrainingHours]:
-    """Hours of each network's training, and of the student if one is distilled; nothing where the pace is not known."""
+    """Hours of each network's training, and of the student if one is distilled; empty where the pace is not known."""
     if not cells:
         return []
     hours = [_hours(params, cost, cost.images_per_second, cells) for cost in costs if cost.images_per_second]

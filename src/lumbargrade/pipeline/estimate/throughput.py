@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from lumbargrade.config.params import LocatorParams, Params, TrainingParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.frozen import Frozen
 from lumbargrade.models.grader import Grader, GraderConfig
 from lumbargrade.models.heatmap import turned
 from lumbargrade.models.locator import Locator, LocatorConfig, Offsets, SpineShape, normalise
@@ -28,18 +28,16 @@ _STEPS, _SECONDS = 4, 20.0
 """Steps that are timed, and after how long no other one is begun."""
 
 
-class TrainingCost(BaseModel):
+class TrainingCost(Frozen):
     """What training a network takes on this machine.
 
     Attributes:
         weights: Number of its parameters.
         memory_bytes: Weights, gradients, optimizer, and what a batch keeps for its gradients. The device's own libraries
             and their workspaces come on top.
-        images_per_second: Training images; nothing if a batch does not fit the device.
+        images_per_second: Training images; None if a batch does not fit the device.
         device: Where the steps were timed.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: str
     weights: int

@@ -1,13 +1,12 @@
 """Compares a version that was made again with its record: the data, what was prepared of them, the weights, the scores."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from lumbargrade.frozen import Frozen
+from lumbargrade.registry.lineage.dependencies import STAGE, Json, read_dependencies
 from lumbargrade.registry.lineage.environment import Package
-from lumbargrade.registry.lineage.record import NAMED_FILE, Json
 
 OWN = "lumbargrade"
 """This package; its own files are compared with the commit, not with what is installed."""
@@ -15,20 +14,18 @@ OWN = "lumbargrade"
 Verdict = Literal["identical", "within tolerance", "different"]
 
 _WEIGHTS = "artifacts/"
-_TRAINED_STAGE = "dvc stage located@"
+_TRAINED_STAGE = f"{STAGE}located@"
 """Its crops are cut where the locators look, so that they follow from trained weights."""
 
 
-class Compared(BaseModel):
+class Compared(Frozen):
     """Something that was made again.
 
     Attributes:
         then: Its hash or value as it was recorded.
-        now: Nothing if it was not made again.
+        now: None if it was not made again.
         trained: Whether it follows from trained weights, whose bits differ between kinds of GPUs.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     what: str
     then: str
@@ -50,7 +47,7 @@ def verdict_of(compared: Sequence[Compared], score_difference: float | None, tol
     """Says how well a version came out again.
 
     Args:
-        score_difference: Nothing if there is no score to compare.
+        score_difference: None if there is no score to compare.
 
     Returns:
         ``identical`` if all is the same. ``within tolerance`` if all was made, what does not follow from trained weights is
@@ -76,8 +73,8 @@ def score_difference(then: Json, now: Json) -> float:
     """How far the official score is off, cross-validated or on the holdout, whichever is farther."""
 
     def scores(record: Json) -> list[float]:
-        told = record["lumbargrade"]["evaluation"], record["lumbargrade"]["gate"]["candidate"]
-        return [evaluation["score"] for evaluation in told if evaluation is not None]
+        evaluations = record["lumbargrade"]["evaluation"], record["lumbargrade"]["gate"]["candidate"]
+        return [evaluation["score"] for evaluation in evaluations if evaluation is not None]
 
     return max((new - old for old, new in zip(scores(then), scores(now), strict=False)), key=abs)
 
@@ -85,8 +82,7 @@ def score_difference(then: Json, now: Json) -> float:
 def environment_differences(record: Json, packages: Sequence[Package]) -> Iterator[str]:
     """Packages that are not those with which a version was made: the hash is of all their files."""
     now = {package.name: package for package in packages if package.name.lower() != OWN}
-    then = {name: part for name, part in parts_of(record).items() if "version" in part["annotations"]}
-    then = {name: part for name, part in then.items() if name.lower() != OWN}
+    then = {part["name"]: part for part in read_dependencies(record).packages if part["name"].lower() != OWN}
     for name in sorted({*now, *then}):
         if name not in now:
             yield f"{name} {then[name]['annotations']['version']} is not installed"
@@ -98,30 +94,14 @@ def environment_differences(record: Json, packages: Sequence[Package]) -> Iterat
             yield f"{name} {now[name].version} has other files than it had"
 
 
-def parts_of(record: Json) -> Mapping[str, Json]:
-    """What a version was made of, by its name in the record."""
-    return {part["name"]: part for part in record["predicate"]["buildDefinition"]["resolvedDependencies"]}
-
-
-def stage_outputs(record: Json) -> dict[str, str]:
-    """MD5 of everything that a stage of DVC made, by its path."""
-    found: dict[str, str] = {}
-    for name, part in parts_of(record).items():
-        if name.startswith("dvc stage "):
-            found |= part["annotations"]["outputs"]
-    return found
-
-
 def _results(record: Json) -> dict[str, tuple[str, bool]]:
     """Hashes and values of what was prepared, the weights, and how good they are; and whether each follows from weights."""
-    story = record["lumbargrade"]
-    found: dict[str, tuple[str, bool]] = {}
-    for name, part in parts_of(record).items():
-        if name.startswith("dvc stage "):
-            trained = name.startswith(_TRAINED_STAGE)
-            found |= {path: (md5, trained) for path, md5 in part["annotations"]["outputs"].items()}
-        elif name.startswith(("dataset ", NAMED_FILE)):
-            found[name] = part["digest"]["sha256"], False
+    story, made_of = record["lumbargrade"], read_dependencies(record)
+    found = {made_of.dataset["name"]: (made_of.dataset["digest"]["sha256"], False)}
+    for stage in made_of.stages:
+        trained = stage["name"].startswith(_TRAINED_STAGE)
+        found |= {path: (md5, trained) for path, md5 in stage["annotations"]["outputs"].items()}
+    found |= {part["name"]: (part["digest"]["sha256"], False) for part in made_of.input_files}
     for file in record["subject"]:
         if file["name"].startswith(_WEIGHTS):
             found[file["name"]] = file["digest"]["sha256"], True

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import Params
@@ -24,6 +23,7 @@ from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.frozen import Frozen
 from lumbargrade.git import GitError, run_git
 from lumbargrade.pipeline.reproduce.comparison import (
     OWN,
@@ -31,37 +31,33 @@ from lumbargrade.pipeline.reproduce.comparison import (
     Verdict,
     compare_records,
     environment_differences,
-    parts_of,
     score_difference,
     verdict_of,
 )
 from lumbargrade.pipeline.reproduce.spot_check import recorded_folds, run_code, spot_check
 from lumbargrade.registry.lineage.bundle import PATCH, Evidence, required_evidence
 from lumbargrade.registry.lineage.code import source_sha256
+from lumbargrade.registry.lineage.dependencies import DATASET, Json, read_dependencies
 from lumbargrade.registry.lineage.environment import installed_packages
-from lumbargrade.registry.lineage.record import Json
 from lumbargrade.registry.lineage.verify import version_problems
 from lumbargrade.registry.names import registered_name, version_uri
 from lumbargrade.registry.versions import get_version
+from lumbargrade.serving.mlflow_server import COMMAND
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 REPRODUCED = "reproduced"
 """Kind of an entry in the audit log."""
 
-_COMMAND = "from lumbargrade.cli import main; main()"
 
-
-class Reproduction(BaseModel):
+class Reproduction(Frozen):
     """What came out.
 
     Attributes:
         verdict: As :func:`lumbargrade.pipeline.reproduce.comparison.verdict_of` says it.
         environment: Packages that are not as they were: name, then, now.
-        score_difference: Of the official score, cross-validated or on the holdout, whichever is farther off; nothing for a
+        score_difference: Of the official score, cross-validated or on the holdout, whichever is farther off; None for a
             spot check.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
     verdict: Verdict
@@ -124,15 +120,15 @@ def reproduce(
         score_difference=difference,
         tolerance=tolerance,
     )
-    told = result.model_dump(mode="json", include={"verdict", "folds", "environment", "score_difference"})
-    log.append(REPRODUCED, version_uri(registered_name(task), version), told)
+    details = result.model_dump(mode="json", include={"verdict", "folds", "environment", "score_difference"})
+    log.append(REPRODUCED, version_uri(registered_name(task), version), details)
     return result
 
 
 @contextmanager
 def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
     """The recorded code, in a worktree as long as the context lasts."""
-    code = parts_of(record)["code"]
+    code = read_dependencies(record).code
     commit = code["digest"]["gitCommit"]
     with tempfile.TemporaryDirectory(prefix=".reproduce-", dir=current_project().root) as name:
         project = (Path(name) / "project").resolve()
@@ -155,12 +151,13 @@ def _checked_out(record: Json, evidence: Evidence) -> Iterator[Path]:
 def _whole(record: Json, project: Path, task: GradingTask, tell: Callable[[str], None]) -> Json:
     """Runs the main job again, on the dataset alone, with the best trial as its only one; returns what it recorded."""
     build = record["predicate"]["buildDefinition"]
-    name, parts = _dataset(record)
+    dataset = read_dependencies(record).dataset
+    name = dataset["name"].removeprefix(DATASET)
     data = project / "data" / name
     shutil.rmtree(data, ignore_errors=True)
     data.with_name(f"{name}.dvc").unlink(missing_ok=True)
-    restore_object(parts["digest"]["md5"], data)
-    tell(f"restored {name}, {parts['annotations']['files']:,} files, each with the hash that was recorded")
+    restore_object(dataset["digest"]["md5"], data)
+    tell(f"restored {name}, {dataset['annotations']['files']:,} files, each with the hash that was recorded")
     (project / "dvc.lock").unlink(missing_ok=True)
     (project / ".dvc" / "config.local").write_text("[core]\n    remote = \n", encoding="utf-8")
     params = Params.model_validate(build["externalParameters"]["params"])
@@ -174,25 +171,19 @@ def _whole(record: Json, project: Path, task: GradingTask, tell: Callable[[str],
     _write_yaml(project / "reproduced-task.yaml", task.model_dump(mode="json"))
     _write_yaml(project / "reproduced-params.yaml", again)
     _command(project, "run", "--params", "reproduced-params.yaml", "--allow-dirty")
-    shown = _command(project, "audit", "show", "1", "--json", "--task", again["task"])
-    made: Json = json.loads(shown)
+    made: Json = json.loads(_command(project, "audit", "show", "1", "--json", "--task", again["task"]))
     return made
 
 
-def _dataset(record: Json) -> tuple[str, Json]:
-    part = next(part for name, part in parts_of(record).items() if name.startswith("dataset "))
-    return part["name"].removeprefix("dataset "), part
-
-
-def _write_yaml(path: Path, told: Json) -> None:
-    path.write_text(yaml.safe_dump(told, sort_keys=False), encoding="utf-8")
+def _write_yaml(path: Path, content: Json) -> None:
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 def _command(project: Path, *arguments: str) -> str:
     """Runs the project's own `lumbargrade`, with stores of its own; its story goes to the terminal."""
     environment = {**os.environ, **run_code(project), "MLFLOW_TRACKING_URI": ""}
     done = subprocess.run(
-        [sys.executable, "-c", _COMMAND, *arguments],
+        [sys.executable, *COMMAND, *arguments],
         cwd=project,
         env=environment,
         stdout=subprocess.PIPE,

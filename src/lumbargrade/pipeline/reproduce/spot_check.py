@@ -11,8 +11,8 @@ from lumbargrade.config.params import Params
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import restore_object
 from lumbargrade.files import file_sha256
-from lumbargrade.pipeline.reproduce.comparison import Compared, parts_of, stage_outputs
-from lumbargrade.registry.lineage.record import NAMED_FILE, Json
+from lumbargrade.pipeline.reproduce.comparison import Compared
+from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
 from lumbargrade.search.plan import SearchPlan
 from lumbargrade.training.grader.input_files import check_unchanged
 from lumbargrade.training.jobs.devices import find_devices
@@ -27,7 +27,7 @@ def recorded_folds(record: Json) -> list[Json]:
 
 
 def recorded_student(record: Json) -> Json | None:
-    """The grader that was distilled or averaged from the folds; nothing if they are packaged themselves."""
+    """The grader that was distilled or averaged from the folds; None if they are packaged themselves."""
     return next((each for each in _trained(record) if "teachers" in each["annotations"]), None)
 
 
@@ -45,9 +45,9 @@ def spot_check(
     """
     again, worker = project / "again", training_worker(project)
     plan = _plan(record, again, task)
-    named = [part for name, part in parts_of(record).items() if name.startswith(NAMED_FILE)]
-    check_unchanged({part["annotations"]["path"]: part["digest"]["sha256"] for part in named})
-    outputs = {Path(path).name: md5 for path, md5 in stage_outputs(record).items()}
+    made_of = read_dependencies(record)
+    check_unchanged({part["annotations"]["path"]: part["digest"]["sha256"] for part in made_of.input_files})
+    outputs = {Path(path).name: md5 for path, md5 in made_of.outputs.items()}
     wanted = [name for name in ("crops", "located", "split.csv") if name in outputs]
     for name in wanted:
         restore_object(outputs[name], again / name)
@@ -86,9 +86,11 @@ def training_worker(project: Path) -> str:
 
 
 def _plan(record: Json, again: Path, task: GradingTask) -> SearchPlan:
-    told = record["predicate"]["buildDefinition"]["externalParameters"]["params"]
-    params = Params.model_validate(told | {"training": record["lumbargrade"]["search"]["training"]})
-    located = again / "located" if any(Path(path).name == "located" for path in stage_outputs(record)) else None
+    recorded = record["predicate"]["buildDefinition"]["externalParameters"]["params"]
+    params = Params.model_validate(recorded | {"training": record["lumbargrade"]["search"]["training"]})
+    located = (
+        again / "located" if any(Path(path).name == "located" for path in read_dependencies(record).outputs) else None
+    )
     return SearchPlan(params, task, {}, again / "crops", again / "split.csv", again / "runs", located)
 
 

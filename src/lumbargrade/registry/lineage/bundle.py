@@ -23,9 +23,10 @@ from lumbargrade.preprocessing.pack import SKIPPED
 from lumbargrade.registry.artifacts import fetch_artifact, read_artifact, temporary_folder
 from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.lineage.card import card_html
+from lumbargrade.registry.lineage.dependencies import Json
 from lumbargrade.registry.lineage.environment import installed_packages
 from lumbargrade.registry.lineage.page import record_html
-from lumbargrade.registry.lineage.record import Json, NewVersion, file_digests, make_record, manifest
+from lumbargrade.registry.lineage.record import NewVersion, file_digests, make_record, manifest
 from lumbargrade.registry.lineage.runs import RunFacts, read_runs
 from lumbargrade.registry.lineage.sbom import sbom_json
 from lumbargrade.registry.names import MODEL_META, registered_name, version_uri

@@ -2,10 +2,10 @@
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.evaluation.pages import render_page
 from lumbargrade.evaluation.performance import summarize_performance
 from lumbargrade.models.trained_on import facts_of_story, state
-from lumbargrade.registry.lineage.page import render
-from lumbargrade.registry.lineage.record import Json
+from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
 
 _WORSE = 0.05
 
@@ -20,16 +20,17 @@ def card_html(record: Json) -> str:
     scored = [("cross-validated", evaluation)]
     if holdout:
         scored.append(("frozen holdout", Evaluation.model_validate(holdout)))
-    return render(
+    return render_page(
+        "lumbargrade.registry.lineage",
         "card.html.j2",
         story=story,
         task=task,
         params=build["externalParameters"]["params"],
-        dataset=next(part for part in build["resolvedDependencies"] if part["name"].startswith("dataset ")),
+        dataset=read_dependencies(record).dataset,
         scored=scored,
         weak=_weak(evaluation),
         trained_on=state(facts_of_story(story)),
-        worst_found=[summarize_performance(told, task) for _, told in scored],
+        worst_found=[summarize_performance(each, task) for _, each in scored],
         made=record["predicate"]["runDetails"]["metadata"]["finishedOn"],
     )
 

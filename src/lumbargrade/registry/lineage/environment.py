@@ -6,34 +6,30 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.frozen import Frozen
 from lumbargrade.machine import count_cores, memory_bytes
 
 
-class Package(BaseModel):
+class Package(Frozen):
     """An installed distribution.
 
     Attributes:
         sha256: Hash of its RECORD, which holds the hashes of its files; empty for one that has none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     version: str
     sha256: str
 
 
-class Machine(BaseModel):
+class Machine(Frozen):
     """Where something was computed.
 
     Attributes:
         threads: Threads that torch uses in one process.
         devices: Names of the GPUs.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     system: str
     python: str
@@ -51,8 +47,8 @@ def installed_packages() -> list[Package]:
         name = _name(distribution)
         if not name:
             continue
-        told = distribution.read_text("RECORD")
-        sha256 = hashlib.sha256(told.encode()).hexdigest() if told else ""
+        listing = distribution.read_text("RECORD")
+        sha256 = hashlib.sha256(listing.encode()).hexdigest() if listing else ""
         found.setdefault(name.lower(), Package(name=name, version=distribution.version, sha256=sha256))
     return [found[name] for name in sorted(found)]
 
@@ -65,7 +61,7 @@ def _name(distribution: Distribution) -> str:
 
 
 def this_machine() -> Machine:
-    """Describes the machine; its name and its owner are not told."""
+    """Describes the machine; without its name and its owner."""
     return Machine(
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),

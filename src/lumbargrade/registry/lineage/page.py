@@ -1,14 +1,13 @@
 """The lineage record as one page that needs no server."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import yaml
-from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from lumbargrade.audit.log import Entry
+from lumbargrade.evaluation.pages import render_page
 from lumbargrade.models.trained_on import facts_of_story, state
-from lumbargrade.registry.lineage.record import Json
+from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
 
 
 def record_html(record: Json, history: Sequence[Entry]) -> str:
@@ -17,9 +16,9 @@ def record_html(record: Json, history: Sequence[Entry]) -> str:
     Args:
         history: What the audit log says of the version since.
     """
-    build = record["predicate"]["buildDefinition"]
-    parts = build["resolvedDependencies"]
-    return render(
+    build, made_of = record["predicate"]["buildDefinition"], read_dependencies(record)
+    return render_page(
+        "lumbargrade.registry.lineage",
         "lineage.html.j2",
         record=record,
         story=record["lumbargrade"],
@@ -27,18 +26,9 @@ def record_html(record: Json, history: Sequence[Entry]) -> str:
         run=record["predicate"]["runDetails"],
         machine=build["internalParameters"]["machine"],
         parameters=yaml.safe_dump(build["externalParameters"]["params"], sort_keys=False),
-        code=next(part for part in parts if part["name"] == "code"),
-        dataset=next(part for part in parts if part["name"].startswith("dataset ")),
-        stages=[part for part in parts if part["name"].startswith("dvc stage ")],
-        packages=[part for part in parts if "version" in part["annotations"]],
+        code=made_of.code,
+        dataset=made_of.dataset,
+        stages=made_of.stages,
+        packages=made_of.packages,
         history=history,
     )
-
-
-def render(template: str, **told: object) -> str:
-    """Fills in one of this folder's templates; what is told is text, never markup."""
-    environment = Environment(
-        autoescape=select_autoescape(default=True, default_for_string=True), undefined=StrictUndefined
-    )
-    text = (files("lumbargrade.registry.lineage") / template).read_text(encoding="utf-8")
-    return environment.from_string(text).render(**told)

@@ -20,6 +20,7 @@ from lumbargrade.files import file_sha256
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.registry.candidate import Candidate
 from lumbargrade.registry.lineage.code import CodeState
+from lumbargrade.registry.lineage.dependencies import CODE, DATASET, INPUT_FILE, STAGE, Json
 from lumbargrade.registry.lineage.environment import installed_packages, this_machine
 from lumbargrade.registry.names import MODEL_META, registered_name
 from lumbargrade.registry.promotion.decision import GateDecision
@@ -29,10 +30,6 @@ from lumbargrade.tree import files_below
 
 STATEMENT, PROVENANCE = "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "lumbargrade/retrain/v1"
-NAMED_FILE = "training."
-"""Begins the name of a dependency that is a file which this parameter names."""
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -150,7 +147,7 @@ def _story(candidate: Candidate, version: NewVersion, left_out: pd.DataFrame) ->
 
 def _code(code: CodeState) -> Json:
     return {
-        "name": "code",
+        "name": CODE,
         "digest": {"gitCommit": code.commit, "sha256": code.package_sha256},
         "annotations": {"dirty": code.dirty, "diffSha256": code.diff_sha256},
     }
@@ -160,7 +157,7 @@ def _data(root: Path, listing: Mapping[str, str]) -> list[Json]:
     """The dataset's version, a digest of its files, and every stage of dvc.lock that made something of it."""
     version = read_version(root)
     dataset = {
-        "name": f"dataset {version.name}",
+        "name": f"{DATASET}{version.name}",
         "digest": {"md5": version.md5, "sha256": hashlib.sha256(manifest(listing).encode()).hexdigest()},
         "annotations": {"files": version.files, "bytes": version.size},
     }
@@ -174,17 +171,17 @@ def _stage(name: str, stage: Mapping[str, Any]) -> Json:
         return {each["path"]: each["md5"] for each in stage.get(kind, [])}
 
     return {
-        "name": f"dvc stage {name}",
+        "name": f"{STAGE}{name}",
         "digest": {"md5": next(iter(hashes("outs").values()), "")},
         "annotations": {"command": stage["cmd"], "inputs": hashes("deps"), "outputs": hashes("outs")},
     }
 
 
 def _input_files(candidate: Candidate) -> Iterable[Json]:
-    """Files of the user's that the training began with or was told of."""
+    """Files of the user's that the training began with or read."""
     for field, name in named_files(candidate.training).items():
         digest = {"sha256": candidate.input_files[name]}
-        yield {"name": f"{NAMED_FILE}{field}", "digest": digest, "annotations": {"path": name}}
+        yield {"name": f"{INPUT_FILE}{field}", "digest": digest, "annotations": {"path": name}}
 
 
 def _packages() -> Iterable[Json]:
@@ -196,19 +193,18 @@ def _packages() -> Iterable[Json]:
 def _student(student: Student) -> Json:
     """It has no fold, but teachers: the folds with these hashes."""
     facts = student.result.model_dump(mode="json", exclude={"fold", "validation_loss"})
-    told = {
+    student_facts = {
         "how": student.how,
         "teachers": list(student.teachers),
         "divergence": student.divergence,
         "sameGrade": student.same_grade,
     }
-    return _trained(student.result.model, facts | told)
+    return _trained(student.result.model, facts | student_facts)
 
 
-def _trained(path: Path, told: Json) -> Json:
-    facts = {key: value for key, value in told.items() if key != "folder"}
+def _trained(path: Path, facts: Json) -> Json:
     return {
         "name": f"{path.parent.parent.name}/{path.parent.name}",
         "digest": {"sha256": file_sha256(path)},
-        "annotations": facts,
+        "annotations": {key: value for key, value in facts.items() if key != "folder"},
     }

@@ -5,22 +5,20 @@ from typing import Any
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from pydantic import BaseModel, ConfigDict
 
+from lumbargrade.frozen import Frozen
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 _NO_RUN = "RESOURCE_DOES_NOT_EXIST"
 _OURS = "lumbargrade."
 
 
-class RunFacts(BaseModel):
+class RunFacts(Frozen):
     """A run's rows.
 
     Attributes:
         metrics: By name and step, as Python writes the number: no number is one too, and none is rounded.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     params: dict[str, str]
     tags: dict[str, str]
@@ -53,7 +51,7 @@ def run_problems(tracker: Tracker, known: dict[str, RunFacts]) -> Iterator[str]:
         for name in sorted({*then.metrics, *now.metrics}):
             steps, changed = then.metrics.get(name, {}), now.metrics.get(name, {})
             before, after = (
-                {f"{name} of step {step}": value for step, value in told.items()} for told in (steps, changed)
+                {f"{name} of step {step}": value for step, value in each.items()} for each in (steps, changed)
             )
             yield from differences(f"{where}: metric", before, after)
         for name, steps in then.metrics.items():
@@ -74,12 +72,12 @@ def differences(what: str, then: Mapping[str, str], now: Mapping[str, str]) -> I
 
 
 def _facts(tracker: Tracker, run: Run) -> RunFacts:
-    told: dict[str, Any] = run.data.metrics
+    names: dict[str, Any] = run.data.metrics
     return RunFacts(
         params=dict(run.data.params),
         tags={name: value for name, value in run.data.tags.items() if name.startswith(_OURS)},
         metrics={
             name: {point.step: repr(point.value) for point in tracker.client.get_metric_history(run.info.run_id, name)}
-            for name in told
+            for name in names
         },
     )

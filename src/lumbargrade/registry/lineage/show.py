@@ -9,8 +9,8 @@ from lumbargrade.files import replaced_folder, write_text
 from lumbargrade.models.trained_on import facts_of_story, state
 from lumbargrade.registry.approval import APPROVED
 from lumbargrade.registry.lineage.bundle import required_evidence
+from lumbargrade.registry.lineage.dependencies import Json, read_dependencies
 from lumbargrade.registry.lineage.page import record_html
-from lumbargrade.registry.lineage.record import Json
 from lumbargrade.registry.names import champion_uri, registered_name, version_uri
 from lumbargrade.registry.versions import get_version
 from lumbargrade.tracking.mlflow_tracker import Tracker
@@ -55,9 +55,8 @@ def entries_of(log: AuditLog, task: GradingTask, version: str) -> list[Entry]:
 def summarise_record(record: Json, history: list[Entry]) -> list[tuple[str, str]]:
     """A record in short, a line a question."""
     story, predicate = record["lumbargrade"], record["predicate"]
-    parts = predicate["buildDefinition"]["resolvedDependencies"]
-    dataset = next(part for part in parts if part["name"].startswith("dataset "))
-    code = next(part for part in parts if part["name"] == "code")
+    made_of = read_dependencies(record)
+    dataset, code = made_of.dataset, made_of.code
     machine = predicate["buildDefinition"]["internalParameters"]["machine"]
     search, evaluation, held = story["search"], story["evaluation"], story["gate"]["candidate"]
     packaged = story.get("packaged", {}).get("words")  # versions from before there was a choice do not say
@@ -81,11 +80,11 @@ def summarise_record(record: Json, history: list[Entry]) -> list[tuple[str, str]
     return lines
 
 
-def _scores(told: Json) -> str:
-    likeliest = told["rules"]["likeliest"]
-    bounds = "" if told["score_interval"] is None else " ({:.4f} to {:.4f})".format(*told["score_interval"])
+def _scores(evaluation: Json) -> str:
+    likeliest, interval = evaluation["rules"]["likeliest"], evaluation["score_interval"]
+    bounds = "" if interval is None else " ({:.4f} to {:.4f})".format(*interval)
     accuracy, majority = likeliest["accuracy"], likeliest["accuracy_majority"]
     return (
-        f"score {told['score']:.4f}{bounds}, accuracy {accuracy:.1%} (commonest grade {majority:.1%}), "
-        f"{told['studies']} studies"
+        f"score {evaluation['score']:.4f}{bounds}, accuracy {accuracy:.1%} (commonest grade {majority:.1%}), "
+        f"{evaluation['studies']} studies"
     )

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mlflow.entities.model_registry import ModelVersion
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.audit.keys import PublicKey, open_public_key
 from lumbargrade.audit.log import AuditLog, Entry
@@ -22,11 +21,13 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.data.versioning.integrity import object_problems, workspace_problems
 from lumbargrade.errors import CannotVerifyError, InputError, LumbargradeError
 from lumbargrade.files import file_sha256
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.approval import APPROVED, approval_tags
 from lumbargrade.registry.artifacts import read_artifact, reading
 from lumbargrade.registry.audit_events import REGISTERED, SIGNED, logged_versions
 from lumbargrade.registry.champion import FOUND_MOVED, logged_moves, version_words
 from lumbargrade.registry.lineage.bundle import EVIDENCE_SIGNATURE, MODEL_SIGNATURE, Evidence, fetched_evidence
+from lumbargrade.registry.lineage.dependencies import read_dependencies
 from lumbargrade.registry.lineage.record import file_digests
 from lumbargrade.registry.lineage.runs import differences, run_problems
 from lumbargrade.registry.names import MODEL_META, registered_name, version_uri
@@ -36,25 +37,23 @@ from lumbargrade.registry.versions import all_versions
 from lumbargrade.tracking.mlflow_tracker import Tracker
 
 Watch = Callable[[str], Callable[[int, int], None]]
-"""Given what is read, returns what is told how far it is."""
+"""Given what is read, returns what moves its progress bar."""
 
 LOG_PART = "log"
 
 
-class Problem(BaseModel):
+class Problem(Frozen):
     """Something that is not as it was signed.
 
     Attributes:
         part: ``log``, ``champion``, ``version 3``, or ``data``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     part: str
     problem: str
 
 
-class Verification(BaseModel):
+class Verification(Frozen):
     """What was checked, and what did not agree.
 
     Attributes:
@@ -64,8 +63,6 @@ class Verification(BaseModel):
         cut_off: Versions whose registration was cut off; they have no evidence, and were never champion.
         unchecked: What could not be checked, and why.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     key_sha256: str
     entries: int
@@ -83,11 +80,11 @@ class _Found:
     unchecked: list[Problem] = field(default_factory=list)
     obstacles: list[LumbargradeError] = field(default_factory=list)
 
-    def take(self, part: str, told: Iterable[str]) -> None:
+    def take(self, part: str, problems: Iterable[str]) -> None:
         """Takes the problems of a part, until what was in the way of the check, if anything was."""
         try:
             with reading("what is compared"):
-                for problem in told:  # one by one: what was found before something was in the way stays found
+                for problem in problems:  # one by one: what was found before something was in the way stays found
                     self.problems.append(Problem(part=part, problem=problem))
         except LumbargradeError as error:
             self.unchecked.append(Problem(part=part, problem=str(error)))
@@ -252,7 +249,7 @@ def _problems_of_version(registry: _Registry, version: str, objects: dict[str, s
     try:
         key = open_public_key(registry.log.keys)
     except InputError:
-        return  # told with the log
+        return  # the log's own check says it
     with fetched_evidence(found) as evidence:
         if evidence is None:
             yield "its evidence is gone from MLflow"
@@ -275,11 +272,11 @@ def _tag_problems(found: ModelVersion, entries: Sequence[Entry]) -> Iterator[str
 
 
 def _evidence_problems(evidence: Evidence, signed: Entry, key: PublicKey) -> Iterator[str]:
-    told: dict[str, str] = signed.details["sha256"]
+    logged: dict[str, str] = signed.details["sha256"]
     for name, path in {EVIDENCE_SIGNATURE: evidence.signature, MODEL_SIGNATURE: evidence.model_signature}.items():
         if not path.is_file():
             yield f"its {name} is missing"
-        elif file_sha256(path) != told[name]:
+        elif file_sha256(path) != logged[name]:
             yield f"its {name} is not the one that the log names"
     problem = signature_problem(evidence.folder, evidence.signature, key)
     if problem:
@@ -324,10 +321,7 @@ def _run_problems(registry: _Registry, evidence: Evidence, version: str) -> Iter
 
 
 def _note_objects(evidence: Evidence, objects: dict[str, str]) -> None:
-    parts = evidence.record["predicate"]["buildDefinition"]["resolvedDependencies"]
-    for part in parts:
-        if part["name"].startswith("dataset "):
-            objects.setdefault(part["digest"]["md5"], part["name"])
-        elif part["name"].startswith("dvc stage "):
-            for path, md5 in part["annotations"]["outputs"].items():
-                objects.setdefault(md5, path)
+    made_of = read_dependencies(evidence.record)
+    objects.setdefault(made_of.dataset["digest"]["md5"], made_of.dataset["name"])
+    for path, md5 in made_of.outputs.items():
+        objects.setdefault(md5, path)

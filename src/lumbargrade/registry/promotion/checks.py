@@ -1,12 +1,11 @@
 """What the gate compares: the official score, and the guard rails that a better score must not break."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import GateParams
 from lumbargrade.config.task import GradingTask
@@ -14,11 +13,12 @@ from lumbargrade.evaluation.agreement import Interval
 from lumbargrade.evaluation.align import GradedCells
 from lumbargrade.evaluation.bootstrap_metrics import Measure, calibration_errors, losses, scores, severe_recalls
 from lumbargrade.evaluation.compare import compare_cells
+from lumbargrade.frozen import Frozen
 
 SCORE, SEVERE_RECALL = "score", "severe recall"
 
 
-class Check(BaseModel):
+class Check(Frozen):
     """One number of candidate and champion on the same cells.
 
     Attributes:
@@ -26,23 +26,21 @@ class Check(BaseModel):
         difference: Candidate less champion; its interval is from the same resampled studies for both.
         lower_is_better: For all but severe recall.
         allowed: How much worse the candidate may be.
-        passed: Whether it is not worse than allowed, and for the score: whether it is better. Nothing if it was not judged.
+        passed: Whether it is not worse than allowed, and for the score: whether it is better. None if it was not judged.
         certain: Whether the whole interval says so too; if not, it may be chance.
         note: Why it was not judged.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     cells: int
-    candidate: float | None
-    champion: float | None
-    difference: float | None
-    interval: Interval | None
+    candidate: float | None = None
+    champion: float | None = None
+    difference: float | None = None
+    interval: Interval | None = None
     lower_is_better: bool
     allowed: float
-    passed: bool | None
-    certain: bool
+    passed: bool | None = None
+    certain: bool = False
     note: str = ""
 
 
@@ -69,7 +67,7 @@ def compare_on_holdout(
     Args:
         ours: The candidate's.
         theirs: The champion's, in the same order.
-        subgroups: Names of studies' subgroups, by what they are told apart by.
+        subgroups: Names of studies' subgroups, by what separates them.
 
     Returns:
         The check of the score, and those of the guard rails.
@@ -141,25 +139,11 @@ def _unjudged(rail: _Rail, note: str) -> Check:
     return Check(
         name=rail.name,
         cells=rail.cells,
-        candidate=None,
-        champion=None,
-        difference=None,
-        interval=None,
         lower_is_better=rail.lower_is_better,
         allowed=rail.allowed,
-        passed=None,
-        certain=False,
         note=note,
     )
 
 
 def _only(cells: GradedCells, rows: NDArray[np.bool_]) -> GradedCells:
-    return replace(
-        cells,
-        study=cells.study[rows],
-        condition=cells.condition[rows],
-        level=cells.level[rows],
-        group=cells.group[rows],
-        grade=cells.grade[rows],
-        probabilities=cells.probabilities[rows],
-    )
+    return GradedCells(*(getattr(cells, field.name)[rows] for field in fields(cells)))

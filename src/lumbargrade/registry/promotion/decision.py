@@ -7,18 +7,17 @@
   or the champion was made by another version of Lumbargrade and cannot be read.
 
 On a small holdout few differences are beyond chance, so that a person decides there. A rail that may be broken by chance
-is told, and stops nothing but severe recall: among many rails one is broken by chance often.
+is named, and stops nothing but severe recall: among many rails one is broken by chance often.
 """
 
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.params import GateParams
 from lumbargrade.config.task import GradingTask
 from lumbargrade.evaluation.align import GradedCells, align, complete_cells
 from lumbargrade.evaluation.evaluate import GradedStudies
 from lumbargrade.evaluation.metrics import Evaluation
+from lumbargrade.frozen import Frozen
 from lumbargrade.registry.promotion.checks import SEVERE_RECALL, Check, compare_on_holdout
 from lumbargrade.registry.promotion.holdout import HoldoutGrades
 
@@ -28,20 +27,18 @@ KEEP: Literal["keep"] = "keep"
 NEEDS_APPROVAL: Literal["needs approval"] = "needs approval"
 
 
-class GateDecision(BaseModel):
+class GateDecision(Frozen):
     """What the gate decided, and why in words.
 
     Attributes:
         rules: What it decided by.
-        holdout_sha256: Of the holdout's labelled cells; nothing if there is no holdout.
+        holdout_sha256: Of the holdout's labelled cells; None if there is no holdout.
         look: Which look at this holdout it was, from 1; 0 if there is no holdout.
-        score: Nothing if there was no champion or no holdout; then there are no rails either.
-        candidate: The candidate on the holdout; nothing if there is no holdout.
-        champion: The champion on the same cells; nothing if there was none.
+        score: None if there was no champion or no holdout; then there are no rails either.
+        candidate: The candidate on the holdout; None if there is no holdout.
+        champion: The champion on the same cells; None if there was none.
         on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     decision: Decision
     reasons: tuple[str, ...]
@@ -76,7 +73,7 @@ def decide(
     """Decides by what candidate and champion say of the holdout.
 
     Args:
-        grades: Nothing if nothing is held out.
+        grades: None if nothing is held out.
         has_champion: If there is none, the candidate is promoted.
         look: Which look at this holdout it is, from 1.
         unreadable: Why the champion cannot be compared with; then a person decides.
@@ -86,12 +83,15 @@ def decide(
         return GateDecision(decision=KEEP, reasons=(reason,), rules=rules)
     score: Check | None = None
     rails: list[Check] = []
-    decision, reasons = _alone(unreadable)
+    decision: Decision = PROMOTE if unreadable is None else NEEDS_APPROVAL
+    reasons = ["there was no champion" if unreadable is None else f"the champion cannot be compared with: {unreadable}"]
     if grades is not None and grades.champion is not None:
         ours, theirs = (_aligned(task, grades, said) for said in (grades.candidate, grades.champion))
         score, rails = compare_on_holdout(task, ours, theirs, rules, grades.subgroups)
         decision, reasons = _weigh(score, rails, rules)
-    decision, reasons = _by_whom(decision, reasons, rules)
+    if decision == PROMOTE and rules.promotion == "approval":
+        decision = NEEDS_APPROVAL
+        reasons.append("every promotion is left to a person (gate.promotion: approval)")
     if grades is None:
         return GateDecision(decision=decision, reasons=tuple(reasons), rules=rules)
     if look > rules.holdout_looks:
@@ -113,20 +113,8 @@ def decide(
     )
 
 
-def _alone(unreadable: str | None) -> tuple[Decision, list[str]]:
-    if unreadable is not None:
-        return NEEDS_APPROVAL, [f"the champion cannot be compared with: {unreadable}"]
-    return PROMOTE, ["there was no champion"]
-
-
 def _aligned(task: GradingTask, grades: HoldoutGrades, said: GradedStudies) -> GradedCells:
     return align(task, grades.truth, complete_cells(grades.truth, said.calibrated, task))
-
-
-def _by_whom(decision: Decision, reasons: list[str], rules: GateParams) -> tuple[Decision, list[str]]:
-    if decision == PROMOTE and rules.promotion == "approval":
-        return NEEDS_APPROVAL, [*reasons, "every promotion is left to a person (gate.promotion: approval)"]
-    return decision, reasons
 
 
 def _weigh(score: Check, rails: list[Check], rules: GateParams) -> tuple[Decision, list[str]]:

@@ -4,7 +4,6 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lumbargrade.audit.log import AuditLog
 from lumbargrade.config.params import GateParams
 from lumbargrade.config.project import Project
 from lumbargrade.config.task import GradingTask
@@ -35,7 +34,7 @@ class Judgement:
     """What the gate decided about a version.
 
     Attributes:
-        against: The champion that it was judged against; nothing if there was none.
+        against: The champion that it was judged against; None if there was none.
         tags: What the version says of it.
     """
 
@@ -94,11 +93,6 @@ def judge_again(champion: Champion, version: str, rules: GateParams, project: Pr
     return judgement.decision
 
 
-def looks_at(log: AuditLog, holdout_sha256: str) -> int:
-    """How often the gate has looked at a holdout."""
-    return sum(entry.details.get("holdout_sha256") == holdout_sha256 for entry in log.entries(GATE))
-
-
 def _decide(
     champion: Champion,
     version: str,
@@ -109,8 +103,11 @@ def _decide(
     again: bool = False,
     dry: bool = False,
 ) -> Judgement:
-    """Decides, and counts the look by logging it before anybody is told."""
-    look = looks_at(champion.log, grades.sha256) + 1 if grades else 0
+    """Decides, and counts the look by logging it before anybody reads the decision."""
+    look = 0
+    if grades:
+        holdout = grades.sha256
+        look = 1 + sum(entry.details.get("holdout_sha256") == holdout for entry in champion.log.entries(GATE))
     decision = decide(champion.task, grades, judged_against is not None, rules, look, unreadable)
     tags = {} if dry else _tags(champion, version, judged_against, decision)
     details = {

@@ -11,10 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from lumbargrade.data.layout import RsnaDataset
-from lumbargrade.evaluation.align import CELL
-from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed, holdout_truth
+from lumbargrade.evaluation.align import CELL, truth_table
+from lumbargrade.evaluation.evaluate import GradedStudies, cut_for, grade_packed
 from lumbargrade.evaluation.metrics import Evaluation
 from lumbargrade.models.bundle import LoadedModel
+from lumbargrade.preprocessing.pack import PackedCrops
 from lumbargrade.preprocessing.split.split import HOLDOUT
 from lumbargrade.registry.candidate import Candidate
 
@@ -24,10 +25,10 @@ class HoldoutGrades:
     """What candidate and champion say of the holdout.
 
     Attributes:
-        champion: Nothing if there is none.
-        on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's; nothing if that
+        champion: None if there is none.
+        on_labelled: The candidate at the labelled points, to tell the grader's errors from the locator's; None if that
             was not asked for, or if it has no locators.
-        subgroups: Names of studies' subgroups, by what they are told apart by.
+        subgroups: Names of studies' subgroups, by what separates them.
     """
 
     candidate: GradedStudies
@@ -60,14 +61,17 @@ def grade_planned(model: LoadedModel, champion: LoadedModel | None, candidate: C
         model: The candidate's.
 
     Returns:
-        Nothing if nothing is held out.
+        None if nothing is held out.
     """
     held = held_out(candidate.split)
-    truth = holdout_truth(candidate.crops, held)
+    index = PackedCrops(candidate.crops).index
+    truth = truth_table(index[index["study_id"].isin(held)])
     if not len(truth):
         return None
     crops = candidate.located or candidate.crops
-    subgroups = _of_studies(candidate.subgroups, held)
+    subgroups = {
+        kind: {study: names[study] for study in held if study in names} for kind, names in candidate.subgroups.items()
+    }
     ours = grade_packed(model, crops, truth, subgroups)
     on_labelled = grade_packed(model, candidate.crops, truth).evaluation if candidate.located else None
     theirs = _champion_grades(model, champion, candidate.dataset, crops, truth, subgroups)
@@ -84,7 +88,7 @@ def grade_anew(
     """Grades the holdout from its files, without anything that a search has prepared.
 
     Returns:
-        Nothing if nothing is held out.
+        None if nothing is held out.
     """
     if not held:
         return None
@@ -110,7 +114,3 @@ def _champion_grades(
         return grade_packed(champion, crops, truth, subgroups)
     with cut_for(champion, dataset, [int(study) for study in truth["study_id"].unique()]) as (own, _):
         return grade_packed(champion, own, truth, subgroups)
-
-
-def _of_studies(subgroups: Mapping[str, Mapping[int, str]], studies: Sequence[int]) -> dict[str, dict[int, str]]:
-    return {kind: {study: names[study] for study in studies if study in names} for kind, names in subgroups.items()}

@@ -1,7 +1,7 @@
 """Grades many studies: each by the code that answers over HTTP, several at a time, kept one by one.
 
 Each process has a model of its own and grades a whole study, so that one decodes while another grades. A study that
-takes too long is a fault like any other: it is told, and the others go on. One whose process died is tried once more
+takes too long is a fault like any other: it is noted, and the others go on. One whose process died is tried once more
 when the others are done, by itself: mostly the memory did not suffice for all of them, or somebody killed the process.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 import torch
 from pebble import ProcessExpired, ProcessPool
@@ -86,7 +86,7 @@ def find_studies(folder: Path) -> list[Path]:
 
 
 def _may_be_study(path: Path) -> bool:
-    """A link that leads nowhere is a study too, whose fault is told; it was one for whoever made the link."""
+    """A link that leads nowhere is a study too, whose fault is noted; it was one for whoever made the link."""
     if path.is_dir() or path.name.lower().endswith((*ARCHIVES, *OTHER_ARCHIVES)):
         return True
     return not path.exists() if path.is_symlink() else not path.suffix and is_archive(path)
@@ -108,20 +108,18 @@ def grade_batch(
     """
     sweep()
     sources = {study: _fingerprint(study) for study in studies}
-    left = [work for study in studies for work in _left(journal, study, sources[study])]
-    total = len(left) + sum(len(_done(journal, study, sources[study])) for study in studies)
+    works = [work for study in studies for work in _works(journal, study, sources[study])]
+    left, total = [work for work in works if not _is_done(journal, work, sources[work.path])], len(works)
     tried = 0
     on_progress(total - len(left), total)
     for work, outcome in _graded(left, plan):
-        told = _Told(study=work.name, source=sources[work.path])
+        graded = GradedStudy(study=work.name, source=sources[work.path])
         if isinstance(outcome, SeveralStudiesError):
-            journal.add(GradedStudy(**told, parts=outcome.study_ids))
+            journal.add(graded.model_copy(update={"parts": outcome.study_ids}))
             total += len(outcome.study_ids) - 1
             continue
-        if isinstance(outcome, str):
-            journal.add(GradedStudy(**told, fault=outcome))
-        else:
-            journal.add(GradedStudy(**told, records=tuple(outcome)))
+        found: dict[str, Any] = {"fault": outcome} if isinstance(outcome, str) else {"records": tuple(outcome)}
+        journal.add(graded.model_copy(update=found))
         tried += 1
         on_progress(total - len(left) + tried, total)
     return tried
@@ -130,11 +128,6 @@ def grade_batch(
 def journal_name(study: Path) -> str:
     """How the journal and the tables call a folder or archive."""
     return shown_name(PurePath(study.name))
-
-
-class _Told(TypedDict):
-    study: str
-    source: str
 
 
 class _Work(NamedTuple):
@@ -149,21 +142,11 @@ class _Work(NamedTuple):
         return name if self.study_id is None else part_name(name, self.study_id)
 
 
-def _left(journal: Journal, study: Path, source: str) -> list[_Work]:
-    """What of a folder or archive is to be graded."""
+def _works(journal: Journal, study: Path, source: str) -> list[_Work]:
+    """A folder or archive, or the studies in it if it is as it was when they were found."""
     known = journal.studies.get(journal_name(study))
-    if known is None or known.source != source:
-        return [_Work(study)]
-    works = [_Work(study, part) for part in known.parts] or [_Work(study)]
-    return [work for work in works if not _is_done(journal, work, source)]
-
-
-def _done(journal: Journal, study: Path, source: str) -> list[GradedStudy]:
-    name = journal_name(study)
-    if name not in journal.studies or journal.studies[name].source != source:
-        return []
-    parts = [_Work(study, part) for part in journal.studies[name].parts] or [_Work(study)]
-    return [journal.studies[work.name] for work in parts if _is_done(journal, work, source)]
+    parts = known.parts if known is not None and known.source == source else ()
+    return [_Work(study, part) for part in parts] or [_Work(study)]
 
 
 def _is_done(journal: Journal, work: _Work, source: str) -> bool:
@@ -275,7 +258,7 @@ def _fingerprint(study: Path) -> str:
     paths = files_below(study) if study.is_dir() else [study] if study.is_file() else []
     digest = hashlib.sha256()
     for path in paths:
-        told = path.stat()
+        status = path.stat()
         digest.update(os.fsencode(path.relative_to(study)))
-        digest.update(f" {told.st_size} {told.st_mtime_ns}\n".encode())
+        digest.update(f" {status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from lumbargrade.errors import InputError
+from lumbargrade.frozen import Frozen
 from lumbargrade.json_lines import JsonLines
 
 
-class BatchModel(BaseModel):
+class BatchModel(Frozen):
     """The model that grades a batch; all of it, or the output would mix models.
 
     Attributes:
@@ -20,14 +21,12 @@ class BatchModel(BaseModel):
         sha256: Of its files.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     task: str
     sha256: str
 
 
-class GradedStudy(BaseModel):
+class GradedStudy(Frozen):
     """What came of a study.
 
     Attributes:
@@ -37,8 +36,6 @@ class GradedStudy(BaseModel):
         records: A record a cell, as :func:`lumbargrade.inference.grade.grade_study` returns them; empty for a fault.
         fault: Why it could not be graded.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     study: str
     source: str

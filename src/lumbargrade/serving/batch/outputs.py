@@ -57,9 +57,8 @@ def write_predictions(
 
 def write_statement(path: Path, model: str, statement: TrainedOnStatement) -> None:
     """Writes what the model of a batch was trained on, as JSON, for whoever reads its table."""
-    caution = "Not for clinical use"
-    told = {"model": model, "caution": caution, TRAINED_ON: statement.model_dump(mode="json")}
-    write_text(path, json.dumps(told, indent=2) + "\n")
+    facts = {"model": model, "caution": "Not for clinical use", TRAINED_ON: statement.model_dump(mode="json")}
+    write_text(path, json.dumps(facts, indent=2) + "\n")
 
 
 def write_faults(path: Path, graded: Sequence[GradedStudy]) -> None:

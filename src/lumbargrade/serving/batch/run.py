@@ -21,7 +21,7 @@ class BatchSummary(BaseModel):
         now: Graded, or tried, by this run.
         cells: Graded, of all studies.
         faults: Studies that could not be graded.
-        faults_file: What they are and why; nothing if there are none.
+        faults_file: What they are and why; None if there are none.
     """
 
     model: str

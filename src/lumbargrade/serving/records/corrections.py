@@ -7,18 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import study_number
+from lumbargrade.frozen import Frozen
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.json_lines import JsonLines
 
 
-class _Json(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+class HttpModel(Frozen):
+    """A part of the HTTP API's JSON: what is answered has all of its fields."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
-class ServedVersion(_Json):
+class ServedVersion(HttpModel):
     """Which model answers.
 
     Attributes:
@@ -31,7 +35,7 @@ class ServedVersion(_Json):
     run_id: str | None = None
 
 
-class Correction(_Json):
+class Correction(HttpModel):
     """What a reader thinks instead.
 
     Attributes:
@@ -52,18 +56,14 @@ class Correction(_Json):
 
 CORRECTIONS = "corrections.jsonl"
 
-CellKey = tuple[str, str]
 
-
-class KeptCorrection(BaseModel):
+class KeptCorrection(Frozen):
     """A line of the file.
 
     Attributes:
         request_id: The answer that is corrected; its model version is in the serving log too.
         study_hash: Salted; nothing else tells the study.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str
     request_id: str

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.config.project import current_project
 from lumbargrade.config.task import GradingTask
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError
+from lumbargrade.frozen import Frozen
 from lumbargrade.inference.drift_features import Features
 from lumbargrade.json_lines import JsonLines
 
@@ -24,16 +24,14 @@ SERVING_LOG = "LUMBARGRADE_SERVING_LOG"
 """Environment variable with the path of the log; a model server without it writes none."""
 
 
-class AnsweredCell(BaseModel):
+class AnsweredCell(Frozen):
     """What was said of a cell.
 
     Attributes:
         probabilities: Of the task's grades; empty if there is no grade.
-        confidence: The locator's; nothing if it was not asked.
+        confidence: The locator's; None if it was not asked.
         reason: Why there is no grade.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     condition: str
     level: str
@@ -43,7 +41,7 @@ class AnsweredCell(BaseModel):
     reason: str | None
 
 
-class Answered(BaseModel):
+class Answered(Frozen):
     """An answer.
 
     Attributes:
@@ -51,10 +49,8 @@ class Answered(BaseModel):
         model: Registered name and version; MLflow's id of a model that was served without them.
         study: Salted hash of the study's UID; empty if it could not be opened.
         input_sha256: Salted hash of the bytes that were sent.
-        features: Nothing if the study could not be opened, or was answered before features were kept.
+        features: None if the study could not be opened, or was answered before features were kept.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     time: str
     request_id: str
@@ -128,14 +124,11 @@ class ServingLog:
 
 def answered_cells(answer: pd.DataFrame, task: GradingTask) -> tuple[AnsweredCell, ...]:
     """The cells of an answer as :func:`lumbargrade.inference.grade.grade_study` gives it."""
-    return tuple(_cell(row, task) for row in answer.to_dict("records"))
-
-
-def _cell(row: dict[object, object], task: GradingTask) -> AnsweredCell:
-    probabilities = tuple(row[column] for column in task.grade_columns if row[column] is not None)
-    return AnsweredCell.model_validate(
-        {
-            **{name: row[name] for name in ("condition", "level", "grade", "confidence", "reason")},
-            "probabilities": probabilities,
-        }
+    names = ("condition", "level", "grade", "confidence", "reason")
+    return tuple(
+        AnsweredCell(
+            probabilities=tuple(row[column] for column in task.grade_columns if row[column] is not None),
+            **{name: row[name] for name in names},
+        )
+        for row in answer.to_dict("records")
     )

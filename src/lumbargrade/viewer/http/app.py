@@ -22,13 +22,19 @@ from lumbargrade.viewer.studies.service import ReadingRoom
 
 _LOGINS = "10 per minute"
 _WORDS = {
-    400: Problem(what="The request cannot be understood.", do="Reload the page and try again."),
-    404: Problem(what="There is nothing at this address.", do="Go back to the start page."),
-    405: Problem(what="This cannot be done here.", do="Reload the page and try again."),
-    413: Problem(what="The upload is too large.", do="Send one study at a time."),
-    429: Problem(what="That was too much in too short a time.", do="Wait a minute and try again."),
+    400: Problem(
+        what="The request cannot be understood.", do="Reload the page and try again.", code="request-not-understood"
+    ),
+    404: Problem(what="There is nothing at this address.", do="Go back to the start page.", code="address-unknown"),
+    405: Problem(what="This cannot be done here.", do="Reload the page and try again.", code="method-not-allowed"),
+    413: Problem(what="The upload is too large.", do="Send one study at a time.", code="upload-too-large"),
+    429: Problem(
+        what="That was too much in too short a time.", do="Wait a minute and try again.", code="too-many-requests"
+    ),
 }
-_FAULT = Problem(what="Something went wrong in the reading room.", do="Try again; tell whoever runs it.")
+_FAULT = Problem(
+    what="Something went wrong in the reading room.", do="Try again; tell whoever runs it.", code="unexpected-fault"
+)
 
 log = logging.getLogger(__name__)
 

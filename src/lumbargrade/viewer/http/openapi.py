@@ -22,7 +22,7 @@ class Operation(NamedTuple):
 
     Attributes:
         answers: By status: a model of JSON, or a media type.
-        takes: A model of JSON, or a media type; nothing if there is no body.
+        takes: A model of JSON, or a media type; None if there is no body.
         query: Names of query parameters, all required.
     """
 
@@ -114,7 +114,7 @@ def openapi_document(needs_token: bool) -> dict[str, Any]:
         "info": {
             "title": "Lumbargrade reading room",
             "version": lumbargrade.__version__,
-            "description": "Not a medical device. Refusals are `{error: {what, do}}`, two plain sentences.",
+            "description": "Not a medical device. Refusals are `{error: {what, do, code}}`: two plain sentences and a name.",
         },
         "paths": paths,
         "components": {"schemas": definitions.get("$defs", {})},
@@ -148,19 +148,19 @@ def _operation(operation: Operation) -> dict[str, Any]:
                 "schema": {"type": "string"},
             }
         )
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "summary": operation.summary,
         "operationId": _operation_id(operation),
         "responses": {
-            str(status): {"description": _description(status), **_content(answer)}
+            str(status): {"description": _STATUS_WORDS.get(status, "Refused."), **_content(answer)}
             for status, answer in operation.answers.items()
         },
     }
     if parameters:
-        told["parameters"] = parameters
+        described["parameters"] = parameters
     if operation.takes is not None:
-        told["requestBody"] = {"required": True, **_content(operation.takes)}
-    return told
+        described["requestBody"] = {"required": True, **_content(operation.takes)}
+    return described
 
 
 def _content(what: type[BaseModel] | str) -> dict[str, Any]:
@@ -176,10 +176,6 @@ def _content(what: type[BaseModel] | str) -> dict[str, Any]:
 def _operation_id(operation: Operation) -> str:
     parts = [part.strip("{}") for part in operation.path.replace(".", "/").split("/") if part and part != "api"]
     return "_".join([operation.method, *parts])
-
-
-def _description(status: int) -> str:
-    return _STATUS_WORDS.get(status, "Refused.")
 
 
 if __name__ == "__main__":

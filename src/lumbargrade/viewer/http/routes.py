@@ -7,7 +7,6 @@ from threading import BoundedSemaphore
 from flask import Blueprint, Response, g, request
 from pydantic import BaseModel, ValidationError
 
-from lumbargrade.serving.records.corrections import ServedVersion
 from lumbargrade.viewer.errors import Problem, Refusal
 from lumbargrade.viewer.http.auth import CSRF_COOKIE, csrf_token, set_cookie
 from lumbargrade.viewer.http.upload import receive, too_large
@@ -51,7 +50,7 @@ def api(room: ReadingRoom, page: ModelPage) -> Blueprint:
         response = _json(
             Session(
                 csrf_token=token,
-                model=ServedVersion.model_validate(page.model_dump(include=set(ServedVersion.model_fields))),
+                model=room.served,
                 task=task_info(task),
                 research_strip=settings.research_strip,
                 limits=UploadLimits(max_bytes=settings.max_bytes, max_files=settings.max_files),
@@ -91,7 +90,9 @@ def api(room: ReadingRoom, page: ModelPage) -> Blueprint:
         if event.error is not None:
             return _json(ErrorAnswer(error=event.error), 422)
         if event.studies:
-            return _json(Choices(error=Problem(what=event.words, do=_CHOOSE), studies=event.studies), 300)
+            return _json(
+                Choices(error=Problem(what=event.words, do=_CHOOSE, code="several-studies"), studies=event.studies), 300
+            )
         return _json(event, 202) if work.answer is None else _json(work.answer)
 
     @blueprint.post("/studies/<study_id>/choices/<int:number>")

@@ -13,7 +13,7 @@ import waitress
 from flask import Flask
 from waitress import wasyncore
 
-from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.errors import LumbargradeError
 from lumbargrade.viewer.http.routes import MOST_STREAMS, MULTIPART_OVERHEAD
 from lumbargrade.viewer.settings import Access
 from lumbargrade.viewer.studies.service import ReadingRoom
@@ -23,25 +23,6 @@ _CONNECTIONS = 500
 _STOP_SECONDS = 5
 _READY_SECONDS = 30
 _STOPS = (signal.SIGINT, signal.SIGTERM)
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Holds a port as long as the context lasts.
-
-    Raises:
-        InputError: Nothing can listen there.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise InputError(
-                f"{host}:{port} cannot be listened at ({error.strerror})", "give another --port", "port-taken"
-            ) from error
-        yield listener
 
 
 @contextmanager

@@ -35,8 +35,8 @@ def _slice(cell: Cell) -> list[str]:
     place = cell.place
     if place is None:
         return [""] * 4
-    told = (place.series_number, place.series_name, place.instance_number, place.sop_instance_uid)
-    return ["" if value is None else str(value) for value in told]
+    values = (place.series_number, place.series_name, place.instance_number, place.sop_instance_uid)
+    return ["" if value is None else str(value) for value in values]
 
 
 def _text(comment: str | None) -> str:

@@ -131,13 +131,12 @@ def _build(report: StudyReport, evidence: Evidence, places: Frames, task: Gradin
     for place, (name, text) in enumerate(texts, start=len(root.ContentSequence) - 1):  # read before the measurements
         root.ContentSequence.insert(place, _text(name, text))
     strip = f" ({report.research_strip.lower()})" if report.research_strip else ""
-    told = report.model_dump_json()
     document = hd.sr.ComprehensiveSR(
         evidence=list(images.values()) or [stand_in(evidence.about)],
         content=root,
         series_instance_uid=_uid("series", report.request_id),
         series_number=9000,
-        sop_instance_uid=_uid("report", told),
+        sop_instance_uid=_uid("report", report.model_dump_json()),
         instance_number=1,
         manufacturer=TITLE,
         is_complete=True,
@@ -258,7 +257,7 @@ def _grade(grade: str | None) -> Code:
 
 
 def _private(value: str, meaning: str) -> Code:
-    """A code of our own; values have 16 characters at most (SH), so a longer one is told apart by its end."""
+    """A code of our own; values have 16 characters at most (SH), so a longer one is known by its end."""
     return Code(_short(value), SCHEME, meaning[:64].rstrip())
 
 

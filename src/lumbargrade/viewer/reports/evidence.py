@@ -5,7 +5,7 @@ or left empty, and an image without valid UIDs is not referred to; a note says e
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,16 +64,12 @@ def read_evidence(paths: Mapping[str, Path], study_hash: str) -> Evidence:
     images, more = _refer(headers, about)
     if len(headers) < len(paths):
         more.append(_not_referred(images, "no file of theirs could be read again", "evidence-image-unreadable"))
-    if not all(is_canonical_uid(uid) for uid in _uids(about, images)):
+    uids = [about.StudyInstanceUID]
+    uids += [uid for image in images.values() for uid in (image.SeriesInstanceUID, image.SOPInstanceUID)]
+    if not all(is_canonical_uid(str(uid)) for uid in uids):
         words = "UIDs of the images are not as DICOM wants them; they are kept, so that a PACS files this report with the images"
         more.append(Note.make("evidence-uids-kept", words))
     return Evidence(about, images, (*notes, *more))
-
-
-def _uids(about: Dataset, images: Mapping[str, Dataset]) -> Iterator[str]:
-    yield str(about.StudyInstanceUID)
-    for image in images.values():
-        yield from (str(image.SeriesInstanceUID), str(image.SOPInstanceUID))
 
 
 @dataclass(frozen=True)
@@ -97,8 +93,8 @@ def _read(path: Path) -> _Header | None:
 
 def _class_of(dataset: Dataset) -> str:
     """The image's SOP class, from the file's own head where the header has none; empty if it is none of MR."""
-    told = (read_text(dataset, "SOPClassUID"), str(dataset.file_meta.get("MediaStorageSOPClassUID") or ""))
-    return next((uid for uid in told if _MR_IMAGE.fullmatch(UID(uid).keyword)), "")
+    uids = (read_text(dataset, "SOPClassUID"), str(dataset.file_meta.get("MediaStorageSOPClassUID") or ""))
+    return next((uid for uid in uids if _MR_IMAGE.fullmatch(UID(uid).keyword)), "")
 
 
 def _describe(headers: list[_Header]) -> tuple[Dataset, list[Note]]:
@@ -119,17 +115,14 @@ def _describe(headers: list[_Header]) -> tuple[Dataset, list[Note]]:
 
 
 def _study_uid(headers: list[_Header], study_hash: str) -> tuple[str, Note | None]:
-    told = [header.texts["StudyInstanceUID"] for header in headers]
-    uid = next(filter(is_uid, told), None)
-    if uid is None:
-        words = (
-            "the images have no valid StudyInstanceUID: this report has one of its own, so that a PACS files it apart "
-            "from them"
-        )
-        return str(generate_uid(entropy_srcs=["lumbargrade", "study", study_hash])), Note.make(
-            "evidence-study-uid-made", words
-        )
-    return uid, None
+    uid = next(
+        (header.texts["StudyInstanceUID"] for header in headers if is_uid(header.texts["StudyInstanceUID"])), None
+    )
+    if uid is not None:
+        return uid, None
+    words = "the images have no valid StudyInstanceUID: this report has one of its own, so that a PACS files it apart from them"
+    made = str(generate_uid(entropy_srcs=["lumbargrade", "study", study_hash]))
+    return made, Note.make("evidence-study-uid-made", words)
 
 
 def _refer(headers: list[_Header], about: Dataset) -> tuple[dict[str, Dataset], list[Note]]:

@@ -75,7 +75,7 @@ def report_fonts(text: str) -> Iterator[ReportFonts]:
     """The fonts of a report with these letters, as long as it is written; one is written at a time."""
     with _lock:
         fonts = ReportFonts()
-        letters = sorted({letter for letter in text if not _usual(letter) and _is_cjk(letter)})
+        letters = sorted({letter for letter in text if not _usual(letter) and ord(letter) in _cjk_letters()})
         if letters:
             file = io.BytesIO(_cjk_font(letters, _language(text)))
             fonts._cjk = TTFont(f"LumbargradeCJK{_digest(letters)}", file, shapable=False)
@@ -134,18 +134,11 @@ def _cjk_letters() -> frozenset[int]:
         return frozenset(font.getBestCmap())
 
 
-def _is_cjk(letter: str) -> bool:
-    return ord(letter) in _cjk_letters()
-
-
 def _language(text: str) -> int:
     if any(0x3040 <= ord(letter) <= 0x30FF for letter in text):
         return _JAPANESE
-    return (
-        _KOREAN
-        if any(0xAC00 <= ord(letter) <= 0xD7A3 or 0x1100 <= ord(letter) <= 0x11FF for letter in text)
-        else _CHINESE
-    )
+    is_korean = any(0xAC00 <= ord(letter) <= 0xD7A3 or 0x1100 <= ord(letter) <= 0x11FF for letter in text)
+    return _KOREAN if is_korean else _CHINESE
 
 
 @contextmanager
@@ -165,17 +158,17 @@ def _cjk_font(letters: list[str], language: int) -> bytes:
         }
         glyphs = [".notdef", *dict.fromkeys(names.values())]
         outlines = font.getGlyphSet(location=_REGULAR)
-        drawn, metrics = {}, {}
+        drawn, widths = {}, {}
         for name in glyphs:
             pen = TTGlyphPen(None)
             outlines[name].draw(Cu2QuPen(pen, _LARGEST_ERROR, reverse_direction=True))
             drawn[name] = pen.glyph()
-            metrics[name] = (round(outlines[name].width), 0)
+            widths[name] = round(outlines[name].width)
         builder = FontBuilder(font["head"].unitsPerEm, isTTF=True)
         builder.setupGlyphOrder(glyphs)
         builder.setupCharacterMap(names)
         builder.setupGlyf(drawn)
-        builder.setupHorizontalMetrics({name: (width, drawn[name].xMin or 0) for name, (width, _) in metrics.items()})
+        builder.setupHorizontalMetrics({name: (width, drawn[name].xMin or 0) for name, width in widths.items()})
         builder.setupHorizontalHeader(ascent=font["hhea"].ascent, descent=font["hhea"].descent)
         family = f"LumbargradeCJK{_digest(letters)}"
         builder.setupNameTable({"familyName": family, "styleName": "Regular", "psName": family})

@@ -97,21 +97,18 @@ def _cut(text: str, letters: int) -> str:
     return text if len(text) <= letters else text.encode()[:letters].decode(errors="ignore").rstrip()
 
 
-def _mended(told: str, text: str, cut: bool) -> Mended:
-    if text == told:
+def _mended(original: str, text: str, cut: bool) -> Mended:
+    if text == original:
         return Mended(text)
-    how = [*(["it was cut off"] if cut else []), *(["letters were replaced"] if _clean(told) != told else [])]
+    how = [*(["it was cut off"] if cut else []), *(["letters were replaced"] if _clean(original) != original else [])]
     return Mended(text, 1, " and ".join(how)) if text.strip("^= ?") else _LEFT_OUT
 
 
 def _clean(text: str) -> str:
     """Without the letters that no text may have: a backslash parts values, control letters end lines and sheets."""
     plain = "".join(" " if letter == "\\" or unicodedata.category(letter) == "Cc" else letter for letter in text)
-    return "".join("?" if _is_unreadable(letter) else letter for letter in plain).strip()
-
-
-def _is_unreadable(letter: str) -> bool:
-    return letter == _UNREADABLE or unicodedata.category(letter) == "Cs"
+    unreadable = (letter == _UNREADABLE or unicodedata.category(letter) == "Cs" for letter in plain)
+    return "".join("?" if lost else letter for lost, letter in zip(unreadable, plain, strict=True)).strip()
 
 
 def _sex(text: str) -> Mended:

@@ -126,11 +126,11 @@ def _boxed(lines: list[Flowable], frame: Color, ground: Color) -> Table:
 
 
 def _flags(report: StudyReport) -> list[Flowable]:
-    told = (*report.flags, *(each.words for each in report.not_graded))
-    if not told:
+    flags = (*report.flags, *(each.words for each in report.not_graded))
+    if not flags:
         return []
     lines: list[Flowable] = [Paragraph("Before you read", _style(9, bold=True))]
-    lines += [Paragraph(f"• {escape(flag)}", _style(8.5, leftIndent=3 * mm, firstLineIndent=-3 * mm)) for flag in told]
+    lines += [Paragraph(f"• {escape(flag)}", _style(8.5, leftIndent=3 * mm, firstLineIndent=-3 * mm)) for flag in flags]
     return [_boxed(lines, HexColor("#b58900"), HexColor("#fff8e1")), Spacer(1, 3 * mm)]
 
 
@@ -190,8 +190,8 @@ def _cell_text(cell: Cell, task: GradingTask) -> Sequence[Flowable]:
     if others:
         lines.append(Paragraph(escape(f"or {', '.join(others).lower()}"), _style(6.3, textColor=ink, **center)))
     if cell.correction is not None:
-        told = cell.correction.grade or "not gradable"
-        lines.append(Paragraph(escape(f"reader: {told}"), _style(6.8, bold=True, textColor=ink, **center)))
+        grade = cell.correction.grade or "not gradable"
+        lines.append(Paragraph(escape(f"reader: {grade}"), _style(6.8, bold=True, textColor=ink, **center)))
     return lines
 
 
@@ -218,8 +218,8 @@ def _corrections(report: StudyReport, task: GradingTask, fonts: ReportFonts) -> 
         correction = cell.correction
         assert correction is not None
         change = f"{correction.model_grade or 'not graded'} → {correction.grade or 'not gradable'}"
-        told = f"{cell.level} {task.condition(cell.condition).label}: {change}, {correction.at[:10]}, {correction.by}"
-        lines.append(_any_script(told, _style(7.5, spaceAfter=0.8 * mm), fonts))
+        line = f"{cell.level} {task.condition(cell.condition).label}: {change}, {correction.at[:10]}, {correction.by}"
+        lines.append(_any_script(line, _style(7.5, spaceAfter=0.8 * mm), fonts))
         if correction.comment:
             lines.append(_any_script(correction.comment, _style(7.5, spaceAfter=0.8 * mm), fonts))
     return [*lines, Spacer(1, 2 * mm)]

@@ -73,10 +73,10 @@ class ScriptText(Flowable):  # type: ignore[misc]  # reportlab has no types
     def _draw_piece(self, canvas: Canvas, piece: Piece, x: float, y: float) -> None:
         """Draws letters with what they stand for, since shapes are no letters to whoever searches or copies.
 
-        Readers of PDF turn what is read from the right themselves, so that they are told it from left to right.
+        Readers of PDF turn what is read from the right themselves, so that they get it from left to right.
         """
-        told = piece.text[::-1] if piece.kind == _RIGHT else piece.text
-        canvas.addLiteral(f"/Span <</ActualText <FEFF{told.encode('utf-16-be').hex().upper()}>>> BDC")
+        text = piece.text[::-1] if piece.kind == _RIGHT else piece.text
+        canvas.addLiteral(f"/Span <</ActualText <FEFF{text.encode('utf-16-be').hex().upper()}>>> BDC")
         canvas.setFont(piece.font, self.style.fontSize)
         canvas.drawString(x, y, self._shaped(piece))
         canvas.addLiteral("EMC")

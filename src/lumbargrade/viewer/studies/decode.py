@@ -180,15 +180,8 @@ def _write_scroll(scroll: _Scroll, name: str, key: str, folder: Path) -> SeriesI
 def _slice(header: SliceHeader) -> SliceIndex:
     plane = header.plane
     origin, row, column = (tuple(map(float, v)) for v in (plane.position, plane.row_direction, plane.column_direction))
-    return SliceIndex.model_validate(
-        {
-            "sop_uid": header.sop_uid,
-            "frame": header.frame,
-            "origin_mm": origin,
-            "row_dir": row,
-            "column_dir": column,
-        }
-    )
+    facts = {"origin_mm": origin, "row_dir": row, "column_dir": column}
+    return SliceIndex.model_validate({"sop_uid": header.sop_uid, "frame": header.frame, **facts})
 
 
 def _weighting(header: SliceHeader) -> Weighting:
@@ -215,5 +208,5 @@ def _identifiers(path: Path) -> Identifiers:
     with bounded_file(path) as file:
         dataset = dcmread(file, stop_before_pixels=True, force=True)
     keywords = ("PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber")
-    told = [str(dataset.get(keyword) or "")[:64] for keyword in keywords]
-    return Identifiers(**dict(zip(Identifiers.model_fields, told, strict=True)))
+    values = [str(dataset.get(keyword) or "")[:64] for keyword in keywords]
+    return Identifiers(**dict(zip(Identifiers.model_fields, values, strict=True)))

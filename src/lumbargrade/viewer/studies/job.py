@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.viewer.image_index import StudyIndex
 from lumbargrade.viewer.schemas import Event, Heat, StudyAnswer
 
-CellKey = tuple[str, str]
 _ENDS = ("choose", "done", "failed")
 
 
@@ -20,7 +20,7 @@ class StudyWork:
 
     Attributes:
         expires: On the monotonic clock.
-        answer: Nothing until it is done.
+        answer: None until it is done.
         request_id: Under which the model server last graded it, and may still have its crops.
         heats: Those that were asked for, by condition and level.
         chosen: Addresses of the studies that were chosen of an upload of several, by their number.

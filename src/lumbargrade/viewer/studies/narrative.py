@@ -24,17 +24,17 @@ def flags(cells: Sequence[Cell], notes: Sequence[Note], series: Iterable[SeriesI
 
     Why cells are not graded stands beside these, in :attr:`lumbargrade.viewer.schemas.StudyAnswer.not_graded`.
     """
-    told = [*_uncertain_places(cells), *(sentence(note.text) for note in notes)]
+    lines = [*_uncertain_places(cells), *(sentence(note.text) for note in notes)]
     if all(cell.grade is None for cell in cells):
-        told.insert(0, "Nothing could be graded in this study.")
-    told_already = any(note.code == "slices-undecodable" for note in notes)
+        lines.insert(0, "Nothing could be graded in this study.")
+    is_noted = any(note.code == "slices-undecodable" for note in notes)
     for found in series:
-        if found.unreadable and not told_already:
+        if found.unreadable and not is_noted:
             count = f"{found.unreadable} slice{'s' if found.unreadable > 1 else ''}"
-            told.append(
+            lines.append(
                 f"{count} of {found.title} could not be decoded and {'are' if found.unreadable > 1 else 'is'} left out."
             )
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(lines))
 
 
 def _uncertain_places(cells: Sequence[Cell]) -> Iterator[str]:
@@ -64,7 +64,8 @@ def _level(task: GradingTask, here: Sequence[tuple[Condition, Cell]], level: str
     doubtful = [condition for condition, cell in graded if cell.grade != worst and worst in cell.possible_grades]
     if doubtful:
         every = len(doubtful) == len(graded) and len(graded) > 1
-        text += f". {worst} cannot be excluded at {'any graded site' if every else _sites(level, doubtful)}"
+        sites = "any graded site" if every else f"{level} for {', '.join(name_conditions(doubtful))}"
+        text += f". {worst} cannot be excluded at {sites}"
     uncertain = [condition for condition, cell in graded if cell.place_uncertain]
     if uncertain:
         every = len(uncertain) == len(graded)
@@ -72,11 +73,6 @@ def _level(task: GradingTask, here: Sequence[tuple[Condition, Cell]], level: str
             f". {'Every place is uncertain' if every else 'Place uncertain: ' + ', '.join(name_conditions(uncertain))}"
         )
     return f"{text}."
-
-
-def _sites(level: str, conditions: Sequence[Condition]) -> str:
-    """``L4/L5 for spinal canal stenosis, bilateral subarticular stenosis``."""
-    return f"{level} for {', '.join(name_conditions(conditions))}"
 
 
 def _findings(task: GradingTask, graded: Sequence[tuple[Condition, Cell]]) -> Iterator[tuple[str, str]]:

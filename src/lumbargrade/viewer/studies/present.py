@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.inference.causes import find_causes, untold_notes
+from lumbargrade.inference.causes import CellKey, find_causes, untold_notes
 from lumbargrade.inference.schema import is_uncertain
 from lumbargrade.inference.series_table import read_series_json
 from lumbargrade.models.trained_on import statement_of
@@ -33,7 +33,6 @@ from lumbargrade.viewer.schemas import (
 from lumbargrade.viewer.studies.narrative import flags, level_sentences
 
 Records = Sequence[Mapping[str, Any]]
-CellKey = tuple[str, str]
 
 _LEFT, _BACK, _HEAD = np.eye(3)
 

@@ -52,6 +52,9 @@ class GuardError(LumbargradeError):
     """The process died, was killed, ran out of its limits, or raised what it should not; the sentence says which."""
 
 
+_NO_SPACE = GuardError("the server's disk is full, or cannot be written", "tell whoever runs it", "disk-full")
+
+
 def start_guard() -> None:
     """Starts the process that others are forked from, and waits until it has its imports: no upload waits for them."""
     _CONTEXT.set_forkserver_preload(_PRELOADED)
@@ -68,8 +71,8 @@ def run_guarded(
     """Calls a function of a module in a guarded process and returns its result, which must be JSON.
 
     Args:
-        function: Called with the arguments and, last, a function to tell progress to.
-        on_progress: Told what is done, and what there is to do.
+        function: Called with the arguments and, last, a function that takes progress.
+        on_progress: Gets what is done, and what there is to do.
         doing: What the function does, for messages.
 
     Raises:
@@ -124,10 +127,6 @@ def _death(status: int | None, late: bool, doing: str, limits: Limits) -> GuardE
     return GuardError(
         f"{doing} ended without an answer", "try again, and tell whoever runs the server", "process-without-answer"
     )
-
-
-def _no_space() -> GuardError:
-    return GuardError("the server's disk is full, or cannot be written", "tell whoever runs it", "disk-full")
 
 
 def _fault(error: Exception, doing: str) -> GuardError:
@@ -195,7 +194,7 @@ def _guarded(
     except StudyTimeoutError as error:
         message = {"error": error.parts}
     except ScratchError:
-        message = {"error": _no_space().parts}
+        message = {"error": _NO_SPACE.parts}
     except Exception as error:  # a study's file may hold anything
         message = {"error": _fault(error, doing).parts}
     pipe.send_bytes(json.dumps(message).encode())

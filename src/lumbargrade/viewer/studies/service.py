@@ -13,6 +13,7 @@ from typing import Any
 
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
+from lumbargrade.inference.causes import CellKey
 from lumbargrade.scratch import is_full
 from lumbargrade.serving.mlflow_server import ask, ask_kept, is_ready
 from lumbargrade.serving.records.corrections import Correction, Corrections, KeptCorrection, ServedVersion
@@ -24,7 +25,7 @@ from lumbargrade.viewer.reports.dicom_sr import structured_report
 from lumbargrade.viewer.schemas import CorrectionRequest, Heat, StudyAnswer, StudyChoice
 from lumbargrade.viewer.settings import WebSettings
 from lumbargrade.viewer.studies.decode import UPLOAD, check_upload, decode_upload
-from lumbargrade.viewer.studies.job import CellKey, StudyWork
+from lumbargrade.viewer.studies.job import StudyWork
 from lumbargrade.viewer.studies.parts import part_name
 from lumbargrade.viewer.studies.present import build_answer, build_heat, report_of, version_of
 from lumbargrade.viewer.studies.sandbox import GuardError, Limits, run_guarded, start_guard
@@ -34,8 +35,16 @@ _CHECK_SECONDS = 60
 _REPORT_SECONDS = 120
 _SWEEP_SECONDS = 10.0
 _READY_SECONDS = 2.0
-NO_ANSWER = Problem(what="The model server does not answer.", do="Try again in a minute; tell whoever runs it.")
-_UNEXPECTED = Problem(what="Something went wrong while this study was graded.", do="Try again; tell whoever runs it.")
+NO_ANSWER = Problem(
+    what="The model server does not answer.",
+    do="Try again in a minute; tell whoever runs it.",
+    code="model-server-no-answer",
+)
+_UNEXPECTED = Problem(
+    what="Something went wrong while this study was graded.",
+    do="Try again; tell whoever runs it.",
+    code="unexpected-fault",
+)
 
 log = logging.getLogger(__name__)
 
@@ -114,14 +123,13 @@ class ReadingRoom:
         """Checks an upload that is in its folder, and puts it into the queue.
 
         Raises:
-            Refusal: It can be told at once that it is no study.
+            Refusal: It is no study, as can be seen at once.
         """
         limits = Limits(_CHECK_SECONDS, self.settings.decode_bytes)
         try:
             run_guarded(check_upload, str(work.folder), self.settings.max_files, limits=limits)
         except LumbargradeError as error:
-            problem = problem_of(error)
-            raise Refusal(415, problem.what, problem.do, error.code) from error
+            raise Refusal(415, **problem_of(error).model_dump()) from error
         self._queue.put(work)
         self._tell_places()
 
@@ -256,7 +264,7 @@ class ReadingRoom:
                         "model-version-changed",
                     )
                 if record.get("heat_map") is None:  # the model server could not grade the study again
-                    raise Refusal(503, NO_ANSWER.what, NO_ANSWER.do, "model-server-no-answer")
+                    raise Refusal(503, **NO_ANSWER.model_dump())
                 heat = build_heat(record, cell, cell.place, index)
                 work.heats[key] = heat
         if heat is None:
@@ -297,7 +305,7 @@ class ReadingRoom:
         }
         limits = Limits(_REPORT_SECONDS, self.settings.decode_bytes)
         try:
-            told = run_guarded(
+            document = run_guarded(
                 structured_report,
                 str(work.folder),
                 index.archive,
@@ -309,9 +317,8 @@ class ReadingRoom:
                 doing="making the structured report",
             )
         except LumbargradeError as error:
-            problem = problem_of(error)
-            raise Refusal(422, problem.what, problem.do, error.code) from error
-        return base64.b64decode(told)
+            raise Refusal(422, **problem_of(error).model_dump()) from error
+        return base64.b64decode(document)
 
     def _work(self) -> None:
         while (work := self._queue.get()) is not None:
@@ -336,11 +343,13 @@ class ReadingRoom:
 
     def _grade(self, work: StudyWork) -> None:
         work.tell(stage="checking", percent=10, words="The files are checked.")
-        told = self._decode(work)
-        if "studies" in told:
-            self._offer(work, told)
+        decoded = self._decode(work)
+        if "studies" in decoded:
+            studies = tuple(map(StudyChoice.model_validate, decoded["studies"]))
+            words = " ".join([f"The upload holds {len(studies)} studies.", *map(sentence, decoded["notes"])])
+            work.tell(stage="choose", percent=100, words=words, studies=studies)
             return
-        index = StudyIndex.model_validate(told)
+        index = StudyIndex.model_validate(decoded)
         usual = f"; this usually takes {statistics.median(self._times):.0f} s" if self._times else ""
         work.tell(stage="grading", percent=50, words=f"The model grades {len(self.task.cells)} places{usual}.")
         started = time.monotonic()
@@ -354,11 +363,6 @@ class ReadingRoom:
         )
         work.tell(stage="done", percent=100, words="The study is graded.")
 
-    def _offer(self, work: StudyWork, told: dict[str, Any]) -> None:
-        studies = tuple(map(StudyChoice.model_validate, told["studies"]))
-        words = " ".join([f"The upload holds {len(studies)} studies.", *map(sentence, told["notes"])])
-        work.tell(stage="choose", percent=100, words=words, studies=studies)
-
     def _decode(self, work: StudyWork) -> dict[str, Any]:
         def on_progress(done: int, total: int) -> None:
             percent = 15 + 35 * done // total
@@ -368,7 +372,7 @@ class ReadingRoom:
         settings = self.settings
         limits = Limits(settings.decode_seconds, settings.decode_bytes)
         started = time.monotonic()
-        told: dict[str, Any] = run_guarded(
+        decoded: dict[str, Any] = run_guarded(
             decode_upload,
             str(work.folder),
             self._task_json,
@@ -377,7 +381,7 @@ class ReadingRoom:
             on_progress=on_progress,
         )
         self.metrics.decoding_seconds.observe(time.monotonic() - started)
-        return told
+        return decoded
 
     def _explained(self, work: StudyWork, key: CellKey) -> dict[str, Any]:
         column = next(cell.column for cell in self.task.cells if (cell.condition.name, cell.level) == key)
