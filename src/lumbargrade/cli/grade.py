@@ -122,7 +122,7 @@ def _study(study: str, records: Records, several: bool) -> Iterator[Text]:
     words = ": ".join(filter(None, (study, count)))
     yield from wrapped(words if several else f"Study  {words}", indent="       ")
     if several:
-        yield Text(str(records[0]["study_id"] or "without StudyInstanceUID"), style="dim")
+        yield Text(str(records[0].get("study_id") or "without StudyInstanceUID"), style="dim")
     yield Text()
 
 
