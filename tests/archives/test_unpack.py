@@ -279,11 +279,11 @@ def test_an_archive_that_cannot_be_opened_is_counted(inner: bytes, zipped: bytes
 @pytest.mark.parametrize(
     ("start", "kind"),
     [
-        (b"7z\xbc\xaf\x27\x1c", "7z"),
-        (b"Rar!\x1a\x07\x00", "RAR"),
-        (b"\xfd7zXZ\0", "xz"),
-        (b"BZh91AY&SY", "bzip2"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z"),
+        (b"Rar!\x1a\x07\x00", "a RAR"),
+        (b"\xfd7zXZ\0", "an xz"),
+        (b"BZh91AY&SY", "a bzip2"),
+        (b"\x28\xb5\x2f\xfd", "a zstd"),
     ],
 )
 def test_other_archives_are_refused_with_what_to_do(start: bytes, kind: str, rsna: GradingTask) -> None:
@@ -291,7 +291,7 @@ def test_other_archives_are_refused_with_what_to_do(start: bytes, kind: str, rsn
         pass
     assert caught.value.code == "archive-of-other-kind"
     assert str(caught.value) == (
-        f"the study is a {kind} archive, which is not unpacked here; unpack it, and send a zip of its DICOM files"
+        f"the study is {kind} archive, which is not unpacked here; unpack it, and send a zip of its DICOM files"
     )
 
 

@@ -63,7 +63,7 @@ def opened_files(source: Path | bytes, limits: StudyLimits = LIMITS) -> Iterator
     kind = archive_kind(_start(source))
     if kind in _NOT_UNPACKED:
         raise InputError(
-            f"the study is a {kind} archive, which is not unpacked here",
+            f"the study is a{'n' if kind == 'xz' else ''} {kind} archive, which is not unpacked here",
             "unpack it, and send a zip of its DICOM files",
             "archive-of-other-kind",
         )
