@@ -42,11 +42,11 @@ def run_git(
     Raises:
         GitError: It failed; the sentence has git's last words.
     """
-    told = [part for pair in {**_SETTINGS, **(settings or {})}.items() for part in ("-c", "=".join(pair))]
+    options = [part for pair in {**_SETTINGS, **(settings or {})}.items() for part in ("-c", "=".join(pair))]
     ours = {name: value for name, value in os.environ.items() if name not in _PLACES}
     try:
         done = subprocess.run(
-            ["git", *told, "-C", str(folder), *arguments],
+            ["git", *options, "-C", str(folder), *arguments],
             capture_output=True,
             stdin=subprocess.DEVNULL,
             check=False,

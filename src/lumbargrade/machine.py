@@ -34,7 +34,7 @@ def count_cores() -> int:
 
 def memory_bytes() -> int:
     """Memory that this process may use: the machine's, or less where a control group has a limit."""
-    return min([physical_bytes(), *_memory_limits(_ROOT)])
+    return min([physical_bytes(), *(limit for limit, _ in _memory_groups(_ROOT))])
 
 
 def free_memory_bytes() -> int:
@@ -91,25 +91,20 @@ def _quotas(root: Path) -> Iterator[float]:
         root: Where the system's folders are.
     """
     for group in _groups(root, "cpu"):
-        told = _numbers(group / "cpu.max", 2)
-        told = told or (*_numbers(group / "cpu.cfs_quota_us", 1), *_numbers(group / "cpu.cfs_period_us", 1))
+        quota = _numbers(group / "cpu.max", 2)
+        quota = quota or (*_numbers(group / "cpu.cfs_quota_us", 1), *_numbers(group / "cpu.cfs_period_us", 1))
         if (
-            len(told) == 2 and min(told) > 0
+            len(quota) == 2 and min(quota) > 0
         ):  # without a quota version 1 says -1, and version 2 "max", which is no number
-            yield told[0] / told[1]
-
-
-def _memory_limits(root: Path) -> Iterator[int]:
-    """Bytes that each control group of this process allows."""
-    return (limit for limit, _ in _memory_groups(root))
+            yield quota[0] / quota[1]
 
 
 def _memory_groups(root: Path) -> Iterator[tuple[int, int]]:
     """Bytes that each control group of this process allows, and those that are used of them."""
     for group in _groups(root, "memory"):
         used = (*_numbers(group / "memory.current", 1), *_numbers(group / "memory.usage_in_bytes", 1), 0)[0]
-        told = dict(line.split()[:2] for line in _lines(group / "memory.stat") if len(line.split()) == 2)
-        idle = int(told.get("total_inactive_file") or told.get("inactive_file") or 0)
+        statistics = dict(line.split()[:2] for line in _lines(group / "memory.stat") if len(line.split()) == 2)
+        idle = int(statistics.get("total_inactive_file") or statistics.get("inactive_file") or 0)
         for name in ("memory.max", "memory.high", "memory.limit_in_bytes"):
             yield from ((limit, used - idle) for limit in _numbers(group / name, 1) if limit > 0)
 
@@ -118,11 +113,11 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
     """Folders of the control groups that a controller limits this process by, of both versions, the innermost first."""
     paths = dict(_group_paths(root))
     for mount in _mounts(root):
-        told = paths.get(controller if mount.controllers else "")
-        if told is None or (mount.controllers and controller not in mount.controllers):
+        group = paths.get(controller if mount.controllers else "")
+        if group is None or (mount.controllers and controller not in mount.controllers):
             continue
         folder = root / mount.point.relative_to("/")
-        inside = _below(told, mount.root)
+        inside = _below(group, mount.root)
         yield from (folder / "/".join(inside[:depth]) for depth in range(len(inside), -1, -1))
 
 
@@ -144,10 +139,10 @@ def _group_paths(root: Path) -> Iterator[tuple[str, str]]:
 def _mounts(root: Path) -> Iterator[_Mount]:
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
-        told, (kind, _, options) = before.split(), (*after.split(), "", "", "")[:3]
-        if kind not in ("cgroup", "cgroup2") or len(told) < 5:
+        fields, (kind, _, options) = before.split(), (*after.split(), "", "", "")[:3]
+        if kind not in ("cgroup", "cgroup2") or len(fields) < 5:
             continue
-        shown, point = _unescape(told[3]), Path(_unescape(told[4]))
+        shown, point = _unescape(fields[3]), Path(_unescape(fields[4]))
         yield _Mount(point, shown, frozenset(options.split(",")) if kind == "cgroup" else frozenset())
 
 

@@ -60,8 +60,15 @@ class ProcessGroup:
             self._process.wait(seconds)
 
     def is_listening(self, port: int) -> bool:
-        """Whether a process of the leader's family listens at a TCP port."""
-        return listens_at(self.pid, port)
+        """Whether the leader, or one that it has started, listens at a TCP port: another one's answer is not taken for its."""
+        import psutil
+
+        try:
+            leader = psutil.Process(self.pid)
+            family = [leader, *leader.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return False
+        return any(port in _ports(process) for process in family)
 
     def end(self, seconds: float) -> None:
         """Ends all of it: asked to first, by force if not all have ended in time; 0 kills at once."""
@@ -133,18 +140,6 @@ def group_lives(leader: int, process: subprocess.Popen[bytes] | None = None) -> 
         except (OSError, psutil.Error):
             continue
     return False
-
-
-def listens_at(pid: int, port: int) -> bool:
-    """Whether a process, or one that it has started, listens at a TCP port: another one's answer is not taken for its own."""
-    import psutil
-
-    try:
-        leader = psutil.Process(pid)
-        family = [leader, *leader.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return False
-    return any(port in _ports(process) for process in family)
 
 
 def ended_words(code: int) -> str:

@@ -14,6 +14,9 @@ from lumbargrade.machine import count_processes
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+Progress = Callable[[int, int], None]
+"""Is told what is done and what there is to do."""
+
 
 def process_pool(workers: int) -> ProcessPoolExecutor:
     """A pool of new processes; what they run must be importable."""
@@ -31,6 +34,29 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def map_in_processes(
+    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int, together: int = 1
+) -> Iterator[Result]:
+    """Does jobs and yields their results in their order.
+
+    Args:
+        workers: Processes; 0 is as many as the machine has room for, 1 is this one.
+        together: Jobs that are handed to a process at a time.
+
+    Raises:
+        BrokenProcessPool: A process was killed.
+    """
+    workers = min(count_processes(workers), len(jobs))
+    if workers <= 1:
+        yield from map(work, jobs)
+        return
+    pool = process_pool(workers)
+    try:
+        yield from pool.map(work, jobs, chunksize=together)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def each_result(

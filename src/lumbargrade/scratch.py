@@ -63,7 +63,7 @@ def scratch_folder(kind: str) -> Iterator[Path]:
         try:
             yield folder / _FILES
         finally:
-            _remove(_set_aside(folder))
+            shutil.rmtree(_set_aside(folder), ignore_errors=True)
 
 
 def scratch_root() -> Path:
@@ -138,7 +138,7 @@ def sweep() -> int:
     except OSError as error:
         raise scratch_error(error, root) from error
     for folder in aside:
-        _remove(folder)
+        shutil.rmtree(folder, ignore_errors=True)
     return len(aside)
 
 
@@ -194,10 +194,6 @@ def _set_aside(folder: Path) -> Path:
     with suppress(FileNotFoundError):
         folder.rename(aside)
     return aside
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _former(parent: Path) -> Iterator[Path]:

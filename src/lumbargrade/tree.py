@@ -66,7 +66,8 @@ def has_linked_folders(folder: Path) -> bool:
     Raises:
         InputError: Something below it cannot be read.
     """
-    return folder.is_symlink() or any(entry.behind_link or _is_folder_link(entry) for entry in read_tree(folder))
+    links = (entry.behind_link or (entry.is_folder and entry.path.is_symlink()) for entry in read_tree(folder))
+    return folder.is_symlink() or any(links)
 
 
 def file_sizes(folder: Path) -> dict[Path, int]:
@@ -134,19 +135,19 @@ def remove_tree(path: Path) -> None:
 
 def _walk(folder: Path, above: tuple[tuple[int, int], ...], behind_link: bool) -> Iterator[TreeEntry]:
     try:
-        told = folder.stat()
+        status = folder.stat()
         children = sorted(folder.iterdir())
     except OSError as error:
         yield TreeEntry(folder, True, behind_link, _unreadable(error))
         return
-    above = (*above, (told.st_dev, told.st_ino))
+    above = (*above, (status.st_dev, status.st_ino))
     for path in children:
         yield from _entries(path, above, behind_link)
 
 
 def _entries(path: Path, above: tuple[tuple[int, int], ...], behind_link: bool) -> Iterator[TreeEntry]:
     try:
-        told = path.stat()
+        status = path.stat()
     except OSError as error:
         leads_nowhere = path.is_symlink() and isinstance(error, FileNotFoundError)
         yield TreeEntry(
@@ -156,7 +157,7 @@ def _entries(path: Path, above: tuple[tuple[int, int], ...], behind_link: bool) 
     if not path.is_dir():
         problem = None if path.is_file() else "is neither a file nor a folder"
         yield TreeEntry(path, False, behind_link, problem)
-    elif (told.st_dev, told.st_ino) in above:
+    elif (status.st_dev, status.st_ino) in above:
         yield TreeEntry(path, True, behind_link, "is a link to a folder that it lies in")
     else:
         yield TreeEntry(path, True, behind_link)
@@ -165,10 +166,6 @@ def _entries(path: Path, above: tuple[tuple[int, int], ...], behind_link: bool) 
 
 def _unreadable(error: OSError) -> str:
     return f"cannot be read ({error.strerror or type(error).__name__})"
-
-
-def _is_folder_link(entry: TreeEntry) -> bool:
-    return entry.is_folder and entry.path.is_symlink()
 
 
 def _link_file(entry: TreeEntry, target: Path) -> None:

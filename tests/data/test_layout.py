@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from lumbargrade.config.task import GradingTask, load_task
-from lumbargrade.data.layout import RsnaDataset, dicom_files, open_dataset, read_points
+from lumbargrade.data.layout import RsnaDataset, dicom_files, open_dataset
+from lumbargrade.data.tables import read_points
 from lumbargrade.errors import InputError
 
 TASK = load_task("disc_degeneration")

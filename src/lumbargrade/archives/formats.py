@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 from lumbargrade.archives.tars import GZIP, begins_as_tar, gzip_parts, gzip_start, opened_tar, tar_files, tar_parts
-from lumbargrade.archives.zips import HEAD_BYTES, check_archive, opened_archive, zip_parts
+from lumbargrade.archives.zips import HEAD_BYTES, check_archive, opened_archive, unreadable_archive, zip_parts
 from lumbargrade.dicom.limits import LIMITS, StudyLimits
 from lumbargrade.dicom.magic import looks_like_dicom
 from lumbargrade.errors import InputError
@@ -77,7 +77,7 @@ def opened_files(source: Path | bytes, limits: StudyLimits = LIMITS) -> Iterator
             raise InputError(
                 "the study is a packed file that is neither a tar nor a DICOM image",
                 "send a zip of its DICOM files",
-                "packed-file-without-dicom",
+                NO_ARCHIVE,
             )
         yield iter([ArchiveFile(PurePosixPath("packed"), partial(gzip_parts, source, limits))])
         return
@@ -100,8 +100,7 @@ def is_zip(source: Path | bytes) -> bool:
     Raises:
         InputError: It cannot be read.
     """
-    kind = archive_kind(_start(source))
-    return kind not in ("tar", "gzip")
+    return archive_kind(_start(source)) not in ("tar", "gzip")
 
 
 def _start(source: Path | bytes) -> bytes:
@@ -111,6 +110,4 @@ def _start(source: Path | bytes) -> bytes:
         with source.open("rb") as file:
             return file.read(HEAD_BYTES)
     except OSError as error:
-        raise InputError(
-            f"the study's archive cannot be read ({error.strerror})", "see that it can be", "zip-unreadable"
-        ) from error
+        raise unreadable_archive(error) from error

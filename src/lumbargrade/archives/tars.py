@@ -6,22 +6,19 @@ Nothing is extracted by its name. Links, devices and folders are passed over: on
 import gzip
 import io
 import tarfile
-import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from lumbargrade.archives.zips import HEAD_BYTES, DamagedMember, raise_if_unreadable
+from lumbargrade.archives.zips import HEAD_BYTES, DamagedMember, counting_damage, read_parts
 from lumbargrade.dicom.limits import StudyLimits, check_time
 from lumbargrade.errors import InputError
 
 GZIP = b"\x1f\x8b"
 
-_CHUNK = 1 << 20
 _LARGEST_READ = 16 << 20
 """No header of a tar is so long; one that says so would be read into memory as a whole."""
-_DAMAGE = (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, MemoryError, RecursionError, OSError)
 
 
 def begins_as_tar(start: bytes) -> bool:
@@ -42,9 +39,9 @@ def begins_as_tar(start: bytes) -> bool:
 def gzip_start(source: Path | bytes) -> bytes:
     """How the file begins that gzip has packed; nothing if it cannot be unpacked."""
     try:
-        with _opened(source) as file, gzip.GzipFile(fileobj=file) as unpacked:
+        with counting_damage(), _opened(source) as file, gzip.GzipFile(fileobj=file) as unpacked:
             return unpacked.read(HEAD_BYTES)
-    except _DAMAGE:
+    except (DamagedMember, InputError):
         return b""
 
 
@@ -56,16 +53,9 @@ def gzip_parts(source: Path | bytes, limits: StudyLimits) -> Generator[bytes]:
         InputError: It becomes too large.
     """
     packed = len(source) if isinstance(source, bytes) else source.stat().st_size
-    try:
-        with _opened(source) as file:
-            stream = _BoundedStream(gzip.GzipFile(fileobj=file), limits, packed)  # type: ignore[arg-type]
-            part = stream.read(HEAD_BYTES)
-            while part:
-                yield part
-                part = stream.read(_CHUNK)
-    except _DAMAGE as error:
-        raise_if_unreadable(error)
-        raise DamagedMember from error
+    with counting_damage(), _opened(source) as file:
+        stream = _BoundedStream(cast(IO[bytes], gzip.GzipFile(fileobj=file)), limits, packed)
+        yield from read_parts(cast(IO[bytes], stream))
 
 
 class _BoundedStream(io.RawIOBase):
@@ -123,11 +113,8 @@ def opened_tar(source: Path | bytes, limits: StudyLimits) -> Iterator[tarfile.Ta
         file.seek(0)
         unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if is_packed else file
         stream = _BoundedStream(unpacked, limits, packed)
-        try:
+        with counting_damage():
             archive = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")
-        except _DAMAGE as error:
-            raise_if_unreadable(error)
-            raise DamagedMember from error
         yield archive
 
 
@@ -140,13 +127,10 @@ def tar_files(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """
     end = -1
     while True:
-        try:
+        with counting_damage():
             entry = archive.next()
             if entry is not None and archive.offset <= end:
                 raise tarfile.ReadError("a file of a negative size")
-        except _DAMAGE as error:
-            raise_if_unreadable(error)
-            raise DamagedMember from error
         archive.members.clear()  # type: ignore[attr-defined]  # millions of them would fill the memory
         end = archive.offset
         if entry is None:
@@ -162,17 +146,10 @@ def tar_parts(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Generator[byt
     Raises:
         DamagedMember: They cannot be read.
     """
-    try:
+    with counting_damage():
         file = archive.extractfile(entry)
-        if file is None:
-            return
-        part = file.read(HEAD_BYTES)
-        while part:
-            yield part
-            part = file.read(_CHUNK)
-    except _DAMAGE as error:
-        raise_if_unreadable(error)
-        raise DamagedMember from error
+        if file is not None:
+            yield from read_parts(file)
 
 
 @contextmanager

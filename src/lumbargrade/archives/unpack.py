@@ -81,10 +81,10 @@ def unpack_archive(
             unpacking.unpack_all(files, "")
     except DamagedMember:
         unpacking.cut += 1
-    came = bool(unpacking.members or unpacking.nested)
-    if unpacking.cut and not came:
+    any_unpacked = bool(unpacking.members or unpacking.nested)
+    if unpacking.cut and not any_unpacked:
         raise InputError("the study's tar is damaged", "make it again", "tar-damaged")
-    if unpacking.damaged and not came:
+    if unpacking.damaged and not any_unpacked:
         raise InputError(
             f"none of the {unpacking.damaged} files in the study's zip can be unpacked",
             "make the zip again",

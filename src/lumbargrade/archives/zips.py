@@ -4,6 +4,7 @@ import errno
 import io
 import lzma
 import struct
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator
@@ -23,10 +24,10 @@ _CENTRAL, _LOCAL, _END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
 _LOCAL_BYTES, _CENTRAL_BYTES = 30, 46
 _UNICODE_NAME, _NO_KIND = 0x7075, 0xFFFE
 _DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, OverflowError),
-    *(NotImplementedError, RuntimeError, MemoryError, OSError),
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError),
+    *(OverflowError, NotImplementedError, RuntimeError, MemoryError, OSError),
 )
-"""What the zip module and its decoders raise on damaged bytes; OSError is also the disk's own word."""
+"""What the modules of zips and tars and their decoders raise on damaged bytes; OSError is also the disk's own word."""
 
 
 class DamagedMember(Exception):  # noqa: N818 - it is counted, and told as a number
@@ -43,7 +44,7 @@ def opened_archive(source: Path | bytes) -> Iterator[zipfile.ZipFile]:
     try:
         archive = _open(source)
     except _DAMAGE as error:
-        raise_if_unreadable(error)
+        _raise_if_unreadable(error)
         raise InputError(
             "the study is not a zip file that can be unpacked", "send a zip of its DICOM files", "not-a-zip"
         ) from error
@@ -81,29 +82,44 @@ def zip_parts(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Generator[byt
         DamagedMember: They cannot be unpacked.
         InputError: The zip itself cannot be read.
     """
-    try:
+    with counting_damage():
         if _dictionary_bytes(archive, entry) > LIMITS.dictionary_bytes:
             raise ValueError("more memory than a study is given")
         with archive.open(entry) as packed:
-            part = packed.read(HEAD_BYTES)
-            while part:
-                yield part
-                part = packed.read(_CHUNK)
+            yield from read_parts(packed)
+
+
+def read_parts(file: IO[bytes]) -> Generator[bytes]:
+    """The bytes of an open file, first as many as show what it is."""
+    part = file.read(HEAD_BYTES)
+    while part:
+        yield part
+        part = file.read(_CHUNK)
+
+
+@contextmanager
+def counting_damage() -> Iterator[None]:
+    """Turns what damaged bytes raise into :class:`DamagedMember`.
+
+    Raises:
+        InputError: The archive's own file cannot be read.
+    """
+    try:
+        yield
     except _DAMAGE as error:
-        raise_if_unreadable(error)
+        _raise_if_unreadable(error)
         raise DamagedMember from error
 
 
-def raise_if_unreadable(error: BaseException) -> None:
-    """What the disk says of an archive's own file is no damage; decoders raise OSError without a number.
+def unreadable_archive(error: OSError) -> InputError:
+    """The error for an archive whose file the system does not read."""
+    return InputError(f"the study's archive cannot be read ({error.strerror})", "see that it can be", "zip-unreadable")
 
-    Raises:
-        InputError: The disk says something.
-    """
+
+def _raise_if_unreadable(error: BaseException) -> None:
+    """What the disk says of an archive's own file is no damage; decoders raise OSError without a number."""
     if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-        raise InputError(
-            f"the study's archive cannot be read ({error.strerror})", "see that it can be", "zip-unreadable"
-        ) from error
+        raise unreadable_archive(error) from error
 
 
 def _dictionary_bytes(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> int:

@@ -10,12 +10,13 @@ _ROUNDED = re.compile(r"[+-]?\d+([.,]\d+)?E[+-]?\d+", re.IGNORECASE)
 _SURELY_ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+")
 _GROUPED = re.compile(r"\d{1,3}([.,' \u00a0\u2009\u202f\u2019]\d{3})+")
 _AS_TEXT = "export the table again with this column as text"
+_ROUNDED_REASON = f"is a number that a spreadsheet has rounded, and its digits are lost; {_AS_TEXT}"
 
 
 def describe_number(value: str) -> str:
     """Says why a text is not the number that names something."""
     if _ROUNDED.fullmatch(value):
-        return f"is a number that a spreadsheet has rounded, and its digits are lost; {_AS_TEXT}"
+        return _ROUNDED_REASON
     if _GROUPED.fullmatch(value):
         return f"has separators between its digits, as a spreadsheet writes large numbers; {_AS_TEXT}"
     return _NO_NUMBER
@@ -23,9 +24,7 @@ def describe_number(value: str) -> str:
 
 def describe_name(value: str) -> str | None:
     """Says that a text was a name of digits once; None if it may be a name as it is."""
-    if _SURELY_ROUNDED.fullmatch(value):
-        return f"is a number that a spreadsheet has rounded, and its digits are lost; {_AS_TEXT}"
-    return None
+    return _ROUNDED_REASON if _SURELY_ROUNDED.fullmatch(value) else None
 
 
 def is_rounded(value: str) -> bool:

@@ -1,17 +1,21 @@
 """A dataset in RSNA layout: three tables and ``train_images/<study>/<series>/<instance>.dcm``."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pydicom import Dataset
+from pydicom.tag import BaseTag
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.tables import LABELS, POINTS, SERIES, read_labels, read_points, read_series
+from lumbargrade.dicom.errors import UnreadableFile
+from lumbargrade.dicom.parse import parse_header
 from lumbargrade.errors import InputError
 
 IMAGES = "train_images"
-
-__all__ = ["IMAGES", "RsnaDataset", "dicom_files", "open_dataset", "read_points"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,14 @@ def dicom_files(folder: Path) -> list[Path]:
         return []
     files = [path for path in folder.iterdir() if path.suffix.lower() == ".dcm" and path.name[0] != "."]
     return sorted(files, key=_by_number)
+
+
+def first_header(files: Iterable[Path], tags: list[BaseTag]) -> Dataset | None:
+    """Reads tags of the first image that can be read; None if none can."""
+    for path in files:
+        with suppress(UnreadableFile):
+            return parse_header(path, tags)
+    return None
 
 
 def _by_number(path: Path) -> tuple[float, str]:

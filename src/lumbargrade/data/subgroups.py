@@ -3,15 +3,13 @@
 Nothing that names a patient is read; ages are kept as decades.
 """
 
+import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.tag import Tag
 
-from lumbargrade.data.layout import RsnaDataset, dicom_files
-from lumbargrade.dicom.errors import NotAnImage, UnreadableFile
-from lumbargrade.dicom.parse import parse_header
+from lumbargrade.data.layout import RsnaDataset, first_header
 
 UNKNOWN = "unknown"
 
@@ -28,38 +26,20 @@ def study_subgroups(dataset: RsnaDataset, studies: Iterable[int]) -> dict[str, d
     """
     found: dict[str, dict[int, str]] = {"manufacturer": {}, "field_strength": {}, "sex": {}, "age": {}}
     for study in studies:
-        header = _header(dataset, study)
-        for kind, name in _names(header).items():
+        series = dataset.series.loc[dataset.series["study_id"] == study, "series_id"]
+        files = (path for number in series for path in dataset.files(study, int(number))[:1])
+        for kind, name in _names(first_header(files, _TAGS) or Dataset()).items():
             found[kind][study] = name
     return {kind: names for kind, names in found.items() if len(set(names.values())) > 1}
 
 
-def _header(dataset: RsnaDataset, study: int) -> Dataset:
-    for series in dataset.series.loc[dataset.series["study_id"] == study, "series_id"]:
-        for path in dicom_files(dataset.series_dir(study, int(series)))[:1]:
-            header = _read(path)
-            if header is not None:
-                return header
-    return Dataset()
-
-
-def _read(path: Path) -> Dataset | None:
-    try:
-        return parse_header(path, _TAGS)
-    except (NotAnImage, UnreadableFile):
-        return None
-
-
 def _names(header: Dataset) -> dict[str, str]:
     age = str(header.get("PatientAge") or "")
+    decade = int(age[:3]) // 10 * 10 if re.fullmatch(r"\d{3}Y", age) else None
     strength = header.get("MagneticFieldStrength")
     return {
         "manufacturer": str(header.get("Manufacturer") or "").strip().title() or UNKNOWN,
         "field_strength": f"{float(strength):g} T" if strength else UNKNOWN,
         "sex": {"F": "female", "M": "male"}.get(str(header.get("PatientSex") or ""), UNKNOWN),
-        "age": f"{int(age[:3]) // 10 * 10} to {int(age[:3]) // 10 * 10 + 9}" if _in_years(age) else UNKNOWN,
+        "age": UNKNOWN if decade is None else f"{decade} to {decade + 9}",
     }
-
-
-def _in_years(age: str) -> bool:
-    return len(age) == 4 and age[:3].isdecimal() and age[3] == "Y"

@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from pydicom.tag import Tag
 
-from lumbargrade.data.layout import IMAGES, dicom_files
-from lumbargrade.dicom.errors import UnreadableFile
-from lumbargrade.dicom.parse import parse_header
+from lumbargrade.data.layout import IMAGES, dicom_files, first_header
 from lumbargrade.dicom.synthetic import is_synthetic
 
 _TAGS = [Tag(keyword) for keyword in ("SOPClassUID", "Modality", "DeidentificationMethod", "Rows", "Columns")]
@@ -30,10 +28,5 @@ def count_origins(root: Path, studies: Iterable[int]) -> StudyOrigins:
 
 
 def _is_synthetic_study(folder: Path) -> bool | None:
-    for series in sorted(folder.glob("*")):
-        for path in dicom_files(series):
-            try:
-                return is_synthetic(parse_header(path, _TAGS))
-            except UnreadableFile:
-                continue
-    return None
+    header = first_header((path for series in sorted(folder.glob("*")) for path in dicom_files(series)), _TAGS)
+    return None if header is None else is_synthetic(header)

@@ -5,7 +5,7 @@ Whatever way of writing a table has its names in, :mod:`lumbargrade.data.spellin
 
 import csv
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -162,7 +162,8 @@ def _read_lines(source: Path | TextIO, name: str) -> dict[int, list[str]]:
     """The filled lines by their number in the file, cells stripped."""
     lines: dict[int, list[str]] = {}
     try:
-        with _opened(source) as stream:
+        opened = source.open(encoding="utf-8", newline="") if isinstance(source, Path) else nullcontext(source)
+        with opened as stream:
             reader = csv.reader(stream, strict=True)
             for row in reader:
                 if row:
@@ -178,10 +179,6 @@ def _read_lines(source: Path | TextIO, name: str) -> dict[int, list[str]]:
             f"{source} cannot be read ({error.strerror})", "check the file and its permissions", "table-unreadable"
         ) from error
     return lines
-
-
-def _opened(source: Path | TextIO) -> AbstractContextManager[TextIO]:
-    return source.open(encoding="utf-8", newline="") if isinstance(source, Path) else nullcontext(source)
 
 
 def _check_header(name: str, header: list[str], columns: tuple[str, ...], task: GradingTask, quoted: bool) -> None:

@@ -4,18 +4,11 @@ Decoders make room for it before they read on, so that a few damaged or hostile 
 whoever decodes compares it with the header first.
 """
 
-from pydicom.uid import (
-    HTJ2K,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000TransferSyntaxes,
-    JPEGLSTransferSyntaxes,
-    JPEGTransferSyntaxes,
-)
+from pydicom import uid
 
-_JPEG_2000 = {*JPEG2000TransferSyntaxes, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL}
+_JPEG_2000 = {*uid.JPEG2000TransferSyntaxes, uid.HTJ2K, uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL}
 
-SIZED = {*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *_JPEG_2000}
+SIZED = {*uid.JPEGTransferSyntaxes, *uid.JPEGLSTransferSyntaxes, *_JPEG_2000}
 """Transfer syntaxes whose frames state their size: all those whose decoders are written in C."""
 
 _FRAMES = {0xC0, 0xC1, 0xC2, 0xC3, 0xF7}

@@ -207,7 +207,9 @@ def open_pixels(path: Path, keep: bool) -> PixelFile:
     with _lock:
         file = _kept.pop(key, None) or PixelFile(path)
         _kept[key] = file
-        while len(_kept) > _MOST_OPEN or (len(_kept) > 1 and _inflated_bytes() > MAX_INFLATED):
+        while len(_kept) > _MOST_OPEN or (
+            len(_kept) > 1 and sum(kept.inflated_bytes for kept in _kept.values()) > MAX_INFLATED
+        ):
             _kept.popitem(last=False)
     return file
 
@@ -220,7 +222,3 @@ def closing_pixels() -> Iterator[None]:
     finally:
         with _lock:
             _kept.clear()
-
-
-def _inflated_bytes() -> int:
-    return sum(file.inflated_bytes for file in _kept.values())

@@ -5,11 +5,17 @@ Formula: DICOM PS3.3, C.7.6.2.1.1 (Image Plane module).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Vector = NDArray[np.float64]
+Orientation = Literal["sagittal", "coronal", "axial"]
+
+ORIENTATIONS: tuple[Orientation, ...] = ("sagittal", "coronal", "axial")
+"""The body planes, in the order of the patient's axes that they are perpendicular to."""
+_SAME_DIRECTION = np.cos(np.deg2rad(3.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,18 @@ class Plane:
         """The normal, turned so that its largest part points to the patient's left, back or head, (3,)."""
         normal = self.normal
         return normal if normal[np.abs(normal).argmax()] > 0 else -normal
+
+    @property
+    def orientation(self) -> Orientation:
+        """The nearest body plane."""
+        return ORIENTATIONS[int(np.abs(self.normal).argmax())]
+
+    def is_parallel(self, other: "Plane") -> bool:
+        """Whether rows and columns of two images run the same way, to 3 degrees."""
+        return bool(
+            self.row_direction @ other.row_direction > _SAME_DIRECTION
+            and self.column_direction @ other.column_direction > _SAME_DIRECTION
+        )
 
     @property
     def distance(self) -> float:

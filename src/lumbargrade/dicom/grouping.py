@@ -6,6 +6,8 @@ Some anonymisers give each slice a SeriesInstanceUID of its own, or one to all s
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from pydicom import dcmread
 
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader
-from lumbargrade.dicom.joining import contrast_of, description_of, find_torn, join_loose, number_of, times_of
+from lumbargrade.dicom.joining import description_of, find_torn, join_loose, times_of
 from lumbargrade.dicom.parse import bounded_file, parsing
 
 
@@ -46,10 +48,10 @@ def group_series(headers: Iterable[SliceHeader]) -> list[SeriesGroup]:
     parts = [part for slices in by_uid.values() for part in _split_series(slices)]
     whole, loose = join_loose(parts)
     torn = {id(part) for part in find_torn(whole, loose)}
-    groups = [
-        SeriesGroup(_first_uid(part), tuple(sorted(part, key=_by_number)), id(part) in torn)
-        for part in (*whole, *loose)
-    ]
+    groups = []
+    for part in (*whole, *loose):
+        uid = min((header.series_uid for header in part if header.series_uid), default="")
+        groups.append(SeriesGroup(uid, tuple(sorted(part, key=_by_number)), id(part) in torn))
     return sorted(groups, key=lambda group: _by_series(group.slices[0]))
 
 
@@ -64,7 +66,7 @@ def name_series(slices: Sequence[SliceHeader]) -> str:
 def shown_words(slices: Sequence[SliceHeader]) -> str:
     """Says what a series shows by its plane and weighting, as "sagittal T2"; empty if neither is known."""
     first = slices[len(slices) // 2]
-    plane = ("sagittal", "coronal", "axial")[int(np.abs(first.plane.normal).argmax())] if first.plane_known else ""
+    plane = first.plane.orientation if first.plane_known else ""
     return " ".join(part for part in (plane, first.contrast if first.contrast != "other" else "") if part)
 
 
@@ -72,6 +74,7 @@ def _drop_copies(headers: Iterable[SliceHeader]) -> list[SliceHeader]:
     """Leaves one file of each SOP instance: the largest, as a copy may have been cut.
 
     Files of one SOP instance and place that show something else are no copies: they stay, for what comes to say so.
+    Those of another encoding are taken for the same: somebody has compressed one.
     """
     copies: dict[Hashable, list[SliceHeader]] = defaultdict(list)
     for header in headers:
@@ -79,12 +82,16 @@ def _drop_copies(headers: Iterable[SliceHeader]) -> list[SliceHeader]:
         where = np.concatenate([plane.position, plane.row_direction, plane.column_direction])
         key = (header.sop_uid, header.frame, header.series_uid, header.instance_number, plane.shape, where.tobytes())
         copies[key if header.sop_uid else id(header)].append(header)
-    compared: dict[tuple[Path, Path], bool] = {}
-    return [
-        kept
-        for same in copies.values()
-        for kept in (same if len(same) == 1 else _differing(sorted(same, key=_by_worth), compared))
-    ]
+    shows_the_same = cache(_shows_the_same)  # of a file with many frames it is asked for each
+    kept: list[SliceHeader] = []
+    for same in copies.values():
+        different: list[SliceHeader] = []
+        for header in sorted(same, key=_by_worth) if len(same) > 1 else same:
+            syntax, path = header.transfer_syntax, header.path
+            if not any(syntax != other.transfer_syntax or shows_the_same(path, other.path) for other in different):
+                different.append(header)
+        kept += different
+    return kept
 
 
 def _by_worth(header: SliceHeader) -> tuple[float, bool, str]:
@@ -92,29 +99,9 @@ def _by_worth(header: SliceHeader) -> tuple[float, bool, str]:
     return -header.path.stat().st_size, not numbered, str(header.path)
 
 
-def _differing(same: Sequence[SliceHeader], compared: dict[tuple[Path, Path], bool]) -> list[SliceHeader]:
-    kept: list[SliceHeader] = []
-    for header in same:
-        for other in kept:
-            files = (other.path, header.path)
-            if files not in compared:
-                compared[files] = _shows_the_same(header, other)
-            if compared[files]:
-                break
-        else:
-            kept.append(header)
-    return kept
-
-
-def _shows_the_same(header: SliceHeader, larger: SliceHeader) -> bool:
-    """Whether a file holds the same pixels as another one, or is what is left of it.
-
-    Those of another encoding are taken for the same: somebody has compressed one.
-    """
-    if header.transfer_syntax != larger.transfer_syntax:
-        return True
-    one, other = header.path.read_bytes(), larger.path.read_bytes()
-    return other.startswith(one) or _pixel_bytes(header.path) in (None, _pixel_bytes(larger.path))
+def _shows_the_same(path: Path, larger: Path) -> bool:
+    """Whether a file holds the same pixels as another one, or is what is left of it."""
+    return larger.read_bytes().startswith(path.read_bytes()) or _pixel_bytes(path) in (None, _pixel_bytes(larger))
 
 
 def _pixel_bytes(path: Path) -> bytes | None:
@@ -130,29 +117,25 @@ def _pixel_bytes(path: Path) -> bytes | None:
 def _split_series(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
     """Tells series apart that have one SeriesInstanceUID, or none."""
     parts = [headers]
-    for told in (number_of, description_of, contrast_of):
-        parts = [piece for part in parts for piece in _split_by(part, told)]
-    if any(number_of(header) is not None or description_of(header) is not None for header in headers):
+    for tag in (attrgetter("series_number"), description_of, attrgetter("contrast")):
+        parts = [piece for part in parts for piece in _split_by(part, tag)]
+    if any(header.series_number is not None or description_of(header) is not None for header in headers):
         return parts
     return [piece for part in parts for piece in _split_by(part, times_of)]
 
 
-def _split_by(headers: list[SliceHeader], told: Callable[[SliceHeader], object]) -> list[list[SliceHeader]]:
+def _split_by(headers: list[SliceHeader], tag: Callable[[SliceHeader], object]) -> list[list[SliceHeader]]:
     """Splits by what a tag says; images that lack it stay with the others if those agree.
 
     What differs with nearly each slice tells no series apart.
     """
     pieces: dict[object, list[SliceHeader]] = defaultdict(list)
     for header in headers:
-        pieces[told(header)].append(header)
+        pieces[tag(header)].append(header)
     known = [value for value in pieces if value is not None]
     if len(known) <= 1 or (len(known) > 2 and 2 * len(known) > len(headers)):
         return [headers]
     return list(pieces.values())
-
-
-def _first_uid(part: Sequence[SliceHeader]) -> str:
-    return min((header.series_uid for header in part if header.series_uid), default="")
 
 
 def _by_number(header: SliceHeader) -> tuple[float, str, int]:

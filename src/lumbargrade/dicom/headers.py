@@ -21,7 +21,7 @@ from lumbargrade.dicom.kind.tags import KIND_KEYWORDS, KindTags, read_kind_tags
 from lumbargrade.dicom.limits import count_images
 from lumbargrade.dicom.modality import read_modality
 from lumbargrade.dicom.parse import parse_header, parsing
-from lumbargrade.dicom.values import find_value, read_integer, read_number, read_positive
+from lumbargrade.dicom.values import find_value, read_integer, read_number, read_positive, read_word
 from lumbargrade.dicom.variants import Variant
 
 __all__ = ["NotAnImage", "SliceHeader", "UnreadableFile", "read_headers"]
@@ -169,9 +169,9 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
     return SliceHeader(
         path=path,
         frame=frame,
-        study_uid=_uid(dataset, "StudyInstanceUID"),
-        series_uid=_uid(dataset, "SeriesInstanceUID"),
-        sop_uid=_uid(dataset, "SOPInstanceUID"),
+        study_uid=read_word(dataset, "StudyInstanceUID"),
+        series_uid=read_word(dataset, "SeriesInstanceUID"),
+        sop_uid=read_word(dataset, "SOPInstanceUID"),
         instance_number=number,
         series_description=description,
         modality=read_modality(dataset),
@@ -191,19 +191,15 @@ def _header(path: Path, dataset: Dataset, frame: int | None, groups: list[Datase
         echo_time=tags.echo,
         repetition_time=tags.repetition,
         series_number=read_integer(dataset.get("SeriesNumber")),
-        frame_of_reference=_uid(dataset, "FrameOfReferenceUID"),
-        study_date=_date(dataset.get("StudyDate")),
+        frame_of_reference=read_word(dataset, "FrameOfReferenceUID"),
+        study_date=_date(read_word(dataset, "StudyDate")),
         other_part=other_part(*(str(dataset.get(keyword) or "") for keyword in NAMES)),
         patient=mark_patient(dataset),
     )
 
 
-def _uid(dataset: Dataset, keyword: str) -> str:
-    return str(dataset.get(keyword) or "").strip(" \0")
-
-
-def _date(value: object) -> str:
-    digits = str(value or "").strip(" \0").replace(".", "")  # as ACR-NEMA wrote it
+def _date(text: str) -> str:
+    digits = text.replace(".", "")  # as ACR-NEMA wrote it
     try:
         return date.fromisoformat(digits).isoformat() if len(digits) == 8 else ""
     except ValueError:

@@ -7,13 +7,13 @@ import numpy as np
 
 from lumbargrade.dicom.geometry import Vector
 from lumbargrade.dicom.headers import SliceHeader
+from lumbargrade.dicom.stacks import bundle_alike
 
 Part = list[SliceHeader]
 
 _FEWEST = 3
 """Slices by which it is seen that they are regular."""
 
-_SAME_DIRECTION = np.cos(np.deg2rad(3.0))
 _SAME_PLACE_MM = 0.05
 _IRREGULAR = 0.15
 """Part of the distance between slices by which one of them may lie off its place."""
@@ -43,7 +43,7 @@ def join_loose(parts: Iterable[Part]) -> tuple[list[Part], list[Part]]:
         numbered = _is_numbered_series(_flat([host or [], *alike]))
         for bundle in [alike] if numbered else _parallel(alike):
             slices = _flat(bundle)
-            fitting = slices + [header for header in host or [] if _is_parallel(header, slices[0])]
+            fitting = slices + [header for header in host or [] if header.plane.is_parallel(slices[0].plane)]
             if host is not None and (numbered or _is_regular(fitting)):
                 host += slices
             elif all(len(part) == 1 for part in bundle) and (numbered or _is_regular(slices)):
@@ -62,45 +62,29 @@ def find_torn(whole: Iterable[Part], loose: Iterable[Part]) -> list[Part]:
 
 
 def _look(header: SliceHeader) -> Hashable:
-    return contrast_of(header), int(np.abs(header.plane.normal).argmax())
+    return header.contrast, header.plane.orientation
 
 
 def _tags(header: SliceHeader) -> Hashable:
     """What the header says of its series; if it says nothing, it is like no other one."""
-    tags = (number_of(header), description_of(header))
+    tags = (header.series_number, description_of(header))
     return (*tags, _look(header)) if any(tag is not None for tag in tags) else id(header)
 
 
 def _kind(header: SliceHeader) -> Hashable:
     spacing = tuple(f"{value:.3g}" for value in header.plane.spacing)
-    tags = (number_of(header), description_of(header), contrast_of(header), header.frame_of_reference)
+    tags = (header.series_number, description_of(header), header.contrast, header.frame_of_reference)
     return (*tags, times_of(header), spacing, header.plane.shape)
 
 
 def _parallel(parts: Iterable[Part]) -> list[list[Part]]:
     """Bundles parts whose first slices are parallel."""
-    bundles: list[list[Part]] = []
-    for part in parts:
-        same = (bundle for bundle in bundles if _is_parallel(bundle[0][0], part[0]))
-        bundle = next(same, None)
-        if bundle is None:
-            bundles.append([part])
-        else:
-            bundle.append(part)
-    return bundles
-
-
-def _is_parallel(one: SliceHeader, other: SliceHeader) -> bool:
-    a, b = one.plane, other.plane
-    return bool(
-        a.row_direction @ b.row_direction > _SAME_DIRECTION
-        and a.column_direction @ b.column_direction > _SAME_DIRECTION
-    )
+    return bundle_alike(parts, lambda one, other: one[0].plane.is_parallel(other[0].plane))
 
 
 def _is_regular(slices: Sequence[SliceHeader]) -> bool:
     """Whether slices are parallel and lie one behind the other, equally far apart; some may be missing."""
-    if len(slices) < _FEWEST or not all(h.plane_known and _is_parallel(h, slices[0]) for h in slices):
+    if len(slices) < _FEWEST or not all(h.plane_known and h.plane.is_parallel(slices[0].plane) for h in slices):
         return False
     places = np.array([header.plane.position for header in slices])
     depths = places @ slices[0].plane.normal
@@ -138,19 +122,9 @@ def _flat(parts: Iterable[Part]) -> list[SliceHeader]:
     return [header for part in parts for header in part]
 
 
-def number_of(header: SliceHeader) -> object:
-    """SeriesNumber; None if there is none."""
-    return header.series_number
-
-
 def description_of(header: SliceHeader) -> object:
     """SeriesDescription, but for case and spaces; None if there is none."""
     return " ".join(header.series_description.lower().split()) or None
-
-
-def contrast_of(header: SliceHeader) -> object:
-    """The weighting; None if the header does not tell."""
-    return header.contrast
 
 
 def times_of(header: SliceHeader) -> object:

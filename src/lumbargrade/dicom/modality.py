@@ -4,54 +4,29 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from pydicom import Dataset
-from pydicom.uid import (
-    ComputedRadiographyImageStorage,
-    CTImageStorage,
-    DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
-    EnhancedCTImageStorage,
-    EnhancedMRColorImageStorage,
-    EnhancedMRImageStorage,
-    EnhancedPETImageStorage,
-    EnhancedXAImageStorage,
-    EnhancedXRFImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    LegacyConvertedEnhancedPETImageStorage,
-    MRImageStorage,
-    NuclearMedicineImageStorage,
-    PositronEmissionTomographyImageStorage,
-    RTImageStorage,
-    UltrasoundImageStorage,
-    UltrasoundMultiFrameImageStorage,
-    XRayAngiographicImageStorage,
-    XRayRadiofluoroscopicImageStorage,
-)
+from pydicom import Dataset, uid
+
+from lumbargrade.dicom.values import read_word
 
 MR = "MR"
-MR_CLASSES = frozenset(
-    {
-        MRImageStorage,
-        EnhancedMRImageStorage,
-        EnhancedMRColorImageStorage,
-        LegacyConvertedEnhancedMRImageStorage,
-    }
-)
+MR_CLASSES = frozenset({
+    uid.MRImageStorage, uid.EnhancedMRImageStorage, uid.EnhancedMRColorImageStorage,
+    uid.LegacyConvertedEnhancedMRImageStorage,
+})  # fmt: skip
 _OTHER_CLASSES: dict[str, str] = {
-    CTImageStorage: "CT", EnhancedCTImageStorage: "CT", LegacyConvertedEnhancedCTImageStorage: "CT",
-    ComputedRadiographyImageStorage: "CR", DigitalXRayImageStorageForPresentation: "DX",
-    DigitalXRayImageStorageForProcessing: "DX", UltrasoundImageStorage: "US", UltrasoundMultiFrameImageStorage: "US",
-    XRayAngiographicImageStorage: "XA", EnhancedXAImageStorage: "XA", XRayRadiofluoroscopicImageStorage: "RF",
-    EnhancedXRFImageStorage: "RF", NuclearMedicineImageStorage: "NM", PositronEmissionTomographyImageStorage: "PT",
-    EnhancedPETImageStorage: "PT", LegacyConvertedEnhancedPETImageStorage: "PT", RTImageStorage: "RTIMAGE",
+    uid.CTImageStorage: "CT", uid.EnhancedCTImageStorage: "CT", uid.LegacyConvertedEnhancedCTImageStorage: "CT",
+    uid.ComputedRadiographyImageStorage: "CR", uid.DigitalXRayImageStorageForPresentation: "DX",
+    uid.DigitalXRayImageStorageForProcessing: "DX", uid.UltrasoundImageStorage: "US",
+    uid.UltrasoundMultiFrameImageStorage: "US", uid.XRayAngiographicImageStorage: "XA", uid.EnhancedXAImageStorage: "XA",
+    uid.XRayRadiofluoroscopicImageStorage: "RF", uid.EnhancedXRFImageStorage: "RF", uid.NuclearMedicineImageStorage: "NM",
+    uid.PositronEmissionTomographyImageStorage: "PT", uid.EnhancedPETImageStorage: "PT",
+    uid.LegacyConvertedEnhancedPETImageStorage: "PT", uid.RTImageStorage: "RTIMAGE",
 }  # fmt: skip
 
 
 def read_modality(dataset: Dataset) -> str:
     """Returns Modality, or what the SOP class says in its place; empty if neither tells."""
-    modality = str(dataset.get("Modality") or "").strip(" \0").upper()
-    return modality or _OTHER_CLASSES.get(read_class(dataset), "")
+    return read_word(dataset, "Modality").upper() or _OTHER_CLASSES.get(read_class(dataset), "")
 
 
 def read_class(dataset: Dataset) -> str:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.filereader import read_partial
-from pydicom.tag import BaseTag, Tag
+from pydicom.tag import Tag
 
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.magic import START_BYTES, looks_like_dicom
 from lumbargrade.dicom.modality import MR_CLASSES, read_class, read_modality
 from lumbargrade.dicom.parse import bounded_file, parsing
+from lumbargrade.dicom.values import read_word
 
 _LAST = Tag("SeriesInstanceUID")
 _TAGS = [
@@ -49,17 +50,13 @@ def probe_file(path: Path) -> Probe:
     dataset = Dataset()
     try:
         with parsing(path), bounded_file(path) as file:
-            dataset = read_partial(file, stop_when=_is_past, force=True, specific_tags=list(_TAGS))
+            dataset = read_partial(file, stop_when=lambda tag, *_: tag > _LAST, force=True, specific_tags=list(_TAGS))
             return Probe(
                 modality=read_modality(dataset),
                 mr_class=read_class(dataset) in MR_CLASSES,
                 sop_uid=str(dataset.get("SOPInstanceUID") or ""),
-                study_uid=str(dataset.get("StudyInstanceUID") or "").strip(" \0"),
+                study_uid=read_word(dataset, "StudyInstanceUID"),
                 series_uid=str(dataset.get("SeriesInstanceUID") or ""),
             )
     except UnreadableFile:
         return Probe()
-
-
-def _is_past(tag: BaseTag, *_: object) -> bool:
-    return int(tag) > int(_LAST)

@@ -1,22 +1,19 @@
 """Slices of a series, ordered in space: parallel ones together, one at each position."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
+from typing import TypeVar
 
 import numpy as np
 from scipy.spatial import cKDTree
 
+from lumbargrade.dicom.geometry import Orientation
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.variants import kind_rank, kind_words, telling_fields, variant_key, variant_rank
 
-Orientation = Literal["sagittal", "coronal", "axial"]
-
-_ORIENTATIONS: tuple[Orientation, ...] = ("sagittal", "coronal", "axial")
-_SAME_DIRECTION = np.cos(np.deg2rad(3.0))
 _SAME_PLACE_MM = 0.05
 _GAP = 1.5
 """Slices farther apart than so many usual distances are not neighbours: others are missing between them."""
@@ -25,6 +22,8 @@ _MOST_PLACES = 0.75
 _CROWDED = 3
 """As many images as this at one or two places, and none elsewhere, have positions that cannot be."""
 
+
+Item = TypeVar("Item")
 
 SIZE_FAULT = "the size of a pixel is not known"
 EQUAL_POSITIONS = "all claim one position"
@@ -44,7 +43,7 @@ class Stack:
     @cached_property
     def orientation(self) -> Orientation:
         """The body plane nearest to the slices."""
-        return plane_orientation(self.slices[0])
+        return self.slices[0].plane.orientation
 
     @cached_property
     def spacing_between(self) -> float:
@@ -108,11 +107,6 @@ class SetAside:
     taken: str
 
 
-def plane_orientation(header: SliceHeader) -> Orientation:
-    """The body plane nearest to a slice."""
-    return _ORIENTATIONS[int(np.abs(header.plane.normal).argmax())]
-
-
 def missing_slices(steps: np.ndarray[tuple[int], np.dtype[np.float64]], like: SliceHeader) -> tuple[int, ...]:
     """About how many slices are missing in each of the distances between slices in order.
 
@@ -143,7 +137,7 @@ def choose_stacks(headers: Iterable[SliceHeader]) -> tuple[list[Stack], list[Set
     ordered = sorted(headers, key=_number)
     aside: list[SetAside] = []
     left: set[int] = set()
-    for bucket in _parallel_buckets(ordered):
+    for bucket in bundle_alike(ordered, _parallel):
         unwanted, why = _unwanted(bucket)
         aside += why
         left |= {id(header) for header in unwanted}
@@ -160,7 +154,7 @@ def settle_positions(headers: Sequence[SliceHeader]) -> list[SliceHeader]:
     Such slices are of unknown position. The order of the headers stays.
     """
     changed: dict[int, SliceHeader] = {}
-    for bucket in _parallel_buckets(sorted(headers, key=_number)):
+    for bucket in bundle_alike(sorted(headers, key=_number), _parallel):
         crowds = _crowds(bucket)
         for kind in _kinds(bucket, crowds).values() if crowds else ():
             images = len({header.sop_uid or str(id(header)) for header in kind})
@@ -197,15 +191,16 @@ def _absent(there: Sequence[int], low: int, high: int) -> int:
     return max(high - low - 1, 0) - max(bisect_left(there, high) - bisect_right(there, low), 0)
 
 
-def _parallel_buckets(headers: Iterable[SliceHeader]) -> list[list[SliceHeader]]:
-    buckets: list[list[SliceHeader]] = []
-    for header in headers:
-        bucket = next((bucket for bucket in buckets if _parallel(bucket[0], header)), None)
-        if bucket is None:
-            buckets.append([header])
+def bundle_alike(items: Iterable[Item], alike: Callable[[Item, Item], bool]) -> list[list[Item]]:
+    """Bundles items, each with the first bundle whose first item it is like."""
+    bundles: list[list[Item]] = []
+    for item in items:
+        bundle = next((bundle for bundle in bundles if alike(bundle[0], item)), None)
+        if bundle is None:
+            bundles.append([item])
         else:
-            bucket.append(header)
-    return buckets
+            bundle.append(item)
+    return bundles
 
 
 def _unwanted(bucket: list[SliceHeader]) -> tuple[list[SliceHeader], list[SetAside]]:
@@ -295,6 +290,5 @@ def _parallel(one: SliceHeader, other: SliceHeader) -> bool:
         and (one.spacing_known, one.orientation_known, one.position_known)
         == (other.spacing_known, other.orientation_known, other.position_known)
         and all(abs(p - q) <= 1e-3 * q for p, q in zip(a.spacing, b.spacing, strict=True))
-        and float(a.row_direction @ b.row_direction) > _SAME_DIRECTION
-        and float(a.column_direction @ b.column_direction) > _SAME_DIRECTION
+        and a.is_parallel(b)
     )

@@ -17,6 +17,11 @@ def find_value(groups: Sequence[Dataset], sequence: str, keyword: str) -> object
     return None
 
 
+def read_word(dataset: Dataset, keyword: str) -> str:
+    """The text of a tag, without what fills it up; empty if there is none."""
+    return str(dataset.get(keyword) or "").strip(" \0")
+
+
 def read_positive(value: object) -> float | None:
     """A number above 0; None if it is none."""
     number = read_number(value)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lumbargrade.config.task import series_kind
+from lumbargrade.dicom.geometry import Orientation
 from lumbargrade.dicom.kind.image_kind import Contrast, ImageKind, Weighting
-from lumbargrade.dicom.stacks import Orientation, Stack
+from lumbargrade.dicom.stacks import Stack
 from lumbargrade.preprocessing.series import SeriesImages
 
 

@@ -14,9 +14,9 @@ from scipy import ndimage
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.dicom.errors import UnreadableFile
+from lumbargrade.dicom.geometry import Orientation
 from lumbargrade.dicom.headers import SliceHeader
 from lumbargrade.dicom.kind.image_kind import Contrast
-from lumbargrade.dicom.stacks import Orientation
 from lumbargrade.frozen import Frozen
 from lumbargrade.preprocessing.series import SeriesImages
 

@@ -7,7 +7,7 @@ import numpy as np
 from lumbargrade.config.task import Condition, GradingTask, series_kind
 from lumbargrade.localization.heatmaps import Place, SeenStack
 from lumbargrade.localization.left_out import LeftOut, missing_reason, unused_series
-from lumbargrade.localization.sagittal_series import SagittalSeries, choose_series
+from lumbargrade.localization.sagittal_series import PLACE_UNKNOWN, SagittalSeries, choose_series
 from lumbargrade.localization.shown import is_aside, is_beside_gap, is_cut_off, is_lost, is_shown, nearest_level
 from lumbargrade.localization.vertebral_column import offset_score
 from lumbargrade.models.locator import SpineShape, place_key
@@ -19,7 +19,6 @@ _AXIAL_GAP_MM = 14.0
 """Axial slices this near to a level are looked at; if none is nearer than the second, none shows the level."""
 _FLOOR = 1e-4
 WEIGHTING_UNKNOWN = "its weighting is not stated in its headers, and its images do not show it surely"
-_PLACE_UNKNOWN = "where its slices lie in the patient is not known"
 
 
 def locate_on_sagittal(
@@ -61,19 +60,11 @@ def locate_on_sagittal(
     for number, level in enumerate(task.levels):
         middle = best.column.places[number]
         if middle is None:
-            found[level] = Note.make(
-                "level-not-seen",
-                "the model did not find {level} in the study's {series} series; the images may be fine",
-                level=level,
-                series=condition.series,
-            )
+            words = "the model did not find {level} in the study's {series} series; the images may be fine"
+            found[level] = _cell_note("level-not-seen", words, condition, level)
         elif best.disagrees(number, levels):
-            found[level] = Note.make(
-                "level-elsewhere",
-                "place uncertain: {level} lies elsewhere in the {series} series than in the study's others",
-                level=level,
-                series=condition.series,
-            )
+            words = "place uncertain: {level} lies elsewhere in the {series} series than in the study's others"
+            found[level] = _cell_note("level-elsewhere", words, condition, level)
         elif condition.group == column:
             found[level] = middle if _shows_middle(best, middle, levels[number]) else _not_shown(condition, level)
         else:
@@ -103,45 +94,31 @@ def _on_side(
     if place is None:
         return _not_seen(condition, level)
     if condition.side is not None and not is_aside(place, middle, usual[number] - middle.position):
-        return Note.make(
-            "place-not-seen-on-side",
-            "{condition} {level}: the model did not find its place on its side in the {series} series",
-            condition=condition.label,
-            level=level,
-            series=condition.series,
-        )
+        words = "{condition} {level}: the model did not find its place on its side in the {series} series"
+        return _cell_note("place-not-seen-on-side", words, condition, level)
     if condition.side is not None and is_cut_off(series.stacks, place, usual[number]):
         return _not_shown(condition, level)
     nearest = nearest_level(place, usual)
     if nearest != number:
-        return Note.make(
-            "place-at-other-level",
-            "place uncertain: {condition} {level} would lie at the height of {other}",
-            condition=condition.label,
-            level=level,
-            other=levels[nearest],
-        )
+        words = "place uncertain: {condition} {level} would lie at the height of {other}"
+        return _cell_note("place-at-other-level", words, condition, level, other=levels[nearest])
     return place
 
 
+def _cell_note(code: str, template: str, condition: Condition, level: str, **more: str) -> Note:
+    """A note on a cell; of condition, level and series it has those as facts that its template names."""
+    facts = {"condition": condition.label, "level": level, "series": condition.series}
+    return Note.make(code, template, **{key: fact for key, fact in facts.items() if f"{{{key}}}" in template}, **more)
+
+
 def _not_shown(condition: Condition, level: str) -> Note:
-    return Note.make(
-        "place-not-shown",
-        "{condition} {level}: no slice of the study's {series} series passes through its place",
-        condition=condition.label,
-        level=level,
-        series=condition.series,
-    )
+    words = "{condition} {level}: no slice of the study's {series} series passes through its place"
+    return _cell_note("place-not-shown", words, condition, level)
 
 
 def _not_seen(condition: Condition, level: str) -> Note:
-    return Note.make(
-        "place-not-seen",
-        "{condition} {level}: the model did not find its place in the {series} series; the images may be fine",
-        condition=condition.label,
-        level=level,
-        series=condition.series,
-    )
+    words = "{condition} {level}: the model did not find its place in the {series} series; the images may be fine"
+    return _cell_note("place-not-seen", words, condition, level)
 
 
 def _beside(
@@ -153,18 +130,13 @@ def _beside(
         return None
     best: tuple[float, Place] | None = None
     for seen in stacks:
-        mark = _mark(seen, condition, level)
+        mark = seen.mark(condition.group, level, condition.side if level is None else None)
         usual = offset_score(seen.positions - middle.position, offsets, number)
         score = np.log(seen.masses[:, mark] + _FLOOR) + usual
         index, row, column = (int(value) for value in np.unravel_index(int(score.argmax()), score.shape))
         if best is None or score[index, row, column] > best[0]:
             best = (float(score[index, row, column]), seen.place(mark, index, row, column))
     return best[1] if best is not None else None
-
-
-def _mark(seen: SeenStack, condition: Condition, level: str | None) -> int:
-    side = condition.side if level is None else None
-    return seen.marks.index((condition.group, level, side))
 
 
 def axial_unused_reason(
@@ -182,7 +154,7 @@ def axial_unused_reason(
             else missing_reason(condition.series, left_out)
         )
     if not any(stack.known for stack in lying):
-        return unused_series(condition.series, lying[0].fault or _PLACE_UNKNOWN)
+        return unused_series(condition.series, lying[0].fault or PLACE_UNKNOWN)
     if reference is not None and not reference.known:
         return Note.make(
             "slice-unknown",
@@ -223,12 +195,8 @@ def locate_on_axial(
     for number, level in enumerate(task.levels):
         middle = levels[number]
         if middle is None:
-            found[level] = Note.make(
-                "level-not-located",
-                "{level} is not located on a sagittal series, so that its {series} slice is not known",
-                level=level,
-                series=condition.series,
-            )
+            words = "{level} is not located on a sagittal series, so that its {series} slice is not known"
+            found[level] = _cell_note("level-not-located", words, condition, level)
             continue
         tried = [_on_axial(condition, some, level, number, middle, shape) for some in _by_preference(axial)]
         places = (place for place in tried if isinstance(place, Place))
@@ -254,12 +222,7 @@ def _on_axial(
 
 
 def _no_slice(condition: Condition, level: str) -> Note:
-    return Note.make(
-        "no-slice-at-level",
-        "no {series} slice passes through {level}",
-        series=condition.series,
-        level=level,
-    )
+    return _cell_note("no-slice-at-level", "no {series} slice passes through {level}", condition, level)
 
 
 def _only(seen: SeenStack, slices: Sequence[int]) -> Iterator[SeenStack]:

@@ -63,6 +63,10 @@ class SeenStack:
         around = ndimage.uniform_filter(self.maps, size=(1, 1, _WINDOW, _WINDOW), mode="constant")
         return np.asarray(np.clip(around * _WINDOW**2, 0, 1), dtype=np.float32)
 
+    def mark(self, group: str, level: str | None, side: str | None = None) -> int:
+        """The number of a mark among the maps'."""
+        return self.marks.index(Mark(group, level, side))
+
     @cached_property
     def positions(self) -> NDArray[np.float64]:
         """Patient coordinates of the places, (slices, rows, columns, 3)."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lumbargrade.config.task import series_kind
+from lumbargrade.dicom.geometry import Orientation
 from lumbargrade.dicom.kind.image_kind import Contrast
-from lumbargrade.dicom.stacks import Orientation
 from lumbargrade.notes import Note
 
 

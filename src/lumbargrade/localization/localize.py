@@ -95,7 +95,9 @@ def locate_study(
     reference = _reference(series)
     located.levels_from = reference.name if reference is not None else None
     located.unused = {one.name: Note.make("no-spine-found", str(one.column.refusal)) for one in refused}
-    levels = _levels(reference, len(task.levels))
+    levels: list[Place | None] = [None] * len(task.levels)
+    if reference is not None and reference.known:
+        levels = list(reference.column.places)
     stacks = _weigh_axial(stacks, levels)
     left_out = [*left_out, *_untold_series(stacks, doubtful)]
     axial = list(_axial_stacks(locators, stacks, levels))
@@ -131,11 +133,6 @@ def _refuse(located: LocatedStudy, reasons: Mapping[CellKey, Note]) -> None:
     for key, reason in reasons.items():
         del located.places[key]
         located.reasons[key] = reason
-
-
-def _levels(reference: SagittalSeries | None, count: int) -> list[Place | None]:
-    """Where in the patient the levels lie; nothing of a series whose own place is not known."""
-    return list(reference.column.places) if reference is not None and reference.known else [None] * count
 
 
 def locate_views(locators: Sequence[Locator], study_id: int, stacks: Sequence[StackView]) -> pd.DataFrame:

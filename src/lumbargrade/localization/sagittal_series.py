@@ -13,7 +13,7 @@ from lumbargrade.models.locator import SpineShape, place_key
 
 SAME_PLACE_MM = 12.0
 """Columns of two series that are this near to each other are of one place: a third of a level."""
-_PLACE_UNKNOWN = "where its slices lie in the patient is not known"
+PLACE_UNKNOWN = "where its slices lie in the patient is not known"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class SagittalSeries:
     def fault(self) -> str:
         """Why the place of its slices in the patient is not known."""
         faults = [seen.stack.fault for seen in self.stacks if not seen.stack.known]
-        return faults[0] if faults and faults[0] else _PLACE_UNKNOWN
+        return faults[0] if faults and faults[0] else PLACE_UNKNOWN
 
     @property
     def pixel_mm(self) -> float:
@@ -67,10 +67,7 @@ class SagittalSeries:
 
 
 def choose_series(
-    series: Sequence[SagittalSeries],
-    conditions: Sequence[Condition],
-    levels: Sequence[Place | None],
-    shape: SpineShape,
+    series: Sequence[SagittalSeries], conditions: Sequence[Condition], levels: Sequence[Place | None], shape: SpineShape
 ) -> SagittalSeries:
     """The series that conditions are graded on: one for all of them, so that both sides are of one series.
 

@@ -1,7 +1,6 @@
 """Whether the slices of a series show a place at all: what none of them shows is not graded on a slice beside it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -51,7 +50,7 @@ def is_lost(stacks: Iterable[StackView], seen: Sequence[SeenStack], position: Ve
         stacks: The stacks as they are.
         seen: What could be seen of them near the place.
     """
-    return any(map(partial(_lacks, position=position), stacks)) and not is_shown(seen, position)
+    return any(_lacks(stack, position) for stack in stacks) and not is_shown(seen, position)
 
 
 def _lacks(stack: StackView, position: Vector) -> bool:

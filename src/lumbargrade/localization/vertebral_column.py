@@ -99,10 +99,10 @@ def find_column(
             places.append(None)
             continue
         seen, index, row, across = found.where[chosen]
-        places.append(seen.place(_mark(seen, group, levels[level]), index, row, across))
+        places.append(seen.place(seen.mark(group, levels[level]), index, row, across))
     for level, position in _between(places, shape.steps):
         seen, index, row, across = _nearest(stacks, position)
-        places[level] = seen.place(_mark(seen, group, levels[level]), index, row, across)
+        places[level] = seen.place(seen.mark(group, levels[level]), index, row, across)
     column = Column(tuple(places), _size(places, shape.steps), _naming(logs, chain), None)
     known = all(seen.stack.known for seen in stacks)
     return replace(column, refusal=_refusal(column, known))
@@ -127,13 +127,9 @@ def _agreed(
     """Logarithm of the evidence for each level at each candidate, on the average of the series that show the place."""
     logs = []
     for stacks in series:
-        masses = [seen.masses_at(found.positions, [_mark(seen, group, name) for name in levels]) for seen in stacks]
+        masses = [seen.masses_at(found.positions, [seen.mark(group, name) for name in levels]) for seen in stacks]
         logs.append(np.log(np.fmax.reduce(masses) + _FLOOR))
     return np.asarray(np.nanmean(np.stack(logs), axis=0))
-
-
-def _mark(seen: SeenStack, group: str, level: str) -> int:
-    return next(number for number, mark in enumerate(seen.marks) if (mark.group, mark.level) == (group, level))
 
 
 def _candidates(
@@ -145,7 +141,7 @@ def _candidates(
         peaks = [
             (value, (seen, index, row, column))
             for seen in stacks
-            for index, masses in enumerate(seen.masses[:, _mark(seen, group, name)])
+            for index, masses in enumerate(seen.masses[:, seen.mark(group, name)])
             for value, row, column in _peaks(masses)
         ]
         where += [place for _, place in sorted(peaks, key=lambda peak: -peak[0])[:_CANDIDATES]]
@@ -154,7 +150,7 @@ def _candidates(
         return None
     positions = [seen.positions[index, row, column] for seen, index, row, column in where]
     evidence = [
-        seen.masses[index, [_mark(seen, group, name) for name in levels], row, column]
+        seen.masses[index, [seen.mark(group, name) for name in levels], row, column]
         for seen, index, row, column in where
     ]
     return _Candidates(np.stack(positions), np.stack(evidence).astype(np.float64), where)
@@ -211,7 +207,7 @@ def _best_chain(
     count, levels = unary.shape
     missing = float(np.log(_FLOOR))
     best = np.empty((levels, count))
-    came = np.full((levels, count, 2), -1)
+    previous = np.full((levels, count, 2), -1)
     for level in range(levels):
         best[level] = level * missing + unary[:, level]
         for upper in range(level):
@@ -219,14 +215,14 @@ def _best_chain(
             through = best[upper][:, None] + pairs[upper, level] + skipped
             before = through.max(axis=0) + unary[:, level]
             better = before > best[level]
-            came[level, better] = np.stack([np.full(count, upper), through.argmax(axis=0)], axis=1)[better]
+            previous[level, better] = np.stack([np.full(count, upper), through.argmax(axis=0)], axis=1)[better]
             best[level] = np.maximum(best[level], before)
     totals = best + missing * (levels - 1 - np.arange(levels))[:, None]
     level, chosen = (int(value) for value in np.unravel_index(int(totals.argmax()), totals.shape))
     chain: list[int | None] = [None] * levels
     while level >= 0:
         chain[level] = chosen
-        level, chosen = (int(value) for value in came[level, chosen])
+        level, chosen = (int(value) for value in previous[level, chosen])
     return float(totals.max()), chain
 
 

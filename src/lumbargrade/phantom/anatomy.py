@@ -109,21 +109,6 @@ class Spine:
         return self.sac_depth * (1 - area**0.62), self.sac_width * (1 - area**0.38)
 
     @cached_property
-    def central_bulge(self) -> Measures:
-        """How far the disc presses on the canal's middle, mm."""
-        return np.asarray(0.95 * self.sac_loss[0])
-
-    @cached_property
-    def recess_bulge(self) -> Measures:
-        """How far the disc presses into the (left, right) recess, mm."""
-        return np.asarray(3.6 * self.recess)
-
-    @cached_property
-    def foramen_bulge(self) -> Measures:
-        """How far the disc presses into the (left, right) foramen, mm."""
-        return np.asarray(3.8 * self.foramen)
-
-    @cached_property
     def recess_at(self) -> Measures:
         """Distance of the recesses from the midline at each plane, mm."""
         return self.sac_width + 1.2

@@ -1,29 +1,19 @@
 """Encodes a file's pixels, without loss, as one of the transfer syntaxes that scanners and archives use."""
 
 import numpy as np
-from pydicom import Dataset
+from pydicom import Dataset, uid
 from pydicom.encaps import encapsulate
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    RLELossless,
-)
 
 from lumbargrade.phantom.lossless_jpeg import encode_lossless_jpeg
 
-TRANSFER_SYNTAXES: dict[str, UID] = {
-    "explicit": ExplicitVRLittleEndian,
-    "implicit": ImplicitVRLittleEndian,
-    "deflated": DeflatedExplicitVRLittleEndian,
-    "rle": RLELossless,
-    "jpeg-lossless": JPEGLosslessSV1,
-    "jpeg-ls": JPEGLSLossless,
-    "jpeg-2000": JPEG2000Lossless,
+TRANSFER_SYNTAXES: dict[str, uid.UID] = {
+    "explicit": uid.ExplicitVRLittleEndian,
+    "implicit": uid.ImplicitVRLittleEndian,
+    "deflated": uid.DeflatedExplicitVRLittleEndian,
+    "rle": uid.RLELossless,
+    "jpeg-lossless": uid.JPEGLosslessSV1,
+    "jpeg-ls": uid.JPEGLSLossless,
+    "jpeg-2000": uid.JPEG2000Lossless,
 }
 
 
@@ -34,8 +24,8 @@ def encode_pixels(dataset: Dataset, encoding: str) -> None:
         encoding: One of :data:`TRANSFER_SYNTAXES`.
     """
     syntax = TRANSFER_SYNTAXES[encoding]
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    if syntax == JPEGLosslessSV1:
+    dataset.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    if syntax == uid.JPEGLosslessSV1:
         _encode_lossless_jpeg(dataset)
     elif syntax.is_encapsulated:
         dataset.compress(syntax, generate_instance_uid=False)
@@ -50,4 +40,4 @@ def _encode_lossless_jpeg(dataset: Dataset) -> None:
     dataset.PixelData = encapsulate([encode_lossless_jpeg(frame, int(dataset.BitsStored)) for frame in frames])
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
-    dataset.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    dataset.file_meta.TransferSyntaxUID = uid.JPEGLosslessSV1

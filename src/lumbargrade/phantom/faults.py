@@ -51,12 +51,8 @@ def _several_axial(study: Study, rng: np.random.Generator, task: GradingTask) ->
     return series, f"a second axial series, with {len(again)} points of cells that have one in the first"
 
 
-def _t1_missing(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[None, str]:
-    return None, f"no {SAGITTAL_T1}; {_remove(study, SAGITTAL_T1)} points went with it"
-
-
-def _t2_missing(study: Study, rng: np.random.Generator, task: GradingTask) -> tuple[None, str]:
-    return None, f"no {SAGITTAL_T2}; {_remove(study, SAGITTAL_T2)} points went with it"
+def _missing(description: str) -> Spoil:
+    return lambda study, rng, task: (None, f"no {description}; {_remove(study, description)} points went with it")
 
 
 def _remove(study: Study, description: str) -> int:
@@ -218,8 +214,8 @@ def _lumbar(count: int) -> Spoil:
 
 SPOILS: dict[str, Spoil] = {
     "several axial series": _several_axial,
-    "T1 missing": _t1_missing,
-    "T2 missing": _t2_missing,
+    "T1 missing": _missing(SAGITTAL_T1),
+    "T2 missing": _missing(SAGITTAL_T2),
     "T1 twice": _t1_twice,
     "instance numbers in no order": _odd_numbers,
     "instance numbers with gaps": _gaps,

@@ -4,9 +4,8 @@ import csv
 import errno
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from lumbargrade.data.layout import IMAGES
 from lumbargrade.data.tables import LABELS, POINT_COLUMNS, POINTS, SERIES
 from lumbargrade.errors import InputError, LumbargradeError
 from lumbargrade.files import replaced_folder
-from lumbargrade.machine import count_processes
 from lumbargrade.phantom.faults import apply_faults
 from lumbargrade.phantom.headers.choose import DEFAULT, Shares, draw_profile, name_shares, read_headers_choice
 from lumbargrade.phantom.study import STENOSES, build_study
 from lumbargrade.phantom.writer import label_row, point_rows, series_rows, set_headers, write_study
-from lumbargrade.processes import process_pool
+from lumbargrade.processes import Progress, map_in_processes
 
 MARKER = "phantom.json"
 TASKS = (STENOSES, "disc_degeneration")
@@ -89,7 +87,7 @@ def generate(
     seed: int,
     faults: bool = False,
     workers: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     task: str = STENOSES,
     crops_only: bool = False,
     headers: str | Shares = DEFAULT,
@@ -132,14 +130,16 @@ def generate(
     try:
         with replaced_folder(directory) as folder:
             rows: list[_Rows] = []
-            for row in _write_all(_Job(folder, seed, 0, faults, task, crops_only, shares), studies, workers):
+            jobs = [_Job(folder, seed, index, faults, task, crops_only, shares) for index in range(studies)]
+            for row in map_in_processes(_make_study, jobs, workers):
                 rows.append(row)
                 if progress is not None:
                     progress(len(rows), studies)
             graded = load_task(task)
             summary = _summary(rows, graded)
             _write_tables(folder, rows, graded)
-            _write_marker(folder, arguments, summary)
+            text = json.dumps({"arguments": arguments, "summary": asdict(summary)}, indent=1)
+            (folder / MARKER).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise LumbargradeError(
@@ -187,19 +187,6 @@ def _complete(directory: Path, arguments: dict[str, Any]) -> PhantomSummary | No
     return PhantomSummary(**(summary | {"made": False}), faults=faults)
 
 
-def _write_all(first: _Job, studies: int, workers: int) -> Iterator[_Rows]:
-    count = min(count_processes(workers), studies)
-    jobs = [replace(first, index=index) for index in range(studies)]
-    if count == 1:
-        yield from map(_make_study, jobs)
-        return
-    pool = process_pool(count)
-    try:
-        yield from pool.map(_make_study, jobs)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _make_study(job: _Job) -> _Rows:
     task = load_task(job.task)
     study = build_study(job.seed, job.index, task, job.crops_only)
@@ -240,8 +227,3 @@ def _write_table(path: Path, header: list[str], rows: list[list[str]]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-
-
-def _write_marker(folder: Path, arguments: dict[str, Any], summary: PhantomSummary) -> None:
-    text = json.dumps({"arguments": arguments, "summary": asdict(summary)}, indent=1)
-    (folder / MARKER).write_text(text + "\n", encoding="utf-8")

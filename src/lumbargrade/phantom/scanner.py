@@ -10,12 +10,7 @@ from scipy.ndimage import gaussian_filter
 from lumbargrade.dicom.geometry import Plane
 from lumbargrade.phantom.anatomy import FIRST_SACRAL, PLANES, Spine
 from lumbargrade.phantom.arch import arch_distances, interspinous, paint_arch, paint_flavum
-from lumbargrade.phantom.canal import (
-    paint_canal_fat,
-    paint_exiting_roots,
-    paint_narrowed_foramen,
-    paint_sac,
-)
+from lumbargrade.phantom.canal import paint_canal_fat, paint_exiting_roots, paint_narrowed_foramen, paint_sac
 from lumbargrade.phantom.canvas import Array, Canvas
 from lumbargrade.phantom.segment import Segment
 from lumbargrade.phantom.tissues import Contrast, sample_texture

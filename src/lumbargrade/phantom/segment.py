@@ -87,14 +87,10 @@ class Segment:
     @cached_property
     def recess(self) -> Array:
         """How narrow the lateral recess is on the side of each point."""
-        return self.at_discs_by_side(self.spine.recess)
+        left, right = (self.at_discs(values) for values in self.spine.recess)
+        return np.where(self.u > 0, left, right)
 
     @cached_property
     def canal(self) -> Array:
         """How narrow the canal is."""
         return self.at_discs(self.spine.canal)
-
-    def at_discs_by_side(self, values: Measures) -> Array:
-        """The same for (left, right) quantities, (2, planes)."""
-        left, right = self.at_discs(values[0]), self.at_discs(values[1])
-        return np.where(self.u > 0, left, right)

@@ -44,13 +44,11 @@ class Severity:
         grade: Continuous severity in grade units, (conditions, levels) in the order of the task.
         degeneration: Of each disc, (levels,), 0 healthy ... 1 black and flat.
         standard: ``grade`` as a standard normal variate.
-        spread: Grade units a standard deviation, (conditions, levels).
     """
 
     grade: NDArray[np.float64]
     degeneration: NDArray[np.float64]
     standard: NDArray[np.float64]
-    spread: NDArray[np.float64]
 
 
 def narrowing(grade: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,12 +67,7 @@ def draw_severity(rng: np.random.Generator, task: GradingTask) -> Severity:
     standard = np.sqrt(0.36) * study + np.sqrt(0.20) * disc + np.sqrt(0.14) * np.array(shared) + np.sqrt(0.30) * own
     centre, spread = _scales(task)
     wear = 0.7 * study + 0.7 * disc + 0.4 * rng.standard_normal(count) + np.array(_DEGENERATION_OFFSET)[:count]
-    return Severity(
-        grade=centre + spread * standard,
-        degeneration=1.0 / (1.0 + np.exp(-1.4 * wear)),
-        standard=standard,
-        spread=spread,
-    )
+    return Severity(grade=centre + spread * standard, degeneration=1.0 / (1.0 + np.exp(-1.4 * wear)), standard=standard)
 
 
 def draw_labels(rng: np.random.Generator, severity: Severity, task: GradingTask) -> NDArray[np.int64]:

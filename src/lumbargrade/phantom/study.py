@@ -150,12 +150,6 @@ def scan_study(study: Study, rng: np.random.Generator, task: GradingTask, crops_
     study.series = [study.series[position] for position in order]
 
 
-def series_number(study: Study) -> int:
-    """Returns the id for the study's next series."""
-    study.numbered += 1
-    return 20_000_000 + (study.study_id * 16 + study.numbered) % 4_294_967_291
-
-
 def _scan_sagittal(
     study: Study, rng: np.random.Generator, coil: Coil, kinds: Collection[str], cropped: GradingTask | None
 ) -> None:
@@ -224,7 +218,9 @@ def add_series(
     ]
     slices.sort(key=lambda image: image.instance)
     syntax = "rle" if rng.random() < 0.25 else "explicit"
-    series = Series(series_number(study), protocol.description, protocol, slices, syntax)
+    study.numbered += 1
+    series_id = 20_000_000 + (study.study_id * 16 + study.numbered) % 4_294_967_291
+    series = Series(series_id, protocol.description, protocol, slices, syntax)
     study.series.append(series)
     return series
 

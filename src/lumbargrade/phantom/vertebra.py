@@ -27,10 +27,10 @@ def disc_distance(segment: Segment) -> Array:
     back = segment.v > 0.25 * segment.wall
     across = segment.across
     side = np.where(segment.u > 0, 0, 1)
-    posterior = (
-        spine.central_bulge[nearer] * bell(across, 7.5)
-        + spine.recess_bulge[side, nearer] * bell(across - spine.recess_at[nearer], 4.0)
-        + spine.foramen_bulge[side, nearer] * bell(across - spine.pedicle_at[nearer], 5.0)
+    posterior = (  # how far the disc presses on the canal, into the recess and into the foramen, mm
+        0.95 * spine.sac_loss[0][nearer] * bell(across, 7.5)
+        + 3.6 * spine.recess[side, nearer] * bell(across - spine.recess_at[nearer], 4.0)
+        + 3.8 * spine.foramen[side, nearer] * bell(across - spine.pedicle_at[nearer], 5.0)
     )
     bulge = spine.bulge[nearer] * np.float32(0.6) + np.where(back, posterior, 0.0)
     sideways = outline(segment, waist=False) - bulge * lift

@@ -11,8 +11,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.data.layout import IMAGES
 from lumbargrade.phantom.encode import encode_pixels
 from lumbargrade.phantom.headers.choose import PROFILES
-from lumbargrade.phantom.headers.profile import Profile
-from lumbargrade.phantom.headers.scan import Scan
+from lumbargrade.phantom.headers.scan import Profile, Scan
 from lumbargrade.phantom.study import Study
 
 
@@ -36,7 +35,8 @@ def set_headers(study: Study, headers: str) -> None:
         headers: One of :data:`lumbargrade.phantom.headers.choose.PROFILES`.
     """
     study.headers = headers
-    PROFILES[headers].renumber(study)
+    if (renumber := PROFILES[headers].renumber) is not None:
+        renumber(study)
 
 
 def label_row(study: Study, task: GradingTask) -> list[str]:
@@ -52,18 +52,12 @@ def series_rows(study: Study) -> list[list[str]]:
 
 def point_rows(study: Study, task: GradingTask) -> list[list[str]]:
     """Returns the study's rows of ``train_label_coordinates.csv``."""
-    return [
-        [
-            str(study.study_id),
-            str(point.series_id),
-            str(point.instance),
-            task.conditions[point.condition].label,
-            task.levels[point.level],
-            str(point.x),
-            str(point.y),
-        ]
-        for point in study.points
-    ]
+    rows = []
+    for point in study.points:
+        condition, level = task.conditions[point.condition].label, task.levels[point.level]
+        row = (study.study_id, point.series_id, point.instance, condition, level, point.x, point.y)
+        rows.append([str(value) for value in row])
+    return rows
 
 
 def _series_files(scan: Scan, profile: Profile) -> Iterator[tuple[str, Dataset]]:

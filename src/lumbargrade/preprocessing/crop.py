@@ -5,8 +5,6 @@ A crop's columns run toward the patient's left (axial) or back (sagittal), its r
 of the right side is reflected in the patient's left-right axis, so that the grader only ever sees left sides.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -25,12 +23,6 @@ _DISPLAY_AXES = {
     "coronal": (np.array([1.0, 0, 0]), np.array([0, 0, -1.0])),
 }
 """Patient directions (LPS) in which a displayed image's columns and rows run."""
-
-
-class _Axes(NamedTuple):
-    columns: Vector
-    rows: Vector
-    channels: tuple[int, ...]
 
 
 def cut_crop(
@@ -53,10 +45,12 @@ def cut_crop(
         UnreadableFile: The slice cannot be decoded.
     """
     middle = stack.slices[index].plane
-    axes = _axes(middle, stack.orientation, mirrored)
-    window = window_around(middle.to_patient(np.array(xy, dtype=float)), axes[:2], params.crop_pixels, params.pixel_mm)
+    columns, rows = display_axes(middle, stack.orientation)
+    reflected = reflects(stack.orientation, mirrored)
+    axes = (-columns if reflected else columns, rows)
+    window = window_around(middle.to_patient(np.array(xy, dtype=float)), axes, params.crop_pixels, params.pixel_mm)
     channels = []
-    for step in axes.channels:
+    for step in NEIGHBOURS[::-1] if mirrored and not reflected else NEIGHBOURS:
         header = images.neighbour(stack, index, step)
         channels.append(resample(images.grey(header), header.plane, window))
     return np.stack(channels)
@@ -114,13 +108,6 @@ def resample(image: NDArray[np.float32], source: Plane, target: Plane) -> NDArra
     places = np.stack([pixels[..., 1], pixels[..., 0]])
     grey = ndimage.map_coordinates(smooth, places, order=1, mode="constant", cval=0.0)
     return np.asarray(np.round(grey * 255).astype(np.uint8))
-
-
-def _axes(plane: Plane, orientation: str, mirrored: bool) -> _Axes:
-    columns, rows = display_axes(plane, orientation)
-    if reflects(orientation, mirrored):
-        return _Axes(-columns, rows, NEIGHBOURS)
-    return _Axes(columns, rows, NEIGHBOURS[::-1] if mirrored else NEIGHBOURS)
 
 
 def _aligned(plane: Plane, direction: NDArray[np.float64]) -> NDArray[np.float64]:

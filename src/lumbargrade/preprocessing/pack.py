@@ -5,7 +5,6 @@ shard order) and ``skipped.parquet`` (a row for each labelled cell or point with
 were located and not labelled, ``error_mm`` in the index says how far they are from the label, as far as there is one.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from lumbargrade.files import replaced_folder
 from lumbargrade.preprocessing.points import cut_points
 from lumbargrade.preprocessing.series import SeriesImages, open_series
 from lumbargrade.preprocessing.shards import Shards, ShardWriter, in_processes
+from lumbargrade.processes import Progress
 
 INDEX = "index.parquet"
 SKIPPED = "skipped.parquet"
@@ -62,7 +62,7 @@ def pack_crops(
     dataset: RsnaDataset,
     folder: Path,
     params: PrepareParams,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     workers: int = 0,
     shard_crops: int = 4096,
 ) -> PackSummary:
@@ -79,11 +79,15 @@ def pack_crops(
         LumbargradeError: The dataset gives no crop at all.
     """
     studies = sorted(dataset.labels["study_id"].tolist())
+    points, labels = dataset.used_points(), dataset.labels.set_index("study_id")
+    by_study = {int(str(study)): table for study, table in points.groupby("study_id")}
+    jobs = [(study, by_study.get(study, points.iloc[:0]), labels.loc[study].to_dict()) for study in studies]
+    work = partial(_pack_study, dataset.root, dataset.task, params)
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
     with replaced_folder(folder) as temporary:
         shards = ShardWriter(temporary, "crops", shard_crops)
-        for done, study in enumerate(_each_study(dataset, studies, params, workers), start=1):
+        for done, study in enumerate(in_processes(work, jobs, workers), start=1):
             for crop, row in zip(study.crops, study.rows, strict=True):
                 shards.add(crop)
                 rows.append(row)
@@ -102,14 +106,6 @@ def pack_crops(
         index.to_parquet(temporary / INDEX, index=False)
         pd.DataFrame(skipped, columns=_SKIPPED_COLUMNS).to_parquet(temporary / SKIPPED, index=False)
     return PackSummary(crops=len(rows), studies=index["study_id"].nunique(), skipped=len(skipped))
-
-
-def _each_study(dataset: RsnaDataset, studies: list[int], params: PrepareParams, workers: int) -> Iterator[_Study]:
-    points = dataset.used_points()
-    by_study = {int(str(study)): table for study, table in points.groupby("study_id")}
-    labels = dataset.labels.set_index("study_id")
-    jobs = [(study, by_study.get(study, points.iloc[:0]), labels.loc[study].to_dict()) for study in studies]
-    return in_processes(partial(_pack_study, dataset.root, dataset.task, params), jobs, workers)
 
 
 def _pack_study(

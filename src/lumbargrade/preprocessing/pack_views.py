@@ -4,7 +4,7 @@ A packed folder holds ``views-NNN.npy`` (uint8, slices x pixels x pixels), ``sli
 order, with its planes) and ``points.parquet`` (the labelled points in patient coordinates, mm).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -24,6 +24,7 @@ from lumbargrade.files import replaced_folder
 from lumbargrade.preprocessing.series import SeriesImages, open_series
 from lumbargrade.preprocessing.shards import Shards, ShardWriter, in_processes
 from lumbargrade.preprocessing.views import StackView, ViewSlice, view_series
+from lumbargrade.processes import Progress
 
 SLICES = "slices.parquet"
 POINTS = "points.parquet"
@@ -56,7 +57,7 @@ def pack_views(
     folder: Path,
     prepare: PrepareParams,
     views: ViewParams,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     workers: int = 0,
 ) -> ViewSummary:
     """Packs the views of every series that can teach the locator; the folder appears when it is whole.

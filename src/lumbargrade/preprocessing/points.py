@@ -68,12 +68,7 @@ def cut_points(
 
 
 def check_point(
-    images: SeriesImages,
-    stack: Stack,
-    index: int,
-    xy: tuple[float, float],
-    condition: Condition,
-    params: PrepareParams,
+    images: SeriesImages, stack: Stack, index: int, xy: tuple[float, float], condition: Condition, params: PrepareParams
 ) -> None:
     """Refuses a point whose crop would not show it, or not on the side that it is of.
 
@@ -122,9 +117,6 @@ def _cut_point(
         crop = cut_crop(images, stack, index, (x, y), condition.mirrored, params)
         reflected = reflects(stack.orientation, condition.mirrored)
     except InputError as error:
-        reason, code = _reason(error, quoted), error.code
+        code = error.code
+        reason = error.unquoted if isinstance(error, QuotingError) and not quoted else str(error)
     return PointCrop(series_id, instance, condition, str(row["level"]), x, y, crop, reason, reflected, code)
-
-
-def _reason(error: InputError, quoted: bool) -> str:
-    return error.unquoted if isinstance(error, QuotingError) and not quoted else str(error)

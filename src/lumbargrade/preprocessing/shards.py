@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lumbargrade.errors import LumbargradeError
-from lumbargrade.machine import count_processes
-from lumbargrade.processes import Job, Result, process_pool
+from lumbargrade.processes import Job, Result, map_in_processes
 
 
 def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
@@ -22,13 +21,8 @@ def in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: in
     Raises:
         LumbargradeError: A process was killed.
     """
-    workers = min(count_processes(workers), len(jobs))
-    if workers <= 1:
-        yield from map(work, jobs)
-        return
     try:
-        with process_pool(workers) as pool:
-            yield from pool.map(work, jobs, chunksize=4)
+        yield from map_in_processes(work, jobs, workers, together=4)
     except BrokenProcessPool as error:
         raise LumbargradeError(
             "a process that reads studies was killed, perhaps for lack of memory",

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from lumbargrade.config.params import ViewParams
 from lumbargrade.dicom.errors import UnreadableFile
-from lumbargrade.dicom.geometry import Plane, Vector
+from lumbargrade.dicom.geometry import Orientation, Plane, Vector
 from lumbargrade.dicom.kind.image_kind import Contrast
-from lumbargrade.dicom.stacks import Orientation, Stack
+from lumbargrade.dicom.stacks import Stack
 from lumbargrade.preprocessing.crop import display_axes, resample, window_around
 from lumbargrade.preprocessing.series import SeriesImages
 

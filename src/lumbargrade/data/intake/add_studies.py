@@ -17,28 +17,30 @@ import pandas as pd
 from filelock import FileLock
 
 from lumbargrade.config.task import GradingTask
-from lumbargrade.data.intake.labels import Grades, LabelTable, read_label_table, read_sop_points
+from lumbargrade.data.intake.labels import Grades, LabelTable, read_label_table
 from lumbargrade.data.intake.merge import merge
 from lumbargrade.data.intake.plan import PlannedStudy, plan_intake
-from lumbargrade.data.intake.report import AddSummary, Line, Progress, summarise
+from lumbargrade.data.intake.report import AddSummary, Line, summarise
 from lumbargrade.data.intake.source import Source, open_source
 from lumbargrade.data.intake.staging import check_staged, rows_of, stage
 from lumbargrade.data.intake.study import StagedStudy, image_digests
 from lumbargrade.data.intake.tables import Rows
 from lumbargrade.data.layout import IMAGES, RsnaDataset, dicom_files, open_dataset
 from lumbargrade.data.patients import read_patients
+from lumbargrade.data.tables import SOP_POINT_COLUMNS, read_points
 from lumbargrade.deidentify.profile import SHOWS_PATIENT
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import read_headers
 from lumbargrade.errors import InputError
 from lumbargrade.files import new_folder, recover_folder
+from lumbargrade.processes import Progress
 from lumbargrade.tree import read_tree, remove_tree
 
-Told = TypeVar("Told")
+Fact = TypeVar("Fact")
 
 
-def _untold(what: str) -> Progress:
+def _no_progress(what: str) -> Progress:
     return lambda done, total: None
 
 
@@ -64,7 +66,7 @@ def add_studies(
     key: bytes,
     given: Given | None = None,
     workers: int = 0,
-    show: Callable[[str], Progress] = _untold,
+    show: Callable[[str], Progress] = _no_progress,
 ) -> tuple[AddSummary, list[Line]]:
     """Adds the studies of a source to a dataset, or changes the dataset's grades by a table.
 
@@ -87,7 +89,7 @@ def add_studies(
             intake.relabel(read_label_table(source, task, given.salt), source.name)
         else:
             labels = read_label_table(given.labels, task, given.salt) if given.labels else None
-            points = read_sop_points(given.points, task) if given.points else None
+            points = read_points(given.points, task, SOP_POINT_COLUMNS) if given.points else None
             with open_source(source, task, _scratch(folder), show("read")) as opened:
                 if points is not None and opened.dataset is not None:
                     raise InputError(f"{source} has points of its own", "leave --points out", "points-given-twice")
@@ -131,7 +133,7 @@ class _Intake:
     patients: pd.DataFrame
     lines: list[Line] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    came: list[int] = field(default_factory=list)
+    accepted: list[int] = field(default_factory=list)
     files: int = 0
     rows: Rows = field(default_factory=lambda: Rows([], [], [], []))
     changed: dict[int, Grades] = field(default_factory=dict)
@@ -153,15 +155,10 @@ class _Intake:
         for study in self.dataset.labels["study_id"].tolist():
             uid = _study_uid(self.dataset, study) if table.salt is not None else ""
             self._change(study, table.of_number(study, uid))
-        self._tell_unused(table)
+        self._warn_unused(table)
 
     def add(
-        self,
-        source: Source,
-        labels: LabelTable | None,
-        points: pd.DataFrame | None,
-        workers: int,
-        progress: Progress,
+        self, source: Source, labels: LabelTable | None, points: pd.DataFrame | None, workers: int, progress: Progress
     ) -> None:
         """Prepares the studies of a source, and takes those that are sound."""
         plan = plan_intake(source, self.task, self.pseudonyms, self.patients, self._taken())
@@ -171,24 +168,24 @@ class _Intake:
         grades = {study.job.study_id: _grades(own, labels, study) for study in plan.studies}
         rows, lost = rows_of(source, plan.studies, staged, grades, points, self.task, self.pseudonyms)
         faults = check_staged(self._staging, self.task, rows, workers)
-        came = [study for study in plan.studies if study.job.study_id in staged.keys() - faults.keys()]
-        self._tell_studies(source, plan.studies, faults, {study.job.study_id for study in came})
-        for study, number in plan.there:
+        accepted = [study for study in plan.studies if study.job.study_id in staged.keys() - faults.keys()]
+        self._list_studies(source, plan.studies, faults, {study.job.study_id for study in accepted})
+        for study, number in plan.existing:
             name = source.name(study.files[0].path.parent)
             self.lines.append(Line(name, number, "already there", "the same study was added before", is_study=True))
             if labels is not None:
                 self._change(number, labels.of(study))
-        self.came = sorted(study.job.study_id for study in came)
-        self.files = sum(staged[study].files for study in self.came)
-        self.rows = _only(rows, set(self.came))
-        self._warn(came, staged, lost)
+        self.accepted = sorted(study.job.study_id for study in accepted)
+        self.files = sum(staged[study].files for study in self.accepted)
+        self.rows = _only(rows, set(self.accepted))
+        self._warn(accepted, staged, lost)
         if labels is not None:
-            self._tell_unused(labels)
+            self._warn_unused(labels)
 
     def finish(self) -> AddSummary:
         """Writes what is new, if anything is."""
-        if self.came or self.changed:
-            merge(self._staging, self.folder, self.task, self.came, self.rows, self.changed)
+        if self.accepted or self.changed:
+            merge(self._staging, self.folder, self.task, self.accepted, self.rows, self.changed)
         shutil.rmtree(self._staging, ignore_errors=True)
         labelled = sum(len(row) > 1 for row in self.rows.labels)
         return summarise(str(self.folder), self.lines, labelled, self.files, self.warnings)
@@ -216,26 +213,26 @@ class _Intake:
             reason = f"{len(other)} cell{'s' if len(other) > 1 else ''}"
             self.lines.append(Line("", study, "grades changed", reason, is_study=True))
 
-    def _tell_studies(
-        self, source: Source, studies: list[PlannedStudy], faults: Mapping[int, str], came: set[int]
+    def _list_studies(
+        self, source: Source, studies: list[PlannedStudy], faults: Mapping[int, str], accepted: set[int]
     ) -> None:
         for study in studies:
             name = source.name(study.source.files[0].path.parent)
             number = study.job.study_id
             if number in faults:
                 self.lines.append(Line(name, None, "left out", faults[number], is_study=True))
-            elif number in came:
+            elif number in accepted:
                 self.lines.append(Line(name, number, "added", "", is_study=True))
 
-    def _warn(self, came: list[PlannedStudy], staged: Mapping[int, StagedStudy], lost: int) -> None:
-        nameless = sum(study.nameless for study in came)
+    def _warn(self, accepted: list[PlannedStudy], staged: Mapping[int, StagedStudy], lost: int) -> None:
+        nameless = sum(study.nameless for study in accepted)
         if nameless:
             self.warnings.append(f"{nameless} studies do not say whose they are; each counts as a patient of its own")
         if lost:
             self.warnings.append(
                 f"{lost} points lie on images that did not come along, or on no one frame; they were left out"
             )
-        for study in self.came:
+        for study in self.accepted:
             if staged[study].lettered:
                 self.warnings.append(
                     f"study {study}: {staged[study].lettered} images look as if text were burned in; look at them before "
@@ -252,17 +249,19 @@ class _Intake:
     def _same_images(self, staged: Mapping[int, StagedStudy]) -> list[tuple[int, int]]:
         """Pairs of a new study and an older one of which an image is the same, pixel by pixel."""
         owners: dict[str, set[int]] = defaultdict(set)
-        for study in self.came:
+        for study in self.accepted:
             for digest in staged[study].digests:
                 owners[digest].add(study)
         pairs = {(max(found), other) for found in owners.values() for other in found - {max(found)}}
         if self.dataset is not None and owners:
             for study in self.dataset.labels["study_id"].tolist():
-                for digest in _sample_digests(self.dataset, study):
-                    pairs |= {(new, study) for new in owners.get(digest, ())}
+                digests = next(
+                    _of_some_image(self.dataset, study, image_digests), []
+                )  # one image's tell it from all others
+                pairs |= {(new, study) for digest in digests for new in owners.get(digest, ())}
         return sorted(pairs)
 
-    def _tell_unused(self, table: LabelTable) -> None:
+    def _warn_unused(self, table: LabelTable) -> None:
         if table.unused:
             self.warnings.append(f"{table.unused} rows of the table of grades name no study that is here")
         if table.changed:
@@ -290,13 +289,7 @@ def _grades(own: Mapping[int, Grades] | None, labels: LabelTable | None, study: 
 
 
 def _only(rows: Rows, studies: set[int]) -> Rows:
-    tables = (rows.labels, rows.series, rows.points, rows.patients)
-    return Rows(*([row for row in table if row["study_id"] in studies] for table in tables))
-
-
-def _sample_digests(dataset: RsnaDataset, study: int) -> list[str]:
-    """Digests of one image of a study: enough to recognise it among all images of another one."""
-    return next(_of_some_image(dataset, study, image_digests), [])
+    return Rows(*([row for row in table if row["study_id"] in studies] for table in rows))
 
 
 def _study_uid(dataset: RsnaDataset, study: int) -> str:
@@ -304,7 +297,7 @@ def _study_uid(dataset: RsnaDataset, study: int) -> str:
     return next(_of_some_image(dataset, study, lambda path: read_headers(path)[0].study_uid), "")
 
 
-def _of_some_image(dataset: RsnaDataset, study: int, read: Callable[[Path], Told]) -> Iterator[Told]:
+def _of_some_image(dataset: RsnaDataset, study: int, read: Callable[[Path], Fact]) -> Iterator[Fact]:
     """What the image in the middle of each series of a study tells; images that cannot be read tell nothing."""
     for series in sorted((dataset.root / IMAGES / str(study)).glob("*")):
         files = dicom_files(series)

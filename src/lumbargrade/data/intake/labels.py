@@ -9,7 +9,7 @@ from lumbargrade.config.task import GradingTask
 from lumbargrade.data.ids import same_but_changed
 from lumbargrade.data.intake.source import SourceStudy
 from lumbargrade.data.spelling import spell_columns
-from lumbargrade.data.tables import SOP_POINT_COLUMNS, read_header, read_labels, read_points
+from lumbargrade.data.tables import read_header, read_labels
 from lumbargrade.deidentify.study_hash import study_hash, study_number
 from lumbargrade.errors import InputError
 
@@ -85,15 +85,6 @@ def read_label_table(path: Path, task: GradingTask, salt: Path | None = None) ->
     table = read_labels(path, task, keys[0]).set_index(keys[0])
     grades = {str(name): {str(c): str(g) for c, g in row.items() if pd.notna(g)} for name, row in table.iterrows()}
     return LabelTable(keys[0], grades, None if salt is None else _read_salt(salt))
-
-
-def read_sop_points(path: Path, task: GradingTask) -> pd.DataFrame:
-    """Reads points of loose files: SOPInstanceUID, condition (its name), level, x and y.
-
-    Raises:
-        InputError: It is no such table.
-    """
-    return read_points(path, task, SOP_POINT_COLUMNS)
 
 
 def _read_salt(path: Path) -> bytes:

@@ -41,7 +41,7 @@ def merge(
         coming |= {Path(IMAGES, str(study_id), path): size for path, size in file_sizes(staged).items()}
         link_tree(staged, new / IMAGES / str(study_id))
     write_tables(new, task, rows, changed)
-    check_whole(new, before | coming, but=TABLES)
+    check_whole(new, before | coming, but=frozenset(map(Path, TABLES)))
     _check_rows(folder, new, rows)
     if folder.exists() and file_sizes(folder) != before:
         raise LumbargradeError(
@@ -54,7 +54,7 @@ def merge(
 
 
 def _check_rows(folder: Path, new: Path, rows: Rows) -> None:
-    before, after, added = count_rows(folder), count_rows(new), rows.by_table()
+    before, after, added = count_rows(folder), count_rows(new), dict(zip(TABLES, rows, strict=True))
     for name, number in after.items():
         wanted = before.get(name, 0) + len(added[name])
         if number != wanted:

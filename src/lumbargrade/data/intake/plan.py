@@ -36,12 +36,12 @@ class Plan:
 
     Attributes:
         studies: Those that come along.
-        there: Studies that the dataset has already, with their numbers in it.
+        existing: Studies that the dataset has already, with their numbers in it.
         lines: Studies and files that are left out.
     """
 
     studies: list[PlannedStudy] = field(default_factory=list)
-    there: list[tuple[SourceStudy, int]] = field(default_factory=list)
+    existing: list[tuple[SourceStudy, int]] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
 
 
@@ -59,11 +59,12 @@ def plan_intake(
     for study in source.studies:
         reason = _unfit(study)
         if reason:
-            plan.lines.append(Line(_name(source, study), None, "left out", reason, is_study=True))
+            name = source.name(study.files[0].path.parent) if study.files else str(study.study_id or "")
+            plan.lines.append(Line(name, None, "left out", reason, is_study=True))
             continue
         study_uid = pseudonyms.uid(study.uid)
         if study_uid in known:
-            plan.there.append((study, known[study_uid]))
+            plan.existing.append((study, known[study_uid]))
             continue
         planned = _planned(study, study_uid, task, pseudonyms, taken, plan, source)
         known[study_uid] = planned.job.study_id
@@ -77,10 +78,6 @@ def _unfit(study: SourceStudy) -> str | None:
     if len(study.patients - {()}) > 1:
         return f"its files are of {len(study.patients - {()})} patients under one StudyInstanceUID"
     return None
-
-
-def _name(source: Source, study: SourceStudy) -> str:
-    return source.name(study.files[0].path.parent) if study.files else str(study.study_id or "")
 
 
 def _planned(
@@ -120,11 +117,11 @@ def _planned(
     return PlannedStudy(study, job, places, nameless=identity is None)
 
 
-def _description(told: str | None, task: GradingTask) -> str | None:
+def _description(description: str | None, task: GradingTask) -> str | None:
     """A description that the task does not know was typed by somebody."""
-    if told is None or told in task.series:
-        return told
-    return known_words(told, DESCRIPTION_WORDS, ()) or "other"
+    if description is None or description in task.series:
+        return description
+    return known_words(description, DESCRIPTION_WORDS, ()) or "other"
 
 
 def _numbered(files: list[SourceFile]) -> Iterator[tuple[SourceFile, int]]:

@@ -3,13 +3,10 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
-
-Progress = Callable[[int, int], None]
-"""Is told what is done and what there is to do."""
 
 Outcome = Literal["added", "already there", "left out", "grades changed"]
 CSV_COLUMNS = ("source", "study_id", "outcome", "reason")

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
 from pydicom import Dataset
 
 from lumbargrade.archives.formats import is_archive
 from lumbargrade.archives.unpack import unpack_archive
 from lumbargrade.config.task import GradingTask
-from lumbargrade.data.intake.report import Line, Progress
+from lumbargrade.data.intake.report import Line
 from lumbargrade.data.layout import IMAGES, RsnaDataset, open_dataset
 from lumbargrade.data.tables import LABELS
 from lumbargrade.deidentify.profile import HEADER_TAGS, naming_words, refuse_unfit
@@ -22,7 +21,9 @@ from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.identity import read_identity
 from lumbargrade.dicom.limits import StudyLimits
 from lumbargrade.dicom.parse import parse_header, parsing
+from lumbargrade.dicom.values import read_integer
 from lumbargrade.errors import InputError
+from lumbargrade.processes import Progress
 from lumbargrade.tree import shown_name, walk_tree
 
 _LIMITS = StudyLimits(files=5_000_000, unpacked_bytes=1 << 44)
@@ -111,16 +112,18 @@ def open_source(path: Path, task: GradingTask, scratch: Path, progress: Progress
     if not path.is_dir() and not is_archive(path) and not zipfile.is_zipfile(path):
         raise InputError(f"{path} is no folder, zip, tar or CSV table", "give where the studies lie", "source-missing")
     try:
-        source = Source(path if path.is_dir() else path.parent, None, [], [])
-        files = _loose_files(source) if path.is_dir() else []
-        if not path.is_dir():
+        if path.is_dir():
+            source = Source(path, None, [], [])
+            files = _loose_files(source)
+            for number, archive in enumerate([file for file in files if is_archive(file)]):
+                files.remove(archive)
+                try:
+                    files += _unpack(source, archive, scratch / str(number))
+                except InputError as error:
+                    source.lines.append(_left_out(source, archive, error.what, error.code))
+        else:
+            source = Source(path.parent, None, [], [])
             files = _unpack(source, path, scratch / "0")
-        for number, archive in enumerate([file for file in files if path.is_dir() and is_archive(file)], start=1):
-            files.remove(archive)
-            try:
-                files += _unpack(source, archive, scratch / str(number))
-            except InputError as error:
-                source.lines.append(_left_out(source, archive, error.what, error.code))
         yield _read_loose(source, files, progress)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -163,7 +166,7 @@ def _read_dataset(root: Path, task: GradingTask, progress: Progress) -> Source:
         progress(done, len(dataset.labels))
         rows = dataset.series[dataset.series["study_id"] == study_id]
         descriptions = {
-            str(series): str(told) for series, told in zip(rows["series_id"], rows["series_description"], strict=True)
+            str(series): str(text) for series, text in zip(rows["series_id"], rows["series_description"], strict=True)
         }
         study = SourceStudy("", int(study_id), descriptions=descriptions)
         for series_id in rows["series_id"]:
@@ -190,7 +193,7 @@ def _read_loose(source: Source, paths: Sequence[Path], progress: Progress) -> So
             continue
         study = studies.setdefault(uids[0], SourceStudy(uids[0]))
         _note(study, header)
-        number, frames = _integer(header.get("InstanceNumber")), _integer(header.get("NumberOfFrames")) or 1
+        number, frames = read_integer(header.get("InstanceNumber")), read_integer(header.get("NumberOfFrames")) or 1
         study.files.append(SourceFile(path, uids[1], uids[2], number, frames))
     source.studies.extend(studies[uid] for uid in sorted(studies))
     return source
@@ -203,8 +206,8 @@ def _take(source: Source, study: SourceStudy, path: Path, series: str) -> None:
     study.uid = study.uid or str(header.get("StudyInstanceUID") or f"study {study.study_id}")
     _note(study, header)
     sop_uid = str(header.get("SOPInstanceUID") or f"{study.study_id}/{series}/{path.stem}")
-    number = int(path.stem) if path.stem.isdecimal() else _integer(header.get("InstanceNumber"))
-    study.files.append(SourceFile(path, series, sop_uid, number, _integer(header.get("NumberOfFrames")) or 1))
+    number = int(path.stem) if path.stem.isdecimal() else read_integer(header.get("InstanceNumber"))
+    study.files.append(SourceFile(path, series, sop_uid, number, read_integer(header.get("NumberOfFrames")) or 1))
 
 
 def _header(source: Source, path: Path) -> Dataset | None:
@@ -222,8 +225,8 @@ def _header(source: Source, path: Path) -> Dataset | None:
 
 def without_name(error: UnreadableFile, path: Path) -> str:
     """What is wrong with a file, without its name, which may name a patient; nobody is asked to send it again."""
-    told = str(error) if error.code == "file-unreadable" else error.what
-    return re.sub(rf"(?<!\w){re.escape(path.name)}(?!\w)", "it", told, count=1)
+    sentence = str(error) if error.code == "file-unreadable" else error.what
+    return re.sub(rf"(?<!\w){re.escape(path.name)}(?!\w)", "it", sentence, count=1)
 
 
 def _left_out(source: Source, path: Path, reason: str, code: str = "") -> Line:
@@ -234,18 +237,3 @@ def _note(study: SourceStudy, header: Dataset) -> None:
     study.accession = study.accession or str(header.get("AccessionNumber") or "").strip()
     study.words |= naming_words(header)
     study.patients.add(read_identity(header))
-
-
-def _integer(value: object) -> int | None:
-    try:
-        return int(str(value))
-    except ValueError:
-        return None
-
-
-def points_of(source: Source, study: SourceStudy) -> pd.DataFrame | None:
-    """The points that a source in RSNA layout has for a study."""
-    if source.dataset is None:
-        return None
-    points = source.dataset.points
-    return points[points["study_id"] == study.study_id]

@@ -11,24 +11,19 @@ import pandas as pd
 from lumbargrade.config.task import GradingTask
 from lumbargrade.data.intake.labels import Grades
 from lumbargrade.data.intake.plan import PlannedStudy
-from lumbargrade.data.intake.report import Line, Progress
-from lumbargrade.data.intake.source import Source, SourceStudy, points_of
+from lumbargrade.data.intake.report import Line
+from lumbargrade.data.intake.source import Source, SourceStudy
 from lumbargrade.data.intake.study import StagedStudy, stage_study
 from lumbargrade.data.intake.tables import Rows, write_tables
 from lumbargrade.data.layout import IMAGES
 from lumbargrade.data.validation.rules import KINDS
 from lumbargrade.data.validation.validate import check_dataset
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
-from lumbargrade.processes import each_result
+from lumbargrade.processes import Progress, each_result
 
 
 def stage(
-    staging: Path,
-    source: Source,
-    planned: list[PlannedStudy],
-    pseudonyms: Pseudonyms,
-    workers: int,
-    progress: Progress,
+    staging: Path, source: Source, planned: list[PlannedStudy], pseudonyms: Pseudonyms, workers: int, progress: Progress
 ) -> tuple[dict[int, StagedStudy], list[Line]]:
     """De-identifies studies; those that a killed addition has finished are not made again.
 
@@ -84,11 +79,11 @@ def rows_of(
             continue
         labels.append({"study_id": number, **grades[number]})
         series += [
-            {"study_id": number, "series_id": series_id, "series_description": told}
-            for series_id, told in staged[number].series.items()
+            {"study_id": number, "series_id": series_id, "series_description": description}
+            for series_id, description in staged[number].series.items()
         ]
-        told = {"patient_id": study.job.patient, "study_uid": study.job.study_uid, "key": pseudonyms.fingerprint}
-        patients.append({"study_id": number, **told})
+        patient = {"patient_id": study.job.patient, "study_uid": study.job.study_uid, "key": pseudonyms.fingerprint}
+        patients.append({"study_id": number, **patient})
         missing = {(series_id, file) for series_id, file, _ in staged[number].left_out}
         for place, frame, row in _points(source, study, sop_points):
             if place is None or place in missing:
@@ -107,8 +102,9 @@ def _points(
 
     A table calls the frames of a series' only file by their numbers from 1; a SOPInstanceUID names none of several.
     """
-    own = points_of(source, study.source)
-    if own is not None:
+    if source.dataset is not None:
+        points = source.dataset.points
+        own = points[points["study_id"] == study.source.study_id]
         numbers = _numbers(study.source)
         found = [((str(row["series_id"]), row["instance_number"]), row) for row in own.to_dict("records")]
         named = [(*numbers.get(where, ("", "", None)), row) for where, row in found]

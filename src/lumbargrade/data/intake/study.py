@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
 
 from lumbargrade.config.task import series_kind
 from lumbargrade.data.intake.source import without_name
@@ -19,7 +18,7 @@ from lumbargrade.deidentify.profile import HEADER_TAGS, Person, deidentify
 from lumbargrade.deidentify.pseudonyms import Pseudonyms
 from lumbargrade.dicom.errors import UnreadableFile
 from lumbargrade.dicom.headers import SliceHeader, read_headers
-from lumbargrade.dicom.parse import parsing
+from lumbargrade.dicom.parse import parsing, read_file
 from lumbargrade.dicom.pixels import read_stored
 from lumbargrade.dicom.stacks import group_stacks
 from lumbargrade.files import replaced_folder, write_text
@@ -63,8 +62,8 @@ class StudyJob:
     def digest(self, key: bytes) -> str:
         """Hash of what is to be done and of the files' sizes, by which a killed addition is gone on with."""
         sizes = [Path(file.path).stat().st_size for series in self.series for file in series.files]
-        told = json.dumps([asdict(self), sizes], sort_keys=True)
-        return Pseudonyms(key).digest(told)
+        content = json.dumps([asdict(self), sizes], sort_keys=True)
+        return Pseudonyms(key).digest(content)
 
 
 @dataclass
@@ -116,12 +115,12 @@ def image_digests(path: Path) -> list[str]:
 
 def _read_record(path: Path) -> StagedStudy | None:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    told["series"] = {int(number): description for number, description in told["series"].items()}
-    told["left_out"] = [(series, number, reason) for series, number, reason in told["left_out"]]
-    return StagedStudy(**told)
+    record["series"] = {int(number): description for number, description in record["series"].items()}
+    record["left_out"] = [(series, number, reason) for series, number, reason in record["left_out"]]
+    return StagedStudy(**record)
 
 
 def _stage_series(
@@ -160,7 +159,7 @@ def _stage_file(
     images = [read_stored(header) for header in slices]
     pixels = images[0] if slices[0].frame is None else np.stack(images)
     with parsing(path):
-        clean = deidentify(_read(path), pixels, pseudonyms, person)
+        clean = deidentify(read_file(path, HEADER_TAGS), pixels, pseudonyms, person)
         whole = BytesIO()  # pydicom hides what was wrong with the disk
         clean.save_as(whole, enforce_file_format=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -168,11 +167,6 @@ def _stage_file(
     staged.files += 1
     staged.digests += _digests(images)
     staged.lettered += any(looks_lettered(image) for image in images)
-
-
-def _read(path: Path) -> Dataset:
-    with path.open("rb") as file:
-        return dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(HEADER_TAGS))
 
 
 def _digests(images: list[NDArray[np.int64]]) -> list[str]:
@@ -186,10 +180,10 @@ def _digests(images: list[NDArray[np.int64]]) -> list[str]:
 def _description(headers: list[SliceHeader], wanted: tuple[str, ...]) -> str | None:
     """The task's description of a series of loose files, by how most of its slices lie and how they are weighted."""
     stacks = group_stacks(header for header in headers if header.plane_known)
-    told = Counter(header.kind.gradable for header in headers if header.kind.gradable is not None)
-    if not stacks or not told:
+    weightings = Counter(header.kind.gradable for header in headers if header.kind.gradable is not None)
+    if not stacks or not weightings:
         return None
-    kind = (stacks[0].orientation, told.most_common(1)[0][0])
+    kind = (stacks[0].orientation, weightings.most_common(1)[0][0])
     return next((description for description in wanted if tuple(series_kind(description)) == kind), None)
 
 

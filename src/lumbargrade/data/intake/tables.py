@@ -1,8 +1,8 @@
 """The tables of a dataset as text, so that rows can be added and grades changed without touching the rest."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,22 +14,17 @@ from lumbargrade.files import write_text
 
 Row = Mapping[str, object]
 
-TABLES = frozenset(Path(name) for name in (LABELS, SERIES, POINTS, PATIENTS))
+TABLES = (LABELS, SERIES, POINTS, PATIENTS)
 """What an addition rewrites in a dataset."""
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows of the four tables, by column."""
+class Rows(NamedTuple):
+    """Rows of the four :data:`TABLES`, by column."""
 
     labels: Sequence[Row]
     series: Sequence[Row]
     points: Sequence[Row]
     patients: Sequence[Row]
-
-    def by_table(self) -> dict[str, Sequence[Row]]:
-        """The rows by the name of their table."""
-        return {LABELS: self.labels, SERIES: self.series, POINTS: self.points, PATIENTS: self.patients}
 
 
 def write_tables(root: Path, task: GradingTask, rows: Rows, changed: Mapping[int, Mapping[str, str]]) -> None:
@@ -47,7 +42,7 @@ def write_tables(root: Path, task: GradingTask, rows: Rows, changed: Mapping[int
 
 def count_rows(root: Path) -> dict[str, int]:
     """Number of rows of each table that a folder has, by the table's name."""
-    return {str(name): len(_read(root / name)) for name in TABLES if (root / name).is_file()}
+    return {name: len(_read(root / name)) for name in TABLES if (root / name).is_file()}
 
 
 def _read(path: Path) -> pd.DataFrame:

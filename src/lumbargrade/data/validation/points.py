@@ -79,8 +79,8 @@ def check_points(
             position = header.plane.to_patient(np.array([point.x, point.y]))
             placed.append(PlacedPoint(point, position, series.frame_of_reference))
     found = [
-        finding(kind, f"{len(told)} of {len(points)} points: {first_few(told, 3)}", study_id, series.series_id)
-        for kind, told in faults.items()
+        finding(kind, f"{len(words)} of {len(points)} points: {first_few(words, 3)}", study_id, series.series_id)
+        for kind, words in faults.items()
     ]
     return found, placed
 
@@ -117,8 +117,10 @@ def _disagreements(study_id: int, heights: dict[int, dict[str, float]], frames: 
     while pairs:
         odd, _ = Counter(series for pair in pairs for series in pair).most_common(1)[0]
         others = sorted({series for pair in pairs if odd in pair for series in pair} - {odd})
-        told = apart[odd, others[0]] or apart[others[0], odd]
-        yield finding("levels_disagree", f"compared with series {first_few(others)}: {first_few(told)}", study_id, odd)
+        levels = apart[odd, others[0]] or apart[others[0], odd]
+        yield finding(
+            "levels_disagree", f"compared with series {first_few(others)}: {first_few(levels)}", study_id, odd
+        )
         pairs = [pair for pair in pairs if odd not in pair]
 
 

@@ -7,7 +7,9 @@ from pydantic import BaseModel, ConfigDict
 
 from lumbargrade.data.validation.rules import KINDS, Level
 
-_ORDER: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
+_LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+_ORDER = sorted(KINDS, key=lambda kind: _LEVELS.index(KINDS[kind].level))
+"""The kinds of faults, the gravest first."""
 
 
 class Finding(BaseModel):
@@ -107,16 +109,9 @@ class CheckReport(BaseModel):
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sorts findings by level, kind, study and series."""
-    kinds = list(KINDS)
 
-    def place(found: Finding) -> tuple[int, int, int, int, str]:
-        return (
-            _ORDER[found.level],
-            kinds.index(found.kind),
-            found.study_id or 0,
-            found.series_id or 0,
-            found.message,
-        )
+    def place(found: Finding) -> tuple[int, int, int, str]:
+        return _ORDER.index(found.kind), found.study_id or 0, found.series_id or 0, found.message
 
     return tuple(sorted(findings, key=place))
 
@@ -130,12 +125,12 @@ def count_kinds(findings: Iterable[Finding]) -> tuple[KindCount, ...]:
         studies[found.kind].add(found.study_id)
     return tuple(
         KindCount(kind=kind, **KINDS[kind]._asdict(), findings=number[kind], studies=len(studies[kind]))
-        for kind in sorted(number, key=lambda name: (_ORDER[KINDS[name].level], list(KINDS).index(name)))
+        for kind in sorted(number, key=_ORDER.index)
     )
 
 
 def first_few(values: Iterable[object], most: int = 5) -> str:
     """Lists some values, and how many there are beyond them."""
-    told = [str(value) for value in values]
-    rest = f" and {len(told) - most} more" if len(told) > most else ""
-    return ", ".join(told[:most]) + rest
+    words = [str(value) for value in values]
+    rest = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + rest

@@ -8,24 +8,21 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lumbargrade.data.layout import dicom_files
 from lumbargrade.data.validation.report import Finding, finding, first_few
-from lumbargrade.dicom.geometry import Plane
+from lumbargrade.dicom.geometry import ORIENTATIONS
 from lumbargrade.dicom.headers import NotAnImage, SliceHeader, UnreadableFile, read_headers
 from lumbargrade.dicom.modality import is_mr, name_modalities
 from lumbargrade.dicom.numbering import number_slices
-from lumbargrade.dicom.stacks import Orientation, Stack, group_stacks, numbers_along
+from lumbargrade.dicom.stacks import Stack, bundle_alike, group_stacks, numbers_along
 
-_ORIENTATIONS: tuple[Orientation, ...] = ("sagittal", "axial", "coronal")
 _ALIKE = 1e-3
 _SAME_DIRECTION = float(np.cos(np.radians(2)))
 _TOWARD = {("sagittal", 1): "left", ("sagittal", -1): "right", ("axial", 1): "head", ("axial", -1): "feet"}
 _TOWARD |= {("coronal", 1): "back", ("coronal", -1): "front"}
 _OTHER_PART = re.compile(r"\b(c|t)[-_ ]?(spine|sp)\b|cervic|thorac|\bneck\b|\bHWS\b|\bBWS\b", re.IGNORECASE)
 _LUMBAR = re.compile(r"\bl[-_ ]?(spine|sp)\b|lumb|\bLWS\b", re.IGNORECASE)
-_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 
 
 @dataclass(frozen=True)
@@ -109,8 +106,8 @@ def check_series(study_id: int, series: SeriesHeaders, needed: frozenset[str]) -
     Args:
         needed: Names of files on which points lie; those are told of by the check of points.
     """
-    told = [*_files(series, needed), *_images(series), *_instances(series), *_geometry(series)]
-    for kind, message in told:
+    faults = [*_files(series, needed), *_images(series), *_instances(series), *_geometry(series)]
+    for kind, message in faults:
         yield finding(kind, message, study_id, series.series_id)
 
 
@@ -132,12 +129,6 @@ def series_facts(series: SeriesHeaders) -> SeriesFacts:
 def comparable(one: str, other: str) -> bool:
     """Whether positions of two frames of reference can be compared; where a header states none, they are taken to be one."""
     return not one or not other or one == other
-
-
-def plane_orientation(plane: Plane) -> str:
-    """Returns sagittal, axial or coronal, whichever is nearest."""
-    nearest = int(np.argmax(np.abs(plane.normal)))
-    return next(name for name, axis in _AXIS.items() if axis == nearest)
 
 
 def _files(series: SeriesHeaders, needed: frozenset[str]) -> Iterator[tuple[str, str]]:
@@ -167,8 +158,8 @@ def _images(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
     oblong = [header for header in series.slices if not np.isclose(*header.plane.spacing, rtol=_ALIKE, atol=0)]
     if oblong:
         rows, columns = oblong[0].plane.spacing
-        told = f"pixels of {rows:.3g} mm between rows and {columns:.3g} mm between columns"
-        yield "pixels_not_square", f"{told} in {len(oblong)} of {len(series.slices)} slices"
+        size = f"pixels of {rows:.3g} mm between rows and {columns:.3g} mm between columns"
+        yield "pixels_not_square", f"{size} in {len(oblong)} of {len(series.slices)} slices"
 
 
 def _instances(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
@@ -176,9 +167,9 @@ def _instances(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
     if numbers:
         lacking = numbers[-1] - numbers[0] + 1 - len(numbers)
         if lacking or numbers[0] > 1:
-            told = f"{len(numbers)} files are numbered {numbers[0]} to {numbers[-1]}"
-            told = f"the only file is number {numbers[0]}" if len(numbers) == 1 else told
-            yield "instances_with_gaps", f"{told}, {lacking} numbers between are missing" if lacking else told
+            words = f"{len(numbers)} files are numbered {numbers[0]} to {numbers[-1]}"
+            words = f"the only file is number {numbers[0]}" if len(numbers) == 1 else words
+            yield "instances_with_gaps", f"{words}, {lacking} numbers between are missing" if lacking else words
     numbered = [h for h in series.slices if h.frame is None and h.instance_number is not None]
     differing = [h for h in numbered if h.path.stem != str(h.instance_number)]
     if differing:
@@ -198,13 +189,14 @@ def _geometry(series: SeriesHeaders) -> Iterator[tuple[str, str]]:
     repeated = len(series.placed) - sum(len(stack.slices) for stack in series.stacks)
     if repeated:
         yield "positions_repeated", f"{repeated} of {len(series.slices)} slices lie where another one lies"
-    normals = _distinct([stack.slices[0].plane.normal for stack in series.stacks])
-    if len(normals) > 1:
-        yield "orientations_several", f"slices of {len(normals)} orientations"
+    normals = [stack.slices[0].plane.normal for stack in series.stacks]
+    different = bundle_alike(normals, lambda one, other: abs(float(one @ other)) >= _SAME_DIRECTION)
+    if len(different) > 1:
+        yield "orientations_several", f"slices of {len(different)} orientations"
     if not series.stacks:
         return
     shown = Counter(stack.orientation for stack in series.stacks for _ in stack.slices)
-    expected = next((name for name in _ORIENTATIONS if name in series.description.lower()), None)
+    expected = next((name for name in ORIENTATIONS if name in series.description.lower()), None)
     if expected is not None and 2 * shown[expected] < shown.total():
         each = first_few(f"{count} {name}" for name, count in shown.most_common())
         yield "orientation_unexpected", f"described as {series.description}, but its slices are {each}"
@@ -219,13 +211,5 @@ def _direction(stack: Stack) -> str:
     if len(steps) == 0 or len(set(steps.tolist())) != 1 or steps[0] == 0:
         return "none"
     first, last = (stack.slices[place].plane.position for place in (0, -1))
-    along = (last - first)[_AXIS[stack.orientation]] * steps[0]
+    along = (last - first)[ORIENTATIONS.index(stack.orientation)] * steps[0]
     return _TOWARD[stack.orientation, 1 if along > 0 else -1]
-
-
-def _distinct(directions: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    kept: list[NDArray[np.float64]] = []
-    for direction in directions:
-        if all(abs(float(direction @ other)) < _SAME_DIRECTION for other in kept):
-            kept.append(direction)
-    return kept

@@ -16,7 +16,6 @@ from lumbargrade.data.validation.series import (
     SeriesHeaders,
     check_series,
     comparable,
-    plane_orientation,
     read_series_headers,
     series_facts,
 )
@@ -72,8 +71,8 @@ def _check_images(folder: Path, task: GradingTask, job: StudyJob) -> StudyOutcom
     folders = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     if not any(dicom_files(folder / name) for name in folders):
         if job.listed:
-            told = "its folder has no .dcm files" if folder.is_dir() else _describe_missing(folder)
-            outcome.findings.append(finding("study_without_images", told, job.study_id))
+            reason = "its folder has no .dcm files" if folder.is_dir() else _describe_missing(folder)
+            outcome.findings.append(finding("study_without_images", reason, job.study_id))
         return outcome
     outcome.findings += _undescribed(folder, folders, job)
     placed: list[PlacedPoint] = []
@@ -150,7 +149,7 @@ def _height_range(slices: Sequence[SliceHeader]) -> tuple[float, float]:
     heights = []
     for header in slices:
         rows, columns = header.plane.shape
-        axial = plane_orientation(header.plane) == "axial"
+        axial = header.plane.orientation == "axial"
         corners = [[(columns - 1) / 2, (rows - 1) / 2]] if axial else [[0, 0], [columns - 1, rows - 1]]
         heights += header.plane.to_patient(np.array(corners, dtype=np.float64))[..., 2].tolist()
     return min(heights), max(heights)

@@ -4,7 +4,7 @@ From the shell: ``lumbargrade dataset check DIR``.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -17,11 +17,9 @@ from lumbargrade.data.validation.series import SeriesFacts
 from lumbargrade.data.validation.study import StudyJob, StudyOutcome, check_study, not_checked
 from lumbargrade.data.validation.tables import check_tables
 from lumbargrade.machine import count_processes
-from lumbargrade.processes import each_result
+from lumbargrade.processes import Progress, each_result
 
 _FEW_SERIES = 200
-
-Progress = Callable[[int, int], None]
 
 
 def check_dataset(root: Path, task: GradingTask, workers: int = 0, progress: Progress | None = None) -> CheckReport:

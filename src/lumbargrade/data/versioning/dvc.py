@@ -141,7 +141,7 @@ def fetch_dataset(folder: Path) -> bool:
 
 
 def reproduce(name: str, *stages: str) -> dict[str, str]:
-    """Runs stages of ``dvc.yaml`` for a dataset, if they are stale, and returns the hash of each output, by its file name.
+    """Runs stages of ``dvc.yaml`` for a dataset, if they are stale, and returns the hash of each output: ``{"crops": …}``.
 
     Raises:
         InputError: The name has letters that a name in the project may not have: ``dvc.yaml`` hands it to a shell.
@@ -150,11 +150,6 @@ def reproduce(name: str, *stages: str) -> dict[str, str]:
     check_name(name)
     with _repository(f"prepare {name}") as repo, _own_commands():
         repo.reproduce([f"{current_project().dvc_stages}:{stage}@{name}" for stage in stages])
-    return output_hashes(name, *stages)
-
-
-def output_hashes(name: str, *stages: str) -> dict[str, str]:
-    """Returns the hashes that ``dvc.lock`` records for the outputs of stages: ``{"crops": …, "split.csv": …}``."""
     lock = yaml.safe_load(current_project().dvc_lock.read_text(encoding="utf-8"))
     outs = [out for stage in stages for out in lock["stages"][f"{stage}@{name}"]["outs"]]
     return {Path(out["path"]).name: out["md5"] for out in outs}
@@ -162,7 +157,9 @@ def output_hashes(name: str, *stages: str) -> dict[str, str]:
 
 def uncommitted_pointers() -> list[str]:
     """Returns the pointers that git does not have as they are now."""
-    return [entry[3:] for entry in _status().split("\0") if entry]
+    status = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=no", "--", *POINTERS)
+    entries = os.fsdecode(run_git(current_project().root, *status, settings=_ALL_FILES))
+    return [entry[3:] for entry in entries.split("\0") if entry]
 
 
 def commit_pointers(message: str) -> str | None:
@@ -170,21 +167,12 @@ def commit_pointers(message: str) -> str | None:
     changed = uncommitted_pointers()
     if not changed:
         return None
-    top = Path(os.fsdecode(_git("rev-parse", "--show-toplevel").removesuffix(b"\n")))  # which git's names are told from
     root, literally = current_project().root, "--literal-pathspecs"
+    top = Path(os.fsdecode(run_git(root, "rev-parse", "--show-toplevel").removesuffix(b"\n")))  # names are told from it
     run_git(top, literally, "add", "--", *changed, settings=_ALL_FILES)
     author = author_settings(root)
     run_git(top, literally, "commit", "--quiet", "-m", message, "--", *changed, settings=_ALL_FILES | author)
-    return _git("rev-parse", "HEAD").decode().strip()
-
-
-def _status() -> str:
-    told = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored=no", "--", *POINTERS)
-    return os.fsdecode(run_git(current_project().root, *told, settings=_ALL_FILES))
-
-
-def _git(*arguments: str) -> bytes:
-    return run_git(current_project().root, *arguments)
+    return run_git(root, "rev-parse", "HEAD").decode().strip()
 
 
 def pointer_of(folder: Path) -> Path:
@@ -246,10 +234,11 @@ def _own_if_changed(folder: Path) -> None:
 
 
 def _register(name: str) -> None:
-    listed: list[str] = yaml.safe_load(current_project().dataset_list.read_text(encoding="utf-8"))["datasets"]
+    path = current_project().dataset_list
+    text = path.read_text(encoding="utf-8")
+    listed: list[str] = yaml.safe_load(text)["datasets"]
     if name not in listed:
-        comment = current_project().dataset_list.read_text(encoding="utf-8").split("datasets:")[0]
-        write_text(current_project().dataset_list, comment + yaml.safe_dump({"datasets": [*listed, name]}))
+        write_text(path, text.split("datasets:")[0] + yaml.safe_dump({"datasets": [*listed, name]}))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ What cannot be read raises an error, and is no difference.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from lumbargrade.config.project import current_project
 from lumbargrade.data.versioning.configuration import cache_folder
 from lumbargrade.data.versioning.dvc import pointer_of
 from lumbargrade.errors import CannotVerifyError, InputError
+from lumbargrade.processes import Progress
 from lumbargrade.tree import files_below
 
-Progress = Callable[[int, int], None]
 _DIRECTORY = ".dir"
 
 
@@ -111,11 +111,11 @@ def _recorded() -> dict[Path, str]:
 
 def _parameter_problems() -> Iterator[str]:
     for name, stage in _stages().items():
-        for file, told in stage.get("params", {}).items():
+        for file, recorded in stage.get("params", {}).items():
             path = current_project().root / file
             if path.is_file():
                 now = yaml.safe_load(path.read_text(encoding="utf-8"))
-                for key, value in told.items():
+                for key, value in recorded.items():
                     if _at(now, key) != value:
                         yield f"{file}: {key} is not what dvc.lock says that {name} was run with; a run makes it anew"
 

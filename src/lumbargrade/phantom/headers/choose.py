@@ -13,8 +13,8 @@ from lumbargrade.phantom.headers.hitachi import HITACHI
 from lumbargrade.phantom.headers.minimal import MINIMAL
 from lumbargrade.phantom.headers.philips import PHILIPS
 from lumbargrade.phantom.headers.plain import PLAIN
-from lumbargrade.phantom.headers.profile import Profile
 from lumbargrade.phantom.headers.rsna2024 import RSNA2024
+from lumbargrade.phantom.headers.scan import Profile
 from lumbargrade.phantom.headers.siemens import SIEMENS
 
 PROFILES: dict[str, Profile] = {

@@ -1,4 +1,4 @@
-"""Tags that scanners of all makers write."""
+"""Tags that scanners of all makers write, and private ones."""
 
 from typing import Any
 
@@ -9,11 +9,12 @@ from pydicom.uid import MRImageStorage
 
 from lumbargrade.dicom.synthetic import SYNTHETIC
 from lumbargrade.phantom.headers.names import Naming
-from lumbargrade.phantom.headers.scan import Scan, uid
-from lumbargrade.phantom.headers.times import Times
+from lumbargrade.phantom.headers.scan import Scan, Times, uid
 from lumbargrade.phantom.study import Image
 
 DAY = "20240101"
+_LONG = 1 << 11
+"""Bytes of a long private tag."""
 
 
 def describe_patient(dataset: Dataset, scan: Scan) -> None:
@@ -32,10 +33,20 @@ def mark_synthetic(dataset: Dataset) -> None:
     dataset.DeidentificationMethod = SYNTHETIC
 
 
+def identify_image(dataset: Dataset, scan: Scan, image: Image) -> None:
+    """Gives an MR image its UIDs."""
+    study_id = scan.study.study_id
+    dataset.SOPClassUID = MRImageStorage
+    dataset.SOPInstanceUID = scan.instance_uid(image)
+    dataset.StudyInstanceUID = uid(study_id)
+    dataset.SeriesInstanceUID = uid(study_id, scan.series.series_id)
+    dataset.FrameOfReferenceUID = uid(study_id, "frame")
+    dataset.Modality = "MR"
+
+
 def describe_study(dataset: Dataset, scan: Scan, description: str) -> None:
     """Says what study it is, and when it was."""
     study_id = scan.study.study_id
-    dataset.StudyInstanceUID = uid(study_id)
     dataset.StudyID = str(study_id)[-8:]
     dataset.StudyDate = DAY
     dataset.StudyTime = "120000"
@@ -44,31 +55,40 @@ def describe_study(dataset: Dataset, scan: Scan, description: str) -> None:
     dataset.ReferringPhysicianName = ""
 
 
-def describe_acquisition(dataset: Dataset, scan: Scan, image: Image, naming: Naming, times: Times) -> None:
-    """Says what was scanned, as an MR Image Storage object of any maker does; the maker's own tags are added to it."""
+def describe_series(dataset: Dataset, scan: Scan, name: str) -> None:
+    """Says what series it is."""
+    dataset.SeriesNumber = scan.number
+    dataset.SeriesDescription = dataset.ProtocolName = name
+    dataset.BodyPartExamined = scan.series.protocol.body_part
+    dataset.PositionReferenceIndicator = ""
+    dataset.MRAcquisitionType = "2D"
+
+
+def describe_acquisition(
+    dataset: Dataset, scan: Scan, image: Image, naming: Naming, times: Times, maker: str, field_strength: float
+) -> None:
+    """Says all of an image that an MR Image Storage object of any maker does; the maker's own tags are added to it."""
     if naming.charset:
         dataset.SpecificCharacterSet = list(naming.charset) if len(naming.charset) > 1 else naming.charset[0]
     describe_patient(dataset, scan)
     dataset.PatientSex = scan.pick("sex", ("", "", "O", "U", "A"))
     describe_study(dataset, scan, naming.study)
-    dataset.SOPClassUID = MRImageStorage
-    dataset.SOPInstanceUID = scan.instance_uid(image)
-    dataset.Modality = "MR"
-    dataset.SeriesInstanceUID = uid(scan.study.study_id, scan.series.series_id)
-    dataset.SeriesNumber = scan.number
-    dataset.SeriesDescription = naming.of(scan.kind)
-    dataset.ProtocolName = naming.of(scan.kind)
-    dataset.BodyPartExamined = scan.series.protocol.body_part
-    dataset.FrameOfReferenceUID = uid(scan.study.study_id, "frame")
-    dataset.PositionReferenceIndicator = ""
+    identify_image(dataset, scan, image)
+    describe_series(dataset, scan, naming.of(scan.kind))
+    dataset.Manufacturer = maker
+    dataset.MagneticFieldStrength = f"{field_strength:g}"
     dataset.PatientPosition = scan.pick("position", ("HFS",) * 9 + ("FFS",))
-    dataset.MRAcquisitionType = "2D"
     dataset.RepetitionTime = f"{times.repetition:g}"
     dataset.EchoTime = f"{times.echo:g}"
     dataset.EchoTrainLength = times.train
     dataset.FlipAngle = f"{times.flip:g}"
     dataset.EchoNumbers = 1
     dataset.AcquisitionNumber = 1
+    if times.inversion:
+        dataset.InversionTime = f"{times.inversion:g}"
+    describe_plane(dataset, scan, image)
+    set_pixels(dataset, image)
+    dataset.WindowCenter, dataset.WindowWidth = usual_window(image)
 
 
 def describe_plane(dataset: Dataset, scan: Scan, image: Image) -> None:
@@ -115,3 +135,23 @@ def set_stored(dataset: Dataset, pixels: NDArray[np.integer[Any]], stored: int =
     dataset.PixelRepresentation = int(signed)
     dataset.PixelData = pixels.astype("<i2" if signed else "<u2").tobytes()
     dataset["PixelData"].VR = "OW"
+
+
+def fill_group(dataset: Dataset, group: int, creator: str, count: int, long: bool = False) -> None:
+    """Adds so many private tags of several kinds; scanners write hundreds, and nobody else knows what they mean.
+
+    Args:
+        group: Odd.
+        long: Makes some kilobytes of each.
+    """
+    block = dataset.private_block(group, creator, create=True)
+    rng = np.random.default_rng([group, count])
+    for element in range(count):
+        if long:
+            block.add_new(element, "OB", rng.bytes(_LONG))
+        elif element % 3 == 0:
+            block.add_new(element, "DS", f"{rng.uniform(0, 100):.3f}")
+        elif element % 3 == 1:
+            block.add_new(element, "SS", int(rng.integers(-300, 300)))
+        else:
+            block.add_new(element, "LO", f"value {int(rng.integers(1000))}")

@@ -11,23 +11,23 @@ from pydicom.uid import EnhancedMRImageStorage
 from lumbargrade.phantom.headers.common import (
     describe_patient,
     describe_plane,
+    describe_series,
     describe_study,
+    identify_image,
     set_stored,
     usual_window,
 )
 from lumbargrade.phantom.headers.names import EVERYWHERE, GERMAN, Naming
-from lumbargrade.phantom.headers.profile import Profile
-from lumbargrade.phantom.headers.scan import Kind, Scan, uid
-from lumbargrade.phantom.headers.times import Times, Timing, draw_times
+from lumbargrade.phantom.headers.scan import Kind, Profile, Scan, TimeRanges, Times, draw_times
 from lumbargrade.phantom.study import Image, Study, renumber
 
 _TSE = Naming("T1 TSE SAG", "T2 TSE SAG", "STIR SAG", "T2 TSE TRA", "MR L-spine", ())
 _MODELS = (("Philips", "Ingenia Ambition"), ("Siemens Healthineers", "MAGNETOM Sola"), ("Philips", "Ingenia"))
-_TIMES: dict[Kind, Timing] = {
-    "T1": Timing((450, 650), (8, 12), 4),
-    "T2": Timing((3000, 4000), (90, 115), 18),
-    "STIR": Timing((3500, 5000), (50, 75), 12, (150, 220)),
-    "axial": Timing((3500, 5000), (95, 115), 18),
+_TIMES: dict[Kind, TimeRanges] = {
+    "T1": TimeRanges((450, 650), (8, 12), 4),
+    "T2": TimeRanges((3000, 4000), (90, 115), 18),
+    "STIR": TimeRanges((3500, 5000), (50, 75), 12, (150, 220)),
+    "axial": TimeRanges((3500, 5000), (95, 115), 18),
 }
 
 
@@ -55,74 +55,73 @@ def _file(scan: Scan, images: list[Image]) -> Dataset:
 
 
 def _describe_series(dataset: Dataset, scan: Scan, first: Image, naming: Naming, times: Times) -> None:
+    identify_image(dataset, scan, first)
     dataset.SOPClassUID = EnhancedMRImageStorage
-    dataset.SOPInstanceUID = scan.instance_uid(first)
-    dataset.SeriesInstanceUID = uid(scan.study.study_id, scan.series.series_id)
-    dataset.FrameOfReferenceUID = uid(scan.study.study_id, "frame")
-    dataset.Modality = "MR"
+    describe_series(dataset, scan, naming.of(scan.kind))
     dataset.Manufacturer, dataset.ManufacturerModelName = scan.pick("model", _MODELS)
     dataset.MagneticFieldStrength = 1.5
-    dataset.SeriesNumber, dataset.InstanceNumber = scan.number, first.instance
-    dataset.SeriesDescription = dataset.ProtocolName = naming.of(scan.kind)
-    dataset.BodyPartExamined = scan.series.protocol.body_part
+    dataset.InstanceNumber = first.instance
     dataset.PatientPosition = "HFS"
-    dataset.PositionReferenceIndicator = ""
     dataset.ContentDate, dataset.ContentTime = dataset.StudyDate, dataset.StudyTime
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "NONE"]
     dataset.PixelPresentation, dataset.VolumetricProperties = "MONOCHROME", "VOLUME"
     dataset.VolumeBasedCalculationTechnique, dataset.ComplexImageComponent = "NONE", "MAGNITUDE"
     dataset.AcquisitionContrast = "STIR" if times.inversion else "T1" if scan.kind == "T1" else "T2"
     dataset.PulseSequenceName, dataset.EchoPulseSequence = "TSE", "SPIN"
-    dataset.MRAcquisitionType, dataset.ResonantNucleus = "2D", "1H"
+    dataset.ResonantNucleus = "1H"
     dataset.MultipleSpinEcho, dataset.BurnedInAnnotation = "NO", "NO"
 
 
 def _shared(scan: Scan, first: Image, times: Times) -> Dataset:
     classic = Dataset()
     describe_plane(classic, scan, first)
-    kind = Dataset()
-    kind.FrameType = ["ORIGINAL", "PRIMARY", "M", "NONE"]
-    kind.PixelPresentation, kind.VolumetricProperties = "MONOCHROME", "VOLUME"
-    kind.VolumeBasedCalculationTechnique, kind.ComplexImageComponent = "NONE", "MAGNITUDE"
-    timing = Dataset()
-    timing.RepetitionTime, timing.FlipAngle, timing.EchoTrainLength = times.repetition, times.flip, times.train
-    echo = Dataset()
-    echo.EffectiveEchoTime = times.echo
-    modifier = Dataset()
-    modifier.InversionRecovery = "YES" if times.inversion else "NO"
-    if times.inversion:
-        modifier.InversionTimes = float(times.inversion)
-    measures = Dataset()
-    measures.PixelSpacing, measures.SliceThickness = classic.PixelSpacing, classic.SliceThickness
-    measures.SpacingBetweenSlices = classic.SpacingBetweenSlices
+    inversion = {"InversionTimes": float(times.inversion)} if times.inversion else {}
     shared = Dataset()
-    shared.MRImageFrameTypeSequence = Sequence([kind])
-    shared.MRTimingAndRelatedParametersSequence = Sequence([timing])
-    shared.MREchoSequence = Sequence([echo])
-    shared.MRModifierSequence = Sequence([modifier])
-    shared.PixelMeasuresSequence = Sequence([measures])
+    shared.MRImageFrameTypeSequence = _item(
+        FrameType=["ORIGINAL", "PRIMARY", "M", "NONE"],
+        PixelPresentation="MONOCHROME",
+        VolumetricProperties="VOLUME",
+        VolumeBasedCalculationTechnique="NONE",
+        ComplexImageComponent="MAGNITUDE",
+    )
+    shared.MRTimingAndRelatedParametersSequence = _item(
+        RepetitionTime=times.repetition, FlipAngle=times.flip, EchoTrainLength=times.train
+    )
+    shared.MREchoSequence = _item(EffectiveEchoTime=times.echo)
+    shared.MRModifierSequence = _item(InversionRecovery="YES" if times.inversion else "NO", **inversion)
+    measures = ("PixelSpacing", "SliceThickness", "SpacingBetweenSlices")
+    shared.PixelMeasuresSequence = _item(**{keyword: classic.get(keyword) for keyword in measures})
     return shared
 
 
 def _frame(scan: Scan, number: int, image: Image) -> Dataset:
     classic = Dataset()
     describe_plane(classic, scan, image)
-    content = Dataset()
-    content.StackID, content.InStackPositionNumber, content.DimensionIndexValues = "1", number, [1, number]
-    content.FrameAcquisitionNumber, content.TemporalPositionIndex = 1, 1
-    position, orientation, values, shown = Dataset(), Dataset(), Dataset(), Dataset()
-    position.ImagePositionPatient = classic.ImagePositionPatient
-    orientation.ImageOrientationPatient = classic.ImageOrientationPatient
     slope, intercept = image.rescale or (1.0, 0.0)
-    values.RescaleSlope, values.RescaleIntercept, values.RescaleType = f"{slope:g}", f"{intercept:g}", "US"
-    shown.WindowCenter, shown.WindowWidth = usual_window(image)
+    centre, width = usual_window(image)
     frame = Dataset()
-    frame.FrameContentSequence = Sequence([content])
-    frame.PlanePositionSequence = Sequence([position])
-    frame.PlaneOrientationSequence = Sequence([orientation])
-    frame.PixelValueTransformationSequence = Sequence([values])
-    frame.FrameVOILUTSequence = Sequence([shown])
+    frame.FrameContentSequence = _item(
+        StackID="1",
+        InStackPositionNumber=number,
+        DimensionIndexValues=[1, number],
+        FrameAcquisitionNumber=1,
+        TemporalPositionIndex=1,
+    )
+    frame.PlanePositionSequence = _item(ImagePositionPatient=classic.ImagePositionPatient)
+    frame.PlaneOrientationSequence = _item(ImageOrientationPatient=classic.ImageOrientationPatient)
+    frame.PixelValueTransformationSequence = _item(
+        RescaleSlope=f"{slope:g}", RescaleIntercept=f"{intercept:g}", RescaleType="US"
+    )
+    frame.FrameVOILUTSequence = _item(WindowCenter=centre, WindowWidth=width)
     return frame
+
+
+def _item(**values: object) -> Sequence:
+    """A sequence of one item."""
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, value)
+    return Sequence([item])
 
 
 def _number_frames(study: Study) -> None:

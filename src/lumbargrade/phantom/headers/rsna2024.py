@@ -8,8 +8,7 @@ import numpy as np
 from pydicom import Dataset
 
 from lumbargrade.phantom.headers.common import DAY, describe_plane, mark_synthetic, set_pixels, usual_window
-from lumbargrade.phantom.headers.profile import Profile
-from lumbargrade.phantom.headers.scan import Scan
+from lumbargrade.phantom.headers.scan import Profile, Scan
 from lumbargrade.phantom.study import Image, Study, renumber
 
 _GAPS = 0.1

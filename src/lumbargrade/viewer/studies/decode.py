@@ -14,10 +14,11 @@ from pydicom import dcmread
 from lumbargrade.archives.unpack import may_hold_dicom
 from lumbargrade.config.params import PrepareParams
 from lumbargrade.config.task import GradingTask
+from lumbargrade.dicom.geometry import Orientation
 from lumbargrade.dicom.headers import SliceHeader, UnreadableFile
 from lumbargrade.dicom.limits import LIMITS
 from lumbargrade.dicom.parse import bounded_file
-from lumbargrade.dicom.stacks import Orientation, Stack
+from lumbargrade.dicom.stacks import Stack
 from lumbargrade.errors import InputError
 from lumbargrade.inference.contents import StudyContents
 from lumbargrade.inference.study import Study, open_studies
