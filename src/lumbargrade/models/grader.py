@@ -11,16 +11,16 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
-from torchvision.models import densenet121
 
 from lumbargrade.config.params import PrepareParams, TrainingParams
 from lumbargrade.config.task import Condition, GradingTask
 from lumbargrade.models.context import StudyContext
+from lumbargrade.models.densenet import FEATURES, densenet121_features
 from lumbargrade.models.storage import load_network, save_network
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Normalisation of torchvision's DenseNet-121 weights, for images from 0 to 1."""
+"""Normalisation of torchvision's ImageNet weights, for images from 0 to 1."""
 
 
 _FLIPS = {"side": 0, "sagittal": 1, "coronal": 3, "axial": 3}
@@ -82,13 +82,10 @@ class Grader(nn.Module):
         super().__init__()
         self.config = config
         task = config.task
-        network = densenet121(weights=None, drop_rate=config.drop_rate)
-        self.features: nn.Module = network.features
+        self.features: nn.Module = densenet121_features(config.drop_rate)
         self.dropout = nn.Dropout(config.drop_rate)
-        self.context = (
-            StudyContext(network.classifier.in_features, len(task.cells)) if config.context != "none" else None
-        )
-        self.heads = nn.Linear(network.classifier.in_features, len(task.groups) * len(task.grades))
+        self.context = StudyContext(FEATURES, len(task.cells)) if config.context != "none" else None
+        self.heads = nn.Linear(FEATURES, len(task.groups) * len(task.grades))
         self.cell_bias = nn.Embedding(len(task.cells), len(task.grades))
         nn.init.zeros_(self.cell_bias.weight)
         self.register_buffer(

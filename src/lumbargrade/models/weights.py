@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
-from torchvision.models import DenseNet121_Weights
 
 from lumbargrade.config.task import GradingTask
 from lumbargrade.errors import InputError
@@ -63,6 +62,8 @@ _WAYS_OUT = (
 def _read(source: str) -> dict[str, Tensor]:
     if source != "imagenet":
         return _read_file(Path(source))
+    from torchvision.models import DenseNet121_Weights  # takes seconds
+
     try:
         return dict(DenseNet121_Weights.IMAGENET1K_V1.get_state_dict(progress=False))
     except (URLError, OSError) as error:

@@ -36,7 +36,7 @@ from lumbargrade.tracking.mlflow_tracker import Tracker, tracking_uri
 SERVING_REQUIREMENTS = (
     "captum", "filelock", "mlflow", "numpy", "pandas", "pandera", "pillow", "pydantic", "pydantic-settings",
     "pydicom", "pyjpegls", "pylibjpeg", "pylibjpeg-libjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyyaml",
-    "safetensors", "scipy", "torch", "torchvision",
+    "safetensors", "scipy", "torch",
 )  # fmt: skip
 """What the served model imports; the versions of this environment are pinned with it."""
 
