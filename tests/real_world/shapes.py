@@ -772,7 +772,9 @@ SHAPES = (
     Shape("images of two days under one study", _two_days, notes=("2 days",)),
     Shape("a whole spine in named parts", _other_parts(named=True), notes=("cervical", "thoracic")),
     Shape("a whole spine in parts without names", _other_parts(named=False)),
-    Shape("a composed whole spine", _composed, notes=("whole spine",), same=False),
+    Shape(
+        "a composed whole spine", _composed, may_lose=(*CANAL, *FORAMINA, *RECESSES), notes=("whole spine",), same=False
+    ),  # seen coarsely
     Shape("three T1 slices", _few_slices, may_lose=FORAMINA, notes=("few slices",), same=False),
     Shape(
         "no sagittal T2 but of the neck",

@@ -12,6 +12,7 @@ FEATURES = 1024
 """Channels of what the network returns."""
 _FIRST, _GROWTH, _BOTTLENECK = 64, 32, 128
 _LAYERS = (6, 12, 24, 16)
+_CLASSES = 1000
 
 
 class _DenseLayer(nn.Module):
@@ -69,6 +70,9 @@ def densenet121_features(drop_rate: float = 0.0) -> nn.Sequential:
             features.add_module(f"transition{number}", _transition(channels))
             channels //= 2
     features.add_module("norm5", nn.BatchNorm2d(channels))
+    nn.Linear(
+        channels, _CLASSES
+    )  # takes the random numbers of torchvision's classifier: a seed gives the same weights as there
     for module in features.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)
