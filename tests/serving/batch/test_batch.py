@@ -51,14 +51,14 @@ def _ids(phantom: Path) -> list[int]:
     return sorted(int(name) for name in pd.read_csv(phantom / "train.csv")["study_id"])
 
 
-def run(folder: Path, out: Path, model: Path) -> BatchSummary:
-    return run_batch(folder, out, str(model), 2, lambda done, total: None)
+def run(folder: Path, out: Path, model: Path, processes: int = 1) -> BatchSummary:
+    return run_batch(folder, out, str(model), processes, lambda done, total: None)
 
 
 def test_a_batch_says_what_the_served_model_says(
     studies: Path, phantom: Path, model_folder: Path, rsna: GradingTask, tmp_path: Path
 ) -> None:
-    summary = run(studies, tmp_path / "out.parquet", model_folder)
+    summary = run(studies, tmp_path / "out.parquet", model_folder, processes=2)
     assert (summary.studies, summary.now, summary.faults) == (5, 5, 2)
     table = pd.read_parquet(tmp_path / "out.parquet")
     model = load_model(str(model_folder))
