@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 BIN := .venv/bin
 
-.PHONY: run check test test-shapes test-cluster server lint page lint-page clean
+.PHONY: run check test test-shapes test-long test-cluster server lint page lint-page clean
 
 # The reading room's page is built by Node 20.19 or newer; without it a wheel's own page is used, or none.
 PAGE := src/lumbargrade/viewer/page/index.html
@@ -25,7 +25,11 @@ check: .venv/installed lint lint-page
 	$(BIN)/pytest $(SPREAD) -m "not slow and not browser and not cluster"
 
 test: .venv/installed lint page lint-page
-	$(BIN)/pytest $(SPREAD)
+	$(BIN)/pytest $(SPREAD) -m "not long"
+
+# Kills at many moments, and the main job's second stories; a quarter of an hour.
+test-long: .venv/installed page
+	$(BIN)/pytest $(SPREAD) -m long
 
 # Each shape of a real export, on five phantoms, through every way into the product; half an hour.
 test-shapes: .venv/installed

@@ -372,6 +372,7 @@ def test_mistakes_are_one_sentence_and_exit_code_two(job: Job, tmp_path: Path) -
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.long
 def test_the_folds_are_distilled_into_another_version_with_one_grader(job: Job, cohort: Path) -> None:
     done = run_small(job.folder, cohort, "--set", "package.graders=distilled")
     assert done.returncode == 0, done.stderr

@@ -73,7 +73,7 @@ def served(tmp_path: Path, *arguments: str) -> Iterator[Served]:
     assert psutil.wait_procs(processes, timeout=60)[1] == [], "whoever kills it leaves nothing behind"
 
 
-@pytest.mark.parametrize("arguments", [[], ["1"]], ids=["champion", "version"])
+@pytest.mark.parametrize("arguments", [[], pytest.param(["1"], marks=pytest.mark.long)], ids=["champion", "version"])
 def test_a_scoring_process_that_is_killed_is_replaced(project: Project, tmp_path: Path, arguments: list[str]) -> None:
     with served(tmp_path, *arguments) as found:
         killed = found.worker

@@ -139,6 +139,7 @@ def test_a_real_server_answers_odd_zips_and_leaves_nothing(model_folder: Path, z
     assert len(answers) == len(whole) + len(lost)
 
 
+@pytest.mark.long
 def test_a_killed_server_leaves_nothing_behind_its_next_start(
     model_folder: Path, zipped: bytes, temporary: Path
 ) -> None:

@@ -111,7 +111,7 @@ def test_two_models_are_never_mixed(studies: Path, model_folder: Path, tmp_path:
         run(studies, out, other)
 
 
-@pytest.mark.parametrize("victim", ["the command", "a process that grades"])
+@pytest.mark.parametrize("victim", ["the command", pytest.param("a process that grades", marks=pytest.mark.long)])
 def test_a_killed_batch_goes_on(
     victim: str, phantom: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +155,7 @@ def test_a_killed_batch_goes_on(
     assert table.groupby("study").size().tolist() == [25] * summary.studies
 
 
+@pytest.mark.long
 def test_a_killed_command_leaves_nothing_behind_its_next_start(
     phantom: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

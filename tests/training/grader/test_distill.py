@@ -130,6 +130,7 @@ def test_neither_labels_nor_held_out_crops_change_it_and_any_other_crop_does(
     assert weights_hash(other) != weights_hash(first)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "part",
     [{"ema": 0.9, "mixup": 0.4, "flips": True}, {"context": "transformer", "patience": 1}],

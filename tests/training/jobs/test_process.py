@@ -91,6 +91,7 @@ def test_a_killed_process_is_told_and_running_again_goes_on(spec: FoldSpec) -> N
     assert run_fold(spec, CPU).epochs == 2
 
 
+@pytest.mark.long
 def test_a_fold_killed_at_random_moments_ends_with_the_weights_of_an_undisturbed_one(spec: FoldSpec) -> None:
     values = spec.model_dump()
     values["training"] |= {"epochs": 8, "patience": 8, "ema": 0.9, "epoch_crops": 32}
