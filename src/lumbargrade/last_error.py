@@ -1,10 +1,10 @@
 """The error that a command ends with, as data for the process that started it."""
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
+from lumbargrade.config.settings import Settings
 from lumbargrade.errors import LumbargradeError
 
 ERROR_FILE = "LUMBARGRADE_ERROR_FILE"
@@ -13,9 +13,9 @@ ERROR_FILE = "LUMBARGRADE_ERROR_FILE"
 
 def leave_error(error: LumbargradeError) -> None:
     """Leaves an error to whoever started this process and asked for it."""
-    if path := os.environ.get(ERROR_FILE):
+    if path := Settings().error_file:
         with suppress(OSError):
-            Path(path).write_text(json.dumps(error.parts), encoding="utf-8")
+            path.write_text(json.dumps(error.parts), encoding="utf-8")
 
 
 def read_error(path: Path) -> LumbargradeError | None:

@@ -9,7 +9,7 @@ from lumbargrade.dicom.localizer import planes_reason
 NAMES = [
     "Localizer", "localiser T2", "LOKALIZATOR", "Localizador", "localisateur", "REPÉRAGE", "localizzatore", "3-plane scout",
     "Survey_32ch", "plan scan", "PilotScan", "Topogram", "Übersicht", "UEBERSICHT", "Dreiplan", "3-Plane Loc", "Lokalisator",
-    "przeglądowy", "T2 SAG LOC", "01 Scano GE ST", "AASpine_Scout", "3 planos", "tre piani", "3-vlakken", "kılavuz",
+    "przeglądowy", "01 Scano GE ST", "AASpine_Scout", "3 planos", "tre piani", "3-vlakken", "kılavuz",
     "ichigime", "dingwei xiang", "定位像", "位置決め", "Overzichtsscan", "3-pl Loc GRE", "trzy płaszczyzny",
 ]  # fmt: skip
 

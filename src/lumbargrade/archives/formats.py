@@ -77,7 +77,7 @@ def opened_files(source: Path | bytes, limits: StudyLimits = LIMITS) -> Iterator
             raise InputError(
                 "the study is a packed file that is neither a tar nor a DICOM image",
                 "send a zip of its DICOM files",
-                NO_ARCHIVE,
+                "packed-file-without-dicom",
             )
         yield iter([ArchiveFile(PurePosixPath("packed"), partial(gzip_parts, source, limits))])
         return

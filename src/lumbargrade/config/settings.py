@@ -22,6 +22,7 @@ class Settings(BaseSettings):
         ray_address: RAY_ADDRESS; folds are trained on this cluster.
         mlflow_tracking_uri: MLFLOW_TRACKING_URI; the project's own database if it is not given.
         prefect_api_url: PREFECT_API_URL; the project's own server if it is not given.
+        error_file: Where a command leaves its error to the process that started it.
     """
 
     model_config = SettingsConfigDict(env_prefix="LUMBARGRADE_", env_ignore_empty=True, extra="ignore", frozen=True)
@@ -37,4 +38,5 @@ class Settings(BaseSettings):
     notices_to: str | None = None
     ray_address: str | None = Field(default=None, validation_alias="RAY_ADDRESS")
     mlflow_tracking_uri: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_URI")
+    error_file: Path | None = None
     prefect_api_url: str | None = Field(default=None, validation_alias="PREFECT_API_URL")

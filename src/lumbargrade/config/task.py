@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from lumbargrade.errors import InputError
 from lumbargrade.files import write_text
 
+CellKey = tuple[str, str]
+"""Name of a cell's condition, and its level."""
+
 
 class SeriesKind(NamedTuple):
     """What a series description says: how its slices lie and how they are weighted."""

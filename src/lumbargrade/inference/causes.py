@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from lumbargrade.config.task import Condition, GradingTask
+from lumbargrade.config.task import CellKey, Condition, GradingTask
 from lumbargrade.localization.doubt import LEAST_CONFIDENCE
 from lumbargrade.notes import Note
 
-CellKey = tuple[str, str]
 _SIDES = ("left", "right")
 _TOGETHER = {
     "level-not-seen": "the model did not find {levels} in the study's {series} series; the images may be fine",

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lumbargrade.config.params import PrepareParams
-from lumbargrade.config.task import Cell
-from lumbargrade.inference.causes import CellKey
+from lumbargrade.config.task import Cell, CellKey
 from lumbargrade.inference.grade import GradedCrops, grade_with_crops
 from lumbargrade.inference.predict import cell_codes
 from lumbargrade.inference.schema import ANSWER_HEAT

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lumbargrade.config.task import GradingTask
+from lumbargrade.config.task import CellKey, GradingTask
 from lumbargrade.files import replaced_file
-from lumbargrade.inference.causes import CellKey
 from lumbargrade.inference.explain import Look
 
 CAUTION = "explanation, not evidence"

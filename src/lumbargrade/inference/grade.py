@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lumbargrade.config.task import GradingTask
+from lumbargrade.config.task import CellKey, GradingTask
 from lumbargrade.data.study_zip import POINTS
 from lumbargrade.dicom.limits import check_time
-from lumbargrade.inference.causes import CellKey
 from lumbargrade.inference.drift_features import Features, embed, study_features
 from lumbargrade.inference.field_of_view import describe_fields, find_elsewhere
 from lumbargrade.inference.opened_study import OpenedStudy

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lumbargrade.config.task import GradingTask
-from lumbargrade.localization.heatmaps import Place
+from lumbargrade.config.task import CellKey, GradingTask
 from lumbargrade.notes import Note
+
+if TYPE_CHECKING:  # torch takes seconds, and who reads an answer has none
+    from lumbargrade.localization.heatmaps import Place
 
 LEAST_CONFIDENCE = 0.05
 """A place that is found with less confidence than this is no place, whatever it is of: nothing is graded there. Measured on
@@ -15,10 +18,8 @@ phantoms and on real studies: see docs/ml-engineer.md."""
 _NEAREST_MM, _FARTHEST_MM = 15.0, 60.0
 """Places of one condition at neighbouring levels are farther apart than the first, and nearer than the second."""
 
-CellKey = tuple[str, str]
 
-
-def unsure_reasons(places: dict[CellKey, Place], task: GradingTask) -> dict[CellKey, Note]:
+def unsure_reasons(places: "dict[CellKey, Place]", task: GradingTask) -> dict[CellKey, Note]:
     """The cells whose places were found with too little confidence, and what they say."""
     labels = {condition.name: condition.label for condition in task.conditions}
     return {
@@ -35,7 +36,7 @@ def unsure_reasons(places: dict[CellKey, Place], task: GradingTask) -> dict[Cell
 
 
 def implausible_reasons(
-    places: dict[CellKey, Place], task: GradingTask, step_mm: float, size: float = 1.0
+    places: "dict[CellKey, Place]", task: GradingTask, step_mm: float, size: float = 1.0
 ) -> dict[CellKey, Note]:
     """The cells whose places contradict others that were found with more confidence, and what they say.
 
@@ -56,7 +57,7 @@ def implausible_reasons(
 
 
 def _contradictions(
-    places: dict[CellKey, Place], task: GradingTask, step_mm: float, size: float
+    places: "dict[CellKey, Place]", task: GradingTask, step_mm: float, size: float
 ) -> Iterator[tuple[CellKey, CellKey, Note]]:
     for condition in task.conditions:
         for upper, lower in pairwise(task.levels):

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import ttest_1samp
 
-from lumbargrade.config.task import GradingTask
+from lumbargrade.config.task import CellKey, GradingTask
 from lumbargrade.frozen import Frozen
-from lumbargrade.inference.causes import CellKey
 from lumbargrade.serving.records.prediction_log import Answered
 
 FIRST_LOOK = 20

@@ -19,10 +19,9 @@ from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from lumbargrade.config.settings import Settings
-from lumbargrade.config.task import Cell, GradingTask
+from lumbargrade.config.task import Cell, CellKey, GradingTask
 from lumbargrade.dicom.limits import LIMITS, StudyTimeoutError
 from lumbargrade.errors import InputError
-from lumbargrade.inference.causes import CellKey
 from lumbargrade.inference.crop_cache import CropCache
 from lumbargrade.inference.drift_features import Features
 from lumbargrade.inference.explain import Look, explain_graded, with_heat_maps

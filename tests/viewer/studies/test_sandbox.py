@@ -17,6 +17,7 @@ import pytest
 from lumbargrade.dicom.limits import StudyTimeoutError
 from lumbargrade.errors import InputError
 from lumbargrade.scratch import ScratchError
+from lumbargrade.viewer.studies import sandbox
 from lumbargrade.viewer.studies.sandbox import GuardError, Limits, run_guarded
 
 LIMITS = Limits(seconds=60, memory_bytes=4 << 30)
@@ -204,3 +205,13 @@ def test_a_killed_process_is_an_error() -> None:
 
 def kills_itself(tell: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_it_imports_beforehand_has_no_torch() -> None:
+    """The page and its guarded processes read answers and files; torch would cost each of them seconds and memory."""
+    modules = [name for name in sandbox._PRELOADED if name != "__main__"] + ["lumbargrade.viewer.http.app"]
+    told = (
+        f"import importlib, sys; [importlib.import_module(name) for name in {modules}]; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -9,10 +9,9 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import ConfigDict
 
-from lumbargrade.config.task import GradingTask
+from lumbargrade.config.task import CellKey, GradingTask
 from lumbargrade.deidentify.study_hash import study_number
 from lumbargrade.frozen import Frozen
-from lumbargrade.inference.causes import CellKey
 from lumbargrade.json_lines import JsonLines
 
 

@@ -147,10 +147,10 @@ def _run_process(
 
 def _environment(device: Device) -> dict[str, str]:
     threads = str(device.threads)
-    given: dict[str, str] = {key: os.environ[key] for key in ("OMP_WAIT_POLICY", "KMP_BLOCKTIME") if key in os.environ}
-    limit_threads(given)
+    environment = dict(os.environ)
+    limit_threads(environment)
     return {
-        **given,
+        **environment,
         "CUDA_VISIBLE_DEVICES": device.visible,
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "OMP_NUM_THREADS": threads,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lumbargrade.inference.causes import CellKey
+from lumbargrade.config.task import CellKey
 from lumbargrade.viewer.image_index import StudyIndex
 from lumbargrade.viewer.schemas import Event, Heat, StudyAnswer
 

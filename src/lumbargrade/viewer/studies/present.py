@@ -10,8 +10,8 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from lumbargrade.config.task import GradingTask
-from lumbargrade.inference.causes import CellKey, find_causes, untold_notes
+from lumbargrade.config.task import CellKey, GradingTask
+from lumbargrade.inference.causes import find_causes, untold_notes
 from lumbargrade.inference.schema import is_uncertain
 from lumbargrade.inference.series_table import read_series_json
 from lumbargrade.models.trained_on import statement_of

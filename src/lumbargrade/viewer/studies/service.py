@@ -11,9 +11,9 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any
 
+from lumbargrade.config.task import CellKey
 from lumbargrade.deidentify.study_hash import StudyHasher
 from lumbargrade.errors import InputError, LumbargradeError
-from lumbargrade.inference.causes import CellKey
 from lumbargrade.scratch import is_full
 from lumbargrade.serving.mlflow_server import ask, ask_kept, is_ready
 from lumbargrade.serving.records.corrections import Correction, Corrections, KeptCorrection, ServedVersion
