@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from lumbargrade.config.task import GradingTask, series_kind
+from lumbargrade.config.task import CellKey, GradingTask, series_kind
 from lumbargrade.dicom.kind.image_kind import Contrast
 from lumbargrade.errors import InputError
 from lumbargrade.localization.cells import (
@@ -18,7 +18,7 @@ from lumbargrade.localization.cells import (
     locate_on_sagittal,
     near_slices,
 )
-from lumbargrade.localization.doubt import CellKey, implausible_reasons, unsure_reasons
+from lumbargrade.localization.doubt import implausible_reasons, unsure_reasons
 from lumbargrade.localization.heatmaps import Place, SeenStack, look_at
 from lumbargrade.localization.left_out import LeftOut
 from lumbargrade.localization.level_notes import describe_columns, seen_note
