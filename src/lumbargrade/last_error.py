@@ -4,7 +4,6 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from lumbargrade.config.settings import Settings
 from lumbargrade.errors import LumbargradeError
 
 ERROR_FILE = "LUMBARGRADE_ERROR_FILE"
@@ -13,6 +12,8 @@ ERROR_FILE = "LUMBARGRADE_ERROR_FILE"
 
 def leave_error(error: LumbargradeError) -> None:
     """Leaves an error to whoever started this process and asked for it."""
+    from lumbargrade.config.settings import Settings  # a command that ends well does not need them
+
     if path := Settings().error_file:
         with suppress(OSError):
             path.write_text(json.dumps(error.parts), encoding="utf-8")
