@@ -800,7 +800,7 @@ SHAPES = (
     Shape("low is bright", _edited((T1, T2, AXIAL), _low_is_bright)),
     Shape("pixels below zero", _edited((T1, T2, AXIAL), _below_zero)),
     Shape("padding far below the image", _edited((T1, T2, AXIAL), _padded), same=False),
-    Shape("a T1 in colour", _edited((T1,), _in_colour), lost=FORAMINA, notes=("in colour",)),
+    Shape("a T1 in colour", _edited((T1,), _in_colour), lost=FORAMINA, notes=("in colour", "colour image")),
     Shape("screenshots in the T2", _screenshots, notes=("size of a pixel",)),
     Shape("objects without images", _objects_beside, untrue=("could not be read",), loose=False),
     Shape("an enhanced file beside classic ones", _enhanced_beside_classic),
