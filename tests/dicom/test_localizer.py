@@ -3,7 +3,9 @@ from typing import Any
 import pytest
 
 from lumbargrade.dicom.headers import read_headers
-from lumbargrade.dicom.kind.names import is_localizer_name
+from lumbargrade.dicom.kind.judge import judge_kind
+from lumbargrade.dicom.kind.names import is_abbreviated_localizer, is_localizer_name
+from lumbargrade.dicom.kind.tags import KindTags
 from lumbargrade.dicom.localizer import planes_reason
 
 NAMES = [
@@ -17,6 +19,11 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES)
 def test_localizers_are_known_by_their_name(name: str) -> None:
     assert is_localizer_name(name)
+
+
+def test_an_abbreviation_is_a_localizers_unless_times_say_otherwise() -> None:
+    assert is_abbreviated_localizer("T2 SAG LOC")
+    assert judge_kind(KindTags(description="T2 SAG LOC")).weighting == "localizer"
 
 
 @pytest.mark.parametrize(

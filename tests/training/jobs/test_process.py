@@ -64,7 +64,15 @@ def test_a_finished_fold_is_not_trained_again(spec: FoldSpec) -> None:
     assert told == [1, 2, 1, 2]
 
 
-def test_a_process_is_given_variables_of_its_own(spec: FoldSpec, tmp_path: Path) -> None:
+@pytest.mark.parametrize("here", [None, "/nowhere"])
+def test_a_process_is_given_variables_of_its_own(
+    spec: FoldSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: str | None
+) -> None:
+    """They go before this process's own: a reproduction runs the code that it names, whatever PYTHONPATH says here."""
+    if here is None:
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:
+        monkeypatch.setenv("PYTHONPATH", here)
     (tmp_path / "first").mkdir()
     seen = tmp_path / "seen"
     (tmp_path / "first/sitecustomize.py").write_text(f"open({str(seen)!r}, 'w').close()\n")

@@ -146,11 +146,12 @@ def _run_process(
 
 
 def _environment(device: Device) -> dict[str, str]:
+    """What a fold's process has beside this one's variables; no more, as it goes before what the caller gives."""
     threads = str(device.threads)
-    environment = dict(os.environ)
-    limit_threads(environment)
+    limited = dict(os.environ)
+    limit_threads(limited)
     return {
-        **environment,
+        **{name: value for name, value in limited.items() if name not in os.environ},
         "CUDA_VISIBLE_DEVICES": device.visible,
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "OMP_NUM_THREADS": threads,
