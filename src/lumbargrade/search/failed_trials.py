@@ -15,8 +15,8 @@ _MOST_IN_A_ROW = 5
 
 _REMEDIES = {
     "diverged": "lower training.learning_rate and its range in search.space",
-    "out-of-memory": "lower training.batch_size or training.image_pixels and their ranges in search.space, or "
-    "folds_per_device, or train where there is more memory",
+    "out-of-memory": "lower training.batch_size or training.image_pixels and their ranges in search.space, set "
+    "folds_per_device to 1, or train where there is more memory",
     "too-slow": "raise training.time_limit_minutes, lower training.epochs, or train on a faster device",
 }
 

@@ -1,11 +1,15 @@
 """How cores are shared out among trainings: by what was measured, once."""
 
+import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lumbargrade.config.params import Params
-from lumbargrade.errors import LumbargradeError
 from lumbargrade.pipeline.estimate import parallelism
 from lumbargrade.pipeline.estimate.parallelism import Parallelism, choose_parallelism, list_options
 
@@ -96,8 +100,25 @@ def test_both_networks_are_measured_in_a_process_of_their_own(project: Path, net
     assert "(images/s of processes x threads: 1 x 2: " in choice.words()
 
 
-def test_a_measurement_that_fails_says_what_to_set(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_that_fails_stops_no_run_and_is_said(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallelism, "_WORKER", "lumbargrade.no_such_module")
-    with pytest.raises(LumbargradeError) as failed:
-        choose_parallelism(Params(), "grader", 6)
-    assert failed.value.code == "parallelism-not-measured"
+    choice = choose_parallelism(Params(), "grader", 6)
+    assert (choice.chosen.processes, choice.chosen.threads, choice.unmeasured) == (1, 2, True)
+    assert "set folds_per_device" in choice.words()
+    assert not (project / "state").exists(), "the next run measures again"
+
+
+@pytest.mark.slow
+def test_a_measurement_that_is_given_up_leaves_no_process() -> None:
+    option = {"processes": 2, "threads": 1}
+    question = {"params": {"training": {"image_pixels": 512}}, "network": "grader", "options": [option]}
+    command = [sys.executable, "-m", parallelism._WORKER]
+    with psutil.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as worker:
+        assert worker.stdin is not None
+        worker.stdin.write(json.dumps(question))
+        worker.stdin.close()
+        while len(children := worker.children()) < 2:
+            assert worker.poll() is None
+            time.sleep(0.05)
+        worker.kill()
+    assert psutil.wait_procs(children, timeout=60)[1] == []

@@ -5,6 +5,7 @@ It imports torch once and forks, so it must not compute before: OpenMP's threads
 
 import json
 import multiprocessing
+import os
 import sys
 import time
 from multiprocessing.queues import SimpleQueue
@@ -15,9 +16,12 @@ import torch
 from lumbargrade.config.params import Params
 from lumbargrade.config.task import load_task
 from lumbargrade.pipeline.estimate.throughput import make_grader, make_locator, training_steps
+from lumbargrade.processes import end_with_parent
 
 _SECONDS = 2.0
 """How long steps are timed; at least two are."""
+_PATIENCE_SECONDS = 120.0
+"""How long a process waits for the others to be ready; one of them may have died, of too little memory say."""
 
 _fork = multiprocessing.get_context("fork")
 
@@ -51,11 +55,12 @@ def _pace(params: Params, network: str, processes: int, threads: int) -> float:
 
 
 def _train(params: Params, network: str, threads: int, together: Barrier, paces: "SimpleQueue[float]") -> None:
+    end_with_parent(os.getppid())  # a question that was given up leaves nobody who trains on
     torch.set_num_threads(threads)
     made = (make_locator if network == "locator" else make_grader)(params, load_task(params.task))
     steps = training_steps(made, torch.device("cpu"))
     next(steps)
-    together.wait()
+    together.wait(_PATIENCE_SECONDS)
     begun, count = time.monotonic(), 0
     while count < 2 or time.monotonic() - begun < _SECONDS:
         next(steps)

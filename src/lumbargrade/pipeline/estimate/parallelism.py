@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from lumbargrade.config.params import Params
 from lumbargrade.config.project import current_project
-from lumbargrade.errors import LumbargradeError
 from lumbargrade.files import write_text
 from lumbargrade.frozen import Frozen
 from lumbargrade.machine import count_cores, limit_threads, memory_bytes
@@ -41,8 +40,8 @@ class Parallelism(Frozen):
     threads: int
     images_per_second: float | None = None
 
-    def hours_of(self, jobs: int) -> float:
-        """Time that so many equal trainings take, in units of an image: the last round may leave processes idle."""
+    def relative_time(self, jobs: int) -> float:
+        """How long so many equal trainings take, to be compared: the last round may leave processes idle."""
         rounds = -(-jobs // self.processes)
         return rounds * self.processes / (self.images_per_second or 1.0)
 
@@ -53,24 +52,24 @@ class ParallelismChoice(Frozen):
     Attributes:
         network: ``grader`` or ``locator``.
         measured: All that was measured, the chosen one among it; empty if there was nothing to choose.
+        unmeasured: Whether the measurement failed, so that one training has all threads.
     """
 
     network: str
     chosen: Parallelism
     measured: tuple[Parallelism, ...] = ()
+    unmeasured: bool = False
 
     def words(self) -> str:
         """The choice in a sentence, for who watches."""
-        each = "1 thread" if self.chosen.threads == 1 else f"{self.chosen.threads} threads"
-        told = f"{self.network}: {self.chosen.processes} at a time with {each}"
-        paces = [
-            f"{each.processes} x {each.threads}: {each.images_per_second:.0f}"
-            for each in self.measured
-            if each.images_per_second is not None
-        ]
-        return f"{told}{' each' if self.chosen.processes > 1 else ''}" + (
-            f" (images/s of processes x threads: {', '.join(paces)})" if paces else ""
-        )
+        threads = f"{self.chosen.threads} thread{'s' if self.chosen.threads > 1 else ''}"
+        words = f"{self.network}: {self.chosen.processes} at a time with {threads}"
+        if self.chosen.processes > 1:
+            words += " each"
+        if self.unmeasured:
+            return f"{words}, as nothing else could be measured; set folds_per_device to have more at a time"
+        paces = ", ".join(f"{way.processes} x {way.threads}: {way.images_per_second:.0f}" for way in self.measured)
+        return f"{words} (images/s of processes x threads: {paces})" if paces else words
 
 
 def choose_parallelism(params: Params, network: str, jobs: int) -> ParallelismChoice:
@@ -79,9 +78,6 @@ def choose_parallelism(params: Params, network: str, jobs: int) -> ParallelismCh
     Args:
         network: ``grader`` or ``locator``.
         jobs: Trainings that may run side by side.
-
-    Raises:
-        LumbargradeError: The measurement failed.
     """
     section = params.locator if network == "locator" else params.training
     options = list_options(count_cores(), section.threads, jobs, memory_bytes())
@@ -90,10 +86,13 @@ def choose_parallelism(params: Params, network: str, jobs: int) -> ParallelismCh
     kept = current_project().parallelism / f"{_key(params, network, options)}.json"
     measured = _read(kept)
     if measured is None:
-        measured = _measure(params, network, options)
+        try:
+            measured = _measure(params, network, options)
+        except (subprocess.SubprocessError, OSError, ValueError):  # no reason not to train
+            return ParallelismChoice(network=network, chosen=options[0], unmeasured=True)
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, json.dumps([each.model_dump() for each in measured]))
-    chosen = min(measured, key=lambda each: each.hours_of(jobs))
+    chosen = min(measured, key=lambda each: each.relative_time(jobs))
     return ParallelismChoice(network=network, chosen=chosen, measured=tuple(measured))
 
 
@@ -115,26 +114,19 @@ def list_options(cores: int, threads: int, jobs: int, memory: int) -> list[Paral
 def _measure(params: Params, network: str, options: list[Parallelism]) -> list[Parallelism]:
     """Trains for seconds in each way, in a process that has not used its threads yet."""
     asked = {"params": params.model_dump(mode="json"), "network": network}
-    told = json.dumps(asked | {"options": [each.model_dump() for each in options]})
+    question = json.dumps(asked | {"options": [each.model_dump() for each in options]})
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     limit_threads(environment)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", _WORKER],
-            input=told,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=True,
-            env=environment,
-        )
-        return [Parallelism.model_validate(each) for each in json.loads(done.stdout)]
-    except (subprocess.SubprocessError, ValueError) as error:
-        raise LumbargradeError(
-            f"how fast the {network} trains could not be measured ({type(error).__name__})",
-            "set folds_per_device to the number of trainings at a time",
-            "parallelism-not-measured",
-        ) from error
+    done = subprocess.run(
+        [sys.executable, "-m", _WORKER],
+        input=question,
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=True,
+        env=environment,
+    )
+    return [Parallelism.model_validate(each) for each in json.loads(done.stdout)]
 
 
 def _read(path: Path) -> list[Parallelism] | None:
@@ -157,5 +149,5 @@ def _key(params: Params, network: str, options: list[Parallelism]) -> str:
         training = params.training
         shape = [training.image_pixels, training.batch_size, training.precision, training.context]
     ways = [[each.processes, each.threads] for each in options]
-    told = [network, params.task, shape, ways, torch.__version__, torch.backends.cpu.get_cpu_capability()]
-    return f"{network}-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]}"
+    facts = [network, params.task, shape, ways, torch.__version__, torch.backends.cpu.get_cpu_capability()]
+    return f"{network}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]}"

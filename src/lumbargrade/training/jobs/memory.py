@@ -49,4 +49,4 @@ def killed_error(spec: AnySpec) -> OutOfMemoryError:
 def _sizes(spec: AnySpec) -> str:
     if isinstance(spec, LocatorSpec):
         return "locator.batch_size or views.pixels"
-    return "training.batch_size or training.image_pixels, or folds_per_device"
+    return "training.batch_size or training.image_pixels, or set folds_per_device to 1"
